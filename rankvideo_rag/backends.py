@@ -1,0 +1,70 @@
+"""Find a backend by name: the file of that name in a room, or a dotted `package.module:function` outside.
+
+A backend is a module with a function `load(model, **options)`. Adding one means adding one file; a heavy import stands at
+the top of that file, which is imported only when its name is asked for.
+"""
+
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from rankvideo_rag.errors import InputError, MissingDependency
+
+# The package whose absence a user meets first, and the extra that brings it.
+_EXTRA_OF = {
+    "torch": "models",
+    "torchvision": "models",
+    "transformers": "models",
+    "sentence_transformers": "models",
+    "qwen_vl_utils": "models",
+    "accelerate": "models",
+    "whisper": "asr",
+    "faster_whisper": "faster-whisper",
+    "rapidocr": "ocr",
+    "onnxruntime": "ocr",
+    "vllm": "vllm",
+    "decord": "decord",
+    "ir_measures": "eval",
+    "pytrec_eval": "eval",
+    "matplotlib": "eval",
+    "starlette": "server",
+    "uvicorn": "server",
+}
+
+
+def load_backend(room: str, name: str, *args: Any, **options: Any) -> Any:
+    """Load backend `name` of a room such as `rankvideo_rag.embedders`, passing the arguments on.
+
+    Raises InputError for a name that is no backend, MissingDependency for a package that is not installed.
+    """
+    return find_loader(room, name)(*args, **options)
+
+
+def find_loader(room: str, name: str) -> Callable[..., Any]:
+    """The `load` function of a backend, its module imported."""
+    module_name, _, function = name.partition(":") if ":" in name else (f"{room}.{name}", "", "load")
+    if ":" not in name and name not in backend_names(room):
+        raise InputError(
+            f"no backend {name!r} in {room}: it has {', '.join(backend_names(room))}, "
+            f"or give your own as 'package.module:function'"
+        )
+    return getattr(import_with_advice(module_name, name), function)  # type: ignore[no-any-return]
+
+
+def backend_names(room: str) -> list[str]:
+    """The files of a room that are backends: those that define `load`."""
+    package = import_module(room)
+    shared: tuple[str, ...] = getattr(package, "NOT_BACKENDS", ())
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in shared)
+
+
+def import_with_advice(module_name: str, backend: str) -> Any:
+    """Import a module; a third-party package that is not there becomes a MissingDependency that names the extra."""
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "rankvideo_rag" or not package:
+            raise
+        raise MissingDependency(backend, package, _EXTRA_OF.get(package)) from error

@@ -1,0 +1,132 @@
+"""The records that every room speaks: frozen, validated, JSON-able, free of any framework.
+
+Times are seconds as floats from the video's beginning; spans are half open, [start, end).
+What could not be measured is None beside a reason, never 0.0 and never nan.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Channel = Literal["visual", "speech", "on_screen", "description"]
+"""A way by which a question can find a clip: one vector space, or one kind of words."""
+
+WordChannel = Literal["speech", "on_screen", "description"]
+Outcome = Literal["ok", "partial", "skipped", "failed"]
+
+
+class Record(BaseModel):
+    """A frozen value. Unknown fields, nan and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FrameBudget(Record):
+    """How many frames of a clip are read, and how many pixels each may have.
+
+    The defaults are those of RankVideo's published inference script (arXiv 2602.02444, code `inference.py`):
+    2 frames a second, at most 32, each resized to about 131,072 pixels with sides that are multiples of 32.
+    """
+
+    fps: float = Field(2.0, gt=0)
+    max_frames: int = Field(32, ge=1)
+    min_frames: int = Field(4, ge=1)
+    min_pixels: int = Field(128 * 32 * 32, ge=1)
+    max_pixels: int = Field(128 * 32 * 32, ge=1)
+    multiple: int = Field(32, ge=1)  # sides of a frame are multiples of this many pixels
+
+
+class Probe(Record):
+    """What a file's header and packet index say, before a frame is decoded."""
+
+    duration: float = Field(ge=0)  # seconds, of the longest used stream
+    width: int | None = None  # pixels, after rotation; None for audio only
+    height: int | None = None
+    frame_rate: float | None = None  # average frames a second; None where the container does not know
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    subtitle_streams: int = 0
+    title: str | None = None  # from the container's metadata: untrusted text
+    coverage: float = Field(1.0, ge=0, le=1)  # share of the declared duration for which there are packets
+    unused: tuple[str, ...] = ()  # streams left aside, in words: "video stream 1: 320x180 h264"
+
+
+class Video(Record):
+    """One video of an archive. Its identity is its content: two paths with the same bytes are one video."""
+
+    video_id: str  # the first 32 hex digits of the file's sha256
+    path: str
+    title: str
+    probe: Probe
+
+
+class Clip(Record):
+    """A span of one video: the unit that is embedded, retrieved, ranked and cited."""
+
+    clip_id: str  # uuid5 of video, start and end
+    video_id: str
+    start: float = Field(ge=0)
+    end: float = Field(gt=0)
+
+
+class TextSpan(Record):
+    """Words with the time at which they are heard, shown or true."""
+
+    channel: WordChannel
+    text: str
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    source: str  # "subtitles", "whisper", "rapidocr"
+    confidence: float | None = Field(None, ge=0, le=1)
+
+
+class Score(Record):
+    """RankVideo's verdict on one pair of question and clip.
+
+    `margin` = logp(yes) - logp(no), in nats: the score to rank by, relevant above 0. `p_yes` = sigmoid(margin) saturates.
+    Without a margin, `status` tells whether the judge had nothing to say (abstained: no picture, a question outside what
+    it knows) or broke (failed), and `reason` says why.
+    """
+
+    margin: float | None = None
+    p_yes: float | None = Field(None, ge=0, le=1)
+    status: Literal["ok", "abstained", "failed"] = "ok"
+    reason: str | None = None
+
+
+class Citation(Record):
+    """A place in a video that bears out a sentence of an answer. The quote, if any, stands in the archive's words."""
+
+    video_id: str
+    path: str
+    title: str
+    start: float
+    end: float
+    quote: str | None = None
+
+
+class RemovedCitation(Record):
+    """A citation that the generator wrote and that did not hold."""
+
+    marker: str  # as written: "[7]", "[1 @ 03:00-03:05]"
+    reason: str
+
+
+class Answer(Record):
+    """An answer with what bears it out. No citation left means: the archive does not answer this."""
+
+    question: str
+    text: str
+    answered: bool
+    citations: tuple[Citation, ...] = ()
+    removed_citations: tuple[RemovedCitation, ...] = ()
+
+
+class FileOutcome(Record):
+    """What became of one path given to the indexer: exactly one of these for each."""
+
+    path: str
+    outcome: Outcome
+    reason: str | None = None  # "not_media: …": a code, a colon, words with a remedy
+    clips: int = 0
+    video_id: str | None = None

@@ -1,0 +1,116 @@
+"""Options and where they come from: arguments, then RANKVIDEO_… variables, then rankvideo.toml, then the profile.
+
+A profile is a set of models that go together. `tiny` needs no download and no torch; it knows only the demo's little world.
+"""
+
+from typing import Any, Literal, Self, get_args
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rankvideo_rag.errors import InputError
+
+Profile = Literal["tiny", "cpu", "gpu"]
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "tiny": {"embedder": "scripted", "reranker": "scripted"},
+    "cpu": {
+        "embedder": "sentence_transformers",
+        "embedder_model": "sentence-transformers/clip-ViT-B-32",
+        "reranker": "transformers",
+        "reranker_model": "Qwen/Qwen3-VL-2B-Instruct",
+        "asr": "whisper",
+        "asr_model": "base",
+    },
+    "gpu": {
+        "embedder": "sentence_transformers",
+        "embedder_model": "Tevatron/OmniEmbed-v0.1-multivent",
+        "reranker": "transformers",
+        "reranker_model": "hltcoe/RankVideo",
+        "asr": "whisper",
+        "asr_model": "large-v3",
+    },
+}
+
+# About how much each model's weights weigh, in bytes: parameters x 2 for bf16 weights, file sizes for the others.
+DOWNLOAD_BYTES = {
+    "sentence-transformers/clip-ViT-B-32": 605_000_000,
+    "Qwen/Qwen3-VL-2B-Instruct": 4_260_000_000,
+    "Tevatron/OmniEmbed-v0.1-multivent": 18_000_000_000,
+    "hltcoe/RankVideo": 17_600_000_000,
+    "base": 145_000_000,
+    "large-v3": 3_090_000_000,
+}
+
+
+class Settings(BaseSettings):
+    """Every option of a run. `given` names those that somebody asked for, by hand or through the profile they named."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RANKVIDEO_", toml_file="rankvideo.toml", extra="forbid", frozen=True, protected_namespaces=()
+    )
+
+    profile: Profile = "tiny"
+    given: frozenset[str] = Field(frozenset(), repr=False, exclude=True)
+    device: str | None = None  # "cpu", "cuda", "cuda:1"; None picks the best there is
+
+    # How an archive is made: kept in it as its recipe.
+    embedder: str = Field("scripted", description="a file of embedders/, or package.module:function")
+    embedder_model: str | None = None  # hub name or local path
+    clip_seconds: float = Field(30.0, gt=0)
+    clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
+    subtitles: bool = True
+    asr: str | None = Field(None, description="a file of indexing/words/, or None for no speech recognition")
+    asr_model: str | None = None
+    ocr: str | None = Field("auto", description="'auto' uses rapidocr where it is installed; None for none")
+
+    # How it is asked.
+    reranker: str | None = Field("scripted", description="a file of vlm/, or None for no reranking")
+    reranker_model: str | None = None
+    prompt: str = "rankvideo"
+    retrieve_depth: int = Field(100, ge=1)  # clips taken from the fused channels
+    rerank_depth: int = Field(20, ge=1)  # of these, how many RankVideo watches
+    top_n: int = Field(5, ge=1)  # of these, how many the answer may cite
+
+    # What one file may cost.
+    media_seconds: float = Field(60.0, gt=0)  # least time budget of one call into the decoder
+    media_bytes: int = Field(2 << 30, ge=1 << 28)  # address space of the decoder process
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_profile(cls, values: dict[str, Any]) -> dict[str, Any]:
+        of_profile = PROFILES.get(values.get("profile", "tiny"), {})
+        given = set(values) | (set(of_profile) if "profile" in values else set())
+        return of_profile | values | {"given": frozenset(given)}
+
+    @model_validator(mode="after")
+    def _overlap_shorter_than_clip(self) -> Self:
+        if self.clip_overlap >= self.clip_seconds:
+            raise ValueError(f"clip_overlap ({self.clip_overlap} s) must be less than clip_seconds ({self.clip_seconds} s)")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: Any, env_settings: Any, dotenv_settings: Any, **kwargs: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Settings from the arguments that are not None, the environment, rankvideo.toml and the profile.
+
+        Raises InputError that names each option at fault and what it may be.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise InputError("; ".join(_in_words(fault) for fault in error.errors())) from error
+
+
+def _in_words(fault: Any) -> str:
+    option = ".".join(str(part) for part in fault["loc"]) or "settings"
+    if option == "profile":
+        return f"unknown profile {fault['input']!r}: choose one of {', '.join(get_args(Profile))}"
+    if fault["type"] == "extra_forbidden":
+        return f"unknown option {option!r}: the options are {', '.join(Settings.model_fields)}"
+    return f"{option} = {fault['input']!r}: {fault['msg']}"
