@@ -33,9 +33,7 @@ class ClipMedia(NamedTuple):
     audio: NDArray[np.float32] | None = None  # (samples,) mono, 16 kHz, in [-1, 1]
 
 
-def target_size(
-    width: int, height: int, *, min_pixels: int, max_pixels: int, multiple: int = 32
-) -> tuple[int, int]:
+def target_size(width: int, height: int, *, min_pixels: int, max_pixels: int, multiple: int = 32) -> tuple[int, int]:
     raise NotImplementedError
 
 
@@ -55,7 +53,5 @@ def read_frames(
     raise NotImplementedError
 
 
-def read_key_frames(
-    path: str, *, max_pixels: int, max_frames: int = 64, limits: Limits = Limits()
-) -> Frames:
+def read_key_frames(path: str, *, max_pixels: int, max_frames: int = 64, limits: Limits = Limits()) -> Frames:
     raise NotImplementedError

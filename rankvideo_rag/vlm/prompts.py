@@ -41,9 +41,7 @@ RANKVIDEO = PromptSpec(
         "is to determine if the video is relevant to the query. Respond with <answer>yes</answer> if the video is relevant, "
         "or <answer>no</answer> if it is not. "
     ),
-    question=(
-        "Query: {query}\nIs the video relevant to the query? Respond with <answer>yes</answer> or <answer>no</answer>."
-    ),
+    question=("Query: {query}\nIs the video relevant to the query? Respond with <answer>yes</answer> or <answer>no</answer>."),
     order="question-first",
     read_position="first_token",
 )
