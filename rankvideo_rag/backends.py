@@ -43,13 +43,18 @@ def load_backend(room: str, name: str, *args: Any, **options: Any) -> Any:
 
 def find_loader(room: str, name: str) -> Callable[..., Any]:
     """The `load` function of a backend, its module imported."""
-    module_name, _, function = name.partition(":") if ":" in name else (f"{room}.{name}", "", "load")
+    module_name, _, function = name.partition(":") if ":" in name else (f"{room}.{check_name(room, name)}", "", "load")
+    return getattr(import_with_advice(module_name, name), function)  # type: ignore[no-any-return]
+
+
+def check_name(room: str, name: str) -> str:
+    """The name, if a backend of the room bears it or it points outside. Raises InputError that lists the names there are."""
     if ":" not in name and name not in backend_names(room):
         raise InputError(
             f"no backend {name!r} in {room}: it has {', '.join(backend_names(room))}, "
             f"or give your own as 'package.module:function'"
         )
-    return getattr(import_with_advice(module_name, name), function)  # type: ignore[no-any-return]
+    return name
 
 
 def backend_names(room: str) -> list[str]:

@@ -4,7 +4,8 @@ Times are seconds as floats from the video's beginning; spans are half open, [st
 What could not be measured is None beside a reason, never 0.0 and never nan.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -80,6 +81,20 @@ class TextSpan(Record):
     confidence: float | None = Field(None, ge=0, le=1)
 
 
+class Hit(Record):
+    """One line of a search result."""
+
+    rank: int = Field(ge=1)
+    video_id: str
+    path: str
+    title: str
+    start: float | None  # None: the whole file
+    end: float | None
+    score: float | None  # fused score, or RankVideo's margin after reranking; None where it could not be judged
+    channels: dict[str, int]  # channel -> rank there
+    text: str
+
+
 class Score(Record):
     """RankVideo's verdict on one pair of question and clip.
 
@@ -130,3 +145,14 @@ class FileOutcome(Record):
     reason: str | None = None  # "not_media: …": a code, a colon, words with a remedy
     clips: int = 0
     video_id: str | None = None
+
+
+def as_contract(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
+    """An answer and the clips behind it, as programs get them from the command line and over HTTP."""
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "citations": [c.model_dump(include={"video_id", "path", "start", "end", "quote"}) for c in answer.citations],
+        "removed_citations": [removed.model_dump() for removed in answer.removed_citations],
+        "clips": [hit.model_dump() for hit in hits],
+    }

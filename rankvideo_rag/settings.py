@@ -3,9 +3,10 @@
 A profile is a set of models that go together. `tiny` needs no download and no torch; it knows only the demo's little world.
 """
 
+from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rankvideo_rag.errors import InputError
@@ -24,7 +25,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     "gpu": {
         "embedder": "sentence_transformers",
-        "embedder_model": "Tevatron/OmniEmbed-v0.1-multivent",
+        "embedder_model": "Haon-Chen/e5-omni-7B",
         "reranker": "transformers",
         "reranker_model": "hltcoe/RankVideo",
         "asr": "whisper",
@@ -36,7 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 DOWNLOAD_BYTES = {
     "sentence-transformers/clip-ViT-B-32": 605_000_000,
     "Qwen/Qwen3-VL-2B-Instruct": 4_260_000_000,
-    "Tevatron/OmniEmbed-v0.1-multivent": 18_000_000_000,
+    "Haon-Chen/e5-omni-7B": 17_900_000_000,
     "hltcoe/RankVideo": 17_600_000_000,
     "base": 145_000_000,
     "large-v3": 3_090_000_000,
@@ -60,12 +61,12 @@ class Settings(BaseSettings):
     clip_seconds: float = Field(30.0, gt=0)
     clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
     subtitles: bool = True
-    asr: str | None = Field(None, description="a file of indexing/words/, or None for no speech recognition")
-    asr_model: str | None = None
-    ocr: str | None = Field("auto", description="'auto' uses rapidocr where it is installed; None for none")
+    asr: str = Field("none", description="speech recognition: a file of indexing/words/, or none")
+    asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint
+    ocr: str = Field("auto", description="on-screen text: a file of indexing/words/, none, or auto (rapidocr where installed)")
 
     # How it is asked.
-    reranker: str | None = Field("scripted", description="a file of vlm/, or None for no reranking")
+    reranker: str = Field("scripted", description="a file of vlm/, or none")
     reranker_model: str | None = None
     prompt: str = "rankvideo"
     retrieve_depth: int = Field(100, ge=1)  # clips taken from the fused channels
@@ -83,6 +84,11 @@ class Settings(BaseSettings):
         given = set(values) | (set(of_profile) if "profile" in values else set())
         return of_profile | values | {"given": frozenset(given)}
 
+    @field_validator("embedder_model", "reranker_model", "asr_model")
+    @classmethod
+    def _paths_are_absolute(cls, model: str | None) -> str | None:
+        return str(Path(model).absolute()) if model and Path(model).exists() else model
+
     @model_validator(mode="after")
     def _overlap_shorter_than_clip(self) -> Self:
         if self.clip_overlap >= self.clip_seconds:
@@ -91,7 +97,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: Any, env_settings: Any, dotenv_settings: Any, **kwargs: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 

@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine with Python 3.11+, make and a package registry: `make demo`, `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Extras that the tests use; the demo needs only the OCR reader beside the base install, and no torch.
+TEST_EXTRAS = models,asr,ocr,eval,server
+DEMO_EXTRAS = ocr,eval
+
+.PHONY: demo test check types unit lock clean
+
+demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
+	$(BIN)/rankvideo demo
+
+test: check unit  ## everything that CI checks
+
+check: $(VENV)/installed-test types  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy must see the package as it ships: indexing/, agents/ and eval/ inside rankvideo_rag/.
+types: $(VENV)/installed-test
+	rm -rf build/types && mkdir -p build/types/rankvideo_rag
+	for part in rankvideo_rag/*; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
+	for part in indexing agents eval; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
+	cd build/types && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p rankvideo_rag
+
+unit: $(VENV)/installed-test
+	$(BIN)/pytest
+
+lock: $(BIN)/uv  ## resolve requirements.lock anew
+	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
+	  --extra models --extra asr --extra ocr --extra eval --extra server --group dev \
+	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rankvideo-rag needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# The lock serves as constraints, so that the demo installs its part of it and no more.
+$(VENV)/installed-demo: $(BIN)/uv pyproject.toml requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[$(DEMO_EXTRAS)]"
+	touch $@
+
+$(VENV)/installed-test: $(BIN)/uv pyproject.toml requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@ $(VENV)/installed-demo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,42 @@
+"""The lines of a text file that others wrote, with their numbers, so that an error can say where it stands.
+
+Windows line ends and a byte order mark are taken off. This file knows no format.
+"""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rankvideo_rag.errors import InputError
+
+
+class Line(NamedTuple):
+    """A line without its end."""
+
+    number: int  # from 1
+    text: str
+
+
+def numbered_lines(path: str | Path) -> Iterator[Line]:
+    """The lines of a UTF-8 file that are not blank, read as they are asked for.
+
+    Raises InputError for a file that cannot be opened, and for a line that is not UTF-8.
+    """
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                text = _decoded(path, number, line)
+                if text.strip():
+                    yield Line(number, text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _decoded(path: str | Path, number: int, line: bytes) -> str:
+    if number == 1:
+        line = line.removeprefix(codecs.BOM_UTF8)
+    try:
+        return line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, line {number} is not UTF-8 ({error.reason}): save the file as UTF-8") from error
