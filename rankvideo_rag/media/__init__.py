@@ -2,6 +2,9 @@
 
 Everything here decodes in a killable child process (`fence`) with a time and a memory limit; what comes back are small
 numpy arrays and plain records. Times come from presentation timestamps minus the stream's start, never from index / fps.
+
+The asking process runs the files of this folder (fence -> worker -> wire) and loads no FFmpeg to read; the child process runs
+those of `decoder`: child -> examine, frames, audio, subtitles, on safe_open -> streams -> packets.
 """
 
 from rankvideo_rag.media.audio import SAMPLE_RATE, read_audio

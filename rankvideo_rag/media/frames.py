@@ -1,12 +1,18 @@
-"""Frames of a span of a video, sampled evenly, resized once, each with its true time."""
+"""Frames of a span of a video, sampled evenly, resized once, each with its true time.
 
+Decoding is done by `decoder.frames` in a child process; this file knows only what to ask and what comes back.
+"""
+
+import os
 from dataclasses import dataclass
-from typing import NamedTuple
+from math import ceil, floor, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rankvideo_rag.media.fence import Limits
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.media.fence import Limits, call
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,21 @@ class ClipMedia(NamedTuple):
 
 
 def target_size(width: int, height: int, *, min_pixels: int, max_pixels: int, multiple: int = 32) -> tuple[int, int]:
-    raise NotImplementedError
+    """(width, height) in pixels of a resized frame: sides that are multiples of `multiple`, area between the bounds.
+
+    The sizes are those that Qwen's `smart_resize` gives; the proportions are kept as well as multiples allow.
+
+    >>> target_size(1280, 720, min_pixels=131072, max_pixels=131072)
+    (480, 256)
+    """
+    sides = [max(multiple, round(side / multiple) * multiple) for side in (width, height)]
+    if sides[0] * sides[1] > max_pixels:
+        shrink = sqrt(width * height / max_pixels)
+        sides = [max(multiple, floor(side / shrink / multiple) * multiple) for side in (width, height)]
+    elif sides[0] * sides[1] < min_pixels:
+        grow = sqrt(min_pixels / (width * height))
+        sides = [ceil(side * grow / multiple) * multiple for side in (width, height)]
+    return sides[0], sides[1]
 
 
 def read_frames(
@@ -50,8 +70,46 @@ def read_frames(
     multiple: int = 32,
     limits: Limits = Limits(),
 ) -> Frames:
-    raise NotImplementedError
+    """Frames spread evenly over [start, end) seconds, from the first to the last one in it; None means beginning or end.
+
+    An even number of them: `fps` for each second of the span, within `min_frames` and `max_frames`, never more than there
+    are (a lone frame stays). Upright, with square pixels, all of the size that `target_size` gives. Where a wanted frame is
+    damaged the nearest good one is taken. A span in which no frame begins gives the one on screen at its start, with its own
+    earlier time; one after the end of the picture gives no frames.
+
+    Raises MediaError (no_video, or why the file cannot be opened or decoded), InputError for a span that cannot be.
+    """
+    check_span(start, end)
+    return _frames(
+        "decode_frames",
+        limits,
+        path=os.path.abspath(path),
+        start=start,
+        end=end,
+        fps=fps,
+        max_frames=max_frames,
+        min_frames=min_frames,
+        min_pixels=min_pixels,
+        max_pixels=max_pixels,
+        multiple=multiple,
+    )
 
 
 def read_key_frames(path: str, *, max_pixels: int, max_frames: int = 64, limits: Limits = Limits()) -> Frames:
-    raise NotImplementedError
+    """Key frames of a whole video, thinned evenly to `max_frames`: quick to decode, and where a new shot often begins.
+
+    Upright, with square pixels and even sides, made smaller to fit `max_pixels` but never larger. Raises MediaError as
+    `read_frames` does.
+    """
+    return _frames("decode_key_frames", limits, path=os.path.abspath(path), max_pixels=max_pixels, max_frames=max_frames)
+
+
+def check_span(start: float | None, end: float | None) -> None:
+    """Raises InputError for a span that is reversed, empty, before the beginning or not a number."""
+    if not 0 <= (start or 0.0) < (end if end is not None else float("inf")):
+        raise InputError(f"a span from {start} to {end} s: it must begin at 0 s or later, and end after it begins")
+
+
+def _frames(function: str, limits: Limits, **arguments: Any) -> Frames:
+    reply = call(f"frames:{function}", limits, **arguments)
+    return Frames(reply.arrays["pixels"], reply.arrays["times"], reply.value["coverage"])

@@ -1,0 +1,97 @@
+"""Subtitle files (SubRip, WebVTT) as text: pure Python, bounded, no file is opened here. Broken cues are counted, not fatal."""
+
+import html
+import re
+from typing import NamedTuple
+
+MAX_CUES = 100_000
+_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
+_TIMING = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")
+_NOT_CUES = ("NOTE", "STYLE", "REGION")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<[\d:.]{1,20}>|</?>")  # <i>, <c.loud>, <v Ann>, <00:01.500>
+_OVERRIDE = re.compile(r"\{\\[^{}]{0,500}\}")  # {\an8}
+_LINE_BREAK = re.compile(r"\\[Nnh]")  # as ASS writes them
+
+
+class Cue(NamedTuple):
+    """Words on screen from `start` to `end` seconds, markup removed."""
+
+    start: float
+    end: float
+    text: str
+
+
+class Cues(NamedTuple):
+    """The cues of a file in order of time, and how many more were broken."""
+
+    cues: list[Cue]
+    broken: int
+
+
+def decode_text(data: bytes) -> str:
+    """The text of a subtitle file: what its byte order mark says, else UTF-8, else Windows' western code page."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1")
+
+
+def parse_cues(text: str) -> Cues:
+    """The cues of a .srt or .vtt file. Numbers, settings, styles, notes and markup are left out."""
+    lines = text.replace("\x00", "").splitlines()
+    found: list[Cue] = []
+    broken = 0
+    for timing, words in _blocks(lines):
+        cue = _cue(timing, words)
+        if cue is None:
+            broken += 1
+        elif cue.text and len(found) < MAX_CUES:
+            found.append(cue)
+    return Cues(sorted(found), broken)
+
+
+def plain(text: str) -> str:
+    """The words of a cue without tags, overrides and entities.
+
+    >>> plain(r"{\\an8}<i>5 &lt; 6</i> if a < b\\Nstill")
+    '5 < 6 if a < b still'
+    """
+    text = _LINE_BREAK.sub(" ", _OVERRIDE.sub("", text))
+    return " ".join(html.unescape(_TAG.sub("", text)).split())
+
+
+def _blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
+    """Each line of times with the lines of words below it."""
+    blocks: list[tuple[str, list[str]]] = []
+    words: list[str] | None = None  # None between cues
+    skipping = False
+    for line in lines:
+        if not line.strip():
+            words, skipping = None, False
+        elif skipping or (words is None and line.strip().startswith(_NOT_CUES)):
+            skipping = True
+        elif "-->" in line and (words is None or _TIMING.match(line)):
+            if words and words[-1].strip().isdigit():
+                words.pop()  # the number of this cue, where no empty line stands between
+            words = []
+            blocks.append((line, words))
+        elif words is not None:
+            words.append(line)
+    return blocks
+
+
+def _cue(timing: str, words: list[str]) -> Cue | None:
+    match = _TIMING.match(timing)
+    if match is None:
+        return None
+    start, end = _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:])
+    return Cue(start, end, plain("\n".join(words))) if end > start else None
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
+    milliseconds = int((fraction or "0").ljust(3, "0"))
+    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + milliseconds / 1000

@@ -1,0 +1,113 @@
+"""The decoder process: reads requests from its standard input, runs functions of `decoder`, writes what they give.
+
+It runs under limits of its own memory, writes no files, leaves no core, and dies with the process that started it. It is a
+fence against damaged files, not a sandbox against an attacker who already runs code in it. Started by `worker`.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.wire import Array, Reply, pack, unpack
+
+_ROOM = "rankvideo_rag.media.decoder."
+_PR_SET_PDEATHSIG = 1
+_MAX_REQUEST_BYTES = 0  # requests carry no arrays
+
+
+def main() -> None:
+    """Answer requests until the other side closes the pipe."""
+    _die_with_parent(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    requests, replies = _take_pipes()
+    _write(replies, {"ready": True}, {})
+    while True:
+        try:
+            request, _ = unpack(lambda size: _read_exactly(requests, size), _MAX_REQUEST_BYTES)
+        except EOFError:
+            return
+        _write(replies, *_answer(request))
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the line above
+        sys.exit(1)
+
+
+def _take_pipes() -> tuple[int, int]:
+    """Own copies of standard input and output; whatever else writes to them must not garble an answer."""
+    requests, replies = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        function = _find(request["function"])  # importing FFmpeg is not the file's fault
+        _limit_memory(request["bytes"])
+        reply = function(**request["arguments"])
+    except MemoryError:
+        _limit_memory(None)
+        return _error("too_large", f"decoding it needs more than the {request['bytes'] >> 20} MiB allowed (media_bytes)"), {}
+    except MediaError as error:
+        return _error(error.code, str(error)), {}
+    except Exception as error:  # a file that we did not foresee: the asking process reports it, and goes on to the next
+        words = f"the decoder failed with {type(error).__name__}: {error}"
+        return {**_error("decoder_error", words), "traceback": traceback.format_exc()}, {}
+    _limit_memory(None)
+    return {"value": reply.value}, reply.arrays
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
+
+
+def _limit_memory(size: int | None) -> None:
+    """Only the soft limit is set, so that the next request may have another, and an answer finds room after a MemoryError."""
+    if sys.platform != "linux":  # macOS has no working limit on address space
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = hard if size is None else size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _find(name: str) -> Callable[..., Reply]:
+    module_name, _, function_name = name.partition(":")
+    function: Callable[..., Reply] = getattr(import_module(_ROOM + module_name), function_name)
+    if function.__module__ != _ROOM + module_name:
+        raise ValueError(f"{name} is not defined in {_ROOM}")
+    return function
+
+
+def _read_exactly(pipe: int, size: int) -> bytearray:
+    data = bytearray()
+    while len(data) < size:
+        piece = os.read(pipe, size - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
+
+
+def _write(pipe: int, header: dict[str, Any], arrays: dict[str, Array]) -> None:
+    for buffer in pack(header, arrays):
+        left = memoryview(buffer)
+        while left:
+            left = left[os.write(pipe, left) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Which frames of a span are read, and how the decoder gets to them. Pure: times and packet lists in, choices out."""
+
+from collections.abc import Sequence
+from math import floor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Packets that may be decoded for nothing before a seek is the cheaper way on.
+_WORTH_A_SEEK = 12
+
+
+class Run(NamedTuple):
+    """Frames that are decoded in one go from one key frame."""
+
+    key: int  # ticks
+    targets: tuple[int, ...]  # ticks, ascending
+
+
+def frame_count(existing: int, span_seconds: float, *, fps: float, min_frames: int, max_frames: int) -> int:
+    """How many of the existing frames of a span are read: as qwen-vl-utils counts them, and never fewer than one if any exists.
+
+    >>> frame_count(900, 30.0, fps=2.0, min_frames=4, max_frames=32)
+    32
+    """
+    wanted = min(max(span_seconds * fps, min_frames), max_frames, existing)
+    even = floor(round(wanted, 6) / 2) * 2
+    return max(even, min(1, existing))
+
+
+def spread(times: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Positions of `count` different times, nearest to an even spread from the first to the last, in order."""
+    goals = np.linspace(times[0], times[-1], count)
+    after = np.clip(np.searchsorted(times, goals), 1, max(len(times) - 1, 1))
+    before = after - 1
+    after = np.minimum(after, len(times) - 1)
+    nearest = np.where(goals - times[before] <= times[after] - goals, before, after)
+    steps = np.arange(count)
+    ascending = np.maximum.accumulate(nearest - steps) + steps  # two goals between the same two frames get one each
+    return np.minimum(ascending, len(times) - count + steps)
+
+
+def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int]) -> list[Run]:
+    """Group ascending targets into runs: decode on, or seek to a key frame when that saves work.
+
+    `times` and `keys` are a span's packets in order of decoding; the first one counts as a key frame.
+    """
+    if not targets:
+        return []
+    key_positions = [0, *(i for i, key in enumerate(keys) if key and i)]
+    key_times = np.array([times[i] for i in key_positions])
+    position_of = {time: i for i, time in enumerate(times)}
+    runs: list[Run] = []
+    reached = 0  # position of the packet that is decoded next
+    for target in targets:
+        nearest = key_positions[max(int(np.searchsorted(key_times, target, side="right")) - 1, 0)]
+        if not runs or nearest - reached > _WORTH_A_SEEK:
+            runs.append(Run(times[nearest], (target,)))
+        else:
+            runs[-1] = Run(runs[-1].key, (*runs[-1].targets, target))
+        reached = position_of[target] + 1
+    return runs
