@@ -1,0 +1,89 @@
+"""How the videos of an archive are made: everything that decides what is stored for the same bytes."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rankvideo_rag.embedders import EmbedderInfo
+from rankvideo_rag.errors import ArchiveMismatch
+from rankvideo_rag.schema import Record
+from rankvideo_rag.settings import Settings
+
+# The settings that an archive remembers, so that a later run or question need not repeat them.
+REMEMBERED = (
+    "profile",
+    "embedder",
+    "embedder_model",
+    "clip_seconds",
+    "clip_overlap",
+    "subtitles",
+    "asr",
+    "asr_model",
+    "ocr",
+)
+
+
+class Recipe(Record):
+    """The settings of an archive with the models they stand for."""
+
+    settings: dict[str, Any]  # the REMEMBERED ones
+    embedder: EmbedderInfo
+    clip_seconds: float
+    clip_overlap: float
+    subtitles: bool
+    transcriber: str | None  # with model and revision
+    text_reader: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that decides the outcome for the same bytes."""
+        what_counts = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}})
+        return hashlib.sha256(what_counts.encode()).hexdigest()[:32]
+
+    @classmethod
+    def of(
+        cls, settings: Settings, embedder: EmbedderInfo, *, transcriber: str | None = None, text_reader: str | None = None
+    ) -> "Recipe":
+        """The recipe of these settings, once their models are known."""
+        return cls(
+            settings={name: getattr(settings, name) for name in REMEMBERED},
+            embedder=embedder,
+            clip_seconds=settings.clip_seconds,
+            clip_overlap=settings.clip_overlap,
+            subtitles=settings.subtitles,
+            transcriber=transcriber,
+            text_reader=text_reader,
+        )
+
+
+def settings_for(folder: object, recipe: Mapping[str, Any], given: Settings) -> Settings:
+    """The archive's remembered settings, overridden by those that were given.
+
+    Raises ArchiveMismatch when another embedder is named: its vectors would not be comparable. A local model may lie elsewhere
+    than it did: whether it is the same one is known once it is loaded (`check_embedder`).
+    """
+    remembered = recipe["settings"]
+    asked = {name: getattr(given, name) for name in given.given}
+    for name in ("embedder", "embedder_model"):
+        if name in asked and asked[name] != remembered[name] and not Path(str(asked[name])).exists():
+            raise _mismatch(folder, str(EmbedderInfo(**recipe["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")
+    return Settings.load(**(remembered | asked))
+
+
+def check_embedder(folder: object, recipe: Mapping[str, Any], info: EmbedderInfo) -> None:
+    """Raise ArchiveMismatch, naming both, unless the archive's vectors were made by this very embedder."""
+    made_with = EmbedderInfo(**recipe["embedder"])
+    differ = [name for name in EmbedderInfo.model_fields if getattr(made_with, name) != getattr(info, name)]
+    if made_with.revision is not None and made_with.revision == info.revision:
+        differ = [name for name in differ if name != "model"]  # the same weights under another name or in another place
+    if differ:
+        details = ", ".join(f"{name} {getattr(made_with, name)!r} / {getattr(info, name)!r}" for name in differ)
+        raise _mismatch(folder, str(made_with), f"{info}; they differ in {details}")
+
+
+def _mismatch(folder: object, made_with: str, asked: str) -> ArchiveMismatch:
+    return ArchiveMismatch(
+        f"the archive at {folder} was made with the embedder {made_with}, not with {asked}. "
+        f"Leave the embedder and the profile to the archive, or index the videos into another folder."
+    )

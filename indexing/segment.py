@@ -1,0 +1,35 @@
+"""Where a video is cut into clips: equal windows, none longer than asked, neighbours sharing an overlap."""
+
+import math
+import uuid
+from collections.abc import Sequence
+
+from rankvideo_rag.schema import Clip, TextSpan, WordChannel
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://arxiv.org/abs/2602.02444")
+SHORTEST_CLIP = 0.1  # seconds: a single picture is shown for a while too
+
+
+def segment(video_id: str, duration: float, *, clip_seconds: float, overlap: float = 0.0) -> list[Clip]:
+    """Clips that cover [0, duration): as few equal windows as keep each, overlap included, within `clip_seconds`.
+
+    Equal windows leave no crumb at the end: 32 s in clips of at most 30 s are two of 16 s, not one of 30 s and one of 2 s.
+    """
+    duration = max(duration, SHORTEST_CLIP)
+    count = max(1, math.ceil((duration - overlap) / (clip_seconds - overlap) - 1e-9))
+    length = (duration + (count - 1) * overlap) / count
+    starts = [i * (length - overlap) for i in range(count)]
+    return [clip(video_id, round(start, 3), round(min(start + length, duration), 3)) for start in starts]
+
+
+def clip(video_id: str, start: float, end: float) -> Clip:
+    """The clip of that span; the same span of the same content has the same id wherever it is made."""
+    return Clip(
+        clip_id=str(uuid.uuid5(_NAMESPACE, f"{video_id}:{start:.3f}:{end:.3f}")), video_id=video_id, start=start, end=end
+    )
+
+
+def words_within(spans: Sequence[TextSpan], channel: WordChannel, start: float, end: float) -> str:
+    """The words of a channel that are heard or shown during [start, end), in order of time, each text once in a row."""
+    texts = [span.text for span in spans if span.channel == channel and span.start < end and span.end > start]
+    return " ".join(text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1])
