@@ -1,0 +1,113 @@
+"""Clips as LlamaIndex nodes and back: the only translation between the archive's records and LlamaIndex.
+
+A stored clip is a TextNode: text that is never empty, flat metadata, a SOURCE relationship to its video. Other people's nodes
+are understood too: a Node with a video_resource, or any node whose metadata names a file.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
+
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.ranking.pointwise import Footage
+from rankvideo_rag.schema import Clip, Hit, Video
+
+NO_WORDS = "(no words in this clip)"
+PATH_KEYS = ("file_path", "video_path", "path")
+# Plumbing: neither a language model nor an embedder should read it.
+HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description")
+
+VideoResolver = Callable[[BaseNode], str]
+
+
+class NodeClip(NamedTuple):
+    """What a node says about the clip it stands for."""
+
+    footage: Footage
+    video_id: str
+    title: str
+
+
+def node_of(video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None = None) -> TextNode:
+    """The node of a clip, with the rank that each channel gave it."""
+    metadata: dict[str, str | float | int] = {
+        "title": video.title,
+        "start": clip.start,
+        "end": clip.end,
+        "video_id": video.video_id,
+        "file_path": video.path,
+    }
+    metadata |= {f"rank_{channel}": rank for channel, rank in (ranks or {}).items()}
+    return TextNode(
+        id_=clip.clip_id,
+        text=text or NO_WORDS,
+        metadata=metadata,
+        excluded_llm_metadata_keys=list(HIDDEN_KEYS),
+        excluded_embed_metadata_keys=list(HIDDEN_KEYS),
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=video.video_id)},
+    )
+
+
+def hits_of(nodes: Sequence[NodeWithScore]) -> list[Hit]:
+    """A list of nodes as the lines of a search result."""
+    return [_hit(rank, hit) for rank, hit in enumerate(nodes, start=1)]
+
+
+def _hit(rank: int, hit: NodeWithScore) -> Hit:
+    clip, text = clip_of(hit.node), hit.node.get_content(MetadataMode.NONE)
+    return Hit(
+        rank=rank,
+        video_id=clip.video_id,
+        path=clip.footage.path,
+        title=clip.title,
+        start=clip.footage.start,
+        end=clip.footage.end,
+        score=hit.score,
+        channels={key.removeprefix("rank_"): rank for key, rank in hit.node.metadata.items() if key.startswith("rank_")},
+        text="" if text == NO_WORDS else text,
+    )
+
+
+def clip_of(node: BaseNode, resolver: VideoResolver | None = None) -> NodeClip:
+    """The clip that a node stands for. Without start and end in its metadata it is the whole file.
+
+    The file is, in this order: what `resolver` says, the node's video_resource, metadata file_path, video_path or path.
+    Raises InputError when none of these is there, or when start and end are no numbers.
+    """
+    path = resolver(node) if resolver else _path_of(node)
+    start, end = (_seconds(node, key) for key in ("start", "end"))
+    video_id = str(node.metadata.get("video_id") or path)
+    title = str(node.metadata.get("title") or path.rpartition("/")[2])
+    return NodeClip(Footage(path, start, end), video_id, title)
+
+
+def _path_of(node: BaseNode) -> str:
+    resource = getattr(node, "video_resource", None)
+    if resource is not None and resource.path:
+        return str(resource.path)
+    for key in PATH_KEYS:
+        if node.metadata.get(key):
+            return str(node.metadata[key])
+    raise InputError(
+        f"node {node.node_id} names no video file: it has no video_resource with a path and none of {', '.join(PATH_KEYS)} in "
+        f"its metadata ({', '.join(node.metadata) or 'empty'}). Pass video_resolver=, a function from a node to a path."
+    )
+
+
+def _seconds(node: BaseNode, key: str) -> float | None:
+    value = node.metadata.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"node {node.node_id} has {key} = {value!r} in its metadata: seconds as a number are needed")
+    return float(value)
+
+
+def copy_with(hit: NodeWithScore, score: float | None, metadata: Mapping[str, str | float | None]) -> NodeWithScore:
+    """A copy of a hit with another score and more metadata, hidden from language models and embedders."""
+    node = hit.node.model_copy(deep=True)
+    node.metadata |= {key: value for key, value in metadata.items() if value is not None}
+    for excluded in (node.excluded_llm_metadata_keys, node.excluded_embed_metadata_keys):
+        excluded.extend(key for key in metadata if key not in excluded)
+    return NodeWithScore(node=node, score=score)

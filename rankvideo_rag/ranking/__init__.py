@@ -1,0 +1,1 @@
+"""Ranking, apart from any framework: fusing lists of clips, judging pairs of question and clip, ordering by the verdicts."""

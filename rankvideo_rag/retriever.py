@@ -1,0 +1,122 @@
+"""VideoRetriever: a question to clips, by several channels that meet by rank."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.vector_stores.types import MetadataFilters
+
+from rankvideo_rag.embedders import Embedder, Vector
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.filters import where
+from rankvideo_rag.indexing.segment import words_within
+from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.indexing.tables import WORD_CHANNELS
+from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.nodes import node_of
+from rankvideo_rag.ranking.fusion import Fused, reciprocal_rank_fusion
+from rankvideo_rag.schema import Channel, Clip
+
+MAX_QUESTION = 2_000  # characters
+DEFAULT_WEIGHTS: Mapping[Channel, float] = {"visual": 1.0, "speech": 1.0, "on_screen": 1.0, "description": 1.0}
+
+
+class VideoRetriever(BaseRetriever):
+    """Clips that may answer a question, best first: vectors and words each give a list, reciprocal ranks fuse them.
+
+    The score of a hit is its fused score; metadata `rank_visual`, `rank_speech`, … hold its rank in each channel that found
+    it, hidden from language models and embedders. A `QueryBundle.embedding` is used as it is instead of embedding the text.
+
+    Args:
+        store: the archive's records.
+        vectors: gives the archive's vectors as they are now.
+        embedder: gives the embedder when the visual channel first needs it.
+        top_k: clips returned.
+        weights: weight of each channel; 0 switches it off.
+        depth: clips taken from each channel before fusion.
+        filters: LlamaIndex metadata filters on video_id, title, file_path, start, end, duration.
+
+    Raises InputError for a question without words, one of over 2,000 characters, and for filters on unknown metadata.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vectors: Callable[[], VectorIndex],
+        embedder: Callable[[], Embedder],
+        *,
+        top_k: int = 20,
+        weights: Mapping[Channel, float] | None = None,
+        depth: int = 100,
+        filters: MetadataFilters | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._store, self._vectors, self._embedder = store, vectors, embedder
+        self._top_k, self._depth = top_k, depth
+        self._weights = {**DEFAULT_WEIGHTS, **(weights or {})}
+        if unknown := set(self._weights) - set(DEFAULT_WEIGHTS):
+            raise InputError(f"unknown channel {', '.join(sorted(unknown))}: the channels are {', '.join(DEFAULT_WEIGHTS)}")
+        self._where = where(filters) if filters else None
+        super().__init__(**kwargs)
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        question = _checked(query_bundle.query_str)
+        rankings: dict[str, list[int]] = {}
+        if self._weights["visual"] > 0:
+            rankings["visual"] = self._by_vector(question, query_bundle.embedding)
+        for channel in WORD_CHANNELS:
+            if self._weights[channel] > 0:
+                rankings[channel] = self._store.search_words(channel, question, depth=self._depth, where=self._where)
+        weights = {str(channel): weight for channel, weight in self._weights.items()}
+        return self._nodes(reciprocal_rank_fusion(rankings, weights=weights))
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return await asyncio.to_thread(self._retrieve, query_bundle)
+
+    def _by_vector(self, question: str, embedding: list[float] | None) -> list[int]:
+        index = self._vectors()
+        if not len(index):
+            return []
+        vector = self._embedder().embed_queries([question])[0] if embedding is None else _unit(embedding, index.dim)
+        if vector is None:
+            return []
+        among = self._store.clips_where(self._where) if self._where else None
+        return [neighbour.clip for neighbour in index.search(vector, depth=self._depth, among=among)]
+
+    def _nodes(self, fused: list[Fused]) -> list[NodeWithScore]:
+        # A clip may be gone since its channel found it, if a writer is at work: those that are there fill the list.
+        clips = self._store.clips([hit.item for hit in fused])
+        found = [hit for hit in fused if hit.item in clips][: self._top_k]
+        videos = self._store.videos(clips[hit.item].video_id for hit in found)
+        return [
+            NodeWithScore(node=node_of(videos[clip.video_id], clip, self._words(clip), hit.ranks), score=hit.score)
+            for hit in found
+            if (clip := clips[hit.item]).video_id in videos
+        ]
+
+    def _words(self, clip: Clip) -> str:
+        spans = self._store.spans(clip.video_id, clip.start, clip.end)
+        words = (words_within(spans, channel, clip.start, clip.end) for channel in WORD_CHANNELS)
+        return "\n".join(text for text in words if text)
+
+
+def _checked(question: str) -> str:
+    if not any(character.isalnum() for character in question):
+        raise InputError("the question is empty: ask something in words")
+    if len(question) > MAX_QUESTION:
+        raise InputError(f"the question has {len(question):,} characters, at most {MAX_QUESTION:,} are read: shorten it")
+    return question
+
+
+def _unit(embedding: list[float], dim: int) -> Vector:
+    vector = np.asarray(embedding, dtype=np.float32)
+    norm = float(np.linalg.norm(vector))
+    if vector.shape != (dim,) or not math.isfinite(norm) or norm == 0:
+        raise InputError(
+            f"QueryBundle.embedding must be {dim} finite numbers, not all 0; got shape {vector.shape}, norm {norm}"
+        )
+    return vector / np.float32(norm)
