@@ -1,0 +1,159 @@
+"""rankvideo index: media files into an archive, with progress, a final table and an honest exit code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from rankvideo_rag.cli.console import err, note, out, plain_table, print_json
+from rankvideo_rag.cli.options import AsJson, Device, Profile
+
+if TYPE_CHECKING:
+    from rankvideo_rag.indexing.build import Event, Report
+    from rankvideo_rag.indexing.recipe import Recipe
+
+PARTLY = 3  # exit code: some inputs are not fully indexed
+INTERRUPTED = 130
+
+
+def index(
+    inputs: Annotated[list[Path], typer.Argument(help="Folders of videos, or video files.", show_default=False)],
+    to: Annotated[Path, typer.Option("--to", help="The archive's folder; made where it is missing.", show_default=False)],
+    profile: Profile = None,
+    embedder: Annotated[str | None, typer.Option(help="Embedding backend.", show_default=False)] = None,
+    embedder_model: Annotated[str | None, typer.Option(help="Its model: hub name or local path.", show_default=False)] = None,
+    whisper: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Hear speech with this Whisper model or checkpoint file.", show_default=False),
+    ] = None,
+    speech: Annotated[
+        bool | None, typer.Option("--speech/--no-speech", help="Recognise speech at all.", show_default=False)
+    ] = None,
+    ocr: Annotated[bool | None, typer.Option("--ocr/--no-ocr", help="Read words in the picture.", show_default=False)] = None,
+    subtitles: Annotated[
+        bool | None, typer.Option("--subtitles/--no-subtitles", help="Use subtitle files and streams.", show_default=False)
+    ] = None,
+    clip_seconds: Annotated[float | None, typer.Option(help="Longest clip, in seconds.", show_default=False)] = None,
+    clip_overlap: Annotated[float | None, typer.Option(help="Overlap of clips, in seconds.", show_default=False)] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Index videos into an archive. Interrupted or run again, it goes on where it was; unchanged files cost nothing."""
+    from rankvideo_rag.errors import InputError
+    from rankvideo_rag.indexing.run import index as run
+    from rankvideo_rag.settings import Settings
+
+    if whisper and speech is False:
+        raise InputError("--whisper and --no-speech contradict each other: give one of them")
+    settings = Settings.load(
+        profile=profile,
+        embedder=embedder,
+        embedder_model=embedder_model,
+        asr="whisper" if whisper or speech else _off(speech),
+        asr_model=whisper,
+        ocr="rapidocr" if ocr else _off(ocr),
+        subtitles=subtitles,
+        clip_seconds=clip_seconds,
+        clip_overlap=clip_overlap,
+        device=device,
+    )
+    with _Display() as display:
+        try:
+            report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
+        except KeyboardInterrupt:
+            display.stop()
+            err.print(f"[bold]stopped[/] after {display.done} of {display.total} files. Run the same command again to go on.")
+            raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(as_contract(report))
+    else:
+        _print(report, to)
+    if any(file.outcome != "ok" for file in report.files):
+        raise typer.Exit(PARTLY)
+
+
+def as_contract(report: "Report") -> dict[str, Any]:
+    """The report as `--json` prints it."""
+    return {
+        **{outcome: report.count(outcome) for outcome in ("ok", "partial", "skipped", "failed")},
+        "videos": [file.model_dump(include={"path", "outcome", "reason", "clips"}) for file in report.files],
+        "unchanged": report.unchanged,
+        "work": {"decodes": report.decodes, "embeddings": report.embeddings},
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _off(switch: bool | None) -> str | None:
+    """'none' for a switch that was turned off, None for one that was not touched."""
+    return "none" if switch is False else None
+
+
+class _Display:
+    """A progress bar over the files, with the stage of the present one, and a line for each that is not fine."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", table_column=None),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self.done = 0
+        self.total = 0
+
+    def __enter__(self) -> "_Display":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def begin(self, paths: Sequence[Path], recipe: "Recipe") -> None:
+        off = [name for name, used in (("speech", recipe.transcriber), ("on-screen text", recipe.text_reader)) if not used]
+        if "on-screen text" in off:
+            note("on-screen text is not read: pip install 'rankvideo-rag[ocr]' brings the reader, --ocr asks for it")
+        if "speech" in off:
+            note("speech is taken from subtitles only: --whisper MODEL hears it, e.g. --whisper base or a checkpoint file")
+        self.total = len(paths)
+        self._task = self._progress.add_task("indexing", total=self.total)
+        self._progress.start()
+
+    def listen(self, event: "Event") -> None:
+        if self._task is None:
+            return
+        if event.done is None:
+            self._progress.update(self._task, description=f"{escape(event.path.name)} [dim]{event.stage}[/]")
+            return
+        self.done += 1
+        self._progress.advance(self._task)
+        if event.done.outcome != "ok" and not event.unchanged:
+            self._progress.print(f"{event.done.outcome}: {escape(event.path.name)}: {escape(event.done.reason or '')}")
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+def _print(report: "Report", to: Path) -> None:
+    table = plain_table()
+    for column in ("outcome", "files", "clips", "reasons"):
+        table.add_column(column)
+    for outcome in ("ok", "partial", "skipped", "failed"):
+        files = [file for file in report.files if file.outcome == outcome]
+        codes = sorted({(file.reason or "").partition(":")[0] for file in files if file.reason})
+        table.add_row(outcome, str(len(files)), str(sum(file.clips for file in files)), escape(", ".join(codes)))
+    out.print(table)
+    out.print(
+        f"{len(report.files)} files in {report.seconds:.1f} s, {report.unchanged} of them unchanged; "
+        f"{report.decodes} decoder calls, {report.embeddings} clips embedded."
+    )
+    for file in report.files:
+        if file.outcome != "ok":
+            out.print(f"  {file.outcome}: {escape(file.path)}\n    {escape(file.reason or '')}", soft_wrap=True)
+    out.print(f'Ask it: [bold]rankvideo ask {escape(str(to))} "…"[/]')

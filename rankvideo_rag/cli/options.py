@@ -1,0 +1,46 @@
+"""Options that several commands share, so that each is worded once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from llama_index.core.llms import LLM
+
+Archive = Annotated[Path, typer.Argument(help="The archive's folder.", metavar="ARCHIVE", show_default=False)]
+Question = Annotated[str, typer.Argument(help="What you want to know.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(help="Models that go together: tiny, cpu or gpu. By default the archive's own.", show_default=False),
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the best there is.", show_default=False)]
+Reranker = Annotated[
+    str | None,
+    typer.Option(help="Who watches the clips: transformers, scripted, none, or package.module:function.", show_default=False),
+]
+RerankerModel = Annotated[
+    str | None, typer.Option(help="Hub name or local path of the RankVideo checkpoint.", show_default=False)
+]
+Llm = Annotated[
+    str | None,
+    typer.Option(
+        help="Who writes the answers: package.module:function that returns a LlamaIndex LLM. By default they are quoted from "
+        "the archive's words.",
+        show_default=False,
+    ),
+]
+
+
+def load_llm(name: str | None) -> "LLM | None":
+    """What `--llm` names. Raises InputError for a name that leads to no function."""
+    from rankvideo_rag.backends import load_backend
+    from rankvideo_rag.errors import InputError
+
+    if name is None:
+        return None
+    if ":" not in name:
+        raise InputError(f"--llm {name!r}: give package.module:function, a function that returns a LlamaIndex LLM")
+    llm: LLM = load_backend("llm", name)
+    return llm

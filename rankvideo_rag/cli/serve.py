@@ -1,0 +1,64 @@
+"""rankvideo serve: an archive as a web page and a JSON API."""
+
+import socket
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from rankvideo_rag.cli.console import note, out
+from rankvideo_rag.cli.options import Archive, Device, Llm, Profile, Reranker, RerankerModel, load_llm
+
+GOODBYE_SECONDS = 5  # that running requests get after Ctrl-C
+
+
+def serve(
+    archive: Archive,
+    host: Annotated[str, typer.Option(help="Address to listen at; by default only this machine can connect.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 picks a free one.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name by which clients reach this machine; may be repeated.", show_default=False),
+    ] = None,
+    llm: Llm = None,
+    profile: Profile = None,
+    reranker: Reranker = None,
+    reranker_model: RerankerModel = None,
+    device: Device = None,
+) -> None:
+    """Serve a page to ask an archive and watch its clips, with a JSON API behind it."""
+    from rankvideo_rag.archive import VideoArchive
+    from rankvideo_rag.backends import import_with_advice
+
+    create_app = import_with_advice("rankvideo_rag.server", "serve").create_app
+    uvicorn = import_with_advice("uvicorn", "serve")
+    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
+    with VideoArchive.open(archive, **options) as opened, _listen(host, port) as listening:
+        app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm))
+        _announce(str(archive), listening)
+        config = uvicorn.Config(
+            app, log_level="warning", server_header=False, lifespan="off", timeout_graceful_shutdown=GOODBYE_SECONDS
+        )
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from rankvideo_rag.errors import InputError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen at {host} port {port}: {error.strerror}. Choose another with --host or --port"
+        ) from error
+
+
+def _announce(archive: str, listening: socket.socket) -> None:
+    address, port = listening.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    out.print(f"{escape(archive)} is at [bold]{escape(f'http://{shown}:{port}/')}[/]  (Ctrl-C stops)", soft_wrap=True)
+    if address not in ("127.0.0.1", "::1"):
+        note("everybody who can reach this address can watch every video of the archive: there is no password")
