@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 TEST_EXTRAS = models,asr,ocr,eval,server
 DEMO_EXTRAS = ocr,eval
 
-.PHONY: demo test check types unit lock clean
+.PHONY: demo test check types unit lock tree clean
 
 demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
 	$(BIN)/rankvideo demo
@@ -32,6 +32,9 @@ lock: $(BIN)/uv  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 	  --extra models --extra asr --extra ocr --extra eval --extra server --group dev \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
+
+tree:  ## write the README's file tree anew
+	$(PYTHON) tests/file_tree.py
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rankvideo-rag needs Python 3.11 or newer: make PYTHON=python3.11 …")'

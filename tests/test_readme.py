@@ -1,0 +1,73 @@
+"""What the README says is true: its snippets run, its file tree is the tree, its examples print what they promise."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import World
+from file_tree import BEGIN, END, file_tree
+from llama_index.core import Settings as LlamaIndexSettings
+from llama_index.core import VectorStoreIndex
+from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.llms import MockLLM
+from llama_index.core.schema import TextNode
+from tiny_models import tiny_qwen3_vl
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ASKING, RERANKING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_snippet_that_asks_an_archive_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(world.archive.parent)
+    exec(ASKING, {})  # the text of the README, nothing else
+    assert "The archive does not answer this." in capsys.readouterr().out
+
+
+async def test_the_snippet_that_reranks_somebody_elses_index_runs_sync_and_async(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(LlamaIndexSettings, "_llm", MockLLM())  # whoever pastes it has set theirs
+    nodes = [TextNode(text=c.stem, metadata={"file_path": str(world.videos / f"{c.stem}.mp4")}) for c in world.clips[:6]]
+    names = {"index": VectorStoreIndex(nodes, embed_model=MockEmbedding(8))}
+    # The published weights cannot be had here: a tiny model of the same architecture takes their place, nothing else changes.
+    assert '"hltcoe/RankVideo"' in RERANKING
+    exec(RERANKING.replace("hltcoe/RankVideo", str(tiny_qwen3_vl(tmp_path / "tiny"))), names)
+    engine = names["engine"]
+    response = engine.query("a red circle")  # type: ignore[attr-defined]
+    scores = [hit.score for hit in response.source_nodes]
+    assert len(scores) == 5
+    assert all(type(score) is float for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    assert all(hit.node.metadata["rerank_status"] == "ok" for hit in response.source_nodes)
+    again = await engine.aquery("a red circle")  # type: ignore[attr-defined]
+    assert [hit.node_id for hit in again.source_nodes] == [hit.node_id for hit in response.source_nodes]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only git tells which files are the project's")
+def test_the_file_tree_is_the_tree() -> None:
+    written = README.partition(BEGIN)[2].partition(END)[0]
+    assert written == file_tree(), "the files have changed: write the README's tree anew with `make tree`"
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_every_example_runs_as_printed(example: str) -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "examples" / example)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_wheel_owns_one_name_only_and_ships_every_part(tmp_path: Path) -> None:
+    built = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(built, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"rankvideo_rag"}
+    for part in ("indexing/build.py", "agents/tools.py", "eval/runs.py", "server/page.html", "py.typed"):
+        assert f"rankvideo_rag/{part}" in names
