@@ -128,7 +128,10 @@ class _Indexer:
         known = self._store.file(path)
         if known is None or known.recipe != self._hash or known.outcome.outcome == "failed":
             return None
-        return known.outcome if (known.size, known.mtime_ns) == _state(path) else None
+        try:
+            return known.outcome if (known.size, known.mtime_ns) == _state(path) else None
+        except MediaError:  # said again, in words, when it is tried
+            return None
 
     def _index_new(self, path: Path) -> FileOutcome:
         state = (0, 0)
@@ -156,7 +159,7 @@ class _Indexer:
         video = Video(video_id=video_id, path=str(path), title=clean(probe.title or path.stem, max_length=200), probe=probe)
         draft = self._draft(path, video)
         if _state(path) != state:
-            raise MediaError("changed", f"{path} changed while it was read: it is tried again at the next run")
+            raise MediaError("changed", f"{str(path)!r} changed while it was read: it is tried again at the next run")
         outcome = FileOutcome(
             path=str(path),
             outcome="partial" if draft.damage else "ok",
@@ -246,7 +249,7 @@ def content_hash(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
-        raise MediaError("io", f"{path}: {error.strerror}") from error
+        raise MediaError("io", f"{str(path)!r}: {error.strerror}") from error
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -254,9 +257,11 @@ def _state(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except FileNotFoundError as error:
-        raise MediaError("vanished", f"{path} is not there any more") from error
+        if path.is_symlink():
+            raise MediaError("broken_link", f"{str(path)!r} is a link that leads nowhere") from error
+        raise MediaError("vanished", f"{str(path)!r} is not there any more") from error
     except OSError as error:
-        raise MediaError("io", f"{path}: {error.strerror}") from error
+        raise MediaError("io", f"{str(path)!r}: {error.strerror}") from error
     return stat.st_size, stat.st_mtime_ns
 
 

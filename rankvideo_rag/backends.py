@@ -72,4 +72,5 @@ def import_with_advice(module_name: str, backend: str) -> Any:
         package = (error.name or "").partition(".")[0]
         if package == "rankvideo_rag" or not package:
             raise
-        raise MissingDependency(backend, package, _EXTRA_OF.get(package)) from error
+        # A backend named after its package comes with that package's extra, whichever import failed first.
+        raise MissingDependency(backend, package, _EXTRA_OF.get(backend, _EXTRA_OF.get(package))) from error

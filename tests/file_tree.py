@@ -27,9 +27,7 @@ SAID_HERE = {
 
 def file_tree() -> str:
     """One line a file: path, and the first sentence of its docstring."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     lines: list[str] = []
     folder = ""
     for path in sorted({p for p in listed if (ROOT / p).is_file()} - {".gitignore", "README.md"}, key=_files_before_folders):

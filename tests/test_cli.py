@@ -93,6 +93,30 @@ def test_index_prints_a_table_and_each_reason_for_people(world: World, tmp_path:
     assert "speech is taken from subtitles only: --whisper MODEL hears it" in done.stderr
 
 
+def test_names_that_are_no_text_survive_and_cannot_play_tricks_on_the_terminal(world: World, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    data = (world.videos / "clip-01.mp4").read_bytes()
+    names = [b"caf\xe9.mp4", "two\nlines \u202e.mp4".encode(), b"[bold]x.mp4"]
+    for i, name in enumerate(names):
+        (tmp_path / "in" / os.fsdecode(name)).write_bytes(data + bytes(i))  # bytes after the end change only the content hash
+    (tmp_path / "in" / os.fsdecode(b"bad\xff[bold].mp4")).write_text("no video")
+    (tmp_path / "in" / "loose.mp4").symlink_to(tmp_path / "nowhere")
+    for _ in range(2):
+        done = rankvideo("index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr", "--json")
+        outcomes = {os.fsencode(video["path"]).rpartition(b"/")[2]: video for video in json.loads(done.stdout)["videos"]}
+        assert [outcomes[name]["outcome"] for name in names] == ["ok"] * 3
+        assert outcomes[b"bad\xff[bold].mp4"]["reason"].startswith("not_media: ")
+        assert outcomes[b"loose.mp4"]["reason"].startswith("broken_link: ")
+    told = rankvideo("index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr").stdout
+    assert "bad\\udcff[bold].mp4" in told
+    question = f"something {world.clips[0].things[0].colour}"
+    listed = rankvideo("search", tmp_path / "archive", question).stdout
+    assert "two lines" in listed
+    assert "\u202e" not in told + listed
+    hits = json.loads(rankvideo("search", tmp_path / "archive", question, "--json").stdout)
+    assert {os.fsencode(hit["path"]).rpartition(b"/")[2] for hit in hits} == set(names)
+
+
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(world: World, tmp_path: Path) -> None:
     render_archive(tmp_path / "in", clips=30, seed=5)
     arguments = ["index", str(tmp_path / "in"), "--to", str(tmp_path / "archive"), "--no-ocr", "--json"]

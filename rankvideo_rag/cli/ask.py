@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from rankvideo_rag.cli.console import hits_table, note, out, print_json
+from rankvideo_rag.cli.console import hits_table, note, out, print_json, shown
 from rankvideo_rag.cli.options import Archive, AsJson, Device, Llm, Profile, Question, Reranker, RerankerModel, load_llm
 
 if TYPE_CHECKING:
@@ -42,9 +40,9 @@ def ask(
 
 def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
     """The answer for people: text, what was removed, the clips behind it."""
-    out.print(f"[bold]{escape(answer.text)}[/]", soft_wrap=True)
+    out.print(f"[bold]{shown(answer.text)}[/]", soft_wrap=True)
     for citation in answer.citations:
-        out.print(f"  {escape(citation.path)} {citation.start:.1f}-{citation.end:.1f} s", soft_wrap=True)
+        out.print(f"  {shown(citation.path)} {citation.start:.1f}-{citation.end:.1f} s", soft_wrap=True)
     for removed in answer.removed_citations:
         note(f"removed the citation {removed.marker}: {removed.reason}")
     if hits:

@@ -17,19 +17,26 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+def shown(text: str) -> str:
+    """Foreign text fit for a terminal: what cannot be seen is written out, and no bracket is taken for markup."""
+    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+
+
 def complain(message: str) -> None:
     """An error, on standard error."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {shown(message)}", soft_wrap=True)
 
 
 def note(message: str) -> None:
     """Something worth knowing, on standard error."""
-    err.print(f"[yellow]note:[/] {escape(message)}", soft_wrap=True)
+    err.print(f"[yellow]note:[/] {shown(message)}", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """A value for a program to read, on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    # Bytes of a file name that are no UTF-8 become the escapes \\udc80 … \\udcff, from which a reader gets them back.
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
 
 
 def plain_table(title: str | None = None, *, header: bool = True) -> Table:
@@ -53,11 +60,11 @@ def hits_table(hits: Sequence[Hit], *, title: str | None = None) -> Table:
     for hit in hits:
         table.add_row(
             str(hit.rank),
-            escape(hit.title),
+            shown(hit.title),
             span(hit),
             _score(hit.score),
             _channels(hit),
-            escape(hit.text.replace("\n", " / ")),
+            shown(hit.text.replace("\n", " / ")),
         )
     return table
 

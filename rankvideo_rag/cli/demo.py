@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from rankvideo_rag.cli.ask import print_answer
-from rankvideo_rag.cli.console import hits_table, note, out, plain_table, print_json
+from rankvideo_rag.cli.console import hits_table, note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.options import AsJson
 
 
@@ -41,13 +40,13 @@ def demo(
             engine = archive.as_query_engine()
             for question in pick(asked):
                 response = engine.query(question.text)
-                out.print(f"[bold cyan]{escape(question.text)}[/]  [dim](evidence: {question.channel})[/]")
+                out.print(f"[bold cyan]{shown(question.text)}[/]  [dim](evidence: {question.channel})[/]")
                 print_answer(Answer.model_validate((response.metadata or {})["answer"]), [])
                 out.print()
             example = next(question for question in asked if question.channel == "visual")
             first = archive.as_retriever().retrieve(example.text)
             reranker = archive.as_reranker(top_n=len(first))
-            out.print(hits_table(hits_of(first[:8]), title=f"“{escape(example.text)}” before reranking"))
+            out.print(hits_table(hits_of(first[:8]), title=f"“{shown(example.text)}” before reranking"))
             out.print()
             watched = reranker.postprocess_nodes(first, query_str=example.text) if reranker else first
             out.print(
@@ -72,4 +71,4 @@ def _print(figures: dict[str, Any], to: Path) -> None:
         table.add_row(stage.replace("_", " "), *(f"{value:.3f}" for value in figures[stage].values()))
     out.print(f"All {figures['questions']} questions about what is seen, measured:")
     out.print(table)
-    out.print(f'Go on: [bold]rankvideo ask {escape(str(to / "archive"))} "…"[/]')
+    out.print(f'Go on: [bold]rankvideo ask {shown(str(to / "archive"))} "…"[/]')

@@ -1,8 +1,6 @@
 """rankvideo doctor: what is installed, what each profile would download, and how to fix what is missing."""
 
-from rich.markup import escape
-
-from rankvideo_rag.cli.console import out, plain_table, print_json
+from rankvideo_rag.cli.console import out, plain_table, print_json, shown
 from rankvideo_rag.cli.options import AsJson
 
 
@@ -18,21 +16,21 @@ def doctor(as_json: AsJson = False) -> None:
     for column in ("package", "version", "needed by", "what to do"):
         packages.add_column(column)
     for package in checkup.packages:
-        packages.add_row(package.name, package.version or "[red]missing[/]", package.needed_by, escape(package.remedy or ""))
+        packages.add_row(package.name, package.version or "[red]missing[/]", package.needed_by, shown(package.remedy or ""))
     out.print(packages)
     out.print("[italic]Media libraries[/]")
     for library in checkup.media:
-        warning = f" [red]({escape(library.warning)})[/]" if library.warning else ""
-        out.print(f"  {library.package}: {escape(library.ffmpeg)}{warning}")
+        warning = f" [red]({shown(library.warning)})[/]" if library.warning else ""
+        out.print(f"  {library.package}: {shown(library.ffmpeg)}{warning}")
     profiles = plain_table("Profiles")
     for column in ("profile", "ready", "model", "about", "where"):
         profiles.add_column(column)
     for profile in checkup.profiles:
-        ready = "[green]yes[/]" if not profile.missing else f"[yellow]{escape('; '.join(profile.missing))}[/]"
+        ready = "[green]yes[/]" if not profile.missing else f"[yellow]{shown('; '.join(profile.missing))}[/]"
         rows = [
             (m.name, f"{m.gigabytes:.1f} GB", "in the cache" if m.cached else "would be downloaded") for m in profile.models
         ]
         for i, (name, size, where) in enumerate(rows or [("none", "", "")]):
             profiles.add_row(profile.name if i == 0 else "", ready if i == 0 else "", name, size, where)
     out.print(profiles)
-    out.print(f"\nDevice: {escape(checkup.device)}")
+    out.print(f"\nDevice: {shown(checkup.device)}")

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rankvideo_rag.cli.console import err, note, out, plain_table, print_json
+from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.options import AsJson, Device, Profile
 
 if TYPE_CHECKING:
@@ -129,12 +128,12 @@ class _Display:
         if self._task is None:
             return
         if event.done is None:
-            self._progress.update(self._task, description=f"{escape(event.path.name)} [dim]{event.stage}[/]")
+            self._progress.update(self._task, description=f"{shown(event.path.name)} [dim]{event.stage}[/]")
             return
         self.done += 1
         self._progress.advance(self._task)
         if event.done.outcome != "ok" and not event.unchanged:
-            self._progress.print(f"{event.done.outcome}: {escape(event.path.name)}: {escape(event.done.reason or '')}")
+            self._progress.print(f"{event.done.outcome}: {shown(event.path.name)}: {shown(event.done.reason or '')}")
 
     def stop(self) -> None:
         self._progress.stop()
@@ -147,7 +146,7 @@ def _print(report: "Report", to: Path) -> None:
     for outcome in ("ok", "partial", "skipped", "failed"):
         files = [file for file in report.files if file.outcome == outcome]
         codes = sorted({(file.reason or "").partition(":")[0] for file in files if file.reason})
-        table.add_row(outcome, str(len(files)), str(sum(file.clips for file in files)), escape(", ".join(codes)))
+        table.add_row(outcome, str(len(files)), str(sum(file.clips for file in files)), shown(", ".join(codes)))
     out.print(table)
     out.print(
         f"{len(report.files)} files in {report.seconds:.1f} s, {report.unchanged} of them unchanged; "
@@ -155,5 +154,5 @@ def _print(report: "Report", to: Path) -> None:
     )
     for file in report.files:
         if file.outcome != "ok":
-            out.print(f"  {file.outcome}: {escape(file.path)}\n    {escape(file.reason or '')}", soft_wrap=True)
-    out.print(f'Ask it: [bold]rankvideo ask {escape(str(to))} "…"[/]')
+            out.print(f"  {file.outcome}: {shown(file.path)}\n    {shown(file.reason or '')}", soft_wrap=True)
+    out.print(f'Ask it: [bold]rankvideo ask {shown(str(to))} "…"[/]')

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from rich.markup import escape
-
-from rankvideo_rag.cli.console import out, plain_table, print_json
+from rankvideo_rag.cli.console import out, plain_table, print_json, shown
 from rankvideo_rag.cli.options import Archive, AsJson
 
 
@@ -19,7 +17,8 @@ def info(archive: Archive, as_json: AsJson = False) -> None:
         return
     table = plain_table(header=False)
     for name, value in facts.items():
-        table.add_row(name.replace("_", " "), escape("\n".join(value) or "none" if isinstance(value, list) else str(value)))
+        words = "\n".join(map(shown, value)) or "none" if isinstance(value, list) else shown(str(value))
+        table.add_row(name.replace("_", " "), words)
     out.print(table)
 
 

@@ -5,9 +5,8 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from rankvideo_rag.cli.console import note, out
+from rankvideo_rag.cli.console import note, out, shown
 from rankvideo_rag.cli.options import Archive, Device, Llm, Profile, Reranker, RerankerModel, load_llm
 
 GOODBYE_SECONDS = 5  # that running requests get after Ctrl-C
@@ -58,7 +57,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _announce(archive: str, listening: socket.socket) -> None:
     address, port = listening.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    out.print(f"{escape(archive)} is at [bold]{escape(f'http://{shown}:{port}/')}[/]  (Ctrl-C stops)", soft_wrap=True)
+    name = f"[{address}]" if ":" in address else address
+    out.print(f"{shown(archive)} is at [bold]{shown(f'http://{name}:{port}/')}[/]  (Ctrl-C stops)", soft_wrap=True)
     if address not in ("127.0.0.1", "::1"):
         note("everybody who can reach this address can watch every video of the archive: there is no password")
