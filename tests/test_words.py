@@ -286,6 +286,32 @@ def film(*pictures: NDArray[np.uint8], step: float = 2.0) -> Frames:
     return Frames(np.stack(pictures), np.arange(len(pictures), dtype=np.float64) * step)
 
 
+def test_a_recording_is_heard_when_a_checkpoint_is_given_and_cited_where_it_is_said(
+    checkpoint: Path, tune: Callable[[str], NDArray[np.float32]], tmp_path: Path
+) -> None:
+    from rankvideo_rag import Settings, VideoArchive
+    from rankvideo_rag.indexing.run import index
+
+    sound = np.concatenate([silence(7), tune("rover"), silence(5)])
+    (tmp_path / "in").mkdir()
+    with wave.open(str(tmp_path / "in" / "talk.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((sound * 32767).astype("<i2").tobytes())
+    deaf = index([tmp_path / "in"], tmp_path / "archive", Settings.load(ocr="none"))
+    assert [(file.outcome, file.clips) for file in deaf.files] == [("ok", 1)]
+    heard = index([tmp_path / "in"], tmp_path / "archive", Settings.load(ocr="none", asr="whisper", asr_model=str(checkpoint)))
+    assert heard.unchanged == 0  # another recipe: the words are made again
+    again = index([tmp_path / "in"], tmp_path / "archive", Settings.load())
+    assert (again.unchanged, again.decodes) == (1, 0)  # the archive remembers that it hears
+    with VideoArchive.open(tmp_path / "archive") as archive:
+        assert archive.store.recipe["transcriber"].startswith("whisper:")
+        response = archive.as_query_engine().query(ROVER)
+    (citation,) = (response.metadata or {})["answer"]["citations"]
+    assert citation["quote"] == ROVER
+    assert citation["start"] == pytest.approx(7.0, abs=0.3)
+    assert citation["end"] == pytest.approx(9.0, abs=0.3)
+
+
 @pytest.fixture(scope="module")
 def reader() -> TextReader:
     pytest.importorskip("rapidocr")
