@@ -50,7 +50,7 @@ class VectorIndex:
         if index is None:
             index = _build(store, channel)
             if index is not None:
-                _write(file, index, generation)
+                _keep(file, index, generation)
         return cls(index, generation)
 
     def search(self, vector: NDArray[np.float32], *, depth: int, among: NDArray[np.int64] | None = None) -> list[Neighbour]:
@@ -96,21 +96,29 @@ def _read(file: Path, generation: int) -> faiss.Index | None:
     return faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
 
 
-def _write(file: Path, index: faiss.Index, generation: int) -> None:
+def _keep(file: Path, index: faiss.Index, generation: int) -> None:
+    """Write the index for the next reader. It can be derived again, so a full or read-only disk only costs that time."""
     data = faiss.serialize_index(index).tobytes()
     manifest = {"sha256": hashlib.sha256(data).hexdigest(), "generation": generation, "vectors": index.ntotal, "dim": index.d}
-    replace_file(file, data)
-    replace_file(_manifest_of(file), json.dumps(manifest).encode())
+    try:
+        replace_file(file, data)
+        replace_file(_manifest_of(file), json.dumps(manifest).encode())
+    except OSError as error:
+        logger.warning("%s cannot be written (%s): it will be derived again when the archive is next opened", file, error)
 
 
 def replace_file(file: Path, data: bytes) -> None:
     """Put `data` in the place of `file` so that a reader or a crash sees the old bytes or the new ones, whole."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(unfinished, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    unfinished.replace(file)
+    try:
+        with open(unfinished, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(file)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

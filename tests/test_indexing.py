@@ -1,6 +1,8 @@
 """From files to an archive: outcomes, resuming, identity by content, one writer, derived files that cannot lie."""
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -234,6 +236,25 @@ def test_a_damaged_vector_file_is_rebuilt_before_it_answers(world: World, tmp_pa
         assert any(n.clip == number and n.cosine == pytest.approx(float(vector @ vector)) for n in best)
     assert file.read_bytes() == data  # derived: the same vectors give the same bytes
     assert json.loads(manifest.read_text())["vectors"] == len(stored.clips)
+    store.close()
+
+
+def test_a_vector_file_that_cannot_be_written_costs_a_warning_and_no_answer(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(world.archive, tmp_path / "archive")
+    (tmp_path / "archive" / "visual.faiss").unlink()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = Store.open(tmp_path / "archive")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        found = VectorIndex.open(store)
+    assert len(found) == len(world.clips)
+    assert "cannot be written" in caplog.text
+    assert sorted(p.name for p in (tmp_path / "archive").glob("*visual*")) == ["visual.json"]  # no half of a file stays
     store.close()
 
 

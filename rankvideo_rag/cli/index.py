@@ -59,7 +59,8 @@ def index(
         clip_overlap=clip_overlap,
         device=device,
     )
-    with _Display() as display:
+    asked_off = {name for name, switch in (("speech", speech), ("on-screen text", ocr)) if switch is False}
+    with _Display(asked_off) as display:
         try:
             report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
         except KeyboardInterrupt:
@@ -93,7 +94,8 @@ def _off(switch: bool | None) -> str | None:
 class _Display:
     """A progress bar over the files, with the stage of the present one, and a line for each that is not fine."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked_off: set[str]) -> None:
+        self._asked_off = asked_off
         self._progress = Progress(
             TextColumn("{task.description}", table_column=None),
             BarColumn(),
@@ -115,7 +117,8 @@ class _Display:
         self.stop()
 
     def begin(self, paths: Sequence[Path], recipe: "Recipe") -> None:
-        off = [name for name, used in (("speech", recipe.transcriber), ("on-screen text", recipe.text_reader)) if not used]
+        words = {"speech": recipe.transcriber, "on-screen text": recipe.text_reader}
+        off = {name for name, used in words.items() if not used} - self._asked_off
         if "on-screen text" in off:
             note("on-screen text is not read: pip install 'rankvideo-rag[ocr]' brings the reader, --ocr asks for it")
         if "speech" in off:
