@@ -4,7 +4,6 @@ For each file: known? -> hash -> probe -> clips -> words -> vectors -> one trans
 This file draws no progress bars: it tells a listener what it does.
 """
 
-import hashlib
 import logging
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from rankvideo_rag import media
 from rankvideo_rag.embedders import Embedder
 from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.files import file_hash
 from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.indexing.store import KnownFile, Store
@@ -150,7 +150,7 @@ class _Indexer:
         self._at(path, "probe")
         probe = media.probe(str(path), limits=self._limits)
         self._at(path, "hash")
-        video_id = content_hash(path)
+        video_id = file_hash(path)[:32]
         twin = self._store.outcome_of_content(video_id, self._hash)
         if twin:
             outcome = FileOutcome(path=str(path), outcome=twin[0], reason=twin[1], clips=twin[2], video_id=video_id)
@@ -241,15 +241,6 @@ class _Indexer:
 
     def _at(self, path: Path, stage: Stage) -> None:
         self._listen(Event(path, stage))
-
-
-def content_hash(path: Path) -> str:
-    """A video's identity: the first 32 hex digits of the sha256 of its bytes."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
-    except OSError as error:
-        raise MediaError("io", f"{str(path)!r}: {error.strerror}") from error
 
 
 def _state(path: Path) -> tuple[int, int]:

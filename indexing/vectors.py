@@ -6,7 +6,6 @@ Searching is exact: inner product over unit vectors, so a score is a cosine. Thi
 import hashlib
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from rankvideo_rag.files import replace_file
 from rankvideo_rag.indexing.store import Store
 
 logger = logging.getLogger(__name__)
@@ -105,22 +105,3 @@ def _keep(file: Path, index: faiss.Index, generation: int) -> None:
         replace_file(_manifest_of(file), json.dumps(manifest).encode())
     except OSError as error:
         logger.warning("%s cannot be written (%s): it will be derived again when the archive is next opened", file, error)
-
-
-def replace_file(file: Path, data: bytes) -> None:
-    """Put `data` in the place of `file` so that a reader or a crash sees the old bytes or the new ones, whole."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with open(unfinished, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(file)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

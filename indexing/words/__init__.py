@@ -12,8 +12,6 @@ from rankvideo_rag.backends import load_backend
 from rankvideo_rag.media import Frames
 from rankvideo_rag.schema import TextSpan
 
-NOT_BACKENDS = ("loops", "sounding")
-
 
 class Transcriber(Protocol):
     """A speech recogniser."""

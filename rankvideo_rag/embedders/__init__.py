@@ -13,8 +13,6 @@ from rankvideo_rag.backends import load_backend
 from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.schema import FrameBudget, Record
 
-NOT_BACKENDS: tuple[str, ...] = ()
-
 Vector = NDArray[np.float32]  # (dim,), length 1
 
 
