@@ -239,13 +239,13 @@ def test_other_labels_than_yes_and_no_are_refused() -> None:
 def test_a_caption_says_what_is_seen_and_keeps_to_its_length() -> None:
     prompt = RANKVIDEO.prompt("anything", shown(("orange", "triangle", "down"), ("blue", "circle", "still")))
     vlm = load_vlm("scripted")
-    (caption,) = vlm.generate([prompt], max_tokens=50)
+    ((caption, _),) = vlm.generate([prompt], max_tokens=50)
     assert sorted(caption.removesuffix(" on a dark ground.").split(" and ")) == [
         "a blue circle staying still",
         "an orange triangle moving down",
     ]
-    assert vlm.generate([prompt], max_tokens=3) == [" ".join(caption.split()[:3])]
-    assert vlm.generate([RANKVIDEO.prompt("anything", shown())], max_tokens=50) == ["no coloured shape on a dark ground."]
+    assert vlm.generate([prompt], max_tokens=3) == [(" ".join(caption.split()[:3]), 3)]
+    assert vlm.generate([RANKVIDEO.prompt("anything", shown())], max_tokens=50) == [("no coloured shape on a dark ground.", 7)]
 
 
 def assert_vectors(vectors: list[Vector | None], expected: list[list[float] | None]) -> None:

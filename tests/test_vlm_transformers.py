@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import tiny_qwen3_vl
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.vlm import Prompt, load_vlm
 from rankvideo_rag.vlm.prompts import RANKVIDEO
@@ -108,9 +108,21 @@ def test_generated_text_is_the_most_probable_token_each_time(folder: Path, vlm: 
         written.append(int(straight_line_logits(folder, chat, UNEVEN)[-1].argmax()))
         if "\ufffd" in tokenizer.decode(written):  # half a letter: text cannot carry it into the next round
             break
-    [text] = vlm.generate([RANKVIDEO.prompt("a red square", UNEVEN)], max_tokens=len(written))
-    assert text == tokenizer.decode(written, skip_special_tokens=True)
+    [answer] = vlm.generate([RANKVIDEO.prompt("a red square", UNEVEN)], max_tokens=len(written))
+    assert answer == (tokenizer.decode(written, skip_special_tokens=True), len(written))
     assert len(written) > 1
+
+
+def test_the_end_of_a_turn_ends_the_text_and_is_not_counted(folder: Path) -> None:
+    vlm = load(str(folder), device="cpu", batch_size=8)
+    first = int(straight_line_logits(folder, CHAT, UNEVEN)[-1].argmax())
+    text = AutoProcessor.from_pretrained(folder).tokenizer.decode([first])
+    second = int(straight_line_logits(folder, CHAT + text, UNEVEN)[-1].argmax())
+    prompts = [RANKVIDEO.prompt("a red square", UNEVEN), *several_prompts()]
+    vlm.network.generation_config.eos_token_id = [second]
+    ended, *others = vlm.generate(prompts, max_tokens=4)
+    assert ended == (text, 1)
+    assert max(answer.tokens for answer in others) == 4  # while the others in the batch go on
 
 
 def test_a_batch_gives_the_numbers_of_one_prompt_at_a_time(vlm: TransformersVLM) -> None:
@@ -258,6 +270,13 @@ def test_code_that_comes_with_a_model_is_never_run(folder: Path, tmp_path: Path)
     with pytest.raises(ModelError):
         load(str(hostile), device="cpu")
     assert not (tmp_path / "ran").exists()
+
+
+def test_flash_attention_is_refused_where_it_cannot_run(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"on 'cpu'.*'sdpa' runs everywhere"):
+        load(str(folder), device="cpu", attention="flash_attention_2")
+    with pytest.raises(MissingDependency, match="flash-attn"):
+        load(str(folder), device="cuda", attention="flash_attention_2")
 
 
 def test_a_device_that_is_not_there_is_named(folder: Path) -> None:

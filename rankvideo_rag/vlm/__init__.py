@@ -10,8 +10,6 @@ from typing import NamedTuple, Protocol
 from rankvideo_rag.backends import load_backend
 from rankvideo_rag.media import Frames
 
-NOT_BACKENDS = ("prompts",)
-
 
 class Prompt(NamedTuple):
     """One turn of a chat with a vision-language model."""
@@ -33,6 +31,13 @@ class LabelLogprobs(NamedTuple):
     abstained: bool = False
 
 
+class Generation(NamedTuple):
+    """What a model wrote after a prompt."""
+
+    text: str
+    tokens: int  # generated, the end of the turn not counted
+
+
 class VLM(Protocol):
     """A vision-language model behind one of the backends."""
 
@@ -42,10 +47,12 @@ class VLM(Protocol):
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
         """For each prompt the log-probability of each label as the next token: the log of the summed probability of every
-        single token that reads as the label once stripped and lower-cased (`yes`, ` Yes`, `YES`, …)."""
+        single token that reads as the label once stripped and lower-cased (`yes`, ` Yes`, `YES`, …).
 
-    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[str]:
-        """For each prompt the text that follows it, chosen greedily."""
+        Prompts that show the same `Frames` object first, under the same system text, may share that part's computation."""
+
+    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
+        """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
 
 
 def load_vlm(backend: str, model: str | None = None, *, device: str | None = None) -> VLM:

@@ -1,10 +1,12 @@
 """The format of RankVideo's input, as data: wording, order of question and video, read position, frame budget.
 
-The wording is that of the published inference script (arXiv 2602.02444, code `inference.py`): a checkpoint's prompt is a fact
-about it. A spec is part of the identity of every score made with it.
+The wordings are those of the published scripts (arXiv 2602.02444, code `inference.py` and `train_reranker.py`): a checkpoint's
+prompt is a fact about it. A spec is part of the identity of every score made with it, through its fingerprint.
 """
 
-from typing import Literal
+import hashlib
+import json
+from typing import Literal, get_args
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
@@ -12,18 +14,27 @@ from rankvideo_rag.schema import FrameBudget, Record
 from rankvideo_rag.text import clean
 from rankvideo_rag.vlm import Prompt
 
+ReadPosition = Literal["first_token", "after_answer_tag"]
+"""Where the verdict is read: as the first token of the answer, or after an `<answer>` that is already written."""
+
 
 class PromptSpec(Record):
     """How a question and the frames of a clip become a prompt, and where the verdict is read."""
 
     name: str
-    version: int
+    version: int  # raised when the rules below, which no field shows, change what the model reads
     system: str
     question: str  # with {query}
     order: Literal["question-first", "video-first"]
-    read_position: Literal["first_token", "after_answer_tag"]
+    read_position: ReadPosition
     frames: FrameBudget = FrameBudget()
     labels: tuple[str, str] = ("yes", "no")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that decides a score, and nothing else: two names for one format have the same."""
+        decisive = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
     def prompt(self, query: str, frames: Frames) -> Prompt:
         """The prompt for one pair. Control tokens in the question are broken, so that it cannot end its own turn."""
@@ -46,11 +57,47 @@ RANKVIDEO = PromptSpec(
     read_position="first_token",
 )
 
-SPECS = {spec.name: spec for spec in (RANKVIDEO,)}
+# The published training script names no pixel limits: these are the defaults of the qwen-vl-utils that it reads videos with.
+RANKVIDEO_TRAIN = PromptSpec(
+    name="rankvideo-train",
+    version=1,
+    system=(
+        "You are a helpful assistant specialized in video and text understanding. Given a text query and a video, determine "
+        "if the video is relevant."
+    ),
+    question="Query: {query}\nIs the video relevant? Answer with yes or no.",
+    order="video-first",
+    read_position="after_answer_tag",
+    frames=FrameBudget(max_frames=24, min_pixels=128 * 32 * 32, max_pixels=768 * 32 * 32),
+)
+
+# Ours: what all questions share stands first, so that a video is read once for many of them. The verdict is read where the
+# paper reads it and training puts it: after the tag the model chooses between yes and no, while as the first token of an
+# answer it writes `<` or prose, and yes and no are compared by the tails of their probabilities.
+VIDEO_FIRST = PromptSpec(
+    name="video-first",
+    version=1,
+    system=RANKVIDEO.system,
+    question=RANKVIDEO.question,
+    order="video-first",
+    read_position="after_answer_tag",
+)
+
+SPECS = {spec.name: spec for spec in (RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST)}
 
 
 def prompt_spec(name: str) -> PromptSpec:
-    """The spec of that name. Raises InputError that lists the names there are."""
-    if name not in SPECS:
-        raise InputError(f"unknown prompt {name!r}: choose one of {', '.join(SPECS)}")
-    return SPECS[name]
+    """The spec of that name. `name@read_position` is the same spec read at another position.
+
+    Raises InputError that lists the names there are.
+
+    >>> prompt_spec("rankvideo").read_position, prompt_spec("rankvideo@after_answer_tag").read_position
+    ('first_token', 'after_answer_tag')
+    """
+    base, at, position = name.partition("@")
+    if base not in SPECS or (at and position not in get_args(ReadPosition)):
+        raise InputError(
+            f"unknown prompt {name!r}: choose one of {', '.join(SPECS)}, "
+            f"and after it, if need be, one of {', '.join(f'@{known}' for known in get_args(ReadPosition))}"
+        )
+    return SPECS[base].model_copy(update={"read_position": position}) if at else SPECS[base]

@@ -13,7 +13,7 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.media.pixels import COLOUR_WORDS, Description, SeenShape, find_ground, find_shapes
 from rankvideo_rag.text import terms
-from rankvideo_rag.vlm import VLM, LabelLogprobs, Prompt
+from rankvideo_rag.vlm import VLM, Generation, LabelLogprobs, Prompt
 
 _SHAPE_WORDS = (
     dict.fromkeys("circle circles circular disc discs disk disks ball balls".split(), "circle")
@@ -71,9 +71,10 @@ class ScriptedVLM:
             raise ModelError(f"the scripted model was asked for the labels {list(labels)}: it knows 'yes' and 'no' only")
         return [_verdict(prompt, labels) for prompt in prompts]
 
-    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[str]:
-        """What is seen on the frames of each prompt, whatever the prompt asks: at most `max_tokens` words."""
-        return [" ".join(_caption(prompt).split()[:max_tokens]) for prompt in prompts]
+    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
+        """What is seen on the frames of each prompt, whatever the prompt asks: at most `max_tokens` words, its tokens."""
+        captions = [_caption(prompt).split()[:max_tokens] for prompt in prompts]
+        return [Generation(" ".join(words), len(words)) for words in captions]
 
 
 def load(model: str | None = None, *, device: str | None = None) -> VLM:

@@ -1,0 +1,88 @@
+"""Where the time of the transformers backend goes: preprocess, vision, prefill, read. Measured with hooks, from outside."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from rankvideo_rag.vlm.transformers import TransformersVLM
+
+
+@dataclass
+class Stages:
+    """Seconds and tokens by stage. A shared prefix is `prefill`ed; what goes on from it is `read`."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("preprocess", "vision", "prefill", "read"), 0.0))
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("preprocess", "vision", "prefill", "read"), 0))
+
+    def add(self, stage: str, *, seconds: float, tokens: int) -> None:
+        """Count one call of a stage."""
+        self.seconds[stage] += seconds
+        self.tokens[stage] += tokens
+
+
+@contextmanager
+def timed_stages(vlm: TransformersVLM) -> Iterator[Stages]:
+    """What the backend does while the block runs, stage by stage. The clock waits for the GPU at each, which costs a little."""
+    stages, network, processor = Stages(), vlm.network.base_model, vlm.processor
+    merge = vlm.network.config.vision_config.spatial_merge_size**2  # patches that become one token
+
+    def of_vision(patches: Any) -> tuple[str, int]:
+        return "vision", len(patches) // merge
+
+    hooks = [
+        *_timed(network.visual, stages, lambda given, named: of_vision(given[0] if given else named["hidden_states"])),
+        *_timed(network.language_model, stages, lambda _, named: _reading(named)),
+    ]
+    vlm.processor = _TimedProcessor(processor, stages)
+    try:
+        yield stages
+    finally:
+        vlm.processor = processor
+        for hook in hooks:
+            hook.remove()
+
+
+def now() -> float:
+    """The clock, once the GPU has done what it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _reading(named: dict[str, Any]) -> tuple[str, int]:
+    cache, (rows, length, _) = named["past_key_values"], named["inputs_embeds"].shape
+    return "read" if cache is not None and cache.get_seq_length() else "prefill", rows * length
+
+
+def _timed(module: Any, stages: Stages, what: Callable[[Any, Any], tuple[str, int]]) -> list[Any]:
+    begun: list[tuple[str, int, float]] = []
+
+    def before(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        begun.append((*what(given, named), now()))
+
+    def after(*_: Any) -> None:
+        stage, tokens, start = begun.pop()
+        stages.add(stage, seconds=now() - start, tokens=tokens)
+
+    return [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
+
+
+class _TimedProcessor:
+    """The model's own processor, and a clock beside it."""
+
+    def __init__(self, processor: Any, stages: Stages) -> None:
+        self._processor = processor
+        self._stages = stages
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        start = now()
+        made = self._processor(*given, **named)
+        self._stages.add("preprocess", seconds=now() - start, tokens=made["input_ids"].numel())
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._processor, name)
