@@ -17,6 +17,7 @@ from rankvideo_rag.embedders import Embedder, load_embedder
 from rankvideo_rag.indexing.recipe import check_embedder, settings_for
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.ranking.windows import Windows
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
 from rankvideo_rag.schema import Channel
@@ -107,6 +108,9 @@ class VideoArchive:
             model=self.settings.reranker_model,
             device=self.settings.device,
             prompt=self.settings.prompt,
+            windows=Windows(seconds=self.settings.window_seconds),
+            reasoning=self.settings.reasoning,
+            cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
             top_n=top_n or self.settings.top_n,
         )
 

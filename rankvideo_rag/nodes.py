@@ -105,9 +105,14 @@ def _seconds(node: BaseNode, key: str) -> float | None:
 
 
 def copy_with(hit: NodeWithScore, score: float | None, metadata: Mapping[str, str | float | None]) -> NodeWithScore:
-    """A copy of a hit with another score and more metadata, hidden from language models and embedders."""
+    """A copy of a hit with another score and more metadata, hidden from language models and embedders.
+
+    A key whose value is None is taken out: what an earlier pass left there must not pass for this one's finding.
+    """
     node = hit.node.model_copy(deep=True)
-    node.metadata |= {key: value for key, value in metadata.items() if value is not None}
+    node.metadata = {
+        key: value for key, value in (node.metadata | dict(metadata)).items() if key not in metadata or value is not None
+    }
     for excluded in (node.excluded_llm_metadata_keys, node.excluded_embed_metadata_keys):
         excluded.extend(key for key in metadata if key not in excluded)
     return NodeWithScore(node=node, score=score)

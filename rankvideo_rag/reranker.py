@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
@@ -17,7 +19,12 @@ from llama_index_instrumentation import get_dispatcher
 from rankvideo_rag.backends import check_name
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.nodes import VideoResolver, clip_of, copy_with
-from rankvideo_rag.ranking.pointwise import Footage, judge, order
+from rankvideo_rag.ranking.cache import ScoreCache, default_path
+from rankvideo_rag.ranking.long_clips import judge_in_windows
+from rankvideo_rag.ranking.pointwise import Footage, Pair
+from rankvideo_rag.ranking.reasoning import NEVER, Band, Reasoning, share_reasoned
+from rankvideo_rag.ranking.verdict import order
+from rankvideo_rag.ranking.windows import WHOLE, Windows
 from rankvideo_rag.schema import Score
 from rankvideo_rag.vlm import VLM, load_vlm
 from rankvideo_rag.vlm.prompts import prompt_spec
@@ -25,18 +32,37 @@ from rankvideo_rag.vlm.prompts import prompt_spec
 dispatcher = get_dispatcher(__name__)
 
 
+class _Model:
+    """A model that is loaded once, by whoever comes first. Its pickle and its copy are empty: they load their own."""
+
+    def __init__(self) -> None:
+        self._vlm: VLM | None = None
+        self._loading = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["_Model"], tuple[()]]:
+        return _Model, ()
+
+    def loaded(self, backend: str, model: str | None, device: str | None) -> VLM:
+        with self._loading:
+            if self._vlm is None:
+                self._vlm = load_vlm(backend, model, device=device)
+            return self._vlm
+
+
 class RankVideoRerank(BaseNodePostprocessor):
     """Re-orders video clips by watching them: RankVideo's margin logp(yes) - logp(no), relevant above 0 (arXiv 2602.02444).
 
     Works on any node that names a video: the archive's own, a TextNode whose metadata has file_path (and, if it stands for a
     part, start and end in seconds), a Node with a video_resource. Returns copies: `score` is the margin, metadata hold
-    `retrieval_score`, `rerank_score`, `rerank_p_yes`, `rerank_status` and `rerank_model`, hidden from LLMs and embedders.
+    `retrieval_score`, `rerank_score`, `rerank_p_yes`, `rerank_status` and `rerank_model`; with windows also `rerank_start` and
+    `rerank_end`, the seconds that carried the score; with reasoning `rerank_rationale`, `rerank_tokens` and the list's
+    `rerank_reasoned_share`. All of these are hidden from LLMs and embedders.
 
     A clip that cannot be judged gets the score None, stands last in the order in which it came, and its `rerank_status` says
     why: "abstained: …" when the judge has nothing to say (no picture), "failed: …" when something broke. When every clip
     failed, RankVideoError is raised: an order that nobody made is no ranking.
 
-    The model is loaded at the first question. Safe under concurrent queries.
+    The model is loaded at the first question, and `deadline` counts from then. Safe under concurrent queries.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -47,26 +73,30 @@ class RankVideoRerank(BaseNodePostprocessor):
     prompt: str = Field("rankvideo", description="the name of a PromptSpec")
     top_n: int = Field(5, ge=1, description="clips returned")
     batch_size: int = Field(4, ge=1, description="clips watched at once")
+    score_threshold: float | None = Field(None, description="drop clips whose margin is below; those without one stay, last")
+    keep_retrieval_score: bool = Field(True, description="keep the score that a node came with, as retrieval_score")
     on_error: Literal["keep", "raise"] = Field("keep", description="keep a clip that failed, last; or raise for it")
+    deadline: float | None = Field(None, gt=0, description="seconds; clips whose turn comes later are failed: timeout")
+    windows: Windows = Field(WHOLE, description="how long clips are divided, with what becomes of the windows' margins")
+    reasoning: Literal["auto", "always", "never"] = Field("never", description="write a rationale first; auto: where in doubt")
+    reasoning_band: Band = Field(NEVER.band, description="margins between these two are in doubt; see calibrate_band")
+    reasoning_tokens: int = Field(NEVER.max_tokens, ge=1, description="length of a rationale")
+    cache: str | bool = Field(False, description="file that keeps scores; True: rankvideo/scores.db in the user's cache folder")
     video_resolver: VideoResolver | None = Field(None, exclude=True, description="from a node to the path of its video")
 
-    _vlm: VLM | None = PrivateAttr(None)
-    _loading: Any = PrivateAttr(default_factory=threading.Lock)
+    _cache: ScoreCache | None = PrivateAttr(None)
+    _model: _Model = PrivateAttr(default_factory=_Model)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         check_name("rankvideo_rag.vlm", self.backend)
         prompt_spec(self.prompt)
+        if self.cache is not False:
+            self._cache = ScoreCache(default_path() if self.cache is True else Path(self.cache).expanduser())
 
     @classmethod
     def class_name(cls) -> str:
         return "RankVideoRerank"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A loaded model and a lock stay behind: the copy loads its own.
-        state = super().__getstate__()
-        state["__pydantic_private__"] = None
-        return state
 
     def _postprocess_nodes(self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None) -> list[NodeWithScore]:
         question = _question(query_bundle)
@@ -88,14 +118,28 @@ class RankVideoRerank(BaseNodePostprocessor):
         return finished
 
     def _rerank(self, nodes: Sequence[NodeWithScore], question: str) -> list[NodeWithScore]:
-        footage = [self._footage(hit) for hit in nodes]
-        watchable = [clip for clip in footage if isinstance(clip, Footage)]
-        vlm = self._loaded()
-        judged = iter(judge(vlm, prompt_spec(self.prompt), question, watchable, batch_size=self.batch_size))
-        scores = [next(judged) if isinstance(clip, Footage) else clip for clip in footage]
+        vlm = self._model.loaded(self.backend, self.model, self.device)
+        scores = self._scores(vlm, nodes, question)
         self._check(scores)
-        hits = [_judged(hit, score, vlm.name) for hit, score in zip(nodes, scores, strict=True)]
-        return [hits[i] for i in order(scores)][: self.top_n]
+        shared = {"rerank_model": vlm.name, "rerank_reasoned_share": self._share_reasoned(scores)}
+        best = [(nodes[i], scores[i]) for i in order(scores) if not self._is_dropped(scores[i])]
+        return [self._judged(hit, score, shared) for hit, score in best[: self.top_n]]
+
+    def _scores(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
+        footage = [self._footage(hit) for hit in nodes]
+        judged = iter(
+            judge_in_windows(
+                vlm,
+                prompt_spec(self.prompt),
+                [Pair(question, clip) for clip in footage if isinstance(clip, Footage)],
+                self.windows,
+                batch_size=self.batch_size,
+                reasoning=Reasoning(mode=self.reasoning, band=self.reasoning_band, max_tokens=self.reasoning_tokens),
+                cache=self._cache,
+                deadline=None if self.deadline is None else time.monotonic() + self.deadline,
+            )
+        )
+        return [next(judged) if isinstance(clip, Footage) else clip for clip in footage]
 
     def _footage(self, hit: NodeWithScore) -> Footage | Score:
         try:
@@ -109,11 +153,24 @@ class RankVideoRerank(BaseNodePostprocessor):
             reason, count = Counter(failures).most_common(1)[0]
             raise RankVideoError(f"{len(failures)} of {len(scores)} clips could not be judged; {count} of them: {reason}")
 
-    def _loaded(self) -> VLM:
-        with self._loading:
-            if self._vlm is None:
-                self._vlm = load_vlm(self.backend, self.model, device=self.device)
-            return self._vlm
+    def _judged(self, hit: NodeWithScore, score: Score, shared: dict[str, str | float | None]) -> NodeWithScore:
+        metadata = shared | {
+            "retrieval_score": hit.score if self.keep_retrieval_score else None,
+            "rerank_score": score.margin,
+            "rerank_p_yes": score.p_yes,
+            "rerank_status": score.status if score.reason is None else f"{score.status}: {score.reason}",
+            "rerank_start": score.start,
+            "rerank_end": score.end,
+            "rerank_rationale": score.rationale,
+            "rerank_tokens": None if self.reasoning == "never" else score.tokens,
+        }
+        return copy_with(hit, score.margin, metadata)
+
+    def _is_dropped(self, score: Score) -> bool:
+        return self.score_threshold is not None and score.margin is not None and score.margin < self.score_threshold
+
+    def _share_reasoned(self, scores: Sequence[Score]) -> float | None:
+        return None if self.reasoning == "never" else share_reasoned(scores)
 
     @contextmanager
     def _reported(self, nodes: list[NodeWithScore], question: str) -> Iterator[list[NodeWithScore]]:
@@ -137,15 +194,3 @@ def _question(query_bundle: QueryBundle | None) -> str:
     if query_bundle is None:
         raise InputError("RankVideoRerank needs the question: pass query_bundle= or query_str=")
     return query_bundle.query_str
-
-
-def _judged(hit: NodeWithScore, score: Score, model: str) -> NodeWithScore:
-    status = score.status if score.reason is None else f"{score.status}: {score.reason}"
-    metadata = {
-        "retrieval_score": hit.score,
-        "rerank_score": score.margin,
-        "rerank_p_yes": score.p_yes,
-        "rerank_status": status,
-        "rerank_model": model,
-    }
-    return copy_with(hit, score.margin, metadata)

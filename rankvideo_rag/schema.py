@@ -100,13 +100,19 @@ class Score(Record):
 
     `margin` = logp(yes) - logp(no), in nats: the score to rank by, relevant above 0. `p_yes` = sigmoid(margin) saturates.
     Without a margin, `status` tells whether the judge had nothing to say (abstained: no picture, a question outside what
-    it knows) or broke (failed), and `reason` says why.
+    it knows) or broke (failed), and `reason` says why; beside a margin, `reason` tells what was left out of it.
     """
 
     margin: float | None = None
     p_yes: float | None = Field(None, ge=0, le=1)
+    logprob_yes: float | None = None  # natural log, over all tokens that read as the label
+    logprob_no: float | None = None
     status: Literal["ok", "abstained", "failed"] = "ok"
     reason: str | None = None
+    start: float | None = Field(None, ge=0)  # seconds: the window that carried the score; None where the clip was not divided
+    end: float | None = Field(None, ge=0)
+    rationale: str | None = None  # what the model wrote before its verdict was read; None where it was not asked to
+    tokens: int = Field(0, ge=0)  # written for it
 
 
 class Citation(Record):

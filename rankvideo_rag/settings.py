@@ -69,9 +69,12 @@ class Settings(BaseSettings):
     reranker: str = Field("scripted", description="a file of vlm/, or none")
     reranker_model: str | None = None
     prompt: str = "rankvideo"
+    window_seconds: float | None = Field(None, gt=0)  # clips longer than this are watched in windows; None watches them whole
+    reasoning: Literal["auto", "always", "never"] = "never"  # let the reranker write a rationale first; auto: where in doubt
     retrieve_depth: int = Field(100, ge=1)  # clips taken from the fused channels
     rerank_depth: int = Field(20, ge=1)  # of these, how many RankVideo watches
     top_n: int = Field(5, ge=1)  # of these, how many the answer may cite
+    score_cache: str | None = None  # file in which verdicts are kept, "none"; None: rankvideo/scores.db in the user's cache
 
     # What one file may cost.
     media_seconds: float = Field(60.0, gt=0)  # least time budget of one call into the decoder

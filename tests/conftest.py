@@ -1,13 +1,16 @@
 """What many tests stand on: a small archive of rendered clips, indexed once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from llama_index.core.schema import NodeWithScore
 
-from rankvideo_rag.demo import WorldClip, render_archive
+from rankvideo_rag.demo import Question, WorldClip, questions, render_archive
 from rankvideo_rag.indexing.build import Report
 from rankvideo_rag.indexing.run import index
+from rankvideo_rag.nodes import hits_of
 from rankvideo_rag.settings import Settings
 
 SHARED_VIDEOS = Path(__file__).parents[2] / "shared" / "videos"
@@ -20,6 +23,29 @@ class World(NamedTuple):
     archive: Path
     clips: list[WorldClip]
     report: Report
+
+
+def stems(nodes: list[NodeWithScore]) -> list[str]:
+    """The names of the clips that these nodes stand for."""
+    return [Path(hit.path).stem for hit in hits_of(nodes)]
+
+
+def asked(world: World, channel: str) -> list[Question]:
+    """The questions about this world that this channel can answer."""
+    return [question for question in questions(world.clips) if question.channel == channel]
+
+
+def narrated(world: World) -> WorldClip:
+    """A clip in which somebody speaks."""
+    return next(clip for clip in world.clips if clip.narration)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Scores are kept apart from those of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

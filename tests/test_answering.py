@@ -12,6 +12,7 @@ from rankvideo_rag.answering import VideoAnswerSynthesizer
 from rankvideo_rag.answering.citations import NOT_ANSWERED, resolve
 from rankvideo_rag.answering.evidence import Evidence, sentences
 from rankvideo_rag.answering.extractive import extract
+from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import Answer, TextSpan
 
 
@@ -52,6 +53,15 @@ def test_the_sentence_that_holds_what_is_asked_is_quoted_with_its_own_time() -> 
 def test_a_question_about_a_sign_is_answered_by_what_is_written() -> None:
     answer = extract("Which number does the sign for Harbour Road show?", [FERRY, SIGN])
     assert [c.quote for c in answer.citations] == ["HARBOUR ROAD 17"]
+
+
+def test_what_is_only_seen_is_cited_by_the_window_in_which_it_was_seen() -> None:
+    whole = clip(1, margin=2.0)
+    seen = whole._replace(seen=Span(12.0, 18.0))
+    assert [(c.start, c.end) for c in extract("a red disc", [whole]).citations] == [(0.0, 30.0)]
+    assert [(c.start, c.end) for c in extract("a red disc", [seen]).citations] == [(12.0, 18.0)]
+    assert "seen to be relevant @ 00:12-00:18" in seen.block()
+    assert "seen to be relevant" not in seen._replace(margin=-2.0).block()
 
 
 def test_a_question_that_shares_one_word_in_four_is_not_answered() -> None:

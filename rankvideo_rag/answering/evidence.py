@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import Citation, TextSpan, WordChannel
 from rankvideo_rag.text import clean, timestamp
 
@@ -23,6 +24,11 @@ class Evidence(NamedTuple):
     end: float
     spans: tuple[TextSpan, ...]  # the words that touch the clip, in order of channel and time
     margin: float | None = None  # RankVideo's score, if it watched this clip
+    seen: Span | None = None  # the window that carried this score, if it watched the clip in windows
+
+    def cite_what_is_seen(self) -> Citation:
+        """A citation of the picture: of the window in which RankVideo saw it, else of the whole clip."""
+        return self.cite(*self.seen) if self.seen else self.cite()
 
     def cite(self, start: float | None = None, end: float | None = None, quote: str | None = None) -> Citation:
         """A citation of this clip, or of a part of it."""
@@ -39,6 +45,8 @@ class Evidence(NamedTuple):
         """The evidence as a language model reads it. All words are untrusted: cleaned, and marked by what they are."""
         head = f"[{self.number}] {clean(self.title)}, {timestamp(self.start)}-{timestamp(self.end)}"
         lines = [f"  {_KINDS[s.channel]} @ {timestamp(s.start)}-{timestamp(s.end)}: {clean(s.text)}" for s in self.spans]
+        if self.seen and self.margin is not None and self.margin > 0:
+            lines.append(f"  seen to be relevant @ {timestamp(self.seen.start)}-{timestamp(self.seen.end)}")
         return "\n".join([head, *(lines or ["  (no words)"])])
 
 

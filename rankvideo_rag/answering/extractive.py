@@ -35,7 +35,7 @@ def extract(question: str, shown: list[Evidence]) -> Answer:
         text = " ".join(f"“{citation.quote}” {in_words(citation)}" for citation in cited)
         return answer(question, text, cited, [])
     seen = [evidence for evidence in shown if evidence.margin is not None and evidence.margin > 0][:MOST]
-    cited = [evidence.cite() for evidence in seen]
+    cited = [evidence.cite_what_is_seen() for evidence in seen]
     return answer(question, f"Seen in {', '.join(map(in_words, cited))}.", cited, [])
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from rankvideo_rag.answering.extractive import extract
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import probe
 from rankvideo_rag.nodes import NO_WORDS, NodeClip, clip_of
+from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import Answer, TextSpan
 from rankvideo_rag.text import clean
 
@@ -132,7 +133,8 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         end = _end(clip) if clip.footage.end is None else clip.footage.end
         spans = self._words(clip.video_id, start, end) if self._words else _spans_of_text(hit, start, end)
         margin = hit.node.metadata.get("rerank_score")
-        return Evidence(number, clip.video_id, clip.footage.path, _title(clip), start, end, tuple(spans), margin)
+        seen = _seen(hit.node.metadata, start, end)
+        return Evidence(number, clip.video_id, clip.footage.path, _title(clip), start, end, tuple(spans), margin, seen)
 
     @contextmanager
     def _reported(self, query: QueryType) -> Iterator[list[Response]]:
@@ -166,6 +168,14 @@ def _end(clip: NodeClip) -> float:
     except MediaError as error:
         logger.warning("the length of %s is unknown: %s", clip.footage.path, error)
         return clip.footage.start or 0.0
+
+
+def _seen(metadata: Mapping[str, Any], start: float, end: float) -> Span | None:
+    """The window in which RankVideo saw what is asked for, as far as it lies in the clip."""
+    if "rerank_start" not in metadata or "rerank_end" not in metadata:
+        return None
+    seen = Span(max(metadata["rerank_start"], start), min(metadata["rerank_end"], end))
+    return seen if seen.start < seen.end else None
 
 
 def _spans_of_text(hit: NodeWithScore, start: float, end: float) -> list[TextSpan]:

@@ -1,16 +1,22 @@
-"""RankVideo's pointwise verdict (arXiv 2602.02444, section 3): score = logp(yes) - logp(no) for one question and one clip.
+"""RankVideo's pointwise verdict (arXiv 2602.02444, section 3) on pairs of a question and footage, decoded while the model runs.
 
-A clip that cannot be judged has no margin, a status and a reason; it never gets a middling number.
+A clip is decoded once for all its questions; what cannot be watched or judged is told by its Score. Knows no nodes or archives.
 """
 
-import math
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from typing import NamedTuple
 
-from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import Frames, Limits, read_frames
+from rankvideo_rag.ranking.cache import ScoreCache, score_key
+from rankvideo_rag.ranking.prefetch import prefetched
+from rankvideo_rag.ranking.reasoning import NEVER, Reasoning, reconsider
+from rankvideo_rag.ranking.verdict import LATE, ask
 from rankvideo_rag.schema import Score
-from rankvideo_rag.vlm import VLM, LabelLogprobs, Prompt
+from rankvideo_rag.vlm import VLM, Prompt
 from rankvideo_rag.vlm.prompts import PromptSpec
 
 
@@ -22,71 +28,124 @@ class Footage(NamedTuple):
     end: float | None = None
 
 
+class Pair(NamedTuple):
+    """What is judged."""
+
+    question: str
+    footage: Footage
+
+
 def judge(
     vlm: VLM,
     spec: PromptSpec,
-    question: str,
-    clips: Sequence[Footage],
+    pairs: Sequence[Pair],
     *,
     batch_size: int = 4,
     limits: Limits = Limits(),
+    reasoning: Reasoning = NEVER,
+    cache: ScoreCache | None = None,
+    deadline: float | None = None,
+    decoders: int = 2,
 ) -> list[Score]:
-    """A score for each clip, in the order given. Equal clips are watched once; at most `batch_size` are held in memory."""
-    distinct = list(dict.fromkeys(clips))
-    scores: dict[Footage, Score] = {}
-    for i in range(0, len(distinct), batch_size):
-        batch = distinct[i : i + batch_size]
-        scores |= zip(batch, _judge_batch(vlm, spec, question, batch, limits), strict=True)
-    return [scores[clip] for clip in clips]
+    """A score for each pair, in the order given; equal pairs are judged once, and those in `cache` not at all.
 
-
-def _judge_batch(vlm: VLM, spec: PromptSpec, question: str, clips: Sequence[Footage], limits: Limits) -> list[Score]:
-    watched = [_watch(spec, clip, limits) for clip in clips]
-    prompts = [spec.prompt(question, frames) for frames in watched if isinstance(frames, Frames)]
-    verdicts = iter(_ask(vlm, spec, prompts))
-    return [next(verdicts) if isinstance(frames, Frames) else frames for frames in watched]
-
-
-def _watch(spec: PromptSpec, clip: Footage, limits: Limits) -> Frames | Score:
-    try:
-        return read_frames(clip.path, clip.start, clip.end, **spec.frames.model_dump(), limits=limits)
-    except MediaError as error:
-        # A recording without a picture is no fault: there is nothing to watch.
-        status = "abstained" if error.code == "no_video" else "failed"
-        return Score.model_validate({"status": status, "reason": f"{error.code}: {error}"})
-
-
-def _ask(vlm: VLM, spec: PromptSpec, prompts: Sequence[Prompt]) -> list[Score]:
-    if not prompts:
-        return []
-    try:
-        replies = vlm.label_logprobs(prompts, spec.labels)
-    except ModelError as error:
-        return [Score(status="failed", reason=f"model: {error}")] * len(prompts)
-    if len(replies) != len(prompts):
-        raise ModelError(f"{vlm.name} gave {len(replies)} verdicts for {len(prompts)} clips")
-    return [score(reply) for reply in replies]
-
-
-def score(reply: LabelLogprobs) -> Score:
-    """The margin of log-probabilities of (yes, no), in nats; a Score without a margin where they are missing or not finite.
-
-    >>> round(score(LabelLogprobs((math.log(0.35), math.log(0.10)))).p_yes, 6)  # = 0.35 / 0.45
-    0.777778
+    The model is asked about `batch_size` clips at a time, each with all its questions side by side on the same Frames. The
+    next ones are decoded meanwhile, `decoders` at a time: at most three times `batch_size` clips are in memory. What has not
+    begun by `deadline`, a moment of `time.monotonic()`, is `failed`; a call to the model that has begun is not cut short.
     """
-    if reply.values is None:
-        return Score(status="abstained" if reply.abstained else "failed", reason=reply.reason or "no log-probabilities")
-    margin = reply.values[0] - reply.values[1]
-    if not math.isfinite(margin):
-        return Score(status="failed", reason=f"log-probabilities {reply.values} give no finite margin")
-    return Score(margin=margin, p_yes=_sigmoid(margin))
+    questions: dict[Footage, dict[str, None]] = {}  # of each clip, each once, in the order of the pairs
+    for pair in pairs:
+        questions.setdefault(pair.footage, {})[pair.question] = None
+    session = _Session(vlm, spec, limits, reasoning, cache, deadline)
+    scores: dict[Pair, Score] = {}
+    with closing(prefetched(session.watch, questions.items(), ahead=2 * batch_size + 1, threads=decoders)) as clips:
+        while batch := list(islice(clips, batch_size)):
+            scores |= session.judge(batch)
+            batch.clear()  # their frames make room before the next ones are waited for
+    return [scores[pair] for pair in pairs]
 
 
-def _sigmoid(x: float) -> float:
-    # exp of a positive number would overflow beyond 709.
-    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
+class _Clip(NamedTuple):
+    """A clip as it comes from the decoder."""
+
+    footage: Footage
+    frames: Frames | None  # None where nothing is left to ask of the model
+    scores: dict[str, Score]  # question -> what is known without asking
+    keys: dict[str, str]  # question -> key in the cache; empty without one
+    open_questions: list[str]
 
 
-def order(scores: Sequence[Score]) -> list[int]:
-    """Positions by margin, best first; those without a margin last; ties and the unscored keep the order given."""
-    return sorted(range(len(scores)), key=lambda i: (scores[i].margin is None, -(scores[i].margin or 0.0)))
+class _Session(NamedTuple):
+    """What is the same for all clips of one call of `judge`."""
+
+    vlm: VLM
+    spec: PromptSpec
+    limits: Limits
+    reasoning: Reasoning
+    cache: ScoreCache | None
+    deadline: float | None
+
+    def watch(self, asked: tuple[Footage, Collection[str]]) -> _Clip:
+        """A clip with what is known of its questions, and its frames where that is not all. Runs in a background thread."""
+        footage, questions = asked
+        keys = self._keys(footage, questions)
+        known = self._kept(keys)
+        unknown = [question for question in questions if question not in known]
+        frames = self._frames(footage) if unknown else None
+        if isinstance(frames, Score):
+            return _Clip(footage, None, known | dict.fromkeys(unknown, frames), keys, [])
+        return _Clip(footage, frames, known, keys, unknown)
+
+    def judge(self, clips: Sequence[_Clip]) -> dict[Pair, Score]:
+        """The scores of all questions of these clips; the model is asked once."""
+        known = {Pair(question, clip.footage): score for clip in clips for question, score in clip.scores.items()}
+        prompts = {
+            Pair(question, clip.footage): self.spec.prompt(question, clip.frames)
+            for clip in clips
+            if clip.frames is not None
+            for question in clip.open_questions
+        }
+        keys = {Pair(question, clip.footage): key for clip in clips for question, key in clip.keys.items()}
+        found = dict(zip(prompts, self._ask(list(prompts.values())), strict=True))
+        for pair, score in found.items():
+            if self.cache is not None and pair in keys and score.status == "ok" and score.reason is None:
+                self.cache.put(keys[pair], score)
+        return known | found
+
+    def _ask(self, prompts: Sequence[Prompt]) -> list[Score]:
+        verdicts = ask(self.vlm, prompts, self.spec.labels, deadline=self.deadline)
+        return reconsider(self.vlm, prompts, verdicts, self.spec.labels, reasoning=self.reasoning, deadline=self.deadline)
+
+    def _frames(self, footage: Footage) -> Frames | Score:
+        seconds = self.limits.seconds if self.deadline is None else min(self.limits.seconds, self.deadline - time.monotonic())
+        if seconds <= 0:
+            return LATE
+        limits = self.limits._replace(seconds=seconds)
+        try:
+            return read_frames(footage.path, footage.start, footage.end, **self.spec.frames.model_dump(), limits=limits)
+        except MediaError as error:
+            return unwatchable(error)
+        except InputError as error:
+            return Score(status="failed", reason=f"no_span: {error}")
+
+    def _keys(self, footage: Footage, questions: Collection[str]) -> dict[str, str]:
+        if self.cache is None:
+            return {}
+        try:
+            content = self.cache.content_of(footage.path)
+        except MediaError:  # decoding will say the same, in a Score
+            return {}
+        variant = "" if self.reasoning.mode == "never" else self.reasoning.model_dump_json()
+        made_of = {"model": self.vlm.name, "spec": self.spec.fingerprint, "content": content, "variant": variant}
+        return {
+            question: score_key(**made_of, start=footage.start, end=footage.end, question=question) for question in questions
+        }
+
+    def _kept(self, keys: Mapping[str, str]) -> dict[str, Score]:
+        found = {question: self.cache.get(key) for question, key in keys.items()} if self.cache is not None else {}
+        return {question: score for question, score in found.items() if score is not None}
+
+
+def unwatchable(error: MediaError) -> Score:
+    """What is to be said of a clip that cannot be watched. A recording without a picture is no fault."""
+    return Score(status="abstained" if error.code == "no_video" else "failed", reason=f"{error.code}: {error}")
