@@ -3,16 +3,20 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+VLLM_VENV ?= .venv-vllm
 # Extras that the tests use; the demo needs only the OCR reader beside the base install, and no torch.
 TEST_EXTRAS = models,asr,ocr,eval,server
 DEMO_EXTRAS = ocr,eval
 
-.PHONY: demo test check types unit lock tree clean
+.PHONY: demo test test-vllm check types unit lock lock-vllm tree clean
 
 demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
 	$(BIN)/rankvideo demo
 
 test: check unit  ## everything that CI checks
+
+test-vllm: $(VLLM_VENV)/installed  ## compare with real vLLM, on the CPU (Linux on x86-64, some minutes)
+	$(VLLM_VENV)/bin/pytest tests/test_vllm.py -s
 
 check: $(VENV)/installed-test types  ## style and types
 	$(BIN)/ruff check .
@@ -36,6 +40,11 @@ lock: $(BIN)/uv  ## resolve requirements.lock anew
 tree:  ## write the README's file tree anew
 	$(PYTHON) tests/file_tree.py
 
+lock-vllm: $(BIN)/uv  ## resolve requirements-vllm.lock anew
+	$(BIN)/uv pip compile pyproject.toml requirements-vllm.in --override requirements-vllm.overrides \
+	  --constraint constraints.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra models --group dev \
+	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock-vllm" -q -o requirements-vllm.lock
+
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rankvideo-rag needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
@@ -51,5 +60,12 @@ $(VENV)/installed-test: $(BIN)/uv pyproject.toml requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@ $(VENV)/installed-demo
 
+# vLLM pins what the lock of everything else has newer: an environment of its own. Its overridden requirements are why --no-deps.
+$(VLLM_VENV)/installed: $(BIN)/uv pyproject.toml requirements-vllm.lock
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VLLM_VENV)
+	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --require-hashes -r requirements-vllm.lock
+	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --editable .
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
