@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rankvideo_rag.cli import ask, demo, doctor, index, info, search, serve
+from rankvideo_rag.cli import ask, bench, cache, demo, doctor, evaluate, index, info, rerank, search, serve, verify
 from rankvideo_rag.cli.console import complain
 from rankvideo_rag.errors import RankVideoError
 
@@ -23,7 +23,12 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
 app.command("info")(info.info)
+app.command("rerank")(rerank.rerank)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(cache.cache, name="cache")
+app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)
+app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -1,0 +1,105 @@
+"""rankvideo bench: what judging costs on this machine."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rankvideo_rag.cli.console import note, out, plain_table, print_json
+from rankvideo_rag.cli.options import AsJson, Device
+
+if TYPE_CHECKING:
+    from rankvideo_rag.eval.benchmarks.rerank import RerankReport
+
+app = typer.Typer(name="bench", help="Measure speed on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def _commands() -> None:
+    """Measure speed on this machine."""
+
+
+@app.command("rerank")
+def rerank(
+    model: Annotated[
+        str | None,
+        typer.Option(help="Hub name or local path of a Qwen3-VL. By default a tiny one with random weights is made."),
+    ] = None,
+    device: Device = None,
+    questions: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="How many questions on one video; may be given several times.", show_default="1, 4, 16, 64"),
+    ] = None,
+    videos: Annotated[int, typer.Option(min=4, help="Videos that one question is asked of.")] = 24,
+    repeats: Annotated[int, typer.Option(min=1, help="Each figure is the median of this many.")] = 3,
+    picture: Annotated[Path, typer.Option(help="PNG to write.")] = Path("rankvideo-bench-rerank.png"),
+    as_json: AsJson = False,
+) -> None:
+    """Time the judging of videos: by stage, many questions together and one by one, and decoding beside the model."""
+    from rankvideo_rag.backends import import_with_advice
+
+    # The picture's package is asked for before minutes are spent on what it shows.
+    draw = import_with_advice("rankvideo_rag.eval.benchmarks.picture", "bench").draw
+    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.rerank", "bench")
+    transformers = import_with_advice("rankvideo_rag.vlm.transformers", "transformers")
+    with tempfile.TemporaryDirectory() as made:
+        vlm = transformers.load(model or _tiny(Path(made) / "model"), device=device)
+        counts = sorted(set(questions or benchmarks.COUNTS))
+        report = benchmarks.benchmark_rerank(vlm, Path(made) / "videos", counts=counts, videos=videos, repeats=repeats)
+    draw(report, picture)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _print(report)
+    note(f"picture written to {picture}")
+
+
+def _tiny(folder: Path) -> str:
+    from rankvideo_rag.eval.benchmarks.tiny_checkpoint import tiny_qwen3_vl
+
+    note("no --model: measured on a tiny Qwen3-VL with random weights, made on the spot. Its answers mean nothing.")
+    return str(tiny_qwen3_vl(folder))
+
+
+def _print(report: "RerankReport") -> None:
+    out.print(f"{report.model}\n{report.device}; {report.frames}; medians of {report.repeats}\n")
+    out.print(_questions(report))
+    out.print(_stages(report))
+    overlap = report.overlap_seconds
+    out.print(
+        f"{overlap.videos} videos, one question: decode only {overlap.decode_only:.2f} s, "
+        f"model only {overlap.model_only:.2f} s, end to end {overlap.end_to_end:.2f} s = {report.overlap:.2f}x the slower one\n"
+        f"peak memory {report.peak_memory_bytes / 2**20:.0f} MiB; margins together and alone differ by at most "
+        f"{report.largest_margin_difference:.1e}"
+    )
+
+
+def _questions(report: "RerankReport") -> object:
+    table = plain_table("Questions on one video")
+    for name in ("questions", "one by one", "together", "pairs/s", "pairs/s together", "faster", "with decoding"):
+        table.add_column(name, justify="right")
+    for count, figures in report.questions.items():
+        table.add_row(
+            str(count),
+            f"{figures.one_by_one:.2f} s",
+            f"{figures.together:.2f} s",
+            f"{figures.pairs_per_second['one by one']:.1f}",
+            f"{figures.pairs_per_second['together']:.1f}",
+            f"{report.speedup[count]:.1f}x",
+            f"{report.speedup_with_decode[count]:.1f}x",
+        )
+    return table
+
+
+def _stages(report: "RerankReport") -> object:
+    asked = min(16, max(report.questions))
+    table = plain_table(f"Stages of {asked} questions on one video")
+    table.add_column("stage")
+    for way in report.stages:
+        table.add_column(way, justify="right")
+        table.add_column("tokens", justify="right")
+    for stage in next(iter(report.stages.values())):
+        cells = [stages[stage] for stages in report.stages.values()]
+        table.add_row(stage, *(text for cell in cells for text in (f"{cell.seconds:.3f} s", f"{cell.tokens or ''}")))
+    return table
