@@ -46,6 +46,7 @@ def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
         raise InputError(f"backend {backend!r} needs a model: set {setting} to a hub name or a local folder")
     path = Path(model).expanduser()
     if path.is_dir():
+        _refuse_adapter(path, setting)
         return Checkpoint(path, checksum(path))
     if path.exists():
         raise InputError(f"{setting} = {model!r} is a file: give the folder that holds config.json and the weights")
@@ -53,6 +54,15 @@ def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
         raise InputError(f"{setting} = {model!r}: there is no such folder, and it is no hub name (owner/name)")
     folder = Path(_from_hub(model, setting))
     return Checkpoint(folder, folder.name)  # …/snapshots/<commit>
+
+
+def _refuse_adapter(folder: Path, setting: str) -> None:
+    """A folder of LoRA weights loads as nothing, or as its base without them."""
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise InputError(
+            f"{setting} = {str(folder)!r} is an adapter, not a model: merge it into its base first "
+            f"(peft: PeftModel.from_pretrained(base, folder).merge_and_unload()), and give the merged folder"
+        )
 
 
 def _from_hub(model: str, setting: str) -> str:
