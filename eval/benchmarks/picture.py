@@ -57,4 +57,4 @@ def _draw_stages(axes: Any, report: RerankReport) -> None:
     )
     axes.title.set_fontsize(9)
     axes.invert_yaxis()
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=len(_COLOURS), loc="upper center", bbox_to_anchor=(0.5, -0.14))
