@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import World
 from fake_server import Handler, Json, completion, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from llama_index.core.schema import NodeWithScore, TextNode
 from PIL import Image
 
+from rankvideo_rag import RankVideoRerank
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.vlm import Generation, LabelLogprobs, Prompt, load_vlm
@@ -235,6 +238,39 @@ def test_a_fault_costs_the_other_prompts_nothing(fault: str) -> None:
     assert margin_of(first) == pytest.approx(1.0)
     assert second.values is None
     assert margin_of(third) == pytest.approx(-3.0)
+
+
+def load_with_deadline(model: str | None, *, device: str | None = None) -> Any:
+    return load(model, deadline=DEADLINE)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_on_one_clip_leaves_the_order_of_the_search_with_that_clip_last_and_flagged(fault: str, world: World) -> None:
+    misbehave, _ = FAULTS[fault]
+    clips = [clip for clip in world.clips if clip.seconds >= 4.0][:3]
+    # Two seconds of the second clip are 4 frames, four seconds of the others 8; frames travel as PNG.
+    spans = [(clips[0], 4.0), (clips[1], 2.0), (clips[2], 4.0)]
+    nodes = [
+        NodeWithScore(
+            node=TextNode(
+                text=clip.stem, metadata={"file_path": str(world.videos / f"{clip.stem}.mp4"), "start": 0.0, "end": end}
+            ),
+            score=1.0,
+        )
+        for clip, end in spans
+    ]
+
+    def only_the_second(handler: Handler, request: Json) -> bool:
+        return json.dumps(request).count("iVBOR") == 4 and misbehave(handler, request)
+
+    with serving(only_the_second) as server:
+        reranker = RankVideoRerank(backend="test_vlm_server:load_with_deadline", model=server.address)
+        began = time.monotonic()
+        found = reranker.postprocess_nodes(nodes, query_str="margin 1.5")
+        assert time.monotonic() - began < DEADLINE + SLACK + 5.0  # loading and decoding have no share in the deadline
+    assert [hit.node.get_content() for hit in found] == [clips[0].stem, clips[2].stem, clips[1].stem]
+    assert [hit.score for hit in found] == [pytest.approx(1.5), pytest.approx(1.5), None]
+    assert found[2].metadata["rerank_status"].startswith("failed: ")
 
 
 def test_a_server_that_is_gone_is_said_to_be_gone() -> None:
