@@ -1,5 +1,6 @@
 """What the README says is true: its snippets run, its file tree is the tree, its examples print what they promise."""
 
+import json
 import re
 import subprocess
 import sys
@@ -53,6 +54,23 @@ async def test_the_snippet_that_reranks_somebody_elses_index_runs_sync_and_async
 def test_the_file_tree_is_the_tree() -> None:
     written = README.partition(BEGIN)[2].partition(END)[0]
     assert written == file_tree(), "the files have changed: write the README's tree anew with `make tree`"
+
+
+def test_the_command_that_reranks_in_bulk_runs_as_printed(world: World, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^rankvideo (rerank (?:.*\\\n)*.*)", README, re.MULTILINE)
+    arguments = command.replace("\\\n", " ").split()
+    stems = [clip.stem for clip in world.clips[:2]]
+    (tmp_path / "queries.tsv").write_text("q1\ta red circle\n")
+    (tmp_path / "first.json").write_text(json.dumps({"q1": dict.fromkeys(stems, 1.0)}))
+    (tmp_path / "videos").symlink_to(world.videos)
+    assert arguments[-2:] == ["--model", "hltcoe/RankVideo"]
+    arguments[-1] = str(tiny_qwen3_vl(tmp_path / "tiny"))
+    run = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()", *arguments]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for stem in stems:
+        verdict = json.loads((tmp_path / "verdicts" / f"{stem}_reranking_tiny.json").read_text())[stem]["q1"]
+        assert verdict["logit_delta"] == pytest.approx(verdict["logprob_yes"] - verdict["logprob_no"])
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
