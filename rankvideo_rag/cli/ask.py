@@ -54,4 +54,7 @@ def _say_what_was_not_judged(nodes: list["NodeWithScore"]) -> None:
     """Tell when the reranker could say nothing at all, and which profile could."""
     statuses = [hit.node.metadata.get("rerank_status") for hit in nodes]
     if nodes and all(status and status.startswith("abstained") for status in statuses):
-        note(f"not reranked ({statuses[0]}). RankVideo itself comes with --profile gpu or --reranker transformers.")
+        note(
+            f"not reranked ({statuses[0]}). RankVideo itself can judge them: --reranker transformers --reranker-model "
+            f"hltcoe/RankVideo, or index the videos into another archive with --profile gpu."
+        )
