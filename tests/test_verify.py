@@ -108,7 +108,7 @@ def test_a_recording_agrees_with_the_backend_that_it_was_made_of(tmp_path: Path)
     found = json.loads(printed)
     assert code == 0
     assert (found["agree"], found["largest"], len(found["pairs"])) == (True, 0.0, 12)
-    assert found["second_name"] == "recorded:scripted:pixels"
+    assert found["second_name"] == "recorded:scripted:pixels@1"
 
 
 def test_another_judge_differs_and_the_exit_code_says_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Pure: it knows neither models nor processors.
 from collections.abc import Sequence
 from typing import Any
 
+from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.vlm import Prompt
 
@@ -25,6 +26,15 @@ def videos_of(prompts: Sequence[Prompt]) -> list[Frames]:
 def shows_nothing(prompt: Prompt) -> bool:
     """Whether a video of the prompt has no frames."""
     return any(not len(frames) for frames in videos_of([prompt]))
+
+
+def check_generation(prompts: Sequence[Prompt], *, max_tokens: int) -> None:
+    """Raises InputError for what no backend can write a text after."""
+    if max_tokens < 1:
+        raise InputError(f"max_tokens = {max_tokens}: at least one token must be asked for")
+    empty = [index for index, prompt in enumerate(prompts) if shows_nothing(prompt)]
+    if empty:
+        raise InputError(f"prompt {empty[0]} of {len(prompts)} shows a video without frames: leave it out")
 
 
 def length(prompt: Prompt) -> int:

@@ -63,7 +63,7 @@ _NOTHING = Description()
 class ScriptedVLM:
     """Answers from what `media.pixels` sees."""
 
-    name = "scripted:pixels"
+    name = "scripted:pixels@1"  # raised when the rule judges otherwise: verdicts are kept under this name
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
         """Log-probabilities of yes and no. The margin grows with the share of the described attributes that are seen."""

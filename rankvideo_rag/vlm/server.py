@@ -28,7 +28,7 @@ from rankvideo_rag.vlm.chat_wire import (
     refusal,
     request,
 )
-from rankvideo_rag.vlm.conversation import shows_nothing, videos_of
+from rankvideo_rag.vlm.conversation import check_generation, shows_nothing, videos_of
 from rankvideo_rag.vlm.endpoint import Circuit, Endpoint, Failure, parse_address, run
 from rankvideo_rag.vlm.serving import headers, introduce, rendered, spellings, tokens_of
 
@@ -76,11 +76,7 @@ class ServerVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily. Raises ModelError."""
-        if max_tokens < 1:
-            raise InputError(f"max_tokens = {max_tokens}: at least one token must be asked for")
-        empty = [index for index, prompt in enumerate(prompts) if shows_nothing(prompt)]
-        if empty:
-            raise InputError(f"prompt {empty[0]} of {len(prompts)} shows a video without frames: leave it out")
+        check_generation(prompts, max_tokens=max_tokens)
         return run(self._generate(prompts, max_tokens))
 
     def token_ids(self, prompt: Prompt) -> list[int] | None:

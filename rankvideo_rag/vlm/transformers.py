@@ -20,7 +20,7 @@ from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.video_inputs import check_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.vlm.conversation import length, shows_nothing, videos_of
+from rankvideo_rag.vlm.conversation import check_generation, length, shows_nothing, videos_of
 from rankvideo_rag.vlm.shared_prefix import SharedPrefix, groups
 from rankvideo_rag.vlm.vocabulary import chat_text, reading, spellings
 
@@ -117,11 +117,7 @@ class TransformersVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
-        if max_tokens < 1:
-            raise InputError(f"max_tokens = {max_tokens}: at least one token must be asked for")
-        empty = [index for index, prompt in enumerate(prompts) if shows_nothing(prompt)]
-        if empty:
-            raise InputError(f"prompt {empty[0]} of {len(prompts)} shows a video without frames: leave it out")
+        check_generation(prompts, max_tokens=max_tokens)
         written: dict[int, Generation] = {}
         for batch in self._batches(prompts, leave_out=()):
             written |= dict(zip(batch, self._continuations([prompts[index] for index in batch], max_tokens), strict=True))

@@ -30,7 +30,7 @@ from rankvideo_rag.checkpoints import explain_loading, fetch
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.video_inputs import check_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.vlm.conversation import shows_nothing, videos_of
+from rankvideo_rag.vlm.conversation import check_generation, shows_nothing, videos_of
 from rankvideo_rag.vlm.vocabulary import chat_text, reading, spellings
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -123,11 +123,7 @@ class VllmVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
-        if max_tokens < 1:
-            raise InputError(f"max_tokens = {max_tokens}: at least one token must be asked for")
-        empty = [index for index, prompt in enumerate(prompts) if shows_nothing(prompt)]
-        if empty:
-            raise InputError(f"prompt {empty[0]} of {len(prompts)} shows a video without frames: leave it out")
+        check_generation(prompts, max_tokens=max_tokens)
         written = [answer.outputs[0] for answer in self._ask(prompts, SamplingParams(max_tokens=max_tokens, temperature=0.0))]
         # An answer that ended by itself counts the token that ends the turn.
         return [Generation(one.text, len(one.token_ids) - (one.finish_reason == "stop")) for one in written]
