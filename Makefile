@@ -4,8 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 VLLM_VENV ?= .venv-vllm
-# Extras that the tests use; the demo needs only the OCR reader beside the base install, and no torch.
-TEST_EXTRAS = models,asr,ocr,eval,server
+# Beside the base install the demo needs the OCR reader and the measures, and no torch.
 DEMO_EXTRAS = ocr,eval
 
 .PHONY: demo test test-vllm check types unit lock lock-vllm tree clean
