@@ -28,6 +28,11 @@ _EXTRA_OF = {
     "ir_measures": "eval",
     "pytrec_eval": "eval",
     "matplotlib": "eval",
+    "peft": "train",
+    "yaml": "train",
+    "train": "train",
+    "demo train": "train",
+    "demo ablate": "train",
     "starlette": "server",
     "uvicorn": "server",
 }

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from rankvideo_rag.bundled import is_bundled, local_folder, names
 from rankvideo_rag.errors import InputError, ModelError
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -37,23 +38,31 @@ class Checkpoint(NamedTuple):
 
 
 def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
-    """The files of a model: a local folder as it is, or a hub model from the cache of downloads, downloaded where needed.
+    """The files of a model: in a folder, bundled, or of a hub model, which is downloaded where it is not in the cache.
 
     Only weights in safetensors and their settings are downloaded, never code. `setting` is the option by which a person
     chooses the model: errors name it.
     """
     if not model:
         raise InputError(f"backend {backend!r} needs a model: set {setting} to a hub name or a local folder")
-    path = Path(model).expanduser()
+    path = local_folder(model)
     if path.is_dir():
         _refuse_adapter(path, setting)
         return Checkpoint(path, checksum(path))
     if path.exists():
         raise InputError(f"{setting} = {model!r} is a file: give the folder that holds config.json and the weights")
+    if is_bundled(model):
+        raise InputError(f"{setting} = {model!r}: the models that ship with the package are {', '.join(names())}")
     if not _HUB_NAME.fullmatch(model):
         raise InputError(f"{setting} = {model!r}: there is no such folder, and it is no hub name (owner/name)")
     folder = Path(_from_hub(model, setting))
     return Checkpoint(folder, folder.name)  # …/snapshots/<commit>
+
+
+def downloaded(model: str, name: str) -> Path | None:
+    """The file of that name of a hub model, where it is in the cache of downloads."""
+    found = try_to_load_from_cache(model, name) if _HUB_NAME.fullmatch(model) else None
+    return Path(found) if isinstance(found, str) else None
 
 
 def _refuse_adapter(folder: Path, setting: str) -> None:
@@ -61,7 +70,7 @@ def _refuse_adapter(folder: Path, setting: str) -> None:
     if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
         raise InputError(
             f"{setting} = {str(folder)!r} is an adapter, not a model: merge it into its base first "
-            f"(peft: PeftModel.from_pretrained(base, folder).merge_and_unload()), and give the merged folder"
+            f"(rankvideo train merge {folder} --to FOLDER), and give the merged folder"
         )
 
 

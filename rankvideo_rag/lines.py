@@ -1,14 +1,19 @@
 """The lines of a text file that others wrote, with their numbers, so that an error can say where it stands.
 
-Windows line ends and a byte order mark are taken off. This file knows no format.
+Windows line ends and a byte order mark are taken off, gzip is unpacked. This file knows no format.
 """
 
 import codecs
-from collections.abc import Iterator
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
+
+_GZIP = b"\x1f\x8b"  # the first bytes of every gzip file, whatever its name
 
 
 class Line(NamedTuple):
@@ -21,16 +26,22 @@ class Line(NamedTuple):
 def numbered_lines(path: str | Path) -> Iterator[Line]:
     """The lines of a UTF-8 file that are not blank, read as they are asked for.
 
-    Raises InputError for a file that cannot be opened, and for a line that is not UTF-8.
+    Raises InputError for a file that cannot be opened or unpacked, and for a line that is not UTF-8.
     """
     try:
         with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(_unpacked(file), start=1):
                 text = _decoded(path, number, line)
                 if text.strip():
                     yield Line(number, text)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is no whole gzip file ({error}): was it cut off?") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _unpacked(file: io.BufferedReader) -> Iterable[bytes]:
+    return gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file
 
 
 def _decoded(path: str | Path, number: int, line: bytes) -> str:

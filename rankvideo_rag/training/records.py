@@ -5,12 +5,15 @@ This file knows no models and opens no videos.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.lines import Line, numbered_lines
 from rankvideo_rag.schema import Record
+
+Kind = TypeVar("Kind", bound=Record)
 
 
 class Words(Record):
@@ -55,7 +58,7 @@ def read_examples(path: str | Path) -> Iterator[TrainingExample]:
     Raises InputError, naming file and line, for what is no JSON, has a field that the format has not, lacks one that it
     needs (query_id, query, doc_id), or holds a value that cannot be, such as a probability of 1.2.
     """
-    return (_example(path, line) for line in numbered_lines(path))
+    return read_records(path, TrainingExample, what="training example")
 
 
 def write_examples(path: str | Path, examples: Iterable[TrainingExample]) -> None:
@@ -64,9 +67,14 @@ def write_examples(path: str | Path, examples: Iterable[TrainingExample]) -> Non
         file.writelines(f"{example.model_dump_json()}\n" for example in examples)
 
 
-def _example(path: str | Path, line: Line) -> TrainingExample:
+def read_records(path: str | Path, kind: type[Kind], *, what: str) -> Iterator[Kind]:
+    """The records of a file, one on each line, read as they are asked for. Raises InputError as `read_examples` does."""
+    return (_record(path, line, kind, what) for line in numbered_lines(path))
+
+
+def _record(path: str | Path, line: Line, kind: type[Kind], what: str) -> Kind:
     try:
-        return TrainingExample.model_validate_json(line.text)
+        return kind.model_validate_json(line.text)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'line'}: {fault['msg']}" for fault in error.errors())
-        raise InputError(f"{path}, line {line.number} is no training example: {faults}") from error
+        raise InputError(f"{path}, line {line.number} is no {what}: {faults}") from error

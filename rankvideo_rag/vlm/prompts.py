@@ -6,13 +6,21 @@ prompt is a fact about it. A spec is part of the identity of every score made wi
 
 import hashlib
 import json
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal, get_args
 
+from pydantic import ValidationError
+
+from rankvideo_rag.bundled import local_folder
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.schema import FrameBudget, Record
 from rankvideo_rag.text import clean
 from rankvideo_rag.vlm import Prompt
+
+SPEC_FILE = "prompt_spec.json"
+"""Beside a checkpoint's weights: the prompt that it was trained with."""
 
 ReadPosition = Literal["first_token", "after_answer_tag"]
 """Where the verdict is read: as the first token of the answer, or after an `<answer>` that is already written."""
@@ -101,3 +109,42 @@ def prompt_spec(name: str) -> PromptSpec:
             f"and after it, if need be, one of {', '.join(f'@{known}' for known in get_args(ReadPosition))}"
         )
     return SPECS[base].model_copy(update={"read_position": position}) if at else SPECS[base]
+
+
+def spec_of(folder: str | Path) -> PromptSpec | None:
+    """The prompt that a checkpoint in a folder was trained with; None where it does not say.
+
+    Raises InputError for a file that says something else than a PromptSpec.
+    """
+    file = Path(folder) / SPEC_FILE
+    try:
+        return PromptSpec.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors())
+        raise InputError(f"{file} is no prompt: {faults}. Delete it, and name the prompt by hand, or train again") from error
+
+
+def spec_for(name: str | None, model: str | None) -> PromptSpec:
+    """The spec of that name; without one the spec that the model's checkpoint names, and else RankVideo's.
+
+    A hub model names its own once it is in the cache of downloads.
+    """
+    if name is not None:
+        return prompt_spec(name)
+    folder = _folder_of(model) if model else None
+    return (spec_of(folder) if folder else None) or RANKVIDEO
+
+
+def _folder_of(model: str) -> Path | None:
+    if (folder := local_folder(model)).is_dir():
+        return folder
+    if find_spec("huggingface_hub") is None:
+        return None  # nothing was downloaded: other backends need no hub
+    from rankvideo_rag.checkpoints import downloaded
+
+    file = downloaded(model, SPEC_FILE)
+    return file.parent if file else None

@@ -18,7 +18,7 @@ from rankvideo_rag.vlm import VLM, Generation, LabelLogprobs, Prompt
 _SHAPE_WORDS = (
     dict.fromkeys("circle circles circular disc discs disk disks ball balls".split(), "circle")
     | dict.fromkeys("square squares box boxes".split(), "square")
-    | dict.fromkeys("triangle triangles triangular".split(), "triangle")
+    | dict.fromkeys("triangle triangles triangular wedge wedges".split(), "triangle")
 )
 _MOTION_WORDS = (
     dict.fromkeys("left leftward leftwards".split(), "left")

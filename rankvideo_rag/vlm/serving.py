@@ -13,11 +13,12 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.vlm import Prompt
 from rankvideo_rag.vlm.chat_wire import QWEN3_VL_TEMPLATE, Ask, ModelList, TokenList, encode, parse, request
 from rankvideo_rag.vlm.conversation import videos_of
-from rankvideo_rag.vlm.endpoint import Address, Circuit, Endpoint
+from rankvideo_rag.vlm.endpoint import Address, Circuit, Endpoint, Failure
 
 KEY_VARIABLE = "RANKVIDEO_SERVER_KEY"
 # 224 pixels are a multiple of what every Qwen-VL cuts a frame into.
 _PROBE = Prompt("", (Frames(np.zeros((2, 224, 224, 3), np.uint8), np.array([0.0, 1.0])),))
+_TEXT_ONLY = "not a multimodal model"  # what vLLM says of a picture to a model without eyes
 _BLANKS = ("", " ", "\t", "\u00a0")  # that a token of a label may begin with
 _LONGEST_IN_ALL_CASES = 4  # letters; longer labels have the three usual spellings
 
@@ -40,7 +41,12 @@ async def _with_template(endpoint: Endpoint, ask: Ask, *, due: float) -> Ask:
     if any(len(mark) != 1 for mark in marks):
         return ask
     [start], [pad] = marks
-    shown = await rendered(endpoint, ask, _PROBE, due=due)
+    try:
+        shown = await rendered(endpoint, ask, _PROBE, due=due)
+    except Failure as failure:
+        if _TEXT_ONLY in str(failure):
+            return ask  # its vocabulary has the marks of its relatives with eyes, as Qwen3's has
+        raise
     if pad not in shown or shown[: shown.index(pad)].count(start) < 2:
         return ask
     ask = ask._replace(chat_template=QWEN3_VL_TEMPLATE)

@@ -1,0 +1,152 @@
+"""Step one: a model watches videos and captions them. The wording is stage one's, so captions can train perception too.
+
+The next videos are decoded while the model writes. A video without a readable caption has a counted outcome and no line.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rankvideo_rag.errors import InputError, MediaError, ModelError
+from rankvideo_rag.eval.published import file_word
+from rankvideo_rag.files import file_hash
+from rankvideo_rag.indexing.discover import discover
+from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.media import Frames, Limits, read_frames
+from rankvideo_rag.ranking.prefetch import prefetched
+from rankvideo_rag.schema import FrameBudget
+from rankvideo_rag.training.synthesis.items import Result, lost
+from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
+from rankvideo_rag.training.synthesis.reading import Unreadable, thought
+from rankvideo_rag.training.synthesis.video_texts import ArchiveWords, VideoText, archive_words
+from rankvideo_rag.training.synthesis.wording import CAPTION
+from rankvideo_rag.vlm import VLM, Generation
+from rankvideo_rag.vlm.writing import write
+
+Ids = Literal["name", "content"]
+"""What a video is called: its file's name without the suffix, or the id that archives give its content."""
+
+FRAMES = FrameBudget()  # what RankVideo is shown when it judges
+_ID_LENGTH = 32  # hex digits of the content's hash, as in archives
+_DECODERS = 2
+
+
+def caption(
+    vlm: VLM,
+    videos: Sequence[Path],
+    *,
+    to: str | Path,
+    archive: str | Path | None = None,
+    ids: Ids = "name",
+    frames: FrameBudget = FRAMES,
+    max_tokens: int = 512,
+    batch_size: int = 4,
+    limits: Limits = Limits(),
+    listen: Callable[[int], None] = lambda done: None,
+) -> Report:
+    """Caption the videos, files or folders of them, to a file of VideoText lines.
+
+    With an archive, each line also has the words that the archive holds of that content; a video that it does not hold is not
+    captioned, and tried again by the next run.
+    """
+    options = {
+        "model": vlm.name,
+        "wording": CAPTION.fingerprint,
+        "frames": frames.model_dump(),
+        "max_tokens": max_tokens,
+        "archive": None if archive is None else str(Path(archive).absolute()),
+        "ids": ids,
+    }
+    paths = discover(videos)
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(Store.open(Path(archive)))) if archive is not None else None
+        ledger = stack.enter_context(Ledger(to, step="captions", options=options))
+        captioner = _Captioner(vlm, store, frames, max_tokens, limits)
+        waiting = ledger.unfinished(_videos(paths, ids))
+        ahead = 2 * batch_size + 1
+        watched = stack.enter_context(closing(prefetched(captioner.watch, waiting, ahead=ahead, threads=_DECODERS)))
+        advance(ledger, watched, captioner.caption, batch_size=batch_size, listen=listen)
+        return ledger.report()
+
+
+class _Video(NamedTuple):
+    video_id: str
+    path: Path
+    made_of: str  # the hash of its content; empty where it cannot be read
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.video_id,)
+
+
+class _Watched(NamedTuple):
+    """A video with its frames, or with the reason why there are none."""
+
+    video: _Video
+    shown: Frames | str
+    words: ArchiveWords | None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.video.key
+
+    @property
+    def made_of(self) -> str:
+        return self.video.made_of
+
+
+class _Captioner(NamedTuple):
+    """What is the same for all videos of a run."""
+
+    vlm: VLM
+    store: Store | None
+    frames: FrameBudget
+    max_tokens: int
+    limits: Limits
+
+    def watch(self, video: _Video) -> _Watched:
+        """Runs in a background thread."""
+        try:
+            shown = read_frames(str(video.path), **self.frames.model_dump(), limits=self.limits)
+        except MediaError as error:
+            return _Watched(video, f"{error.code}: {error}", None)
+        if not len(shown):
+            return _Watched(video, f"no_frames: none of {video.path} could be decoded", None)
+        words = archive_words(self.store, video.made_of[:_ID_LENGTH]) if self.store else None
+        if self.store and words is None:
+            return _Watched(video, f"not_in_archive: {self.store.folder} does not hold {video.path}: index it first", None)
+        return _Watched(video, shown, words)
+
+    def caption(self, batch: Sequence[_Watched]) -> list[Result]:
+        prompts = [CAPTION.prompt(one.shown) for one in batch if isinstance(one.shown, Frames)]
+        written = iter(write(self.vlm, prompts, max_tokens=self.max_tokens))
+        return [
+            lost(one.shown, settled=False) if isinstance(one.shown, str) else self._read(one, next(written)) for one in batch
+        ]
+
+    def _read(self, watched: _Watched, written: Generation | ModelError) -> Result:
+        if isinstance(written, ModelError):
+            return lost(f"model: {written}", settled=False)
+        read = thought(written, max_tokens=self.max_tokens)
+        if isinstance(read, Unreadable):
+            return lost(read.reason)
+        words = watched.words._asdict() if watched.words else {}
+        line = VideoText(video_id=watched.video.video_id, path=str(watched.video.path), caption=read.text, **words)
+        return Result((line,), {"ok": 1})
+
+
+def _videos(paths: Sequence[Path], ids: Ids) -> Iterator[_Video]:
+    for path in paths:
+        try:
+            content = file_hash(path)
+        except MediaError:  # decoding will say the same, in an outcome
+            content = ""
+        yield _Video(content[:_ID_LENGTH] if ids == "content" and content else _name(path), path, content)
+
+
+def _name(path: Path) -> str:
+    try:
+        return file_word(path.stem, path)
+    except InputError as error:
+        raise InputError(f"{error}: rename the file, or call videos by their content (--ids content)") from error
