@@ -1,10 +1,12 @@
-"""A tiny Qwen3-VL with random weights, in the format of the real one: for measuring and testing, its answers mean nothing.
+"""Tiny Qwen3-VL networks with random weights, in the format of the real one: to measure and test with, or to train.
 
 Built from a seed in about a second, with no download. The vocabulary holds several spellings of yes and no.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -52,64 +54,85 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 
 def tiny_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
     """A Qwen3-VL that AutoModelForImageTextToText and AutoProcessor load from the folder."""
-    processor = _qwen_processor()
+    return random_qwen3_vl(folder, qwen_tokenizer(), text=_TEXT, vision=_VISION, seed=seed)
+
+
+def random_qwen3_vl(
+    folder: Path, tokenizer: Qwen2Tokenizer, *, text: Mapping[str, Any], vision: Mapping[str, Any], seed: int
+) -> Path:
+    """A Qwen3-VL of that shape, `text` and `vision` as its configuration names them, that reads 8 frames of 64 x 64."""
     torch.manual_seed(seed)
-    Qwen3VLForConditionalGeneration(_qwen_config(processor.tokenizer)).save_pretrained(folder)
-    processor.save_pretrained(folder)
+    Qwen3VLForConditionalGeneration(_qwen_config(tokenizer, text, vision)).save_pretrained(folder)
+    _qwen_processor(tokenizer).save_pretrained(folder)
     return folder
 
 
-def qwen_tokenizer() -> Qwen2Tokenizer:
-    """A byte-level vocabulary of some 400 tokens, trained on a few sentences."""
+def qwen_tokenizer(
+    sentences: Sequence[str] = SENTENCES, *, vocabulary_size: int = 420, whole: Sequence[str] = ()
+) -> Qwen2Tokenizer:
+    """A byte-level vocabulary of at most so many tokens, trained on sentences; each text in `whole` is one token more."""
     vocabulary = Tokenizer(models.BPE())
     vocabulary.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     vocabulary.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=420, min_frequency=1, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+        vocab_size=vocabulary_size,
+        min_frequency=1,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
     )
-    vocabulary.train_from_iterator(SENTENCES, trainer)
+    vocabulary.train_from_iterator(sentences, trainer)
     merges = [tuple(merge) for merge in json.loads(vocabulary.to_str())["model"]["merges"]]
     tokenizer = Qwen2Tokenizer(vocab=vocabulary.get_vocab(with_added_tokens=False), merges=merges, model_max_length=4096)
     tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL_TOKENS[1:])})
+    tokenizer.add_tokens(list(whole))
     return tokenizer
 
 
-def _qwen_config(tokenizer: Qwen2Tokenizer) -> Qwen3VLConfig:
+_TEXT = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "initializer_range": 0.2,  # wide, so that answers differ between inputs
+}
+_VISION = {
+    "depth": 3,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_heads": 2,
+    "out_hidden_size": 64,
+    "deepstack_visual_indexes": [0, 1],
+    "initializer_range": 0.2,
+}
+
+
+def _qwen_config(tokenizer: Qwen2Tokenizer, text: Mapping[str, Any], vision: Mapping[str, Any]) -> Qwen3VLConfig:
     token = tokenizer.convert_tokens_to_ids
+    eighth = text["head_dim"] // 8
     return Qwen3VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 16,
             "max_position_embeddings": 4096,
-            "initializer_range": 0.2,  # wide, so that answers differ between inputs
             # The sections share out half of head_dim between time, height and width.
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 10_000.0,
-                "mrope_section": [4, 2, 2],
+                "mrope_section": [2 * eighth, eighth, eighth],
                 "mrope_interleaved": True,
             },
             "pad_token_id": token("<|endoftext|>"),
             "bos_token_id": token("<|endoftext|>"),
             "eos_token_id": token("<|im_end|>"),
+            **text,
         },
         vision_config={
-            "depth": 3,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_heads": 2,
             "patch_size": 16,
             "spatial_merge_size": 2,
             "temporal_patch_size": 2,
-            "out_hidden_size": 64,
             "num_position_embeddings": 64,  # a square: the table is 8 x 8
-            "deepstack_visual_indexes": [0, 1],
-            "initializer_range": 0.2,
+            **vision,
         },
         image_token_id=token("<|image_pad|>"),
         video_token_id=token("<|video_pad|>"),
@@ -119,8 +142,7 @@ def _qwen_config(tokenizer: Qwen2Tokenizer) -> Qwen3VLConfig:
     )
 
 
-def _qwen_processor() -> Qwen3VLProcessor:
-    tokenizer = qwen_tokenizer()
+def _qwen_processor(tokenizer: Qwen2Tokenizer) -> Qwen3VLProcessor:
     patches = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2}
     return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessor(**patches),

@@ -1,10 +1,12 @@
 """A little world of coloured shapes: clips as records, rendered to real video files, with questions whose answers are known.
 
-`plan_clips` invents the records, `render_archive` writes them as .mp4 and .srt files, `questions` asks about them.
+`plan_clips` invents the records, `write_clips` writes them as .mp4 and .srt files (`render_archive` does both), and `questions`
+asks about them. lessons.py teaches other clips of the same world: the models that ship have learned from these.
 """
 
-from rankvideo_rag.demo.questions import Question, grade, questions
-from rankvideo_rag.demo.render import render_archive, render_frames
+from rankvideo_rag.demo.grammar import grade
+from rankvideo_rag.demo.questions import Question, questions
+from rankvideo_rag.demo.render import render_archive, render_frames, write_clips
 from rankvideo_rag.demo.world import Thing, WorldClip, plan_clips
 
 __all__ = [
@@ -16,4 +18,5 @@ __all__ = [
     "questions",
     "render_archive",
     "render_frames",
+    "write_clips",
 ]

@@ -1,8 +1,14 @@
 """What narrators say and signs show in the little world, with a question about each that one clip alone answers.
 
-All of it is invented. No text names a colour, a shape or a motion: those are for the eye.
+All of it is invented. No text names a colour, a shape or a motion: those are for the eye. Some texts are written out; where
+a world needs more, they are put together from places and kinds of things, no two alike.
 """
 
+import re
+from itertools import product
+from random import Random
+
+from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Record
 
 
@@ -46,7 +52,7 @@ FACTS = (
         question="On which day does the observatory on Mount Sorrel open its dome?",
     ),
     Fact(
-        sentences=("The bakery in Fenwick bakes its bread from rye flour.", "The flour comes from a water mill."),
+        sentences=("The bakery in Fenwick bakes its bread from rye flour.", "A water mill grinds the flour."),
         question="Which flour does the bakery in Fenwick bake its bread from?",
     ),
     Fact(
@@ -82,8 +88,8 @@ FACTS = (
         question="How often does the clock of Saint Brennan strike at midnight?",
     ),
     Fact(
-        sentences=("The first balloon over Ashmere carried two sheep and a postman.",),
-        question="What did the first balloon over Ashmere carry?",
+        sentences=("The balloon that crossed Ashmere carried two sheep and a postman.",),
+        question="What did the balloon that crossed Ashmere carry?",
     ),
 )
 
@@ -105,3 +111,49 @@ SIGNS = (
     Sign(text="CAMP SITE 77", question="Which number does the sign of the camp site bear?"),
     Sign(text="VALLEY SCHOOL 5", question="Which number does the sign of the valley school bear?"),
 )
+
+_PLACES = (
+    "Aldery Barrow Calden Dunmore Elverton Farrow Glenhurst Hexley Islay Jorvik Kelmore Lanton Merrow Norwell Oxley Penrow "
+    "Quarley Rosset Stavely Thornby Ulverby Vexford Wanlow Yarrow Zelby"
+).split()
+_BUILDINGS = ("chapel", "mill", "school", "tower", "theatre", "harbour", "market hall", "station")
+_STREETS = ("ROAD", "LANE", "STREET", "COURT", "GATE", "BRIDGE")
+
+_TOLD = {fact.sentences[0]: fact.question for fact in FACTS} | {sign.text: sign.question for sign in SIGNS}
+_OPENED = re.compile(r"The (.+ of \w+) was opened in \d+\.")
+_NUMBERED = re.compile(r"(\w+ \w+) \d+")
+
+
+def question_of(text: str) -> str:
+    """The question that a narrator's first sentence, or a sign, answers.
+
+    Raises InputError for words that are neither said nor written in this world.
+    """
+    if text in _TOLD:
+        return _TOLD[text]
+    if opened := _OPENED.fullmatch(text):
+        return f"When was the {opened[1]} opened?"
+    if numbered := _NUMBERED.fullmatch(text):
+        return f"Which number does the sign for {numbered[1].title()} show?"
+    raise InputError(f"{text!r} is no fact and no sign of the little world: take one of facts() or signs()")
+
+
+def facts(random: Random) -> list[Fact]:
+    """Every fact once in a random order, those that are written out first."""
+    made = [
+        _fact(f"The {building} of {place} was opened in {random.randint(1700, 1999)}.")
+        for building, place in product(_BUILDINGS, _PLACES)
+    ]
+    return random.sample(FACTS, len(FACTS)) + random.sample(made, len(made))
+
+
+def _fact(sentence: str) -> Fact:
+    return Fact(sentences=(sentence,), question=question_of(sentence))
+
+
+def signs(random: Random) -> list[Sign]:
+    """Every sign once in a random order, those that are written out first."""
+    made = [f"{place.upper()} {street} {random.randint(2, 98)}" for place, street in product(_PLACES, _STREETS)]
+    return random.sample(SIGNS, len(SIGNS)) + [
+        Sign(text=text, question=question_of(text)) for text in random.sample(made, len(made))
+    ]

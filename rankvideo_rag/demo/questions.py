@@ -1,138 +1,142 @@
-"""Questions about clips of the little world, with the clips that answer them and the answer: judged from the records alone."""
+"""Questions about clips of the little world, judged from the records alone: which clips answer them, with what, and where.
 
-from collections.abc import Sequence
-from itertools import permutations
+They are of the eye (one shape, two together, one before another, a ground), of what is said and of what is written.
+"""
 
-from rankvideo_rag.demo.facts import FACTS, SIGNS
-from rankvideo_rag.demo.world import Cast, Thing, WorldClip
-from rankvideo_rag.media.pixels import Description
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Literal
+
+from rankvideo_rag.demo import grammar
+from rankvideo_rag.demo.facts import question_of
+from rankvideo_rag.demo.grammar import Request, caption, grade, kind_of, phrase
+from rankvideo_rag.demo.world import Cast, WorldClip, is_held_out
 from rankvideo_rag.schema import Channel, Record
 
-_QUESTION_OF_SIGN = {sign.text: sign.question for sign in SIGNS}
-_QUESTION_OF_SENTENCE = {fact.sentences[0]: fact.question for fact in FACTS}
-_WAYS_TO_ASK = {
-    "left": ("moving to the left", "that moves left", "moving leftwards"),
-    "right": ("moving to the right", "that moves right", "moving rightwards"),
-    "up": ("moving upwards", "that moves up", "rising"),
-    "down": ("moving downwards", "that moves down", "sinking"),
-    "still": ("that stays still", "that does not move", "standing motionless"),
-}
-_MOVES = {
-    "left": "moves to the left",
-    "right": "moves to the right",
-    "up": "moves upwards",
-    "down": "moves downwards",
-    "still": "stays still",
-}
-_HARD_NEGATIVES = 3  # single shapes that differ in one attribute: fewer make no visual question
+Kind = grammar.Kind | Literal["speech", "on_screen"]
+
+_NEAR_MISSES = 4  # single shapes that differ from one in one attribute: a clip with fewer is asked for in no question
+
+
+class ReferenceClaim(Record):
+    """A sentence that a right answer holds, and where it can be seen or heard: file stem, start and end in seconds."""
+
+    text: str
+    spans: tuple[tuple[str, float, float], ...]
 
 
 class Question(Record):
-    """A question, where its evidence is, which clips answer it and what the answer is."""
+    """A question, where its evidence is, which clips answer it and what a right answer claims."""
 
     question_id: str
     text: str
+    kind: Kind
     channel: Channel
+    request: Request | None = None  # what is asked of the eye
     judgements: dict[str, int]  # file stem -> 2: shows just that, 1: shows it beside something else; all others 0
-    answer: str
+    claims: tuple[ReferenceClaim, ...]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it names a combination that no training clip shows."""
+        return self.request is not None and any(is_held_out(look) for look in self.request.looks)
+
+    @property
+    def answer(self) -> str:
+        return " ".join(claim.text for claim in self.claims)
 
 
 def questions(clips: Sequence[WorldClip]) -> list[Question]:
     """Every question that these clips give rise to: of the eye, of what is said and of what is written, in this order."""
-    seen = [_visual(cast, clips, number) for number, cast in enumerate(_casts_to_ask(clips), start=1)]
-    said = [
-        Question(
-            question_id=f"speech-{clip.stem}",
-            text=_QUESTION_OF_SENTENCE[clip.narration[0].text],
-            channel="speech",
-            judgements={clip.stem: 2},
-            answer=clip.narration[0].text,
-        )
-        for clip in clips
-        if clip.narration
-    ]
-    written = [
-        Question(
-            question_id=f"on_screen-{clip.stem}",
-            text=_QUESTION_OF_SIGN[clip.sign],
-            channel="on_screen",
-            judgements={clip.stem: 2},
-            answer=f"The sign reads {clip.sign}.",
-        )
-        for clip in clips
-        if clip.sign
-    ]
-    return seen + said + written
+    requests = dict.fromkeys(_requests([clip.cast for clip in clips]))
+    seen = [_visual(request, clips, number) for number, request in enumerate(requests, start=1)]
+    said = [_said(clip) for clip in clips if clip.narration]
+    return seen + said + [_written(clip, clip.sign) for clip in clips if clip.sign]
 
 
-def grade(cast: Cast, clip: WorldClip) -> int:
-    """2 when the clip shows each described shape and nothing else, 1 when it shows more, 0 when one is missing.
-
-    Every description needs a shape of its own.
-    """
-    shown = any(
-        all(_fits(part, thing) for part, thing in zip(cast, things, strict=True))
-        for things in permutations(clip.things, len(cast))
-    )
-    return (2 if len(cast) == len(clip.things) else 1) if shown else 0
-
-
-def _fits(part: Description, thing: Thing) -> bool:
-    """Whether everything that is described is true of the thing."""
-    found = (thing.colour, thing.shape, thing.motion)
-    return all(wanted in (None, value) for wanted, value in zip(part, found, strict=True))
+def _requests(casts: Sequence[Cast]) -> Iterator[Request]:
+    """What is asked of each family: of a shape in full and in part, of two together, of one before the other."""
+    for cast in _rivalled(casts):
+        yield from _about_one(cast)
+    kin: dict[tuple[object, ...], list[Cast]] = defaultdict(list)
+    for cast in casts:
+        if len(cast.looks) == 2:
+            kin[_kin(cast)].append(cast)
+    for family in kin.values():
+        for kind in ("together", "before"):
+            alike = [cast for cast in family if kind_of(cast) == kind]
+            if len(alike) > 1:
+                yield from map(_about_two, alike[:2])
 
 
-def _visual(cast: Cast, clips: Sequence[WorldClip], number: int) -> Question:
-    judgements = {clip.stem: grade(cast, clip) for clip in clips}
+def _about_one(cast: Cast) -> Iterator[Request]:
+    (look,) = cast.looks
+    told = look if look.event != "steady" else look._replace(event=None)
+    yield Request("one", (told,), cast.ground)
+    yield Request("one", (told._replace(shape=None),))
+    yield Request("one", (told._replace(colour=None),), cast.ground)
+    yield Request("one", (told._replace(motion=None),))
+    yield Request("ground", (), cast.ground)
+
+
+def _about_two(cast: Cast) -> Request:
+    return Request(kind_of(cast), tuple(look._replace(event=None) for look in cast.looks))
+
+
+def _rivalled(casts: Sequence[Cast]) -> list[Cast]:
+    """Those of a single shape that have enough near misses to be asked for."""
+    singles = list(dict.fromkeys(cast for cast in casts if len(cast.looks) == 1))
+    return [cast for cast in singles if sum(_apart(cast, other) == 1 for other in singles) >= _NEAR_MISSES]
+
+
+def _apart(one: Cast, other: Cast) -> int:
+    """In how many attributes, the ground among them, two clips of a single shape differ."""
+    pairs = zip((*one.looks[0], one.ground), (*other.looks[0], other.ground), strict=True)
+    return sum(a != b for a, b in pairs)
+
+
+def _kin(cast: Cast) -> tuple[object, ...]:
+    """What casts share that differ in nothing but who has what, and what comes first."""
+    return (cast.ground, *(frozenset(values) for values in zip(*cast.looks, strict=True)))
+
+
+def _visual(request: Request, clips: Sequence[WorldClip], number: int) -> Question:
+    judgements = {clip.stem: grade(request, clip.cast) for clip in clips}
     best = max(judgements.values())
-    sentences = {_sentence(clip): None for clip in clips if judgements[clip.stem] == best}  # distinct, in order
+    shown: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+    for clip in clips:
+        if judgements[clip.stem] == best:
+            shown[caption(clip.cast)].append((clip.stem, 0.0, clip.seconds))
     return Question(
-        question_id=f"visual-{number:02d}",
-        text=" and ".join(_phrase(part, number) for part in cast),
+        question_id=f"visual-{number:03d}",
+        text=phrase(request, Random(number)),
+        kind=request.kind,
         channel="visual",
+        request=request,
         judgements={stem: value for stem, value in judgements.items() if value},
-        answer=" ".join(sentences),
+        claims=tuple(ReferenceClaim(text=text, spans=tuple(spans)) for text, spans in shown.items()),
     )
 
 
-def _casts_to_ask(clips: Sequence[WorldClip]) -> list[Cast]:
-    """Single shapes that have hard negatives, in full and without shape or colour; one pair of shapes of each kin."""
-    casts = [_cast(clip) for clip in clips]
-    singles = list(dict.fromkeys(cast[0] for cast in casts if len(cast) == 1))
-    rivalled = [one for one in singles if sum(_attributes_apart(one, other) == 1 for other in singles) >= _HARD_NEGATIVES]
-    partial = [(part,) for one in rivalled for part in (one, one._replace(shape=None), one._replace(colour=None))]
-    pairs = {_kin(cast): cast for cast in casts if len(cast) == 2}
-    return list(dict.fromkeys([*partial, *pairs.values()]))
+def _said(clip: WorldClip) -> Question:
+    line = clip.narration[0]
+    return Question(
+        question_id=f"speech-{clip.stem}",
+        text=question_of(line.text),
+        kind="speech",
+        channel="speech",
+        judgements={clip.stem: 2},
+        claims=(ReferenceClaim(text=line.text, spans=((clip.stem, line.start, line.end),)),),
+    )
 
 
-def _cast(clip: WorldClip) -> Cast:
-    return tuple(Description(thing.colour, thing.shape, thing.motion) for thing in clip.things)
-
-
-def _kin(cast: Cast) -> tuple[frozenset[str | None], ...]:
-    """What casts share that differ in nothing but which shape has which attribute."""
-    return tuple(frozenset(attribute) for attribute in zip(*cast, strict=True))
-
-
-def _attributes_apart(one: Description, other: Description) -> int:
-    return sum(a != b for a, b in zip(one, other, strict=True))
-
-
-def _named(part: Description) -> str:
-    """'a red circle', 'an orange square', 'a circle', 'something red'."""
-    if part.shape is None:
-        return f"something {part.colour}"
-    words = f"{part.colour} {part.shape}" if part.colour else part.shape
-    return f"{'an' if words.startswith('orange') else 'a'} {words}"
-
-
-def _phrase(part: Description, number: int) -> str:
-    """The description in words; questions of different number use different ones."""
-    ways = _WAYS_TO_ASK[part.motion or "still"]
-    return f"{_named(part)} {ways[number % len(ways)]}"
-
-
-def _sentence(clip: WorldClip) -> str:
-    parts = " and ".join(f"{_named(part)} {_MOVES[part.motion or 'still']}" for part in _cast(clip))
-    return f"{parts[0].upper()}{parts[1:]}."
+def _written(clip: WorldClip, sign: str) -> Question:
+    return Question(
+        question_id=f"on_screen-{clip.stem}",
+        text=question_of(sign),
+        kind="on_screen",
+        channel="on_screen",
+        judgements={clip.stem: 2},
+        claims=(ReferenceClaim(text=f"The sign reads {sign}.", spans=((clip.stem, 0.0, clip.seconds),)),),
+    )

@@ -208,7 +208,7 @@ def _frame_budget(video_processor: Any, multiple: int | None) -> FrameBudget:
         max_pixels = min(max_pixels, video_processor.size["longest_edge"] // max_frames)
     side = multiple or 32  # a processor that resizes by itself takes any side
     return FrameBudget(
-        fps=1.0,
+        fps=getattr(video_processor, "fps", None) or 1.0,
         max_frames=max_frames,
         min_frames=min(4, max_frames),
         min_pixels=min(4 * side * side, max_pixels),

@@ -17,6 +17,8 @@ MOTIONS = ("left", "right", "up", "down", "still")
 COLOUR_WORDS = {colour: colour for colour in COLOURS} | {
     "crimson": "red",
     "scarlet": "red",
+    "amber": "orange",
+    "golden": "yellow",
     "emerald": "green",
     "azure": "blue",
     "violet": "purple",

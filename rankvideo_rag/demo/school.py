@@ -1,0 +1,139 @@
+"""From nothing to the tiny models that ship: an untrained network learns to see, then to judge, and beside that to embed.
+
+It is the training of `rankvideo train`, told by the YAML files in recipes/; only the clips are drawn in memory instead of read.
+"""
+
+import shutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from safetensors.torch import load_file, save_file
+
+from rankvideo_rag.demo.exam import Exam
+from rankvideo_rag.demo.grammar import grade
+from rankvideo_rag.demo.lessons import Lesson, as_examples, captions, families, lessons, paraphrases
+from rankvideo_rag.demo.network import SIDE, SPEC, untrained
+from rankvideo_rag.demo.render import sampled_frames
+from rankvideo_rag.demo.world import WorldClip
+from rankvideo_rag.media import Frames
+from rankvideo_rag.training.config import EmbedderConfig, PerceptionConfig, RerankerConfig, TrainingConfig, read_config
+from rankvideo_rag.training.embedder import train_embedder
+from rankvideo_rag.training.inputs import Footage
+from rankvideo_rag.training.perception import train_perception
+from rankvideo_rag.training.records import TrainingExample
+from rankvideo_rag.training.reranker import train_reranker
+
+SHIPPED = Path(__file__).parent / "models"
+RECIPES = Path(__file__).parent / "recipes"
+_EASY = 0.3  # share of the lessons over which questions grow from one attribute to nearly all
+FAMILIES = 4000  # of training clips, four in each
+_QUESTIONS_OF_A_LESSON = {"reranker": 6, "embedder": 2}  # a reranker shares each clip's tokens, an embedder wants many clips
+
+Config = TypeVar("Config", bound=TrainingConfig)
+
+
+class Graduates(NamedTuple):
+    """Folders of what was learnt."""
+
+    perception: Path
+    reranker: Path
+    embedder: Path
+
+
+class School:
+    """Clips to learn from, and the three lessons, each written to a folder of its own below `folder`.
+
+    `share` shortens everything alike: 0.1 has a tenth of the clips and of the steps.
+    """
+
+    def __init__(self, folder: Path, *, seed: int, share: float = 1.0) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._share = share
+        self._families = families(max(8, round(share * FAMILIES)), seed=seed)
+        self.footage = _footage([clip for family in self._families for clip in family])
+
+    def all(self) -> Graduates:
+        """Everything, from random weights."""
+        seen = self.perception(untrained(self._folder / "untrained", seed=self._seed))
+        return Graduates(seen, self.reranker(seen), self.embedder(seen))
+
+    def perception(self, model: Path) -> Path:
+        """Stage one: plain captions first, then in the words of questions too."""
+        clips = [clip for family in self._families for clip in family]
+        plain = train_perception(self._config("perception", PerceptionConfig, model), captions(clips), footage=self.footage)
+        config = self._config("wordings", PerceptionConfig, plain)
+        return train_perception(config, captions(clips) + paraphrases(clips, seed=self._seed), footage=self.footage)
+
+    def reranker(self, model: Path, *, name: str = "reranker", **changes: Any) -> Path:
+        """Stage two. `changes` are those of an ablation: `easy` is the lessons', all others the recipe's."""
+        easy = changes.pop("easy", _EASY)
+        config = self._config("reranker", RerankerConfig, model, name=name, prompt=SPEC, **changes)
+        return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), footage=self.footage)
+
+    def embedder(self, model: Path) -> Path:
+        """The embedder. Of all clips of a batch it is told which answer a question, not only of those in its lesson."""
+        config = self._config("embedder", EmbedderConfig, model)
+        taught = self._lessons(config, "embedder", _EASY)
+        asked = {
+            f"{number}.{place}": question.request
+            for number, lesson in enumerate(taught)
+            for place, question in enumerate(lesson.questions)
+        }
+        casts = {clip.stem: clip.cast for lesson in taught for clip in lesson.clips}
+
+        def answers(question: str, stem: str) -> bool:
+            request = asked[question]
+            return request is not None and grade(request, casts[stem]) > 0
+
+        return train_embedder(config, _examples(taught), footage=self.footage, relevance=answers)
+
+    def _lessons(self, config: RerankerConfig | EmbedderConfig, learner: str, easy: float) -> list[Lesson]:
+        """As many as the steps go through."""
+        questions = _QUESTIONS_OF_A_LESSON[learner]
+        count = -(-(config.max_steps or 1) * config.groups_per_batch // questions)
+        return list(lessons(self._families, count=count, questions=questions, easy=easy, seed=self._seed))
+
+    def _config(self, recipe: str, kind: type[Config], model: Path, *, name: str | None = None, **changes: Any) -> Config:
+        told = read_config(RECIPES / f"{recipe}.yaml", kind, model=str(model), output=str(self._folder / (name or recipe)))
+        shortened = {name: max(1, round(self._share * getattr(told, name))) for name in ("max_steps", "log_steps")}
+        return kind.model_validate(told.model_dump() | shortened | {"seed": self._seed} | changes)
+
+
+def _examples(taught: Sequence[Lesson]) -> list[TrainingExample]:
+    return [example for number, lesson in enumerate(taught) for example in as_examples(lesson, str(number))]
+
+
+def _footage(clips: Sequence[WorldClip]) -> Footage:
+    by_stem = {clip.stem: clip for clip in clips}
+
+    @cache
+    def drawn(stem: str) -> Frames:
+        return sampled_frames(by_stem[stem], SPEC.frames, side=SIDE)
+
+    return drawn
+
+
+def ship(model: Path) -> Path:
+    """Put a packed checkpoint into the package, in place of the one of its name."""
+    to = SHIPPED / model.name
+    shutil.rmtree(to, ignore_errors=True)
+    return Path(shutil.copytree(model, to))
+
+
+def write_card(folder: Path, name: str, exam: Exam, *, seed: int, minutes: float) -> None:
+    """README.md beside the weights: what the model is, what it has learnt from, and what it does not know."""
+    fields = {"name": name, "seed": seed, "minutes": f"{minutes:.0f}", "clips": exam.clips, "questions": exam.questions}
+    fields |= {"reranked": f"{exam.stages['reranked']['nDCG@10']:.3f}", "embedder": f"{exam.stages['embedder']['nDCG@10']:.3f}"}
+    fields |= {"fusion": f"{exam.stages[exam.watched]['nDCG@10']:.3f}", "training_clips": 4 * FAMILIES}
+    (folder / "README.md").write_text((RECIPES / "card.md").read_text(encoding="utf-8").format(**fields), encoding="utf-8")
+
+
+def pack(model: Path, to: Path) -> Path:
+    """A checkpoint as it ships: weights in 16 bits, and no more than what loads it."""
+    shutil.copytree(model, to, ignore=shutil.ignore_patterns("*.bin", "checkpoint-*"), dirs_exist_ok=True)
+    for file in to.rglob("*.safetensors"):
+        save_file({name: weight.half() for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
+    return to

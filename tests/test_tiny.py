@@ -1,0 +1,88 @@
+"""The models that ship, measured again on clips that training has not seen, and a school so short that it fits a test."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rankvideo_rag.bundled import local_folder, names
+from rankvideo_rag.cli import app
+from rankvideo_rag.demo import plan_clips, questions
+from rankvideo_rag.demo.exam import Exam, sit
+from rankvideo_rag.demo.school import School
+from rankvideo_rag.settings import Settings
+from rankvideo_rag.vlm.prompts import RANKVIDEO, spec_for
+
+
+@pytest.fixture
+def tiny_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile as users have it: elsewhere in the suite scripted models stand in."""
+    monkeypatch.delenv("RANKVIDEO_EMBEDDER")
+    monkeypatch.delenv("RANKVIDEO_RERANKER")
+
+
+@pytest.fixture(scope="module")
+def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
+    """Sixty clips of a world that neither training nor the full exam has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RANKVIDEO_EMBEDDER")
+        patch.delenv("RANKVIDEO_RERANKER")
+        tiny = Settings.load(profile="tiny")
+        return sit(
+            tmp_path_factory.mktemp("exam"),
+            embedder=str(tiny.embedder_model),
+            reranker=str(tiny.reranker_model),
+            clips=60,
+            seed=123,
+        )
+
+
+def test_the_shipped_models_weigh_at_most_twenty_megabytes_and_say_what_they_are() -> None:
+    folders = [local_folder(name) for name in names()]
+    assert [folder.name for folder in folders] == ["tiny-embedder", "tiny-reranker"]
+    assert sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file()) < 20_000_000
+    for folder in folders:
+        assert {"README.md", "training.yaml", "model.safetensors"} <= {file.name for file in folder.rglob("*")}
+        assert "one world only" in (folder / "README.md").read_text(encoding="utf-8")
+        assert not list(folder.rglob("*.bin"))
+
+
+def test_the_shipped_reranker_names_the_prompt_that_it_was_trained_with() -> None:
+    spec = spec_for(None, "bundled:tiny-reranker")
+    assert (spec.order, spec.read_position, spec.frames.max_frames) == ("video-first", "after_answer_tag", 8)
+    assert spec.frames.max_pixels == 64 * 64
+    assert spec_for("rankvideo", "bundled:tiny-reranker") == RANKVIDEO
+
+
+def test_watching_betters_every_first_stage(exam: Exam) -> None:
+    reranked = exam.stages.pop("reranked")["nDCG@10"]
+    best = max(measures["nDCG@10"] for measures in exam.stages.values())
+    assert reranked >= 0.0
+    assert 1 - reranked <= (1 - best) / 2
+
+
+def test_near_misses_are_told_apart(exam: Exam) -> None:
+    assert exam.pair_accuracy is not None
+    assert exam.pair_accuracy >= PAIRS_AT_LEAST
+
+
+def test_the_demo_prints_its_figures_for_programs(tiny_profile: None, tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["demo", "--to", str(tmp_path / "demo"), "--clips", "15", "--seed", "4", "--json"])
+    assert run.exit_code == 0, run.output
+    found = json.loads(run.stdout)
+    assert found.keys() == {"first_stage", "reranked", "pair_accuracy", "questions"}
+    assert found["first_stage"].keys() == found["reranked"].keys() == {"nDCG@10", "R@10"}
+    assert found["questions"] == len(questions(plan_clips(15, seed=4)))
+
+
+def test_a_short_school_teaches_something(tmp_path: Path) -> None:
+    """Sixty-four clips, some steps of each kind: the loss of every kind falls, which it does by far more than noise."""
+    graduates = School(tmp_path, seed=0, share=0.016).all()
+    for kind in graduates._fields:
+        losses = [
+            entry["loss"]
+            for line in (tmp_path / kind / "curve.jsonl").read_text(encoding="utf-8").splitlines()
+            if "loss" in (entry := json.loads(line))
+        ]
+        assert losses[-1] < 0.9 * losses[0], (kind, losses)
