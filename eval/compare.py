@@ -34,6 +34,13 @@ class Comparison(NamedTuple):
     notes: tuple[str, ...]
 
 
+class BeforeAndAfter(NamedTuple):
+    """Query -> videos, best first."""
+
+    first_stage: dict[str, list[str]]
+    reranked: dict[str, list[str]]  # queries with predictions only
+
+
 def compare(verdicts: Verdicts, first_stage: Run, qrels: Qrels, *, depth: int = DEPTH) -> Comparison:
     """Measure the first stage, and the order in which its first `depth` videos stand by margin.
 
@@ -42,18 +49,30 @@ def compare(verdicts: Verdicts, first_stage: Run, qrels: Qrels, *, depth: int = 
 
     Raises InputError when no query of the verdicts is in the first stage, or none of the first stage in the qrels.
     """
-    if not verdicts.keys() & first_stage.keys():
-        raise InputError(f"no query is in both: verdicts on {_some(verdicts)}, a first stage for {_some(first_stage)}")
-    first = first_stage_order(first_stage)
-    after = {query: reranked(first[query], _margins(verdicts, query), depth=depth) for query in first if query in verdicts}
+    first, after = before_and_after(verdicts, first_stage, depth=depth)
     counted = {query: grades for query, grades in qrels.items() if query in after and max(grades.values(), default=0) > 0}
     return Comparison(
         ours=Stages(len(qrels), measure(first, qrels, MEASURES), _measured(after, qrels)),
         original=Stages(len(counted), measure(first, counted, MEASURES), measure(after, counted, MEASURES))
         if counted
         else None,
-        notes=(*_on_queries(verdicts, first, qrels), *_on_pairs(verdicts, first, depth)),
+        notes=notes_on(verdicts, first, qrels, depth=depth),
     )
+
+
+def before_and_after(verdicts: Verdicts, first_stage: Run, *, depth: int = DEPTH) -> BeforeAndAfter:
+    """The order of the first stage and, for the queries of the verdicts, the reranked one: see `compare`."""
+    if not verdicts.keys() & first_stage.keys():
+        raise InputError(f"no query is in both: verdicts on {_some(verdicts)}, a first stage for {_some(first_stage)}")
+    first = first_stage_order(first_stage)
+    return BeforeAndAfter(
+        first, {query: reranked(first[query], _margins(verdicts, query), depth=depth) for query in first if query in verdicts}
+    )
+
+
+def notes_on(verdicts: Verdicts, first: Mapping[str, list[str]], qrels: Qrels, *, depth: int) -> tuple[str, ...]:
+    """What of the verdicts, the first stage and the judgements does not belong together, counted."""
+    return (*_on_queries(verdicts, first, qrels), *_on_pairs(verdicts, first, depth))
 
 
 def _measured(after: Mapping[str, list[str]], qrels: Qrels) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Retrieval measures as trec_eval computes them, through ir-measures. Needs the extra `eval`.
+"""Retrieval measures by name: those of trec_eval through ir-measures, coverage of claims, and moments. Needs the extra `eval`.
 
 Rankings go in as ranks, never as model scores: no tie and no rounding can reorder them. This file reads no files.
 """
@@ -9,42 +9,118 @@ from typing import Any
 
 from rankvideo_rag.backends import import_with_advice
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.runs import Qrels, check_distinct
+from rankvideo_rag.eval.coverage import coverage_of
+from rankvideo_rag.eval.moments import Overlap, overlap_of
+from rankvideo_rag.eval.runs import Claims, Qrels, check_distinct
 
 ir_measures = import_with_advice("ir_measures", "measures")
 # ir-measures leaves out what is not installed, and would only then say that it cannot compute nDCG.
 import_with_advice("pytrec_eval", "measures")
-# Those of its providers that run inside this process on ids of any kind: trec_eval, and what trec_eval has not.
-_PROVIDER = ir_measures.providers.FallbackProvider([ir_measures.pytrec_eval, ir_measures.judged, ir_measures.msmarco])
+# Those of its providers that run inside this process on ids of any kind: trec_eval, and what trec_eval has not. Its provider
+# of alpha-nDCG (pyndeval) is not among them: it stops at rank 20, and takes memory for every claim of every query at once.
+_PROVIDER = ir_measures.providers.FallbackProvider(
+    [ir_measures.pytrec_eval, ir_measures.judged, ir_measures.msmarco, ir_measures.compat]
+)
 
 DEFAULT_MEASURES = ("nDCG@10", "R@10")
+_OF_CLAIMS = ("alpha_nDCG", "StRecall")
+# In an order of equal scores that puts higher grades first, these are highest; lower grades first, lowest.
+_ORDERED_BY_GRADE = ("nDCG", "RR", "AP", "R", "P", "Success")
 
 
-def measure(rankings: Mapping[str, Sequence[str]], qrels: Qrels, names: Sequence[str] = DEFAULT_MEASURES) -> dict[str, float]:
+def measure(
+    rankings: Mapping[str, Sequence[str]],
+    qrels: Qrels,
+    names: Sequence[str] = DEFAULT_MEASURES,
+    *,
+    claims: Claims | None = None,
+) -> dict[str, float]:
     """The mean of each measure over all judged queries; one that is absent from the rankings counts 0.
 
-    Names are those of ir-measures: "nDCG@10", "R@100", "RR", "AP(rel=2)", "Judged@10". nDCG has linear gains, and its ideal is
-    taken over all judged documents. A query without a relevant document counts 0, a ranked query without judgements not at all.
+    Names are those of ir-measures: "nDCG@10", "R@100", "RR", "AP(rel=2)", "Judged@10"; "alpha_nDCG@10" and "StRecall@10" need
+    `claims` (coverage.py); "R(tIoU=0.5)@1" and "mIoU" need documents that are moments (moments.py). nDCG has linear gains, and
+    its ideal is taken over all judged documents. A query without a relevant document counts 0, a ranked query without
+    judgements not at all.
 
     Raises InputError for a name that is no measure, for qrels without queries, and when no ranked query is judged at all.
     """
-    by_query = measure_each(rankings, qrels, names)
-    return {name: math.fsum(values[name] for values in by_query.values()) / len(by_query) for name in names}
+    by_query = measure_each(rankings, qrels, names, claims=claims)
+    return {name: mean_of([values[name] for values in by_query.values()]) for name in names}
 
 
 def measure_each(
-    rankings: Mapping[str, Sequence[str]], qrels: Qrels, names: Sequence[str] = DEFAULT_MEASURES
+    rankings: Mapping[str, Sequence[str]],
+    qrels: Qrels,
+    names: Sequence[str] = DEFAULT_MEASURES,
+    *,
+    claims: Claims | None = None,
 ) -> dict[str, dict[str, float]]:
     """Each judged query's measures, in order of the qrels: query id -> name -> value. See `measure`."""
     if not names:
         raise InputError(f"no measure was asked for: name some, such as {', '.join(DEFAULT_MEASURES)}")
     _check_queries(rankings, qrels)
-    measures = {name: _measure(name) for name in names}
-    values: dict[tuple[str, Any], float] = {
-        (metric.query_id, metric.measure): float(metric.value)
-        for metric in _evaluator(measures, qrels).iter_calc(_ranks(rankings))
+    for query, documents in rankings.items():
+        check_distinct(query, documents)
+    columns = _columns(rankings, qrels, names, claims)
+    return {query: {name: columns[name][query] for name in names} for query in qrels}
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """The mean, summed without rounding."""
+    return math.fsum(values) / len(values)
+
+
+def is_bounded_by_grade(name: str) -> bool:
+    """Whether the order of equal scores can be told that is best, and worst, for a measure: see ties.py."""
+    if overlap_of(name) is not None:
+        return False
+    parsed = _measure(name)
+    return parsed.NAME in _ORDERED_BY_GRADE and "gains" not in parsed.params
+
+
+def _columns(
+    rankings: Mapping[str, Sequence[str]], qrels: Qrels, names: Sequence[str], claims: Claims | None
+) -> dict[str, Mapping[str, float]]:
+    """Name -> query id -> value."""
+    overlaps = {name: overlap for name in names if (overlap := overlap_of(name)) is not None}
+    parsed = {name: _measure(name) for name in names if name not in overlaps}
+    covered = {name: one for name, one in parsed.items() if one.NAME in _OF_CLAIMS}
+    return {
+        **_of_trec_eval(rankings, qrels, {name: one for name, one in parsed.items() if name not in covered}),
+        **{name: _of_claims(rankings, qrels, name, one, claims) for name, one in covered.items()},
+        **{name: _of_moments(rankings, qrels, overlap) for name, overlap in overlaps.items()},
     }
-    return {query: {name: values[query, measures[name]] for name in names} for query in qrels}
+
+
+def _of_trec_eval(
+    rankings: Mapping[str, Sequence[str]], qrels: Qrels, measures: Mapping[str, Any]
+) -> dict[str, Mapping[str, float]]:
+    if not measures:
+        return {}
+    values: dict[Any, dict[str, float]] = {one: {} for one in measures.values()}
+    for metric in _evaluator(measures, qrels).iter_calc(_ranks(rankings)):
+        values[metric.measure][metric.query_id] = float(metric.value)
+    return {name: values[one] for name, one in measures.items()}
+
+
+def _of_claims(
+    rankings: Mapping[str, Sequence[str]], qrels: Qrels, name: str, parsed: Any, claims: Claims | None
+) -> dict[str, float]:
+    if claims is None:
+        raise InputError(f"{name!r} is measured against claims: say which document holds which (--claims)")
+    options = dict(parsed.params)
+    k, alpha = options.pop("cutoff", None), options.pop("alpha", 0.5 if parsed.NAME == "alpha_nDCG" else None)
+    if k is None:
+        raise InputError(f"{name!r} needs to know how many documents it looks at: write it as {parsed.NAME}@10")
+    if options:
+        raise InputError(f"{name!r}: {', '.join(options)} cannot be set here: a document holds a claim or does not")
+    if alpha is not None and not 0 <= alpha <= 1:
+        raise InputError(f"{name!r}: alpha must lie between 0 and 1")
+    return {query: coverage_of(rankings.get(query, ()), claims.get(query, {}), k=k, alpha=alpha) for query in qrels}
+
+
+def _of_moments(rankings: Mapping[str, Sequence[str]], qrels: Qrels, overlap: Overlap) -> dict[str, float]:
+    return {query: overlap(rankings.get(query, ()), grades) for query, grades in qrels.items()}
 
 
 def _check_queries(rankings: Mapping[str, Sequence[str]], qrels: Qrels) -> None:
@@ -75,8 +151,6 @@ def _evaluator(measures: Mapping[str, Any], qrels: Qrels) -> Any:
 
 def _ranks(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     """Scores that count down to 1: the order and nothing else."""
-    for query, documents in rankings.items():
-        check_distinct(query, documents)
     return {
         query: {document: float(len(documents) - i) for i, document in enumerate(documents)}
         for query, documents in rankings.items()

@@ -7,6 +7,7 @@
 What they give is in verdicts.py. This file runs no models.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def read_queries(path: str | Path, *, header: bool = False) -> dict[str, str]:
             raise InputError(f"{place}: query {query!r} comes a second time: leave one of the two")
         texts[query] = text
     return texts
+
+
+def write_queries(path: str | Path, texts: Mapping[str, str]) -> None:
+    """Write query texts, each on one line. Raises InputError, before anything is written, for an id that is not one word."""
+    lines = [f"{one_word(query, 'query id', path)}\t{' '.join(text.split())}\n" for query, text in texts.items()]
+    Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def read_first_stage(path: str | Path) -> Run:

@@ -1,4 +1,4 @@
-"""TREC runs and qrels as plain dictionaries: read strictly, written so that no evaluator can order them otherwise.
+"""TREC runs, qrels and claims as plain dictionaries: read strictly, written so that no evaluator can order them otherwise.
 
 What crosses here is order. trec_eval ignores the rank column, sorts by score as a 32-bit float and breaks ties by descending
 document id, so a written run bears ranks as scores. This file knows no measures.
@@ -18,9 +18,11 @@ from rankvideo_rag.schema import Hit
 
 Run = dict[str, dict[str, float]]  # query id -> document id -> score, higher is better
 Qrels = dict[str, dict[str, int]]  # query id -> document id -> grade, relevant from 1
+Claims = dict[str, dict[str, frozenset[str]]]  # query id -> claim id -> documents that hold it, maybe none
 
 _RUN_COLUMNS = "query Q0 document rank score tag"
 _QRELS_COLUMNS = "query iteration document grade"
+_CLAIMS_COLUMNS = "query claim document grade"
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _ONE_WORD = re.compile(r"\S+")
@@ -51,6 +53,20 @@ def read_qrels(path: str | Path) -> Qrels:
     return qrels
 
 
+def read_claims(path: str | Path) -> Claims:
+    """TREC's judgements by subtopic, four columns: which document holds which claim of the query, from grade 1.
+
+    A claim that no document holds is kept: measures leave it out, callers can count it. Raises InputError as `read_run` does.
+    """
+    grades: dict[tuple[str, str], dict[str, int]] = {}
+    for place, (query, claim, document, grade) in _rows(path, _CLAIMS_COLUMNS):
+        _add(grades.setdefault((query, claim), {}), f"{query}, claim {claim}", document, _grade(place, grade), place)
+    claims: Claims = {}
+    for (query, claim), documents in grades.items():
+        claims.setdefault(query, {})[claim] = frozenset(document for document, grade in documents.items() if grade >= 1)
+    return claims
+
+
 def rankings_of(run: Run) -> dict[str, list[str]]:
     """The order that trec_eval sees in a run: by score as a 32-bit float, equal ones by descending document id.
 
@@ -58,6 +74,13 @@ def rankings_of(run: Run) -> dict[str, list[str]]:
     {'q': ['c', 'b', 'a']}
     """
     return {query: _ranked(scores) for query, scores in run.items()}
+
+
+def as_compared(scores: Mapping[str, float]) -> list[float]:
+    """The scores as trec_eval compares them: as 32-bit floats, of which two may be equal where the scores were not."""
+    with np.errstate(over="ignore"):  # beyond the range of 32 bits all are infinite, and tie
+        rounded: list[float] = np.array(list(scores.values()), dtype=np.float64).astype(np.float32).tolist()
+    return rounded
 
 
 def write_run(path: str | Path, rankings: Mapping[str, Sequence[str]], *, tag: str) -> None:
@@ -69,6 +92,25 @@ def write_run(path: str | Path, rankings: Mapping[str, Sequence[str]], *, tag: s
     _check_word("tag", tag)
     lines = [line for query, documents in rankings.items() for line in _lines(query, documents, tag)]
     Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def write_qrels(path: str | Path, qrels: Qrels) -> None:
+    """Write judgements. Raises InputError, before anything is written, for an id that is empty or holds white space."""
+    rows = [(query, "0", document, grade) for query, grades in qrels.items() for document, grade in grades.items()]
+    _write_judgements(path, rows)
+
+
+def write_claims(path: str | Path, claims: Claims) -> None:
+    """Write which document holds which claim. A claim that none holds has no line in such a file. Raises as `write_qrels`."""
+    _write_judgements(
+        path,
+        [
+            (query, claim, document, 1)
+            for query, of_query in claims.items()
+            for claim, documents in of_query.items()
+            for document in sorted(documents)
+        ],
+    )
 
 
 def video_ranking(hits: Iterable[Hit]) -> list[str]:
@@ -92,6 +134,15 @@ def _rows(path: str | Path, columns: str) -> Iterator[_Row]:
         yield _Row(f"{path}, line {number}", found)
 
 
+def _write_judgements(path: str | Path, rows: Iterable[tuple[str, str, str, int]]) -> None:
+    lines = []
+    for query, middle, document, grade in rows:
+        for what, word in (("query id", query), ("claim id", middle), ("document id", document)):
+            _check_word(what, word)
+        lines.append(f"{query} {middle} {document} {grade}\n")
+    Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
 def _add(documents: dict[str, float] | dict[str, int], query: str, document: str, value: int | float, place: str) -> None:
     if document in documents:
         raise InputError(f"{place}: query {query!r} has document {document!r} a second time: leave one of the two")
@@ -112,9 +163,7 @@ def _grade(place: str, text: str) -> int:
 
 
 def _ranked(scores: Mapping[str, float]) -> list[str]:
-    with np.errstate(over="ignore"):  # beyond the range of 32 bits all are infinite, and tie
-        rounded = np.array(list(scores.values()), dtype=np.float64).astype(np.float32).tolist()
-    pairs = sorted(zip(rounded, scores, strict=True), reverse=True)
+    pairs = sorted(zip(as_compared(scores), scores, strict=True), reverse=True)
     return [document for _, document in pairs]
 
 

@@ -1,0 +1,91 @@
+"""Queries in slices: by language, by type, by the channel that holds the evidence. Reads labels and takes means; knows no runs.
+
+    TSV or CSV     a column `query_id` and one for each facet, its cells labels; an empty cell is no label
+    JSON lines     {"query_id": …, facet: label or [labels], …}, as many lines for a query as there are
+
+MultiVENT 2.0's judgements are such a file: their facets are video_language, video_type, video_modality and query_event_type.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.eval.delimited import delimited_rows
+from rankvideo_rag.eval.measures import mean_of
+from rankvideo_rag.eval.strict_json import id_of, json_rows, shown
+from rankvideo_rag.eval.ties import ByQuery
+from rankvideo_rag.lines import numbered_lines
+from rankvideo_rag.schema import Record
+
+Labels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one
+NO_LABEL = "(no label)"
+_QUERY = "query_id"
+_NO_FACETS = (_QUERY, "query", "doc_id", "relevance")
+
+
+class Slice(Record):
+    """The queries that bear a label, and the means over them."""
+
+    facet: str
+    label: str
+    queries: int
+    means: dict[str, dict[str, float]]  # run -> measure -> mean
+
+
+def read_labels(path: str | Path) -> Labels:
+    """The labels of a file. Raises InputError, naming file and line, and for a file without facets."""
+    first = next((line.text for line in numbered_lines(path)), "")
+    rows = _from_json(path) if first.lstrip().startswith("{") else _from_table(path)
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for query, facet, label in rows:
+        found.setdefault(facet, {}).setdefault(query, {})[label] = None
+    if not found:
+        raise InputError(f"{path} has no labels: beside {_QUERY} it needs a column for each facet, such as language")
+    return {facet: {query: tuple(labels) for query, labels in of_facet.items()} for facet, of_facet in found.items()}
+
+
+def slices(labels: Labels, values: Mapping[str, ByQuery]) -> tuple[Slice, ...]:
+    """Every facet's slices, the largest first. `values`: run -> query -> measure -> value, over the same queries.
+
+    A query with several labels stands in several slices, one without any under "(no label)": none is left out.
+    """
+    queries = list(next(iter(values.values())))
+    found = []
+    for facet, of_facet in labels.items():
+        members: dict[str, list[str]] = {}
+        for query in queries:
+            for label in of_facet.get(query, (NO_LABEL,)):
+                members.setdefault(label, []).append(query)
+        by_size = sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
+        found += [_slice(facet, label, chosen, values) for label, chosen in by_size]
+    return tuple(found)
+
+
+def _slice(facet: str, label: str, queries: list[str], values: Mapping[str, ByQuery]) -> Slice:
+    means = {
+        run: {name: mean_of([by_query[query][name] for query in queries]) for name in by_query[queries[0]]}
+        for run, by_query in values.items()
+    }
+    return Slice(facet=facet, label=label, queries=len(queries), means=means)
+
+
+def _from_table(path: str | Path) -> Iterator[tuple[str, str, str]]:
+    for place, cells in delimited_rows(path, [_QUERY]):
+        query = id_of(cells[_QUERY], _QUERY, place)
+        yield from ((query, facet, cell.strip()) for facet, cell in cells.items() if facet not in _NO_FACETS and cell.strip())
+
+
+def _from_json(path: str | Path) -> Iterator[tuple[str, str, str]]:
+    for place, row in json_rows(path, f"{_QUERY} and facets"):
+        query = id_of(row.get(_QUERY), _QUERY, place)
+        for facet, value in row.items():
+            if facet not in _NO_FACETS:
+                yield from ((query, facet, label) for label in _labels(value, facet, place))
+
+
+def _labels(value: Any, facet: str, place: str) -> list[str]:
+    labels = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(label, str) and label.strip() for label in labels):
+        raise InputError(f"{place}: {facet} = {shown(value)}: a label is a text, and several are a list of texts")
+    return labels
