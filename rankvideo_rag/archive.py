@@ -9,6 +9,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import LLM
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from rankvideo_rag.answering import VideoAnswerSynthesizer
@@ -16,12 +17,12 @@ from rankvideo_rag.backends import check_name
 from rankvideo_rag.embedders import Embedder, load_embedder
 from rankvideo_rag.indexing.recipe import check_embedder, settings_for
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.indexing.vectors import Scale, VectorIndex
 from rankvideo_rag.ranking.windows import Windows
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
 from rankvideo_rag.schema import Channel
-from rankvideo_rag.settings import Settings
+from rankvideo_rag.settings import Fusion, Settings
 
 
 class VideoArchive:
@@ -76,7 +77,7 @@ class VideoArchive:
         """The vectors as the archive has them now: opened again when a writer has changed them."""
         with self._loading:
             if self._vectors is None or self._vectors.generation != self.store.generation:
-                self._vectors = VectorIndex.open(self.store)
+                self._vectors = VectorIndex.open(self.store, scale=Scale(gpu=self.settings.gpu))
             return self._vectors
 
     def as_retriever(
@@ -84,9 +85,11 @@ class VideoArchive:
         *,
         top_k: int | None = None,
         weights: Mapping[Channel, float] | None = None,
+        fusion: Fusion | None = None,
         filters: MetadataFilters | None = None,
     ) -> VideoRetriever:
-        """The channels of this archive, fused; `top_k` clips, by default as many as are reranked, or shown without that."""
+        """The channels of this archive, fused, by default as its settings say; `top_k` clips, by default as many as are
+        reranked, or shown without that."""
         by_default = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
         return VideoRetriever(
             self.store,
@@ -94,6 +97,7 @@ class VideoArchive:
             self.embedder,
             top_k=top_k or by_default,
             depth=self.settings.retrieve_depth,
+            fusion=fusion or self.settings.fusion,
             weights=weights,
             filters=filters,
         )
@@ -108,27 +112,30 @@ class VideoArchive:
             model=self.settings.reranker_model,
             device=self.settings.device,
             prompt=self.settings.prompt,
+            keep_order_below=self.settings.keep_order_below,
             windows=Windows(seconds=self.settings.window_seconds),
             reasoning=self.settings.reasoning,
             cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
             top_n=top_n or self.settings.top_n,
         )
 
-    def as_synthesizer(self, llm: LLM | None = None) -> VideoAnswerSynthesizer:
-        """Answers from this archive's words: written by `llm`, or quoted."""
-        return VideoAnswerSynthesizer(llm, words=self.store.spans)
+    def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
+        """Answers from this archive's words: written by `llm`, or quoted. Options are those of VideoAnswerSynthesizer."""
+        return VideoAnswerSynthesizer(llm, words=self.store.spans, **{"least_margin": self.settings.least_margin} | options)
 
     def as_query_engine(
         self,
         llm: LLM | None = None,
         *,
+        response_synthesizer: BaseSynthesizer | None = None,
         node_postprocessors: list[BaseNodePostprocessor] | None = None,
         callback_manager: CallbackManager | None = None,
         **retriever_options: Any,
     ) -> RetrieverQueryEngine:
         """Retrieve, rerank by watching, answer with checked citations.
 
-        Without `node_postprocessors` the reranker of the settings is used; an empty list means none. Other options go to
+        `response_synthesizer` answers in the place of `as_synthesizer(llm)`: one that streams, has plans, and so on. Without
+        `node_postprocessors` the reranker of the settings is used; an empty list means none. Other options go to
         `as_retriever`.
         """
         if node_postprocessors is None:
@@ -136,7 +143,7 @@ class VideoArchive:
             node_postprocessors = [reranker] if reranker else []
         return RetrieverQueryEngine(
             self.as_retriever(**retriever_options),
-            response_synthesizer=self.as_synthesizer(llm),
+            response_synthesizer=response_synthesizer or self.as_synthesizer(llm),
             node_postprocessors=node_postprocessors,
             callback_manager=callback_manager,
         )

@@ -9,7 +9,8 @@ from llama_index.core.llms import CustomLLM
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from rankvideo_rag.answering import VideoAnswerSynthesizer
-from rankvideo_rag.answering.citations import NOT_ANSWERED, resolve
+from rankvideo_rag.answering.answers import NOT_ANSWERED
+from rankvideo_rag.answering.citations import resolve
 from rankvideo_rag.answering.evidence import Evidence, sentences
 from rankvideo_rag.answering.extractive import extract
 from rankvideo_rag.ranking.windows import Span
@@ -91,7 +92,7 @@ def test_the_same_sentence_in_two_clips_is_quoted_once_from_the_better_one() -> 
         ("At nine [0] [1].", "At nine [Video 1 @ 00:00].", [("[0]", "no clip 0 was shown")]),
         (
             "A sign [2 @ 03:00]. At nine [1].",
-            "A sign. At nine [Video 1 @ 00:00].",
+            "At nine [Video 1 @ 00:00].",
             [("[2 @ 03:00]", "03:00 lies outside clip 2, which is 00:10-00:20")],
         ),
         (
@@ -141,7 +142,8 @@ async def test_an_llm_answers_from_numbered_evidence_and_its_citations_are_check
     synthesizer = VideoAnswerSynthesizer(llm)
     for response in (synthesizer.synthesize("When?", nodes), await synthesizer.asynthesize("When?", nodes)):
         answer = Answer.model_validate(response.metadata["answer"])  # type: ignore[index]
-        assert str(response) == answer.text == "It leaves at nine [Ferries @ 01:00]. So says everybody."
+        assert str(response) == answer.text == "It leaves at nine [Ferries @ 01:00]."
+        assert [(c.text, c.reason) for c in answer.removed_claims] == [("So says everybody.", "none of its citations holds")]
         assert [(c.video_id, c.start, c.end) for c in answer.citations] == [("f", 60.0, 90.0)]
         assert [r.marker for r in answer.removed_citations] == ["[4]"]
     assert "[1] Ferries, 01:00-01:30" in llm.heard[0]

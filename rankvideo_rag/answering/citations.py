@@ -1,103 +1,122 @@
-"""Citations as a generator writes them, checked against what it was shown: `[2]`, `[2 @ 01:05-01:09]`, `[1, 3]`.
+"""What a generator wrote becomes an answer that holds: each statement checked, kept, replaced by its quote, marked or removed.
 
-A citation holds when its number was shown and its times, if any, lie inside that clip. What does not hold is taken out of the
-text and reported. This file knows neither LlamaIndex nor models.
+A statement holds when a citation of it holds and the words it cites bear it out, or, where a model was shown pictures, when it
+rests on one of these: then it is marked as seen. This file knows neither LlamaIndex nor models.
 """
 
-import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
+from rankvideo_rag.answering.answers import answer_of
+from rankvideo_rag.answering.checks import Checked, as_stored, check
+from rankvideo_rag.answering.drafts import Draft, drafts_in
+from rankvideo_rag.answering.drafts import seconds as seconds
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.schema import Answer, Citation, RemovedCitation
-from rankvideo_rag.text import timestamp
+from rankvideo_rag.answering.extractive import extract, is_beside_the_point, passed_over, quoted
+from rankvideo_rag.answering.support import plain, repeats, support, words_bear
+from rankvideo_rag.schema import Answer, Claim, RemovedCitation
 
-NOT_ANSWERED = "The archive does not answer this."
-_TIME = r"(?:\d+:)?\d{1,3}:\d{2}(?:\.\d+)?"
-_MARKER = re.compile(rf"\[(\d+(?:\s*,\s*\d+)*)(?:\s*@\s*({_TIME})(?:\s*[-–]\s*({_TIME}))?)?\]")
-_HOLE = re.compile(r"[ \t]+([.,;:!?])|[ \t]{2,}")  # what a removed marker leaves behind
-# Written times are whole seconds, rounded down: a second at either end is no error.
-_SLACK = 1.0
+QUOTED_INSTEAD = "nothing that the language model wrote holds: the archive's words, or what was seen, are given instead"
+
+MAX_STATEMENT = 1_000  # characters
 
 
-class _Checked(NamedTuple):
-    citations: list[Citation]
-    removed: list[RemovedCitation]
+class Rules(NamedTuple):
+    """What a statement is held to."""
+
+    unsupported: Literal["drop", "mark"] = "drop"  # what becomes of a statement that nothing bears out
+    least_margin: float = 0.0  # from which on RankVideo is taken to have seen what is asked
+    pictured: frozenset[int] = frozenset()  # numbers of the clips of which the generator was shown pictures
+    instructions: str = ""  # what the generator was told and nobody else may read
+    at_hand: tuple[Evidence, ...] = ()  # all clips, where the generator was shown some of them only
 
 
-def resolve(question: str, written: str, shown: list[Evidence]) -> Answer:
-    """The answer that a generator wrote, with every citation checked, and in words instead of numbers: `[title @ mm:ss]`.
+STRICT = Rules()
 
-    No citation left means that nothing shown bears the answer out: the answer is then "The archive does not answer this."
+
+class Outcome(NamedTuple):
+    """What became of one statement."""
+
+    claim: Claim | None  # as it is shown
+    removed: Claim | None  # as it was written, if it is not shown
+    citations: tuple[RemovedCitation, ...] = ()  # of it, that do not hold
+
+
+def resolve(question: str, written: str, shown: Sequence[Evidence], rules: Rules = STRICT) -> Answer:
+    """The answer that a generator wrote, checked, with citations in words instead of numbers: `[title @ mm:ss]`.
+
+    >>> from rankvideo_rag.schema import TextSpan
+    >>> said = TextSpan(channel="speech", text="It leaves at nine.", start=1.0, end=3.0, source="subtitles")
+    >>> resolve("When?", "At nine [1]. At noon [1].", [Evidence(1, "v", "/v.mp4", "Ferries", 0.0, 9.0, (said,))]).text
+    'At nine [Ferries @ 00:00].'
     """
-    by_number = {evidence.number: evidence for evidence in shown}
-    kept: list[Citation] = []
-    removed: list[RemovedCitation] = []
-
-    def replaced(match: re.Match[str]) -> str:
-        checked = _check(match, by_number)
-        kept.extend(checked.citations)
-        removed.extend(checked.removed)
-        return " ".join(in_words(citation) for citation in checked.citations)
-
-    text = _MARKER.sub(replaced, written)
-    return answer(question, _HOLE.sub(lambda hole: hole[1] or " ", text).strip(), kept, removed)
+    outcomes = [judge(question, draft, shown, rules) for draft in drafts_in(written)]
+    return conclude(question, outcomes, shown, rules)
 
 
-def answer(question: str, text: str, kept: list[Citation], removed: list[RemovedCitation]) -> Answer:
-    """The answer with these citations, each once; without any, that the archive does not answer."""
-    return Answer(
-        question=question,
-        text=text if kept else NOT_ANSWERED,
-        answered=bool(kept),
-        citations=tuple(dict.fromkeys(kept)),
-        removed_citations=tuple(removed),
+def judge(question: str, draft: Draft, shown: Sequence[Evidence], rules: Rules) -> Outcome:
+    """One statement, checked. Where only its quote holds, the quote is shown in its place."""
+    checked = check(draft, {evidence.number: evidence for evidence in shown})
+    text = plain(as_stored(draft.text, checked.quoted))
+    if repeats(text, rules.instructions, checked.cited, question):
+        withheld = Claim(text="(withheld)", status="unsupported", reason="it repeats what the model was told, and no evidence")
+        return Outcome(None, withheld, checked.removed)
+    fault = _fault(question, text, checked, shown, rules)
+    if fault is None:
+        return Outcome(_held(question, text, checked), None, checked.removed)
+    unsupported = Claim(text=text[:MAX_STATEMENT], status="unsupported", citations=checked.citations, reason=fault)
+    if rules.unsupported == "mark":
+        return Outcome(unsupported, None, checked.removed)
+    if checked.quoted and not checked.false_quote:
+        instead = quoted(next(citation for citation in checked.citations if citation.quote))
+        return Outcome(instead, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed)
+    return Outcome(None, unsupported, checked.removed)
+
+
+def conclude(question: str, outcomes: Sequence[Outcome], shown: Sequence[Evidence], rules: Rules) -> Answer:
+    """The answer made of checked statements and of the evidence that they pass over.
+
+    Where none of them holds the evidence answers by itself, or the archive does not: no model decides that.
+    """
+    claims = list(dict.fromkeys(outcome.claim for outcome in outcomes if outcome.claim))
+    removed = [outcome.removed for outcome in outcomes if outcome.removed]
+    citations = [citation for outcome in outcomes for citation in outcome.citations]
+    if not any(claim.status != "unsupported" for claim in claims):
+        instead = extract(question, shown, least_margin=rules.least_margin, reason=QUOTED_INSTEAD)
+        return instead.model_copy(update={"removed_claims": (*claims, *removed), "removed_citations": tuple(citations)})
+    return answer_of(
+        question,
+        [*claims, *passed_over(question, shown, claims, least_margin=rules.least_margin)],
+        removed_claims=removed,
+        removed_citations=citations,
     )
 
 
-def in_words(citation: Citation) -> str:
-    """A citation as people read it."""
-    return f"[{citation.title} @ {timestamp(citation.start)}]"
+def _fault(question: str, text: str, checked: Checked, shown: Sequence[Evidence], rules: Rules) -> str | None:
+    if len(text) > MAX_STATEMENT:
+        return f"it is longer than {MAX_STATEMENT} characters"
+    if not checked.cited:
+        return "none of its citations holds" if checked.removed else "it cites nothing"
+    if checked.false_quote:
+        return "it quotes words that are not those of the clips it cites"
+    known = rules.at_hand or shown
+    if not checked.quoted and is_beside_the_point(question, checked.cited, known, least_margin=rules.least_margin):
+        return "the clips it cites are not about the question, and others are"
+    if words_bear(text, question, checked.cited) or _is_seen(checked, rules):
+        return None
+    return "the words of the clips it cites do not say so"
 
 
-def _check(match: re.Match[str], shown: dict[int, Evidence]) -> _Checked:
-    checked = _Checked([], [])
-    for number in (int(digits) for digits in match[1].split(",")):
-        marker = match[0] if "," not in match[1] else f"[{number}]"
-        if number not in shown:
-            checked.removed.append(RemovedCitation(marker=marker, reason=f"no clip {number} was shown"))
-            continue
-        evidence = shown[number]
-        start = seconds(match[2]) if match[2] else None
-        end = seconds(match[3]) if match[3] else None
-        fault = _fault(evidence, start, end)
-        if fault:
-            checked.removed.append(RemovedCitation(marker=marker, reason=fault))
-        else:
-            checked.citations.append(evidence.cite(_within(evidence, start), _within(evidence, end)))
-    return checked
+def _is_seen(checked: Checked, rules: Rules) -> bool:
+    return any(
+        evidence.number in rules.pictured and (evidence.margin is None or evidence.margin >= rules.least_margin)
+        for evidence in checked.cited
+    )
 
 
-def _fault(evidence: Evidence, start: float | None, end: float | None) -> str | None:
-    for time in (start, end):
-        if time is not None and not evidence.start - _SLACK <= time <= evidence.end + _SLACK:
-            span = f"{timestamp(evidence.start)}-{timestamp(evidence.end)}"
-            return f"{timestamp(time)} lies outside clip {evidence.number}, which is {span}"
-    if start is not None and end is not None and end < start:
-        return f"it ends at {timestamp(end)}, before it begins"
-    return None
-
-
-def _within(evidence: Evidence, time: float | None) -> float | None:
-    return None if time is None else min(max(time, evidence.start), evidence.end)
-
-
-def seconds(text: str) -> float:
-    """A written time in seconds.
-
-    >>> seconds("01:05"), seconds("1:00:05.5")
-    (65.0, 3605.5)
-    """
-    total = 0.0
-    for part in text.split(":"):
-        total = total * 60 + float(part)
-    return total
+def _held(question: str, text: str, checked: Checked) -> Claim:
+    if not words_bear(text, question, checked.cited):
+        seen = tuple(citation.model_copy(update={"channel": "visual"}) for citation in checked.citations)
+        return Claim(text=text, status="seen", citations=seen)
+    status: Literal["quoted", "cited"] = "quoted" if checked.quoted else "cited"
+    return Claim(text=text, status=status, citations=checked.citations, support=support(text, checked.cited))

@@ -1,20 +1,46 @@
 """rankvideo ask: an answer with checked citations."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from rankvideo_rag.cli.console import hits_table, note, out, print_json, shown
 from rankvideo_rag.cli.options import Archive, AsJson, Device, Llm, Profile, Question, Reranker, RerankerModel, load_llm
 
 if TYPE_CHECKING:
+    from llama_index.core.llms import LLM
     from llama_index.core.schema import NodeWithScore
 
     from rankvideo_rag.schema import Answer, Hit
+
+LlmUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Let the model that is served there write the answers: an OpenAI-compatible endpoint such as that of vllm serve, "
+        "http://127.0.0.1:8000/v1.",
+        show_default=False,
+    ),
+]
+Frames = Annotated[int, typer.Option(min=0, help="Frames of each clip that the model is shown; it must be able to see.")]
+Plans = Annotated[int, typer.Option(min=1, help="Answer from so many selections of the clips, give the best supported one.")]
+LeastMargin = Annotated[
+    float | None,
+    typer.Option(
+        help="RankVideo's margin from which on a clip is taken to show what is asked; `rankvideo eval threshold` finds one. "
+        "By default the setting least_margin, which is 0: the model's own verdict.",
+        show_default=False,
+    ),
+]
 
 
 def ask(
     archive: Archive,
     question: Question,
     llm: Llm = None,
+    llm_url: LlmUrl = None,
+    frames: Frames = 0,
+    plans: Plans = 1,
+    least_margin: LeastMargin = None,
     profile: Profile = None,
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
@@ -27,8 +53,10 @@ def ask(
     from rankvideo_rag.schema import Answer, as_contract
 
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
-    with VideoArchive.open(archive, **options) as opened:
-        response = opened.as_query_engine(load_llm(llm)).query(question)
+    with VideoArchive.open(archive, least_margin=least_margin, **options) as opened:
+        writer = _writer(llm, llm_url)
+        synthesizer = opened.as_synthesizer(writer, frames=frames, plans=plans)
+        response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)
     answer = Answer.model_validate((response.metadata or {})["answer"])
     _say_what_was_not_judged(response.source_nodes)
     hits = hits_of(response.source_nodes)
@@ -43,11 +71,28 @@ def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
     out.print(f"[bold]{shown(answer.text)}[/]", soft_wrap=True)
     for citation in answer.citations:
         out.print(f"  {shown(citation.path)} {citation.start:.1f}-{citation.end:.1f} s", soft_wrap=True)
+    if answer.reason:
+        note(answer.reason)
     for removed in answer.removed_citations:
         note(f"removed the citation {removed.marker}: {removed.reason}")
+    for claim in answer.removed_claims:
+        note(f"removed a statement: {claim.reason}")
+    for cut in answer.prompt.cut if answer.prompt else ():
+        note(f"left out of the prompt: {cut.left_out} of {cut.of} {cut.what} of {cut.title}: {cut.reason}")
     if hits:
         out.print()
         out.print(hits_table(hits))
+
+
+def _writer(llm: str | None, llm_url: str | None) -> "LLM | None":
+    if llm_url is None:
+        return load_llm(llm)
+    from rankvideo_rag.answering.served import served_llm
+    from rankvideo_rag.errors import InputError
+
+    if llm is not None:
+        raise InputError("--llm and --llm-url both name who writes the answers: give one of them")
+    return served_llm(llm_url)
 
 
 def _say_what_was_not_judged(nodes: list["NodeWithScore"]) -> None:
