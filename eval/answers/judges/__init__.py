@@ -1,0 +1,37 @@
+"""Judges of claims: one file for each, with `load(model, *, device)`; its name is its name on the command line.
+
+Every backend of the vlm room is a judge too: of words through what it writes, of footage through its margins (watching.py).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rankvideo_rag.backends import backend_names, load_backend
+from rankvideo_rag.eval.answers.checks import Judge
+from rankvideo_rag.eval.answers.judges.watching import WatchingJudge
+from rankvideo_rag.eval.answers.judges.writing import of_vlm
+from rankvideo_rag.vlm import load_vlm
+from rankvideo_rag.vlm.prompts import PromptSpec
+
+_VLM = "rankvideo_rag.vlm"
+
+
+def load_judge(name: str, model: str | None = None, *, device: str | None = None) -> Judge:
+    """A judge of words: a file of this folder, a backend of the vlm room, or package.module:function."""
+    if name in backend_names(_VLM):
+        return of_vlm(load_vlm(name, model, device=device))
+    judge: Judge = load_backend(__name__, name, model, device=device)
+    return judge
+
+
+def load_watching_judge(
+    name: str,
+    model: str | None,
+    *,
+    spec: PromptSpec,
+    find: Callable[[str], str | Path],
+    device: str | None = None,
+    threshold: float = 0.0,
+) -> Judge:
+    """A judge of footage: a backend of the vlm room. `find` leads from a video's id to its file."""
+    return WatchingJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold)

@@ -1,0 +1,269 @@
+"""Everything in a report's folder, measured: both runs, both sides' answers, the reranker, and the stage of every wrong answer.
+
+This file reads no files, and asks nobody but the judge of answers that it is given.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import NamedTuple
+
+from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate
+from rankvideo_rag.eval.answers.records import Case, Reference, cases_of
+from rankvideo_rag.eval.answers.verdicts import Verdicts as Judged
+from rankvideo_rag.eval.diagnosis import Benefit, Diagnosis, diagnose
+from rankvideo_rag.eval.measures import DEFAULT_MEASURES, mean_of, measure
+from rankvideo_rag.eval.moments import Moment
+from rankvideo_rag.eval.report.estimates import Column, estimates_of, gains_of
+from rankvideo_rag.eval.report.folder import Material
+from rankvideo_rag.eval.report.records import (
+    SIDES,
+    AnswerCounts,
+    AnswerMeasure,
+    CurvePoint,
+    Estimate,
+    QuestionReport,
+    Report,
+    Seconds,
+    Side,
+)
+from rankvideo_rag.eval.report.replies import Reply
+from rankvideo_rag.eval.report.stages import NOT_KNOWN, RIGHT, Fate, Trail, fate
+from rankvideo_rag.eval.retrieval import Evaluation, RetrievalReport, evaluate_runs
+from rankvideo_rag.eval.runs import Qrels, rankings_of
+from rankvideo_rag.eval.significance import CONFIDENCE, randomisation_p
+from rankvideo_rag.eval.verdicts import Verdicts
+from rankvideo_rag.ranking.verdict import order
+from rankvideo_rag.schema import Score
+
+RUNS: dict[Side, str] = {"without": "without reranking", "with": "with reranking"}
+RIGHT_ANSWERS = "Right"
+_WATCHED = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+_NOT_WATCHED = Score(status="failed", reason="not watched")
+
+
+class _Answers(NamedTuple):
+    """One side's answers, measured."""
+
+    report: AnswerReport
+    fates: dict[str, Fate]  # by query id
+
+
+def score(
+    material: Material, judged: Judged, *, judges: Sequence[str] = (), measures: Sequence[str] = DEFAULT_MEASURES
+) -> Report:
+    """Score a folder. The first of the measures decides whether reranking helps; `judges` names those behind `judged`.
+
+    Raises InputError where runs, judgements, answers and references do not belong together.
+    """
+    evaluation = evaluate_runs(
+        ((RUNS[side], run) for side, run in zip(SIDES, (material.first_stage, material.reranked), strict=True)),
+        material.qrels,
+        measures,
+        labels=material.labels,
+    )
+    retrieval, main = evaluation.report, evaluation.report.measures[0]
+    assumed = _names_relevant_only(material.qrels)
+    qrels = _filled(material.qrels, material.margins) if assumed else material.qrels
+    diagnosis = diagnose(material.margins, material.first_stage, qrels, measure=main)
+    answers = {side: _answers(material, judged, side) for side in SIDES}
+    seconds = _seconds(material.seconds)
+    return Report(
+        version=version("rankvideo-rag"),
+        about=material.about,
+        judges=tuple(judges),
+        benefit=_benefit(retrieval, diagnosis, seconds["rerank"]),
+        retrieval=retrieval,
+        curve=_curve(material, main),
+        seconds=seconds,
+        calibration=diagnosis.calibration,
+        variance=diagnosis.variance,
+        measures=_measures(answers),
+        counts={side: _counts(answers[side], material.replies[side]) for side in SIDES},
+        questions=_questions(material, evaluation, answers),
+        notes=_notes(material, retrieval, diagnosis, assumed=assumed),
+    )
+
+
+def _names_relevant_only(qrels: Qrels) -> bool:
+    return all(grade >= 1 for grades in qrels.values() for grade in grades.values())
+
+
+def _filled(qrels: Qrels, margins: Verdicts) -> Qrels:
+    """The judgements, with all videos that were watched and not judged taken for not relevant."""
+    return {query: dict.fromkeys(margins.get(query, {}), 0) | grades for query, grades in qrels.items()}
+
+
+def _benefit(retrieval: RetrievalReport, diagnosis: Diagnosis, seconds: float | None) -> Benefit:
+    """The verdict on the run as it was reranked; the diagnosis knows the margins alone."""
+    found = retrieval.differences[0]
+    shown = found.p <= 1 - CONFIDENCE
+    before, after = (run.figures[found.measure].mean for run in retrieval.runs)
+    return diagnosis.benefit.model_copy(
+        update={
+            "queries": retrieval.queries,
+            "before": before,
+            "after": after,
+            "difference": found.mean,
+            **found.model_dump(include={"low", "high", "p", "better", "worse", "equal"}),
+            "verdict": "helps" if shown and found.low > 0 else "hurts" if shown and found.high < 0 else "not shown",
+            "seconds_per_query": None if seconds is None else float(f"{seconds:.3g}"),
+        }
+    )
+
+
+def _curve(material: Material, main: str) -> tuple[CurvePoint, ...]:
+    """The first measure, had only so many videos been watched: by the same margins and the same rule."""
+    first = rankings_of(material.first_stage)
+    most = max(map(len, material.margins.values()), default=0)
+    points = sorted({*(k for k in _WATCHED if k < most), most})
+    return tuple(
+        CurvePoint(watched=k, mean=measure(_reranked(material, first, k), material.qrels, [main])[main]) for k in points
+    )
+
+
+def _reranked(material: Material, first: Mapping[str, list[str]], depth: int) -> dict[str, list[str]]:
+    found = {}
+    for query, videos in first.items():
+        of_query = material.margins.get(query, {})
+        block = [of_query.get(video, _NOT_WATCHED) for video in videos[:depth]]
+        places = order(block, keep_below=material.about.keep_order_below)
+        found[query] = [*(videos[place] for place in places), *videos[depth:]]
+    return found
+
+
+def _answers(material: Material, judged: Judged, side: Side) -> _Answers:
+    replies = material.replies[side]
+    cases = cases_of(material.references, {query: reply.answer for query, reply in replies.items()})
+    report = evaluate(cases, judged)
+    trails = [_trail(material, case, replies.get(case.reference.query_id)) for case in cases]
+    fates = judged.settle([partial(fate, trail, judged, watch=judged.watches) for trail in trails])
+    return _Answers(report, dict(zip(material.references, fates, strict=True)))
+
+
+def _trail(material: Material, case: Case, reply: Reply | None) -> Trail:
+    query = case.reference.query_id
+    first = material.replies["without"].get(query)
+    return Trail(
+        case=case,
+        targets=_targets(case.reference, material.qrels.get(query, {})),
+        indexed=material.indexed,
+        candidates=material.margins.get(query) or material.first_stage.get(query, {}),
+        first_shown={clip.video for clip in first.clips} if first else (),
+        shown=reply.clips if reply else (),
+        seen=reply.seen if reply else frozenset(),
+    )
+
+
+def _targets(reference: Reference, grades: Mapping[str, int]) -> dict[str, tuple[Moment, ...]]:
+    videos = [video for video, grade in grades.items() if grade >= 1]
+    spans = [span for claim in reference.claims for span in claim.spans]
+    return {
+        video: tuple(span for span in spans if span.video == video) for video in dict.fromkeys([*videos, *reference.videos])
+    }
+
+
+def _seconds(rows: Sequence[Seconds]) -> dict[str, float | None]:
+    """The mean of each step, None where it was not timed on every question."""
+    found: dict[str, float | None] = {}
+    for step in ("retrieve", "rerank", "without", "with_"):
+        taken = [seconds for row in rows if (seconds := getattr(row, step)) is not None]
+        found[step.rstrip("_")] = mean_of(taken) if taken and len(taken) == len(rows) else None
+    return found
+
+
+def _measures(answers: Mapping[Side, _Answers]) -> tuple[AnswerMeasure, ...]:
+    columns = {side: _columns(answers[side]) for side in SIDES}
+    estimates = {side: estimates_of(columns[side]) for side in SIDES}
+    gains = {name: gains_of(columns["without"][name], column) for name, column in columns["with"].items()}
+    differences = estimates_of(gains)
+    each = [
+        AnswerMeasure(
+            name=name,
+            estimates={side: estimates[side][name] for side in SIDES},
+            difference=differences[name],
+            p=randomisation_p(list(gains[name].values())) if gains[name] else None,
+        )
+        for name in gains
+    ]
+    over_all = [name for name in answers["with"].report.measures if name not in columns["with"]]
+    return (*each, *(_over_all(name, answers) for name in over_all))
+
+
+def _columns(answers: _Answers) -> dict[str, Column]:
+    values = answers.report.by_question
+    names = dict.fromkeys(name for of_query in values.values() for name in of_query)
+    right = {query: float(one.verdict == RIGHT) for query, one in answers.fates.items() if one.verdict != NOT_KNOWN}
+    columns: dict[str, Column] = {
+        name: {query: value for query, of_query in values.items() if (value := of_query[name].value) is not None}
+        for name in names
+    }
+    return {RIGHT_ANSWERS: right} | columns
+
+
+def _over_all(name: str, answers: Mapping[Side, _Answers]) -> AnswerMeasure:
+    values = {side: answers[side].report.measures[name] for side in SIDES}
+    before, after = (values[side].value for side in SIDES)
+    return AnswerMeasure(
+        name=name,
+        estimates={
+            side: Estimate(mean=value.value, questions=answers[side].report.questions, reason=value.reason)
+            for side, value in values.items()
+        },
+        difference=Estimate(
+            mean=None if before is None or after is None else after - before,
+            questions=answers["with"].report.questions,
+            reason="counted over all questions at once",
+        ),
+        p=None,
+    )
+
+
+def _counts(answers: _Answers, replies: Mapping[str, Reply]) -> AnswerCounts:
+    report, verdicts = answers.report, Counter(one.verdict for one in answers.fates.values())
+    stages = Counter(one.stage for one in answers.fates.values() if one.stage)
+    return AnswerCounts(
+        questions=report.questions,
+        answerable=report.answerable,
+        absent=report.absent,
+        verdicts=report.verdicts,
+        none_verdicts=report.none_verdicts,
+        not_measured=report.not_measured,
+        seen=sum(len(reply.seen) for reply in replies.values()),
+        quotes=sum(reply.quotes for reply in replies.values()),
+        quotes_found=sum(reply.quotes_found for reply in replies.values()),
+        right=verdicts[RIGHT],
+        not_known=verdicts[NOT_KNOWN],
+        lost=dict(stages),
+    )
+
+
+def _questions(material: Material, evaluation: Evaluation, answers: Mapping[Side, _Answers]) -> tuple[QuestionReport, ...]:
+    main, values = evaluation.report.measures[0], [evaluation.values[RUNS[side]] for side in SIDES]
+    return tuple(
+        QuestionReport(
+            query_id=query,
+            question=reference.question,
+            answerable=reference.answerable,
+            gain=values[1][query][main] - values[0][query][main] if query in values[0] else None,
+            answers={side: reply.text if (reply := material.replies[side].get(query)) else None for side in SIDES},
+            fates={side: answers[side].fates[query] for side in SIDES},
+        )
+        for query, reference in material.references.items()
+    )
+
+
+def _notes(material: Material, retrieval: RetrievalReport, diagnosis: Diagnosis, *, assumed: bool) -> tuple[str, ...]:
+    found = [*material.about.notes, *material.notes]
+    found += [f"{run.name}: {line}" for run in retrieval.runs for line in run.notes]
+    found += diagnosis.notes
+    if assumed:
+        found.append("the judgements name relevant videos only: for the calibration, as for nDCG, all others are not relevant")
+    if material.indexed is None:
+        found.append("what is indexed is not known (no indexed.jsonl): what is not indexed counts as not retrieved")
+    for side in SIDES:
+        strange = sum(query not in material.references for query in material.replies[side])
+        if strange:
+            found.append(f"{RUNS[side]}: answers without a reference, not measured: {strange}")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,116 @@
+"""Benchmark your corpus: index it, ask it with RankVideo and without, score runs and answers, and write one page about it.
+
+    python examples/benchmark_your_corpus.py [FOLDER]
+
+This is the one file to edit: `main` names the corpus and the models. As it stands it runs offline on a little rendered world;
+FOLDER keeps videos, archive and report, which otherwise go when it ends.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from rankvideo_rag import Settings, VideoArchive
+from rankvideo_rag.demo import questions, render_archive
+from rankvideo_rag.eval.answers.judges import load_judge
+from rankvideo_rag.eval.answers.records import Reference, ReferenceClaim
+from rankvideo_rag.eval.answers.verdicts import Verdicts
+from rankvideo_rag.eval.corpora import check, corpus_named
+from rankvideo_rag.eval.multivent import read_judgements, read_multivent_queries
+from rankvideo_rag.eval.report.asking import ask_archive
+from rankvideo_rag.eval.report.folder import JUDGED, read_material
+from rankvideo_rag.eval.report.page import write_report
+from rankvideo_rag.eval.report.questions import Questions, read_questions
+from rankvideo_rag.eval.report.scoring import score
+from rankvideo_rag.eval.runs import Qrels, read_qrels
+from rankvideo_rag.eval.wikivideo import read_wikivideo
+from rankvideo_rag.indexing.run import index
+
+
+class Corpus(NamedTuple):
+    """What is indexed, asked and judged. Videos go by the names of their files, without suffix."""
+
+    videos: Path
+    questions: Questions
+    qrels: Qrels
+
+
+def main(folder: Path) -> None:
+    # Your corpus: the little world, your_own(folder), wikivideo(folder) or multivent2(folder).
+    corpus = little_world(folder)
+    # Your models: profile="gpu" watches with RankVideo itself. Without a score cache, what reranking takes is measured.
+    settings = Settings.load(ocr="none", score_cache="none")
+    # Who writes the answers, any LlamaIndex LLM, and who judges them. None quotes the archive's words; lexical counts words.
+    llm, judge = None, load_judge("lexical")
+
+    indexed = index([corpus.videos], folder / "archive", settings)
+    print(f"{indexed.count('ok')} of {len(indexed.files)} videos indexed in {indexed.seconds:.0f} s")
+    report = folder / "report"
+    with VideoArchive.with_settings(folder / "archive", settings) as archive:
+        synthesizer = archive.as_synthesizer(llm)
+        ask_archive(archive, corpus.questions, corpus.qrels, report, synthesizer=synthesizer, stems=True)
+    verdicts = Verdicts(judge, file=report / JUDGED)
+    found = score(read_material(report), verdicts, judges=[judge.name], measures=["nDCG@10", "R@10"])
+    print(found.benefit.words)
+    for side, counts in found.counts.items():
+        print(f"{side} reranking: {counts.right} of {counts.questions} answers right; lost: {counts.lost}")
+    print(f"report: {write_report(found, report)}")
+
+
+def your_own(folder: Path) -> Corpus:
+    """Videos in FOLDER/videos; questions.jsonl (see eval/report/questions.py) and TREC judgements beside them."""
+    return Corpus(folder / "videos", read_questions(folder / "questions.jsonl"), read_qrels(folder / "qrels.trec"))
+
+
+def little_world(folder: Path) -> Corpus:
+    """Twelve rendered clips, every question of which the answer is known."""
+    asked = questions(render_archive(folder / "videos", clips=12))
+    (folder / "questions.jsonl").write_text("".join(f"{question.model_dump_json()}\n" for question in asked))
+    qrels = {question.question_id: question.judgements for question in asked}
+    return Corpus(folder / "videos", read_questions(folder / "questions.jsonl"), qrels)
+
+
+def wikivideo(folder: Path) -> Corpus:
+    """WikiVideo's topics with their claims as references. Its videos lie in FOLDER/videos."""
+    needs("wikivideo", folder, "final_data.json")
+    found = read_wikivideo(folder / "final_data.json")
+    references = {
+        topic: Reference(
+            query_id=topic,
+            question=text,
+            answerable=True,
+            claims=tuple(
+                ReferenceClaim(text=claim, videos=tuple(sorted(found.claims[topic][number])))
+                for number, claim in found.claim_texts[topic].items()
+            ),
+        )
+        for topic, text in found.queries.items()
+    }
+    return Corpus(folder / "videos", Questions(references, {}), found.qrels)
+
+
+def multivent2(folder: Path) -> Corpus:
+    """MultiVENT 2.0's training queries, as the judgements of its test queries are not published. It has no answers."""
+    needs("multivent2", folder, "multivent_2_train_queries.csv", "multivent_2_train_judgments.jsonl")
+    texts = read_multivent_queries(folder / "multivent_2_train_queries.csv")
+    references = {query: Reference(query_id=query, question=text, answerable=True) for query, text in texts.items()}
+    judged = read_judgements(folder / "multivent_2_train_judgments.jsonl")
+    return Corpus(folder / "videos" / "train", Questions(references, {}), judged.qrels)
+
+
+def needs(corpus: str, folder: Path, *files: str) -> None:
+    """Stop, with what to download, unless these files of a published corpus are there and whole."""
+    states = {state.path: state for state in check(corpus, folder)}
+    faults = [f"{file} is {states[file].state}" for file in files if states[file].state != "present"]
+    if faults:
+        sys.exit(f"{folder}: {'; '.join(faults)}. Download from {corpus_named(corpus).source}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(Path(temporary))
