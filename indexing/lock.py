@@ -4,24 +4,29 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TextIO
 
-from rankvideo_rag.errors import ArchiveLocked
+from rankvideo_rag.errors import ArchiveError, ArchiveLocked
+
+_PATIENCE = 2.0  # seconds for which a dead holder's lock is waited for
 
 
 @contextmanager
 def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the writer's lock of an archive. Raises ArchiveLocked at once when another process holds it, saying which."""
+    """Hold the writer's lock of an archive. Raises ArchiveLocked at once when another process holds it, saying which, and
+    ArchiveError where this user may not write."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "writer.lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ArchiveLocked(f"the archive at {folder} is being written by {_holder(file.read())}: wait for it") from None
+    try:
+        lock = open(folder / "writer.lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed by the next line but one
+    except OSError as error:
+        raise ArchiveError(f"the archive at {folder} cannot be written: {error.strerror}") from error
+    with lock as file:
+        _take(file, folder)
         file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
@@ -29,9 +34,34 @@ def writer_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _holder(note: str) -> str:
-    # Between taking the lock and writing the note there is a moment in which the note is empty.
-    if not note:
-        return "another process"
-    holder = json.loads(note)
-    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+def _take(file: TextIO, folder: Path) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = _noted(file.read())
+            if not _is_dead(holder) or time.monotonic() > until:
+                who = "process {pid} on {host} since {since}".format_map(holder) if holder else "another process"
+                raise ArchiveLocked(f"the archive at {folder} is being written by {who}: wait for it") from None
+        time.sleep(0.01)
+
+
+def _noted(note: str) -> dict[str, Any]:
+    """Who holds the lock; nothing in the moment between taking it and writing the note."""
+    try:
+        return dict(json.loads(note))
+    except ValueError:
+        return {}
+
+
+def _is_dead(holder: dict[str, Any]) -> bool:
+    """Whether the holder was killed: then only a process that it was just starting has the lock still, for a moment."""
+    if holder.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False

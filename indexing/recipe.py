@@ -63,8 +63,10 @@ def settings_for(folder: object, recipe: Mapping[str, Any], given: Settings) -> 
     Raises ArchiveMismatch when another embedder is named: its vectors would not be comparable. A local model may lie elsewhere
     than it did: whether it is the same one is known once it is loaded (`check_embedder`).
     """
-    remembered = recipe["settings"]
     asked = {name: getattr(given, name) for name in given.given}
+    # What was remembered for the sake of a reranker is not another's.
+    stale = {"keep_order_below"} if asked.keys() & {"reranker", "reranker_model"} else set()
+    remembered = {name: value for name, value in recipe["settings"].items() if name not in stale}
     for name in ("embedder", "embedder_model"):
         if name in asked and asked[name] != remembered[name] and not Path(str(asked[name])).exists():
             raise _mismatch(folder, str(EmbedderInfo(**recipe["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")

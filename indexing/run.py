@@ -1,19 +1,38 @@
 """The whole indexing run behind `rankvideo index`: settings to models, models to a recipe, recipe and files to an archive."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from rankvideo_rag.embedders import load_embedder
-from rankvideo_rag.indexing.build import Event, Report, Tools, build
-from rankvideo_rag.indexing.discover import discover
-from rankvideo_rag.indexing.recipe import Recipe, check_embedder, settings_for
+from rankvideo_rag.indexing.build import Event, Report, build, known_outcome
+from rankvideo_rag.indexing.discover import absolute, discover
+from rankvideo_rag.indexing.draft import Tools
+from rankvideo_rag.indexing.recipe import REMEMBERED, Recipe, check_embedder, settings_for
+from rankvideo_rag.indexing.report import RunReport
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import DATABASE
-from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.indexing.vectors import Scale, VectorIndex
 from rankvideo_rag.indexing.words import load_text_reader, load_transcriber
+from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.media import Limits
+from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.settings import Settings
+
+
+class Run(NamedTuple):
+    """A run that is ready to begin: the files, those of them that were given by name, and how they are made."""
+
+    paths: Sequence[Path]
+    named: Collection[Path]
+    recipe: Recipe
+    tools: Tools | None  # None where nothing is new: then no model is loaded
+    known: tuple[FileOutcome, ...]  # the outcomes, where nothing is new
+    limits: Limits
+    gpu: bool = False  # derives the vector index
 
 
 def index(
@@ -26,35 +45,74 @@ def index(
 ) -> Report:
     """Index the media files under `inputs` into the archive at `folder`, made where it is missing.
 
-    An archive remembers how it is made: only settings that were given override that. `begin` is told the files and the
-    recipe before the first file, `listen` every stage.
+    An archive remembers what it is made from and how: only settings that were given override that. `begin` is told the files
+    and the recipe before the first file, `listen` every stage.
 
     Raises InputError for paths that are not there, ArchiveMismatch for another embedder, ArchiveLocked when another process
     writes the archive, MissingDependency or ModelError when a model cannot be loaded.
     """
     paths = discover(inputs)
-    store = Store.open(folder) if (folder / DATABASE).exists() else None
+    with ExitStack() as closing:
+        store = Store.open(folder) if (folder / DATABASE).exists() else None
+        if store:
+            closing.callback(store.close)
+        run = prepare(store, paths, settings, named=files_among(inputs))
+        if store is None:
+            store = Store.create(folder, run.recipe.model_dump(mode="json"))
+            closing.callback(store.close)
+        remember(store, inputs)
+        begin(paths, run.recipe)
+        with RunReport(folder, paths) as report:
+            return bring_in(store, run, listen=report.listening(listen))
+
+
+def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, named: Collection[Path] = ()) -> Run:
+    """A run over these files, for an archive or one that is to be made. Models are loaded only where a file is new to it."""
     if store:
-        settings = settings_for(folder, store.recipe, settings)
+        settings = settings_for(store.folder, store.recipe, settings)
     settings = settings.model_copy(update={"ocr": _text_reader_name(settings.ocr)})
+    limits = Limits(seconds=settings.media_seconds, bytes=settings.media_bytes)
+    remembered = store and _remembered(store, settings)
+    if store and remembered:
+        known = [known_outcome(store, path, remembered, named=path in named) for path in paths]
+        if None not in known:
+            return Run(paths, named, remembered, None, tuple(filter(None, known)), limits, settings.gpu)
     tools = load_tools(settings)
     if store:
-        check_embedder(folder, store.recipe, tools.embedder.info)
+        check_embedder(store.folder, store.recipe, tools.embedder.info)
     recipe = Recipe.of(
         settings,
         tools.embedder.info,
         transcriber=tools.transcriber.name if tools.transcriber else None,
         text_reader=tools.text_reader.name if tools.text_reader else None,
     )
-    store = store or Store.create(folder, recipe.model_dump(mode="json"))
-    try:
-        begin(paths, recipe)
-        limits = Limits(seconds=settings.media_seconds, bytes=settings.media_bytes)
-        report = build(store, paths, recipe, tools, limits=limits, listen=listen)
-        VectorIndex.open(store)  # writes the derived file, so that the first question need not
-        return report
-    finally:
-        store.close()
+    return Run(paths, named, recipe, tools, (), limits, settings.gpu)
+
+
+def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda event: None) -> Report:
+    """Bring the archive up to date with the files of a run, and its derived files with the archive."""
+    if run.tools:
+        report = build(store, run.paths, run.recipe, run.tools, named=run.named, limits=run.limits, listen=listen)
+    else:
+        began = time.monotonic()
+        with writing(store):  # nothing is written, but whoever comes while another writes is told so
+            for path, outcome in zip(run.paths, run.known, strict=True):
+                listen(Event(path, None, outcome, unchanged=True))
+        report = Report(run.known, len(run.known), 0, 0, time.monotonic() - began)
+    VectorIndex.open(store, scale=Scale(gpu=run.gpu))  # writes the derived file, so that the first question need not
+    return report
+
+
+def remember(store: Store, inputs: Sequence[Path]) -> None:
+    """Have an archive remember what it is made from."""
+    if {absolute(given) for given in inputs} - set(store.sources()):
+        with writing(store) as writer:
+            writer.add_sources(inputs)
+
+
+def files_among(inputs: Sequence[Path]) -> frozenset[Path]:
+    """Those inputs that are files, as absolute paths."""
+    return frozenset(absolute(given) for given in inputs if given.is_file())
 
 
 def load_tools(settings: Settings) -> Tools:
@@ -64,6 +122,12 @@ def load_tools(settings: Settings) -> Tools:
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),
         None if settings.ocr == "none" else load_text_reader(settings.ocr),
     )
+
+
+def _remembered(store: Store, settings: Settings) -> Recipe | None:
+    """The archive's own recipe, if these settings ask for no other."""
+    recipe = Recipe.model_validate(store.recipe)
+    return recipe if all(getattr(settings, name) == recipe.settings[name] for name in REMEMBERED) else None
 
 
 def _text_reader_name(ocr: str) -> str:

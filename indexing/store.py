@@ -9,8 +9,9 @@ import json
 import os
 import sqlite3
 import threading
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
+from rankvideo_rag.indexing.full_text import any_of
+from rankvideo_rag.indexing.migrate import OLDEST, migrate
 from rankvideo_rag.indexing.tables import DATABASE, SCHEMA_VERSION, TABLES, WORD_CHANNELS, connect
+from rankvideo_rag.indexing.word_rows import read_spans
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video, WordChannel
-from rankvideo_rag.text import content_terms
 
 
 class KnownFile(NamedTuple):
@@ -28,8 +31,18 @@ class KnownFile(NamedTuple):
 
     size: int  # bytes
     mtime_ns: int
-    recipe: str  # hash of the recipe under which the outcome came about
+    recipe: str  # hash of the recipe under which the outcome came about; '' where it is to be tried again
     outcome: FileOutcome
+    sidecars: str = ""  # the state of the subtitle files beside it; '' where there is none
+
+
+class KnownContent(NamedTuple):
+    """What came of the bytes of a video, wherever its file lay then."""
+
+    outcome: Outcome
+    reason: str | None
+    clips: int
+    sidecars: str  # the state of the subtitle files that its words were made with
 
 
 class Where(NamedTuple):
@@ -73,7 +86,10 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The archive in `folder`. Raises ArchiveError when there is none, ArchiveMismatch when a newer version made it."""
+        """The archive in `folder`, brought to the present format where it has an older one.
+
+        Raises ArchiveError when there is none, ArchiveMismatch when a newer version made it or an older one cannot be migrated.
+        """
         if not (folder / DATABASE).is_file():
             raise ArchiveError(f"no archive at {folder}. Make one with: rankvideo index FOLDER --to {folder}")
         try:
@@ -82,6 +98,9 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL")
             store = cls(folder, connection)
             version = int(store.meta("schema_version"))
+            if OLDEST <= version < SCHEMA_VERSION:
+                migrate(folder, connection)
+                version = int(store.meta("schema_version"))
         except sqlite3.DatabaseError as error:
             raise ArchiveError(
                 f"{folder / DATABASE} cannot be read as an archive ({error}). Index the videos again into another folder."
@@ -117,24 +136,41 @@ class Store:
         """What is remembered of a path; None for one never seen."""
         rows = self._rows(
             "SELECT size, mtime_ns, f.recipe, f.outcome, f.reason, f.video_id, (SELECT count(*) FROM clips c WHERE "
-            "c.video_id = f.video_id) FROM files f WHERE path = ?",
+            "c.video_id = f.video_id), f.sidecars FROM files f WHERE path = ?",
             os.fsencode(path),
         )
         if not rows:
             return None
-        size, mtime_ns, recipe, outcome, reason, video_id, clips = rows[0]
+        size, mtime_ns, recipe, outcome, reason, video_id, clips, sidecars = rows[0]
         found = FileOutcome(path=str(path), outcome=outcome, reason=reason, clips=clips, video_id=video_id)
-        return KnownFile(size, mtime_ns, recipe, found)
+        return KnownFile(size, mtime_ns, recipe, found, sidecars)
 
-    def outcome_of_content(self, video_id: str, recipe: str) -> tuple[Outcome, str | None, int] | None:
-        """Outcome, reason and number of clips of a video indexed under that recipe, wherever its file lay then."""
+    def paths(self, video_id: str | None = None) -> list[Path]:
+        """Every path ever given, or those of one video, in order."""
+        rows = self._rows("SELECT path FROM files WHERE ?1 IS NULL OR video_id = ?1 ORDER BY path", video_id)
+        return [Path(os.fsdecode(row[0])) for row in rows]
+
+    def sources(self) -> list[Path]:
+        """The folders and files that this archive was made from, in order."""
+        return [Path(os.fsdecode(row[0])) for row in self._rows("SELECT path FROM sources ORDER BY path")]
+
+    def may_hold(self, size: int) -> bool:
+        """Whether a file of so many bytes may have content that is known."""
+        return bool(self._rows("SELECT EXISTS (SELECT 1 FROM files WHERE size = ?)", size)[0][0])
+
+    def is_removed(self, video_id: str) -> bool:
+        """Whether this content was taken out of the archive and is to stay out."""
+        return bool(self._rows("SELECT EXISTS (SELECT 1 FROM removed WHERE video_id = ?)", video_id)[0][0])
+
+    def content(self, video_id: str, recipe: str) -> KnownContent | None:
+        """What came of a content under that recipe; None where it was not indexed so."""
         rows = self._rows(
-            "SELECT outcome, reason, (SELECT count(*) FROM clips c WHERE c.video_id = v.video_id) FROM videos v "
+            "SELECT outcome, reason, (SELECT count(*) FROM clips c WHERE c.video_id = v.video_id), sidecars FROM videos v "
             "WHERE video_id = ? AND recipe = ?",
             video_id,
             recipe,
         )
-        return rows[0] if rows else None
+        return KnownContent(*rows[0]) if rows else None
 
     def videos(self, video_ids: Iterable[str] | None = None) -> dict[str, Video]:
         """Videos by id, in order of their paths; all of them, or those asked for. The first of several paths is given."""
@@ -158,30 +194,38 @@ class Store:
         return {row[0]: Clip(clip_id=row[1], video_id=row[2], start=row[3], end=row[4]) for row in rows}
 
     def spans(self, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
-        """The timed words of a video that touch [start, end), in order of time."""
-        rows = self._rows(
-            'SELECT channel, text, start, "end", source, confidence FROM spans '
-            'WHERE video_id = ? AND start < ? AND "end" > ? ORDER BY channel, start, "end"',
-            video_id,
-            end,
-            start,
-        )
-        fields = ("channel", "text", "start", "end", "source", "confidence")
-        return [TextSpan(**dict(zip(fields, row, strict=True))) for row in rows]
+        """The timed words of a video that touch [start, end), by channel and in order of time."""
+        with self.lock:
+            return read_spans(self.connection, video_id, start, end)
 
     def search_words(self, channel: WordChannel, question: str, *, depth: int, where: Where | None = None) -> list[int]:
         """Row numbers of the clips whose words of that channel match the question best, by BM25, best first."""
+        return list(self.score_words(question, {channel: 1.0}, depth=depth, where=where))
+
+    def score_words(
+        self, question: str, weights: Mapping[WordChannel, float], *, depth: int, where: Where | None = None
+    ) -> dict[int, float]:
+        """Row numbers of the clips whose words of those channels match the question best, by BM25 with those weights, best
+        first, each with its score. Channels that are not named are not searched."""
+        searched = [name for name in WORD_CHANNELS if weights.get(name)]
+        if not searched or not (expression := any_of(question)):
+            return {}
         condition, parameters = (
             (f"AND rowid IN (SELECT clip FROM clip_facts WHERE {where.sql})", where.parameters) if where else ("", ())
         )
-        weights = ", ".join("1.0" if name == channel else "0.0" for name in WORD_CHANNELS)
+        columns = ", ".join(str(float(weights.get(name, 0.0))) for name in WORD_CHANNELS)
         rows = self._rows(
-            f"SELECT rowid FROM words WHERE words MATCH ? {condition} ORDER BY bm25(words, {weights}), rowid LIMIT ?",
-            f"{channel} : ({_any_of(question)})",
+            f"SELECT rowid, -bm25(words, {columns}) FROM words WHERE words MATCH ? {condition} ORDER BY 2 DESC, rowid LIMIT ?",
+            f"{{{' '.join(searched)}}} : ({expression})",
             *parameters,
             depth,
         )
-        return [row[0] for row in rows]
+        return dict(rows)
+
+    def clip_count(self, where: Where | None = None) -> int:
+        """How many clips there are, or how many meet a condition."""
+        sql = f"SELECT count(*) FROM clip_facts WHERE {where.sql}" if where else "SELECT count(*) FROM clips"
+        return int(self._rows(sql, *(where.parameters if where else ()))[0][0])
 
     def clips_where(self, where: Where) -> NDArray[np.int64]:
         """Row numbers of the clips that meet a condition."""
@@ -197,6 +241,13 @@ class Store:
             np.array([row[0] for row in rows], dtype=np.int64), matrix.reshape(len(rows), -1) if rows else matrix
         )
 
+    def vectors_of(self, video_id: str) -> dict[str, NDArray[np.float16]]:
+        """The vectors, (dim,) each, that clips of a video have, by clip_id."""
+        rows = self._rows(
+            "SELECT clip_id, vector FROM clips JOIN vectors USING (clip) WHERE video_id = ? AND channel = 'visual'", video_id
+        )
+        return {clip_id: np.frombuffer(vector, dtype=np.float16) for clip_id, vector in rows}
+
     def counts(self) -> dict[str, int]:
         """How many videos, clips, timed words by channel, vectors, and files by outcome there are."""
         tables = {table: self._rows(f"SELECT count(*) FROM {table}")[0][0] for table in ("videos", "clips", "vectors", "files")}
@@ -204,18 +255,21 @@ class Store:
         by_outcome = dict(self._rows("SELECT outcome, count(*) FROM files GROUP BY outcome"))
         return tables | {f"spans_{name}": by_channel.get(name, 0) for name in WORD_CHANNELS} | by_outcome
 
+    def scripts(self) -> dict[str, dict[str, int]]:
+        """How many words the full-text index holds by channel and script, such as LATIN, CJK or ARABIC, commonest first. In
+        scripts without spaces each character counts. The words of overlapping clips count in each."""
+        with self.lock:
+            self.connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, col)")
+        rows = self._rows("SELECT col, unicode(term), sum(cnt) FROM vocabulary GROUP BY 1, 2 ORDER BY 3 DESC")
+        found: dict[str, Counter[str]] = {}
+        for channel, code, count in rows:
+            found.setdefault(channel, Counter())[unicodedata.name(chr(code), "OTHER").partition(" ")[0]] += count
+        return {channel: dict(counts.most_common()) for channel, counts in found.items()}
+
     def outcomes(self) -> list[FileOutcome]:
         """The last outcome of every path ever given, in order of path."""
-        paths = [os.fsdecode(row[0]) for row in self._rows("SELECT path FROM files ORDER BY path")]
-        return [known.outcome for path in paths if (known := self.file(Path(path)))]
+        return [known.outcome for path in self.paths() if (known := self.file(path))]
 
     def _rows(self, sql: str, *parameters: Any) -> list[Any]:
         with self.lock:
             return self.connection.execute(sql, parameters).fetchall()
-
-
-def _any_of(question: str) -> str:
-    """A full-text expression: any of the question's words, or two neighbours written as one (clean room, cleanroom)."""
-    words = content_terms(question)
-    pairs = [first + second for first, second in pairwise(words)]
-    return " OR ".join(f'"{word}"' for word in dict.fromkeys(words + pairs))

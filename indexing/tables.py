@@ -4,24 +4,40 @@ import sqlite3
 from pathlib import Path
 from typing import get_args
 
+from rankvideo_rag.indexing.full_text import TOKENIZER
 from rankvideo_rag.schema import WordChannel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE = "archive.db"
 WORD_CHANNELS: tuple[WordChannel, ...] = get_args(WordChannel)
 
-# Porter's stemmer acts on English endings only; unicode61 splits other scripts at spaces and folds accents.
+# Words in the form that `full_text.indexed` gives them: one row for each clip.
+WORDS = f"""
+CREATE VIRTUAL TABLE words USING fts5 ({", ".join(WORD_CHANNELS)}, tokenize = "{TOKENIZER}")
+"""
+
+# What an archive was made from, and content that was taken out of it and is not to come back by itself.
+SOURCES = "CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT"
+REMOVED = "CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT"
+FILES_OF_SIZE = "CREATE INDEX files_of_size ON files (size)"
+
+# `sidecars` is the state of the subtitle files beside a path; of a video, that of those which its words were made with.
+# `vectors` is how many of its clips got one. A recipe of '' marks what is to be made again.
 TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+{SOURCES};
+{REMOVED};
 CREATE TABLE videos (
   video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, recipe TEXT NOT NULL,
-  outcome TEXT NOT NULL, reason TEXT
+  outcome TEXT NOT NULL, reason TEXT, sidecars TEXT NOT NULL DEFAULT '', vectors INTEGER NOT NULL DEFAULT 0, work_seconds REAL
 ) STRICT;
 CREATE TABLE files (
   path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, recipe TEXT NOT NULL
+  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, recipe TEXT NOT NULL,
+  sidecars TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX files_of_video ON files (video_id);
+{FILES_OF_SIZE};
 CREATE TABLE clips (
   clip INTEGER PRIMARY KEY AUTOINCREMENT, clip_id TEXT NOT NULL UNIQUE,
   video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, start REAL NOT NULL, "end" REAL NOT NULL
@@ -40,9 +56,7 @@ CREATE TABLE vectors (
   clip INTEGER NOT NULL REFERENCES clips ON DELETE CASCADE, channel TEXT NOT NULL, vector BLOB NOT NULL,
   PRIMARY KEY (clip, channel)
 ) STRICT, WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (
-  {", ".join(WORD_CHANNELS)}, tokenize = 'porter unicode61 remove_diacritics 2'
-);
+{WORDS};
 """
 
 

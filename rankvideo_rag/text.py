@@ -6,13 +6,23 @@ Subtitles, speech, on-screen text, titles and questions are untrusted. This file
 import re
 import unicodedata
 
-# Letters that turn the reading direction, hide themselves, or tag text invisibly.
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
-_CONTROL_TOKEN = re.compile(r"<(?=\||/?(?:answer|think|image|video)\b)", re.IGNORECASE)
+# Characters that turn the reading direction, hide themselves, or carry text invisibly: all that Unicode lets a display leave
+# out (Default_Ignorable_Code_Point in DerivedCoreProperties), the fillers of Hangul and variation selectors among them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# How chat templates of Qwen, Llama, Gemma, Mistral, DeepSeek, Whisper and their kin write what is not text. The wide signs
+# count too: tokenizers that normalise to NFKC read them as the plain ones.
+_CONTROL_TOKEN = re.compile(
+    r"[<\uff1c\ufe64](?=[|\uff5c]|<SYS>|/?(?:answer|think|image|video|audio|tool_call|tool_response|system|user|assistant)\b"
+    r"|/?(?:s|bos|eos|pad|unk|mask|img|box|ref|[a-z]+_CONTEXT|extra_id_\d+|(?:start|end)_of_\w+)>)|\[(?=/?(?:INST|IMG|TOOL_CALLS)\])",
+    re.IGNORECASE,
+)
 _TERM = re.compile(r"\w+")
 
 # English words that carry a question rather than its subject. Other languages keep all of theirs.
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     """a about after all an and any are as at be been before being both but by can clip clips could did do does doing during
     each for from had has have having he her here hers him his how i if in into is it its itself me more most my no nor not
     of off on once only or other our out over own same she should show shown shows so some such than that the their them
@@ -24,14 +34,16 @@ _FUNCTION_WORDS = frozenset(
 def clean(text: str, *, max_length: int = 20_000) -> str:
     """Text fit to store and to show: NFC, no control, bidirectional or invisible characters, control tokens broken.
 
-    `<|im_end|>`, `<answer>` and their kin would be read by a tokenizer as its own tokens: a space after `<` makes them words.
+    `<|im_end|>`, `[INST]` and their kin would be read by a tokenizer as its own tokens: a space inside makes them words.
+    What is clean stays as it is.
 
     >>> clean("a<|im_end|>b\\u202ec")
     'a< |im_end|>bc'
     """
-    text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in _INVISIBLE.sub("", text))
-    return _CONTROL_TOKEN.sub("< ", " ".join(text.split()))[:max_length]
+    text = _INVISIBLE.sub("", text.encode("utf-8", "replace").decode("utf-8"))
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return _CONTROL_TOKEN.sub(r"\g<0> ", " ".join(text.split()))[:max_length].rstrip()
 
 
 def terms(text: str) -> list[str]:
@@ -46,7 +58,7 @@ def content_terms(text: str) -> list[str]:
     ['clean', 'room', 'telescope']
     """
     every = terms(text)
-    return [term for term in every if term not in _FUNCTION_WORDS] or every
+    return [term for term in every if term not in FUNCTION_WORDS] or every
 
 
 def stem(term: str) -> str:

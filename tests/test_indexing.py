@@ -186,7 +186,8 @@ def load_poisonous(model: str | None, *, device: str | None = None) -> Poisonous
     return Poisonous()
 
 
-def test_an_archive_is_not_mixed_with_vectors_of_another_embedder(world: World) -> None:
+def test_an_archive_is_not_mixed_with_vectors_of_another_embedder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANKVIDEO_EMBEDDER")
     with pytest.raises(ArchiveMismatch, match=r"scripted:built-in.*not with sentence_transformers:"):
         index([world.videos], world.archive, Settings.load(profile="cpu"))
     with pytest.raises(ArchiveMismatch, match="not with test_indexing:load_poisonous"):

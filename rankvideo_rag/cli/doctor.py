@@ -1,17 +1,65 @@
-"""rankvideo doctor: what is installed, what each profile would download, and how to fix what is missing."""
+"""rankvideo doctor: what is installed and what is missing; or, of an archive, whether it is whole, and mending it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from rankvideo_rag.cli.console import out, plain_table, print_json, shown
+from rankvideo_rag.cli.index import PARTLY
 from rankvideo_rag.cli.options import AsJson
 
+if TYPE_CHECKING:
+    from rankvideo_rag.checkup import Checkup
 
-def doctor(as_json: AsJson = False) -> None:
-    """Say what is installed, which FFmpeg each media package bundles, and what each profile needs. Downloads nothing."""
+
+def doctor(
+    archive: Annotated[
+        Path | None, typer.Argument(help="An archive's folder; without one, the installation.", show_default=False)
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make what is derived again, and mark what has to be read again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Examine an archive, or say what is installed and what each profile needs. Downloads nothing.
+
+    Of an archive: the database, what refers to what, words and their index, vectors, derived files. Exit code 3: it is not
+    whole.
+    """
     from rankvideo_rag.checkup import check_up
+    from rankvideo_rag.errors import InputError
 
+    if archive:
+        _archive(archive, repair=repair, as_json=as_json)
+        return
+    if repair:
+        raise InputError("--repair needs an archive to repair: rankvideo doctor ARCHIVE --repair")
     checkup = check_up()
     if as_json:
         print_json(checkup.model_dump())
-        return
+    else:
+        _print(checkup)
+
+
+def _archive(archive: Path, *, repair: bool, as_json: bool) -> None:
+    from rankvideo_rag.indexing.health import examine
+
+    faults = examine(archive, repair=repair)
+    if as_json:
+        print_json([fault.model_dump() for fault in faults])
+    else:
+        for fault in faults:
+            state = "[green]mended[/]" if fault.mended else f"[red]to do[/]: {shown(fault.remedy)}"
+            out.print(f"{fault.check}: {shown(fault.problem)}. {state}", soft_wrap=True)
+        out.print(
+            f"{len(faults)} faults, {sum(fault.mended for fault in faults)} of them mended." if faults else "All is well."
+        )
+    if not all(fault.mended for fault in faults):
+        raise typer.Exit(PARTLY)
+
+
+def _print(checkup: "Checkup") -> None:
     packages = plain_table("Packages")
     for column in ("package", "version", "needed by", "what to do"):
         packages.add_column(column)

@@ -9,20 +9,28 @@ from rankvideo_rag.cli.options import Archive, AsJson
 def info(archive: Archive, as_json: AsJson = False) -> None:
     """Show what an archive holds: videos, hours, clips, words, models, bytes."""
     from rankvideo_rag.archive import VideoArchive
+    from rankvideo_rag.indexing.garbage import sizes
 
     with VideoArchive.open(archive) as opened:
-        facts = _facts(opened)
+        facts = _facts(opened, sizes(opened.store.folder).model_dump())
     if as_json:
         print_json(facts)
         return
     table = plain_table(header=False)
     for name, value in facts.items():
-        words = "\n".join(map(shown, value)) or "none" if isinstance(value, list) else shown(str(value))
-        table.add_row(name.replace("_", " "), words)
+        table.add_row(name.replace("_", " "), _in_words(value))
     out.print(table)
 
 
-def _facts(opened: Any) -> dict[str, Any]:
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{shown(str(name)).replace('_', ' ')}: {_in_words(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list):
+        return "\n".join(map(shown, value)) or "none"
+    return f"{value:,}" if type(value) is int else shown(str(value))
+
+
+def _facts(opened: Any, sizes: dict[str, int]) -> dict[str, Any]:
     counts, recipe = opened.store.counts(), opened.store.recipe
     videos = opened.store.videos()
     embedder = recipe["embedder"]
@@ -33,9 +41,13 @@ def _facts(opened: Any) -> dict[str, Any]:
         "speech_recognition": recipe["transcriber"] or "none",
         "on_screen_text": recipe["text_reader"] or "none",
         "subtitles": recipe["subtitles"],
+        "made_from": [str(source) for source in opened.store.sources()],
         "hours": round(sum(video.probe.duration for video in videos.values()) / 3600, 4),
         **counts,
-        "bytes": sum(file.stat().st_size for file in opened.store.folder.iterdir() if file.is_file()),
+        # Languages are not recorded: the scripts are what can be told.
+        "words": {channel: {"all": sum(scripts.values()), **scripts} for channel, scripts in opened.store.scripts().items()},
+        "bytes": sum(sizes.values()),
+        "bytes_by_part": sizes,
         "not_ok": [f"{f.outcome}: {f.path}: {f.reason}" for f in opened.store.outcomes() if f.outcome != "ok"],
         "unused_streams": [f"{v.title}: {stream}" for v in videos.values() for stream in v.probe.unused],
     }

@@ -1,0 +1,175 @@
+"""One video before it is written: its clips, timed words and vectors, made from its file. Knows no archive and no outcomes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankvideo_rag import media
+from rankvideo_rag.embedders import Embedder, Vector
+from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.segment import segment
+from rankvideo_rag.indexing.words import TextReader, Transcriber
+from rankvideo_rag.media import ClipMedia, Limits
+from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
+from rankvideo_rag.text import timestamp
+
+Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "frames", "vectors", "commit"]
+BATCH = 8  # clips whose frames are held at once
+MOST_SPANS = 20  # of damage, that are told one by one
+# Reasons that may be gone at the next run; every other one stays until the file changes.
+TRANSIENT = frozenset({"changed", "crash", "io", "timeout"})
+
+
+class Tools(NamedTuple):
+    """The models that make words and vectors; None for a kind of words that is switched off."""
+
+    embedder: Embedder
+    transcriber: Transcriber | None
+    text_reader: TextReader | None
+
+
+class Kept(NamedTuple):
+    """What the picture of a known video gave, whole: other subtitles do not change it."""
+
+    on_screen: Sequence[TextSpan]
+    vectors: Mapping[str, NDArray[np.float16]]  # clip_id -> (dim,)
+
+
+class Draft(NamedTuple):
+    """A video before it is written."""
+
+    clips: list[Clip]
+    spans: list[TextSpan]
+    vectors: Mapping[str, NDArray[np.float16]]  # clip_id -> (dim,)
+    damage: list[str]  # what is missing of it, in words
+
+
+class Drafter:
+    """Makes drafts by a recipe. `at` is told each stage; `embeddings` counts the clips given to the embedder."""
+
+    def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None]) -> None:
+        self._recipe, self._tools, self._limits, self._at = recipe, tools, limits, at
+        self.embeddings = 0
+
+    def draft(self, path: Path, video: Video, *, subtitles_of: Path, kept: Kept | None) -> Draft:
+        """The video in the file at `path`, with the subtitles that belong to the path `subtitles_of`.
+
+        With `kept` the picture is not looked at again. Raises MediaError for a reason that may be gone at the next run.
+        """
+        probe, recipe = video.probe, self._recipe
+        damage = [] if probe.coverage > 0.995 else [_incomplete(probe)]
+        clips = segment(video.video_id, probe.duration, clip_seconds=recipe.clip_seconds, overlap=recipe.clip_overlap)
+        spans = self._words(damage, lambda: self._speech(subtitles_of, probe))
+        if kept:
+            return Draft(clips, [*spans, *kept.on_screen], kept.vectors, damage)
+        spans += self._words(damage, lambda: self._on_screen(path, probe))
+        all_there_is = not spans and probe.audio_codec is None
+        vectors = self._vectors(path, clips, damage, all_there_is=all_there_is) if probe.video_codec else {}
+        return Draft(clips, spans, vectors, damage)
+
+    @staticmethod
+    def _words(damage: list[str], read: Callable[[], list[TextSpan]]) -> list[TextSpan]:
+        try:
+            return read()
+        except MediaError as error:
+            if error.code in TRANSIENT:
+                raise
+            damage.append(f"{error.code}: {error}")
+            return []
+
+    def _speech(self, path: Path, probe: Probe) -> list[TextSpan]:
+        """What is said: from subtitles, else heard."""
+        self._at(path, "subtitles")
+        spans = media.read_subtitles(str(path), limits=self._whole(probe)) if self._recipe.subtitles else []
+        if spans or self._tools.transcriber is None or probe.audio_codec is None:
+            return spans
+        self._at(path, "speech")
+        audio = media.read_audio(str(path), limits=self._whole(probe))
+        return [] if audio is None else self._tools.transcriber.transcribe(audio)
+
+    def _on_screen(self, path: Path, probe: Probe) -> list[TextSpan]:
+        """What is written in the picture."""
+        if self._tools.text_reader is None or probe.video_codec is None:
+            return []
+        self._at(path, "on-screen")
+        frames = media.read_key_frames(str(path), max_pixels=1280 * 720, limits=self._whole(probe))
+        return self._tools.text_reader.read(frames, end=probe.duration)
+
+    def _whole(self, probe: Probe) -> Limits:
+        """What going through the whole file may cost: half of the time that watching it takes, if that is longer."""
+        return self._limits.at_least(probe.duration / 2)
+
+    def _vectors(
+        self, path: Path, clips: Sequence[Clip], damage: list[str], *, all_there_is: bool
+    ) -> dict[str, NDArray[np.float16]]:
+        """The vectors of the clips that could be watched; what could not be is added to `damage`.
+
+        Raises MediaError where no clip could be watched and the picture is all that the file has.
+        """
+        found: dict[str, NDArray[np.float16]] = {}
+        coverage: dict[Clip, float] = {}
+        missing: Counter[str] = Counter()
+        for batch in _batches(clips, BATCH):
+            watched: list[tuple[Clip, ClipMedia]] = []
+            for clip in batch:
+                try:
+                    watched.append((clip, self._watch(path, clip)))
+                except MediaError as error:
+                    if error.code in TRANSIENT:
+                        raise
+                    missing[error.code] += 1
+            coverage |= {clip: m.frames.coverage for clip, m in watched if m.frames is not None}
+            self._at(path, "vectors")
+            self.embeddings += len(watched)
+            vectors = self._tools.embedder.embed_clips([m for _, m in watched])
+            found |= {
+                clip.clip_id: self._stored(vector)
+                for (clip, _), vector in zip(watched, vectors, strict=True)
+                if vector is not None
+            }
+        if all_there_is and missing.total() == len(clips):
+            raise MediaError(next(iter(missing)), f"{str(path)!r}: none of its {len(clips)} clips can be decoded")
+        if spans := _spans([clip for clip, share in coverage.items() if share < 1.0]):
+            share = sum(coverage.values()) / len(coverage)
+            damage.append(f"damaged: {share:.1%} of the packets decoded; something is missing in {spans}")
+        damage += [f"{code}: {count} of {len(clips)} clips could not be watched" for code, count in missing.items()]
+        return found
+
+    def _stored(self, vector: Vector) -> NDArray[np.float16]:
+        """A vector as it is kept. Raises ModelError for one that nothing can be compared with."""
+        with np.errstate(over="ignore"):  # then it is infinite, and refused
+            kept = vector.astype(np.float16)
+        if not (np.isfinite(kept).all() and kept.any()):
+            raise ModelError(f"the embedder {self._tools.embedder.info} gave a vector of zeros or with numbers that are none")
+        return kept
+
+    def _watch(self, path: Path, clip: Clip) -> ClipMedia:
+        self._at(path, "frames")
+        info = self._tools.embedder.info
+        frames = media.read_frames(str(path), clip.start, clip.end, **info.frames.model_dump(), limits=self._limits)
+        hears = "audio" in info.modalities
+        return ClipMedia(frames, media.read_audio(str(path), clip.start, clip.end, limits=self._limits) if hears else None)
+
+
+def _incomplete(probe: Probe) -> str:
+    there, declared = probe.duration, probe.duration / max(probe.coverage, 1e-9)
+    return f"incomplete: {there:.1f} of the declared {declared:.1f} s are there ({probe.coverage:.0%})"
+
+
+def _spans(clips: Sequence[Clip]) -> str:
+    """When these clips are, those that follow each other as one."""
+    joined: list[tuple[float, float]] = []
+    for clip in clips:
+        start = joined.pop()[0] if joined and joined[-1][1] >= clip.start else clip.start
+        joined.append((start, clip.end))
+    told = [f"{timestamp(start)}-{timestamp(end)}" for start, end in joined[:MOST_SPANS]]
+    return ", ".join(told + [f"{len(joined) - MOST_SPANS} more"] * (len(joined) > MOST_SPANS))
+
+
+def _batches(clips: Sequence[Clip], size: int) -> Iterator[Sequence[Clip]]:
+    return (clips[i : i + size] for i in range(0, len(clips), size))

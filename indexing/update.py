@@ -1,0 +1,175 @@
+"""Keeping an archive in step with the folders it was made from: what is new, changed, renamed, moved or deleted there, and
+videos that are taken out on purpose.
+
+A file counts as deleted only where the folder that held it can be seen with something in it: an empty folder is how a disk
+looks that is not mounted, and such a disk must not empty an archive.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.indexing.build import Event, Report
+from rankvideo_rag.indexing.discover import absolute, media_files
+from rankvideo_rag.indexing.file_state import is_gone
+from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.report import RunReport
+from rankvideo_rag.indexing.run import bring_in, files_among, prepare, remember
+from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.indexing.writer import writing
+from rankvideo_rag.settings import Settings
+
+_VIDEO_ID = re.compile("[0-9a-f]{32}")
+
+
+class OutOfSight(NamedTuple):
+    """A folder that cannot be seen, or is empty, and how many files it held."""
+
+    folder: Path
+    files: int
+
+
+class Update(NamedTuple):
+    """What an update did."""
+
+    report: Report  # of the files that are there
+    forgotten: tuple[Path, ...]  # deleted, renamed or moved since
+    kept: tuple[OutOfSight, ...]  # what of the archive was left as it is, since its files may only be out of sight
+
+
+class Removal(NamedTuple):
+    """What was taken out of an archive."""
+
+    videos: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+
+def update(
+    folder: Path,
+    settings: Settings,
+    inputs: Sequence[Path] = (),
+    *,
+    prune: bool = False,
+    begin: Callable[[Sequence[Path], Recipe], None] = lambda paths, recipe: None,
+    listen: Callable[[Event], None] = lambda event: None,
+) -> Update:
+    """Bring the archive at `folder` into step with `inputs`, by default with everything that it was made from.
+
+    `prune` forgets also what may only be out of sight. Interrupted and run again, it ends the same.
+    Raises InputError when nothing is known of where the archive's files come from, and as `index` does.
+    """
+    with closing(Store.open(folder)) as store:
+        sources = _sources(store, inputs)
+        before = set(store.paths())
+        paths = media_files(sources)
+        run = prepare(store, paths, settings, named=files_among(inputs))
+        remember(store, inputs)
+        begin(paths, run.recipe)
+        with RunReport(folder, paths) as lines:
+            report = bring_in(store, run, listen=lines.listening(listen))
+            found = set(paths)
+            absent = [
+                path for path in _under(sources, store.paths()) if path not in found and (is_gone(path) or os.path.isdir(path))
+            ]
+            kept = {} if prune else _out_of_sight(absent, sources)
+            with writing(store) as writer:
+                for path in absent:
+                    if path not in kept:
+                        writer.forget(path)
+            stale = [path for path in paths if (known := store.file(path)) and not known.recipe and known.outcome.video_id]
+            if stale:  # the subtitles that gave a video its words went with a path
+                report = _together(report, bring_in(store, prepare(store, stale, settings), listen=lines.listening(listen)))
+        VectorIndex.open(store)
+        forgotten = sorted(before - set(store.paths()), key=os.fsencode)
+        return Update(report, tuple(forgotten), tuple(OutOfSight(*item) for item in sorted(Counter(kept.values()).items())))
+
+
+def remove(folder: Path, names: Sequence[str]) -> Removal:
+    """Take videos out of an archive: by id, by the path of a file, or all that lie under a folder.
+
+    A video is its content: it goes with all of its paths, and stays out of later updates under any name, until `index` is
+    given its file by name. One transaction a video. Raises InputError for a name of which the archive knows nothing.
+    """
+    with closing(Store.open(folder)) as store:
+        chosen = dict.fromkeys(video_id for name in names for video_id in _named(store, name))
+        gone = {video_id: store.paths(video_id) for video_id in chosen}
+        with writing(store) as writer:
+            for video_id in gone:
+                writer.remove(video_id)
+            folders = [absolute(Path(name)) for name in names]
+            writer.drop_sources(source for source in store.sources() if any(source.is_relative_to(f) for f in folders))
+        VectorIndex.open(store)
+        return Removal(tuple(gone), tuple(path for paths in gone.values() for path in paths))
+
+
+def _sources(store: Store, inputs: Sequence[Path]) -> list[Path]:
+    known = store.sources()
+    for given in inputs:
+        if not given.exists() and not any(_under([absolute(given)], [*known, *store.paths()])):
+            raise InputError(f"there is no {given}: give a folder of videos, or video files")
+    if not (inputs or known):
+        raise InputError(
+            f"the archive at {store.folder} remembers no folder that it was made from: an older version made it, or all were "
+            f"removed. Name them once: rankvideo update {store.folder} FOLDER"
+        )
+    return [absolute(given) for given in inputs] or known
+
+
+def _under(sources: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
+    """Those of the paths that are one of the sources or lie under one."""
+    roots = set(sources)
+    return [path for path in paths if path in roots or not roots.isdisjoint(path.parents)]
+
+
+def _out_of_sight(absent: Collection[Path], sources: Collection[Path]) -> dict[Path, Path]:
+    """Of the absent files those that may be there all the same, with the folder at which sight ends."""
+    can_be_seen = cache(_can_be_seen)
+    kept = {}
+    for path in absent:
+        place = path.parent
+        while is_gone(place) and place not in sources:
+            place = place.parent
+        if not can_be_seen(place):
+            kept[path] = place
+    return kept
+
+
+def _can_be_seen(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(not entry.name.startswith(".") for entry in entries)
+    except OSError:
+        return False
+
+
+def _named(store: Store, name: str) -> list[str]:
+    """The videos that a name means."""
+    if _VIDEO_ID.fullmatch(name) and (store.paths(name) or store.is_removed(name)):
+        return [name] if store.paths(name) else []
+    paths = _under([absolute(Path(name))], store.paths())
+    if not paths:
+        raise InputError(
+            f"the archive at {store.folder} knows no video and no file {name!r}. `rankvideo search {store.folder} … --json` "
+            f"tells the ids and paths of what it holds"
+        )
+    known = (store.file(path) for path in paths)
+    return [file.outcome.video_id for file in known if file and file.outcome.video_id]
+
+
+def _together(first: Report, second: Report) -> Report:
+    """Two runs of which the second made some files of the first again."""
+    again = {outcome.path: outcome for outcome in second.files}
+    return Report(
+        tuple(again.get(outcome.path, outcome) for outcome in first.files),
+        first.unchanged - len(again),
+        first.decodes + second.decodes,
+        first.embeddings + second.embeddings,
+        first.seconds + second.seconds,
+    )

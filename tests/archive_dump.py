@@ -1,0 +1,35 @@
+"""All that an archive holds, in an order and a form that do not depend on how it came about: read from its files with SQL and
+FAISS alone. Left out are row numbers, the generation and the time that was spent.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+# What is told of -> its rows, without their numbers.
+_ROWS = {
+    "recipe": "SELECT value FROM meta WHERE key IN ('recipe', 'schema_version') ORDER BY key",
+    "sources": "SELECT path FROM sources ORDER BY path",
+    "removed": "SELECT video_id FROM removed ORDER BY video_id",
+    "files": "SELECT path, size, mtime_ns, video_id, outcome, reason, recipe, sidecars FROM files ORDER BY path",
+    "videos": "SELECT video_id, title, probe, recipe, outcome, reason, sidecars, vectors FROM videos ORDER BY video_id",
+    "clips": 'SELECT clip_id, video_id, start, "end" FROM clips ORDER BY clip_id',
+    "spans": 'SELECT video_id, channel, start, "end", text, source, confidence FROM spans ORDER BY 1, 2, 3, 4, 5',
+    "words": "SELECT clip_id, speech, on_screen, description FROM words LEFT JOIN clips ON clip = words.rowid ORDER BY clip_id",
+    "vectors": "SELECT clip_id, channel, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id, channel",
+}
+
+
+def dump(archive: Path) -> dict[str, list[Any]]:
+    """What is in archive.db and in the vector file beside it."""
+    with closing(sqlite3.connect(archive / "archive.db")) as connection:
+        held = {name: connection.execute(sql).fetchall() for name, sql in _ROWS.items()}
+        clips = dict(connection.execute("SELECT clip, clip_id FROM clips").fetchall())
+    index = faiss.read_index(str(archive / "visual.faiss"))
+    numbers = faiss.vector_to_array(index.id_map).tolist()
+    searched = sorted((clips.get(n), index.reconstruct(n).astype(np.float16).tobytes().hex().upper()) for n in numbers)
+    return held | {"searched vectors": searched}

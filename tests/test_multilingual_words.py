@@ -1,0 +1,243 @@
+"""Words are found in any script, at the first place, as people write them; what was found before is found as before."""
+
+import doctest
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from multilingual_sentences import QUESTIONS, SENTENCES
+
+from rankvideo_rag.embedders.scripted import ScriptedEmbedder
+from rankvideo_rag.errors import ArchiveMismatch
+from rankvideo_rag.indexing import full_text, tables
+from rankvideo_rag.indexing.full_text import any_of, indexed
+from rankvideo_rag.indexing.lock import writer_lock
+from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.segment import segment
+from rankvideo_rag.indexing.store import KnownFile, Store
+from rankvideo_rag.indexing.writer import writing
+from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
+from rankvideo_rag.settings import Settings
+
+EVERY = [sentence for sentences in SENTENCES.values() for sentence in sentences]
+
+# The tables of format 1, as they were.
+FORMAT_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE videos (
+  video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, recipe TEXT NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT
+) STRICT;
+CREATE TABLE files (
+  path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, recipe TEXT NOT NULL
+) STRICT;
+CREATE INDEX files_of_video ON files (video_id);
+CREATE TABLE clips (
+  clip INTEGER PRIMARY KEY AUTOINCREMENT, clip_id TEXT NOT NULL UNIQUE,
+  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, start REAL NOT NULL, "end" REAL NOT NULL
+) STRICT;
+CREATE INDEX clips_of_video ON clips (video_id);
+CREATE VIEW clip_facts AS
+  SELECT clip, clip_id, c.video_id, title, start, "end", json_extract(probe, '$.duration') AS duration,
+    CAST((SELECT min(path) FROM files f WHERE f.video_id = c.video_id) AS TEXT) AS file_path
+  FROM clips c JOIN videos USING (video_id);
+CREATE TABLE spans (
+  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, channel TEXT NOT NULL, text TEXT NOT NULL,
+  start REAL NOT NULL, "end" REAL NOT NULL, source TEXT NOT NULL, confidence REAL
+) STRICT;
+CREATE INDEX spans_of_video ON spans (video_id, start);
+CREATE TABLE vectors (
+  clip INTEGER NOT NULL REFERENCES clips ON DELETE CASCADE, channel TEXT NOT NULL, vector BLOB NOT NULL,
+  PRIMARY KEY (clip, channel)
+) STRICT, WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5 (speech, on_screen, description, tokenize = 'porter unicode61 remove_diacritics 2');
+"""
+
+
+def recipe() -> Recipe:
+    return Recipe.of(Settings.load(ocr="none"), ScriptedEmbedder.info)
+
+
+def video_of(number: int) -> Video:
+    return Video(video_id=f"{number:032x}", path=f"/v/{number}.mp4", title=str(number), probe=Probe(duration=10.0))
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One video of one clip for each sentence."""
+    store = Store.create(tmp_path_factory.mktemp("languages") / "archive", recipe().model_dump(mode="json"))
+    with writing(store) as writer:
+        for number, sentence in enumerate(EVERY):
+            video = video_of(number)
+            outcome = FileOutcome(path=video.path, outcome="ok", clips=1, video_id=video.video_id)
+            span = TextSpan(channel="speech", text=sentence, start=1.0, end=5.0, source="test")
+            clips = segment(video.video_id, 10.0, clip_seconds=30.0)
+            writer.put_video(video, clips, [span], {}, file=KnownFile(1, 1, recipe().fingerprint, outcome))
+    yield store
+    store.close()
+
+
+def found(store: Store, question: str) -> list[str]:
+    clips = store.clips(numbers := store.search_words("speech", question, depth=5))
+    return [EVERY[int(clips[number].video_id, 16)] for number in numbers]
+
+
+@pytest.mark.parametrize(("language", "question", "sentence"), QUESTIONS)
+def test_a_question_finds_its_sentence_first_in_its_language(
+    archive: Store, language: str, question: str, sentence: int
+) -> None:
+    assert found(archive, question)[:1] == [SENTENCES[language][sentence]]
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("Ｆｕｌｌ　ｗｉｄｔｈ", "full width"),
+        ("ガギグ", "ｶﾞｷﾞｸﾞ"),
+        ("e\u0301te\u0301", "été"),
+        ("STRASSE", "straße"),
+        ("İSTANBUL", "istanbul"),
+        ("الْعَرَبِيَّةُ", "العربيه"),
+        ("إِسْلَام", "اسلام"),
+        ("كـــتاب", "كتاب"),
+        ("٢٠٢٤", "2024"),
+        ("२०२४", "2024"),
+        ("שָׁלוֹם", "שלום"),
+        ("ＮＨＫニュース", "nhk"),
+        ("น้ำ", "น\u0e49ํา"),
+        ("snake_case", "case"),
+        ("x\u00adylo\u200bphone", "xylophone"),
+    ],
+)
+def test_the_same_word_is_found_however_it_is_written(written: str, asked: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute(tables.WORDS)
+    connection.execute("INSERT INTO words (speech) VALUES (?)", (indexed(written),))
+    assert connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (any_of(asked),)).fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("written", "asked"), [("大学", "学大"), ("北京大学", "京学"), ("กา", "มา"), ("하늘", "늘하")])
+def test_characters_that_do_not_stand_side_by_side_are_no_word(written: str, asked: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute(tables.WORDS)
+    connection.execute("INSERT INTO words (speech) VALUES (?)", (indexed(written),))
+    assert connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (any_of(asked),)).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("question", ["ـ", "?!", "", "🦊"])
+def test_a_question_without_words_finds_nothing(archive: Store, question: str) -> None:
+    assert archive.search_words("speech", question, depth=5) == []
+
+
+@pytest.mark.parametrize(
+    "question", ["望" * 2_000, "กา" * 1_000, "a" * 2_000, 'a" OR NEAR(b) * : ^ ' * 80, "भ" * 500, "x\ud800y\x00z"]
+)
+def test_any_question_can_be_asked(archive: Store, question: str) -> None:
+    archive.search_words("speech", question, depth=5)
+
+
+def test_english_is_ranked_as_it_was(archive: Store) -> None:
+    """Against the tokenizer of format 1 alone, over the same English sentences: the same clips in the same order."""
+    old = sqlite3.connect(":memory:")
+    old.execute("CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'porter unicode61 remove_diacritics 2')")
+    new = sqlite3.connect(":memory:")
+    new.execute('CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = "' + full_text.TOKENIZER + '")')
+    for sentence in SENTENCES["English"]:
+        old.execute("INSERT INTO words VALUES (?)", (sentence,))
+        new.execute("INSERT INTO words VALUES (?)", (indexed(sentence),))
+    ranked = "SELECT rowid, bm25(words) FROM words WHERE words MATCH ? ORDER BY 2, 1"
+    for _, question, _ in (q for q in QUESTIONS if q[0] == "English"):
+        before, after = (connection.execute(ranked, (any_of(question),)).fetchall() for connection in (old, new))
+        assert [row for row, _ in after] == [row for row, _ in before]
+        assert [score for _, score in after] == pytest.approx([score for _, score in before])
+
+
+def test_the_examples_in_docstrings_are_true() -> None:
+    result = doctest.testmod(full_text)
+    assert (result.attempted, result.failed) == (3, 0)
+
+
+# An archive of format 1
+
+
+@pytest.fixture
+def old_archive(archive: Store, tmp_path: Path) -> Path:
+    """The same archive as a version wrote it that knew format 1 only, with a text that was not yet cleaned as today."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    connection = sqlite3.connect(folder / "archive.db")
+    connection.executescript(FORMAT_1)
+    connection.execute("ATTACH ? AS new", (str(archive.folder / "archive.db"),))
+    for table in ("meta", "videos", "files", "clips", "spans"):
+        columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+        listed = ", ".join(f'"{column}"' for column in columns)
+        connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM new.{table}")
+    connection.execute(
+        "INSERT INTO main.words (rowid, speech) SELECT clip, text FROM main.clips JOIN main.spans USING (video_id)"
+    )
+    connection.execute("UPDATE main.meta SET value = '1' WHERE key = 'schema_version'")
+    connection.execute("UPDATE main.spans SET text = text || ' [INST]\u202e' WHERE video_id = ?", (f"{0:032x}",))
+    connection.execute("INSERT INTO main.vectors SELECT clip, 'visual', zeroblob(12) FROM main.clips LIMIT 3")
+    connection.commit()
+    connection.close()
+    return folder
+
+
+def test_an_archive_of_an_older_format_is_migrated_from_its_stored_words(archive: Store, old_archive: Path) -> None:
+    store = Store.open(old_archive)
+    assert store.meta("schema_version") == "2"
+    for language, question, sentence in QUESTIONS:
+        assert found(store, question)[:1] == [SENTENCES[language][sentence]]
+    assert [span.text for span in store.spans(f"{0:032x}")] == [EVERY[0] + " [ INST]"]
+    assert store.sources() == []
+    assert store.videos() == archive.videos()
+    made = store.connection.execute("SELECT sum(vectors), count(work_seconds) FROM videos").fetchone()
+    assert made == (3, 0)
+    store.close()
+
+
+def test_a_migrated_archive_has_the_tables_of_a_new_one(archive: Store, old_archive: Path) -> None:
+    store = Store.open(old_archive)
+
+    def shape(of: Store) -> dict[str, object]:
+        names = [
+            r[0] for r in of.connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY 1")
+        ]
+        indexes = [r[0] for r in of.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY 1")]
+        return {name: of.connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names} | {"indexes": indexes}
+
+    assert shape(store) == shape(archive)
+    store.close()
+
+
+def test_a_migration_that_is_interrupted_leaves_the_archive_as_it_was(
+    old_archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rankvideo_rag.indexing import migrate
+
+    written = 0
+
+    def full(connection: sqlite3.Connection, video_id: str) -> None:
+        nonlocal written
+        written += 1
+        if written == 30:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "index_words", full)
+        with pytest.raises(ArchiveMismatch, match=r"older format .* failed: database or disk is full\. It is as it was"):
+            Store.open(old_archive)
+    untouched = sqlite3.connect(old_archive / "archive.db")
+    assert untouched.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("1",)
+    assert untouched.execute("SELECT count(*) FROM words").fetchone() == (len(EVERY),)
+    untouched.close()
+    Store.open(old_archive).close()
+
+
+def test_an_archive_that_cannot_be_migrated_now_says_why(old_archive: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(old_archive, tmp_path / "copy")
+    with writer_lock(copy), pytest.raises(ArchiveMismatch, match=r"older format .* being written by process \d+"):
+        Store.open(copy)
