@@ -50,6 +50,7 @@ class Probe(Record):
     title: str | None = None  # from the container's metadata: untrusted text
     coverage: float = Field(1.0, ge=0, le=1)  # share of the declared duration for which there are packets
     unused: tuple[str, ...] = ()  # streams left aside, in words: "video stream 1: 320x180 h264"
+    warnings: tuple[str, ...] = ()  # "trailing_data: …": what is good to know of a file that can be read
 
 
 class Video(Record):
@@ -124,6 +125,7 @@ class Citation(Record):
     start: float
     end: float
     quote: str | None = None
+    channel: Channel | None = None  # what bears it out: words of that kind, or the picture; None for the clip as a whole
 
 
 class RemovedCitation(Record):
@@ -131,6 +133,42 @@ class RemovedCitation(Record):
 
     marker: str  # as written: "[7]", "[1 @ 03:00-03:05]"
     reason: str
+
+
+class Claim(Record):
+    """One statement of an answer and what bears it out, as far as code can tell.
+
+    quoted: it has words of a cited clip, verbatim. cited: words of the cited clips hold what it says. seen: the picture of a
+    cited clip bears it out, which no words can check. unsupported: none of these, and `reason` says why.
+    """
+
+    text: str
+    status: Literal["quoted", "cited", "seen", "unsupported"]
+    citations: tuple[Citation, ...] = ()
+    support: float | None = Field(None, ge=0, le=1)  # share of its terms that the cited words hold; None where only seen
+    reason: str | None = None
+
+
+class Cut(Record):
+    """Evidence that was left out of a prompt, and why."""
+
+    title: str
+    start: float  # seconds, of the clip
+    end: float
+    what: Literal["clip", "words", "frames"]
+    left_out: int = Field(ge=1)  # clips, words or frames
+    of: int = Field(ge=1)
+    reason: str
+
+
+class PromptUse(Record):
+    """What the evidence in a prompt cost, of how much, and everything that was left out of it."""
+
+    budget: int  # tokens that evidence may have, frames included
+    used: int
+    counted_by: str
+    frames: int = 0
+    cut: tuple[Cut, ...] = ()
 
 
 class Answer(Record):
@@ -141,6 +179,11 @@ class Answer(Record):
     answered: bool
     citations: tuple[Citation, ...] = ()
     removed_citations: tuple[RemovedCitation, ...] = ()
+    claims: tuple[Claim, ...] = ()  # what the text is made of
+    removed_claims: tuple[Claim, ...] = ()  # what the generator wrote and the text does not show
+    reason: str | None = None  # why the archive does not answer, or why words are quoted where a model was to write
+    support: float | None = Field(None, ge=0, le=1)  # mean over claims, removed ones counted as 0; None where only seen
+    prompt: PromptUse | None = None  # None where no language model was asked
 
 
 class FileOutcome(Record):
@@ -154,11 +197,24 @@ class FileOutcome(Record):
 
 
 def as_contract(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
-    """An answer and the clips behind it, as programs get them from the command line and over HTTP."""
+    """An answer and the clips behind it, as programs get them from the command line and over HTTP.
+
+    The citations of a claim are given by their place in `citations`, from 0. What was removed is told by its reason, not shown.
+    """
+    place = {citation: number for number, citation in enumerate(answer.citations)}
+    said = {"text", "status", "support", "reason"}
     return {
         "question": answer.question,
         "answer": answer.text,
+        "answered": answer.answered,
+        "reason": answer.reason,
         "citations": [c.model_dump(include={"video_id", "path", "start", "end", "quote"}) for c in answer.citations],
         "removed_citations": [removed.model_dump() for removed in answer.removed_citations],
+        "claims": [
+            claim.model_dump(include=said) | {"citations": [place[citation] for citation in claim.citations]}
+            for claim in answer.claims
+        ],
+        "removed_claims": [{"reason": claim.reason} for claim in answer.removed_claims],
+        "prompt": answer.prompt and answer.prompt.model_dump(),
         "clips": [hit.model_dump() for hit in hits],
     }

@@ -28,6 +28,10 @@ class Limits(NamedTuple):
     seconds: float = 60.0
     bytes: int = 2 << 30  # address space of the child process; it needs about 0.3 GiB before it decodes anything
 
+    def at_least(self, seconds: float) -> "Limits":
+        """The same for a call that goes through a whole file, however long it is."""
+        return self._replace(seconds=max(self.seconds, seconds))
+
 
 def call(function: str, limits: Limits, **arguments: Any) -> Reply:
     """Run `module:function` of `decoder` in a child process with JSON-able arguments; any number of threads may call.

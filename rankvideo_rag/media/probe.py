@@ -15,8 +15,9 @@ def probe(path: str, *, limits: Limits = Limits()) -> Probe:
     Duration and coverage come from the packets of the streams in use; width and height are those on screen, upright and
     with square pixels. The title is cleaned, and untrusted all the same.
 
-    Raises MediaError: vanished, permission, not_regular, empty, io, playlist, still_image, truncated_no_index, corrupt_header,
-    not_media, no_streams, codec_not_allowed, too_large, encrypted, no_timestamps, timeout, crash, undecodable.
+    Raises MediaError: vanished, broken_link, permission, path_too_long, not_regular, empty, io, playlist, still_image,
+    truncated_no_index, corrupt_header, not_media, no_streams, codec_not_allowed, too_large, encrypted, no_timestamps,
+    timeout, crash, undecodable.
     """
     found = call("examine:examine", limits, path=os.path.abspath(path)).value
     title = clean(found.pop("title") or "", max_length=_MAX_TITLE_LENGTH)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations  # Packet[...] is understood by type checkers only
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,15 +13,18 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.decoder.boxes import second_film
 from rankvideo_rag.media.decoder.orientation import Size, Turn, displayed_size, turn_of
 from rankvideo_rag.media.decoder.packets import read_packets, when
 from rankvideo_rag.media.decoder.streams import Media, open_media, time_base
+from rankvideo_rag.media.regular import open_regular
 from rankvideo_rag.media.wire import Reply
 
 _PACKETS_TO_FIRST_FRAME = 100
 _MAX_FRAME_RATE = 1000.0
 _DECLARING_FORMATS = ("mov", "matroska", "avi", "flv", "asf", "flac", "wav")  # others guess a duration from the bit rate
 _NEGLIGIBLE = Fraction(1, 2)  # seconds by which a declared duration may be off without anything being lost
+_HIGH_DYNAMIC_RANGE = {16: "smpte2084", 18: "arib-std-b67"}  # transfer curves, by FFmpeg's numbers
 _NEGLIGIBLE_SHARE = Fraction(1, 50)
 
 
@@ -51,8 +55,23 @@ def examine(*, path: str) -> Reply:
                 "title": media.container.metadata.get("title"),
                 "coverage": float(_coverage(media, used, extents)),
                 "unused": media.unused,
+                "warnings": list(_warnings(media)),
             }
         )
+
+
+def _warnings(media: Media) -> Iterator[str]:
+    """What does not keep the file from being read, and is good to know."""
+    if media.video and (curve := _HIGH_DYNAMIC_RANGE.get(media.video.codec_context.color_trc)):
+        yield f"hdr: its brightness is coded in high dynamic range ({curve}), and read as if it were not: colours look pale"
+    if media.container.format.name.startswith("mov"):
+        descriptor = open_regular(media.path)
+        try:
+            if (place := second_film(descriptor)) is not None:
+                behind = os.fstat(descriptor).st_size - place
+                yield f"trailing_data: another film of {behind:,} bytes stands behind the first one, and is not read"
+        finally:
+            os.close(descriptor)
 
 
 def _read_through(media: Media, used: Sequence[Stream]) -> tuple[Turn, dict[int, _Extent]]:

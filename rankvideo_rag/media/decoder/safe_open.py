@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
 
 from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.decoder.boxes import boxes
 from rankvideo_rag.media.regular import open_regular
 
 # Demuxers, by the names libavformat has for them. Not here: anything that names other files, and pictures.
@@ -36,15 +37,16 @@ _PLAYLIST_TAGS = (b"<MPD", b"<SmoothStreamingMedia", b"<asx", b"<ASX", b"<smil")
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\x00", b"MM\x00*", b"8BPS", b"qoif", b"\xff\x0a")
 _PICTURE_BRANDS = (b"avif", b"heic", b"heix", b"mif1")
 _HEAD_BYTES = 4096
-_MAX_BOXES = 10_000
+_END_BYTES = 64 << 20
+_PIECE_BYTES = 1 << 20
 
 
 @contextmanager
 def open_container(path: str) -> Iterator[InputContainer]:
     """A demuxer for a regular file of a listed format.
 
-    Raises MediaError: vanished, permission, not_regular, empty, io, playlist, still_image, truncated_no_index,
-    corrupt_header, not_media. FFmpeg's errors in the body of the `with` become MediaError undecodable.
+    Raises MediaError: vanished, broken_link, permission, path_too_long, not_regular, empty, io, playlist, still_image,
+    truncated_no_index, corrupt_header, not_media. FFmpeg's errors in the body of the `with` become MediaError undecodable.
     """
     descriptor = open_regular(path)
     try:
@@ -60,6 +62,13 @@ def open_container(path: str) -> Iterator[InputContainer]:
         raise MediaError("io", f"{path!r} cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
+
+
+def read_ends(descriptor: int, size: int) -> None:
+    """Read the beginning and the end of a file, where its header and index are. Raises OSError where the disk fails."""
+    for start in {0, max(0, size - _END_BYTES)}:
+        for place in range(start, min(size, start + _END_BYTES), _PIECE_BYTES):
+            os.pread(descriptor, _PIECE_BYTES, place)
 
 
 def _refuse_by_content(path: str, head: bytes) -> None:
@@ -83,7 +92,7 @@ def _demuxer(path: str, descriptor: int, head: bytes) -> InputContainer:
     except MemoryError as error:
         raise MediaError("corrupt_header", f"{path!r}: its header asks for more memory than is allowed") from error
     except InvalidDataError as error:
-        if head[4:8] == b"ftyp" and not _has_box(descriptor, b"moov"):
+        if head[4:8] == b"ftyp" and all(box.kind != b"moov" for box in boxes(descriptor)):
             advice = "moov atom not found: the recording or the copy was cut off; copy it again, or repair it with untrunc"
             raise MediaError("truncated_no_index", f"{path!r}: {advice}") from error
         code = "corrupt_header" if head[4:8] == b"ftyp" else "not_media"
@@ -91,23 +100,7 @@ def _demuxer(path: str, descriptor: int, head: bytes) -> InputContainer:
     except ArgumentError as error:
         raise MediaError("not_media", f"{path!r} is of a format that is not read here") from error
     except FFmpegError as error:
-        # FFmpeg says "Input/output error" of damaged Matroska files too; the disk has just given us the head of the file.
+        if error.errno == errno.EIO:  # said of damaged Matroska files too: reading tells whether it is the disk
+            read_ends(descriptor, os.fstat(descriptor).st_size)
         code = "corrupt_header" if error.errno == errno.EIO else "not_media"
         raise MediaError(code, f"{path!r} cannot be opened, it is damaged: {error.strerror}") from error
-
-
-def _has_box(descriptor: int, wanted: bytes) -> bool:
-    """Whether an MP4 file has a box of that type at the top level."""
-    position, end = 0, os.fstat(descriptor).st_size
-    for _ in range(_MAX_BOXES):
-        header = os.pread(descriptor, 16, position)
-        if len(header) < 8 or position >= end:
-            return False
-        if header[4:8] == wanted:
-            return True
-        size = int.from_bytes(header[:4], "big")
-        size = int.from_bytes(header[8:16], "big") if size == 1 else size
-        if size < 8:  # 0 means: to the end of the file
-            return False
-        position += size
-    return False
