@@ -1,4 +1,4 @@
-"""rankvideo bench: what judging costs on this machine."""
+"""rankvideo bench: what judging, searching and measuring cost on this machine."""
 
 import tempfile
 from pathlib import Path
@@ -11,6 +11,7 @@ from rankvideo_rag.cli.options import AsJson, Device
 
 if TYPE_CHECKING:
     from rankvideo_rag.eval.benchmarks.rerank import RerankReport
+    from rankvideo_rag.eval.benchmarks.search import SearchReport
 
 app = typer.Typer(name="bench", help="Measure speed on this machine.", no_args_is_help=True)
 
@@ -53,6 +54,66 @@ def rerank(
     else:
         _print(report)
     note(f"picture written to {picture}")
+
+
+@app.command("evaluation")
+def evaluation(
+    queries: Annotated[int, typer.Option(min=1, help="Queries of a run.")] = 10_000,
+    depth: Annotated[int, typer.Option(min=1, help="Results of each query.")] = 100,
+    runs: Annotated[int, typer.Option(min=1, help="Runs that are compared.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Time the measuring of runs, and the memory that it takes."""
+    from rankvideo_rag.backends import import_with_advice
+
+    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.evaluation", "bench")
+    with tempfile.TemporaryDirectory() as made:
+        report = benchmarks.benchmark_evaluation(Path(made), queries=queries, depth=depth, runs=runs)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        out.print(
+            f"{runs} x {queries} queries of {depth} results, {', '.join(report.measures)}: {report.seconds:.1f} s, "
+            f"{report.peak_memory_bytes / 1e6:.0f} MB"
+        )
+
+
+@app.command("search")
+def search(
+    n: Annotated[
+        list[int] | None,
+        typer.Option("--n", min=100, help="Vectors; may be given several times.", show_default="10000, 100000"),
+    ] = None,
+    dim: Annotated[int, typer.Option(min=8, help="Numbers in a vector.")] = 768,
+    questions: Annotated[int, typer.Option(min=100, help="Questions, asked one after the other.")] = 500,
+    independent: Annotated[
+        bool, typer.Option("--independent", help="Vectors of independent noise instead of clusters: the worst case.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another seed, other vectors.")] = 0,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder with room for the archive: some 7 kB a vector.", show_default="a temporary one")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time the search of vectors in a generated archive, and compare what it finds with exact search."""
+    from rankvideo_rag.backends import import_with_advice
+
+    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.search", "bench")
+    for number in n or (10_000, 100_000):
+        with tempfile.TemporaryDirectory(dir=work) as made:
+            report = benchmarks.benchmark_search(
+                Path(made) / "archive", n=number, dim=dim, questions=questions, independent=independent, seed=seed
+            )
+        out.print(report.model_dump_json() if as_json else _search_line(report), soft_wrap=True)
+
+
+def _search_line(report: "SearchReport") -> str:
+    tiers = f"{report.probes} of {report.lists} lists" if report.lists else "flat"
+    return (
+        f"{report.n:,} {report.vectors} vectors of {report.dim}, {tiers}: recall@10 {report.recall_at_10:.4f}, @100 "
+        f"{report.recall_at_100:.4f}; {report.p50_ms:.1f} ms, p99 {report.p99_ms:.1f} ms; {report.rss_mb:.0f} MB; open "
+        f"{report.open_s:.2f} s; build {report.build_s:.1f} s (load {report.load_average:.1f})"
+    )
 
 
 def _tiny(folder: Path) -> str:

@@ -16,6 +16,12 @@ Profile = Annotated[
     typer.Option(help="Models that go together: tiny, cpu or gpu. By default the archive's own.", show_default=False),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the best there is.", show_default=False)]
+Gpu = Annotated[
+    bool | None,
+    typer.Option(
+        "--gpu", help="Index and search vectors on a GPU, with faiss-gpu in the place of faiss-cpu.", show_default=False
+    ),
+]
 Reranker = Annotated[
     str | None,
     typer.Option(help="Who watches the clips: transformers, scripted, none, or package.module:function.", show_default=False),
