@@ -1,4 +1,4 @@
-"""VideoRetriever: a question to clips, by several channels that meet by rank."""
+"""VideoRetriever: a question to clips, by several channels that meet by rank or by score."""
 
 import asyncio
 import math
@@ -16,17 +16,18 @@ from rankvideo_rag.filters import where
 from rankvideo_rag.indexing.segment import words_within
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import WORD_CHANNELS
-from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.indexing.vectors import Neighbour, VectorIndex
 from rankvideo_rag.nodes import node_of
-from rankvideo_rag.ranking.fusion import Fused, reciprocal_rank_fusion
+from rankvideo_rag.ranking.fusion import Fused, Scores, reciprocal_rank_fusion, standard_score_fusion
 from rankvideo_rag.schema import Channel, Clip
+from rankvideo_rag.settings import Fusion
 
 MAX_QUESTION = 2_000  # characters
 DEFAULT_WEIGHTS: Mapping[Channel, float] = {"visual": 1.0, "speech": 1.0, "on_screen": 1.0, "description": 1.0}
 
 
 class VideoRetriever(BaseRetriever):
-    """Clips that may answer a question, best first: vectors and words each give a list, reciprocal ranks fuse them.
+    """Clips that may answer a question, best first: vectors and words each give a list, and the lists become one.
 
     The score of a hit is its fused score; metadata `rank_visual`, `rank_speech`, … hold its rank in each channel that found
     it, hidden from language models and embedders. A `QueryBundle.embedding` is used as it is instead of embedding the text.
@@ -38,6 +39,8 @@ class VideoRetriever(BaseRetriever):
         top_k: clips returned.
         weights: weight of each channel; 0 switches it off.
         depth: clips taken from each channel before fusion.
+        fusion: "ranks" sums weighted reciprocal ranks of the channels; "scores" sums the standard scores of cosine and of BM25
+            over all words, so that a channel counts as far as its clips stand out.
         filters: LlamaIndex metadata filters on video_id, title, file_path, start, end, duration.
 
     Raises InputError for a question without words, one of over 2,000 characters, and for filters on unknown metadata.
@@ -52,11 +55,12 @@ class VideoRetriever(BaseRetriever):
         top_k: int = 20,
         weights: Mapping[Channel, float] | None = None,
         depth: int = 100,
+        fusion: Fusion = "ranks",
         filters: MetadataFilters | None = None,
         **kwargs: Any,
     ) -> None:
         self._store, self._vectors, self._embedder = store, vectors, embedder
-        self._top_k, self._depth = top_k, depth
+        self._top_k, self._depth, self._fusion = top_k, depth, fusion
         self._weights = {**DEFAULT_WEIGHTS, **(weights or {})}
         if unknown := set(self._weights) - set(DEFAULT_WEIGHTS):
             raise InputError(f"unknown channel {', '.join(sorted(unknown))}: the channels are {', '.join(DEFAULT_WEIGHTS)}")
@@ -65,19 +69,30 @@ class VideoRetriever(BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = _checked(query_bundle.query_str)
-        rankings: dict[str, list[int]] = {}
-        if self._weights["visual"] > 0:
-            rankings["visual"] = self._by_vector(question, query_bundle.embedding)
-        for channel in WORD_CHANNELS:
-            if self._weights[channel] > 0:
-                rankings[channel] = self._store.search_words(channel, question, depth=self._depth, where=self._where)
-        weights = {str(channel): weight for channel, weight in self._weights.items()}
-        return self._nodes(reciprocal_rank_fusion(rankings, weights=weights))
+        near = self._by_vector(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
+        rankings = {"visual": [neighbour.clip for neighbour in near]} | {
+            channel: self._store.search_words(channel, question, depth=self._depth, where=self._where)
+            for channel in WORD_CHANNELS
+            if self._weights[channel] > 0
+        }
+        return self._nodes(self._fused(question, near, rankings))
+
+    def _fused(self, question: str, near: list[Neighbour], rankings: Mapping[str, list[int]]) -> list[Fused]:
+        if self._fusion == "ranks":
+            weights = {str(channel): weight for channel, weight in self._weights.items()}
+            return reciprocal_rank_fusion(rankings, weights=weights)
+        by_word = {channel: self._weights[channel] for channel in WORD_CHANNELS}
+        words = self._store.score_words(question, by_word, depth=self._depth, where=self._where)
+        scores = {
+            "visual": Scores({neighbour.clip: neighbour.cosine for neighbour in near}),
+            "words": Scores(words, others=self._store.clip_count(self._where) - len(words)),
+        }
+        return standard_score_fusion(scores, rankings, weights={"visual": self._weights["visual"]})
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
-    def _by_vector(self, question: str, embedding: list[float] | None) -> list[int]:
+    def _by_vector(self, question: str, embedding: list[float] | None) -> list[Neighbour]:
         index = self._vectors()
         if not len(index):
             return []
@@ -85,7 +100,7 @@ class VideoRetriever(BaseRetriever):
         if vector is None:
             return []
         among = self._store.clips_where(self._where) if self._where else None
-        return [neighbour.clip for neighbour in index.search(vector, depth=self._depth, among=among)]
+        return index.search(vector, depth=self._depth, among=among)
 
     def _nodes(self, fused: list[Fused]) -> list[NodeWithScore]:
         # A clip may be gone since its channel found it, if a writer is at work: those that are there fill the list.
