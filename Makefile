@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 VLLM_VENV ?= .venv-vllm
-# Beside the base install the demo needs the OCR reader and the measures, and no torch.
-DEMO_EXTRAS = ocr,eval
+# Beside the base install the demo needs what runs its tiny models, the OCR reader and the measures.
+DEMO_EXTRAS = models,ocr,eval
 
-.PHONY: demo test test-vllm check types unit lock lock-vllm tree clean
+.PHONY: demo test test-vllm check types unit kills lock lock-vllm tiny tree clean
 
 demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
 	$(BIN)/rankvideo demo
@@ -31,10 +31,17 @@ types: $(VENV)/installed-test
 unit: $(VENV)/installed-test
 	$(BIN)/pytest
 
+KILLS ?= 2000
+kills: $(VENV)/installed-test  ## kill indexing at that many random moments, and see that nothing is lost
+	RANKVIDEO_KILLS=$(KILLS) $(BIN)/pytest tests/test_kills.py -s
+
 lock: $(BIN)/uv  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
-	  --extra models --extra asr --extra ocr --extra eval --extra server --group dev \
+	  --extra models --extra asr --extra ocr --extra eval --extra served --extra server --extra train --group dev \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
+
+tiny: $(VENV)/installed-test  ## train the models that ship, from random weights (some 40 minutes on two cores)
+	$(BIN)/rankvideo demo train --to build/tiny --ship
 
 tree:  ## write the README's file tree anew
 	$(PYTHON) tests/file_tree.py

@@ -18,7 +18,7 @@ from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 from rankvideo_rag import Settings, VideoArchive
 from rankvideo_rag.agents import VideoArchiveToolSpec
-from rankvideo_rag.demo import render_archive
+from rankvideo_rag.demo import questions, render_archive
 from rankvideo_rag.indexing.run import index
 
 
@@ -50,7 +50,8 @@ async def ask(archive: VideoArchive, question: str) -> None:
 
 
 with tempfile.TemporaryDirectory() as folder:
-    render_archive(Path(folder, "videos"), clips=12)
+    clips = render_archive(Path(folder, "videos"), clips=12)
     index([Path(folder, "videos")], Path(folder, "archive"), Settings.load(ocr="none"))
     with VideoArchive.open(Path(folder, "archive")) as archive:
-        asyncio.run(ask(archive, "In which month do seals raise their young in Hollow Bay?"))
+        told = next(question for question in questions(clips) if question.channel == "speech")
+        asyncio.run(ask(archive, told.text))

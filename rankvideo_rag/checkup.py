@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from rankvideo_rag.bundled import is_bundled
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import DOWNLOAD_BYTES, PROFILES
 
@@ -26,13 +27,16 @@ _PACKAGES = {
     "rapidocr": "ocr",
     "onnxruntime": "ocr",
     "ir-measures": "eval",
+    "llama-index-llms-openai-like": "served",
     "starlette": "server",
     "uvicorn": "server",
     "vllm": "vllm",
     "faiss-gpu": "gpu",
     "decord": "decord",
+    "peft": "train",
+    "pyyaml": "train",
 }
-_EXTRAS_OF_PROFILE = {"tiny": (), "cpu": ("models", "asr"), "gpu": ("models", "asr")}
+_EXTRAS_OF_PROFILE = {"tiny": ("models",), "cpu": ("models", "asr"), "gpu": ("models", "asr")}
 
 
 class Package(Record):
@@ -142,7 +146,7 @@ def _profile(name: str) -> ProfileState:
     }
     missing = [f"pip install 'rankvideo-rag[{','.join(sorted(extras))}]'"] if extras else []
     models = tuple(
-        Model(name=model, gigabytes=DOWNLOAD_BYTES[model] / 1e9, cached=_cached(model, option))
+        Model(name=model, gigabytes=DOWNLOAD_BYTES[model] / 1e9, cached=is_bundled(model) or _cached(model, option))
         for option, model in PROFILES[name].items()
         if option.endswith("_model")
     )

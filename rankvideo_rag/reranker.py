@@ -27,7 +27,7 @@ from rankvideo_rag.ranking.verdict import order
 from rankvideo_rag.ranking.windows import WHOLE, Windows
 from rankvideo_rag.schema import Score
 from rankvideo_rag.vlm import VLM, load_vlm
-from rankvideo_rag.vlm.prompts import prompt_spec
+from rankvideo_rag.vlm.prompts import prompt_spec, spec_for
 
 dispatcher = get_dispatcher(__name__)
 
@@ -70,10 +70,13 @@ class RankVideoRerank(BaseNodePostprocessor):
     model: str | None = Field("hltcoe/RankVideo", description="hub name or local path of a Qwen3-VL style checkpoint")
     backend: str = Field("transformers", description="a file of rankvideo_rag/vlm/, or package.module:function")
     device: str | None = Field(None, description="cpu, cuda, cuda:1; None picks the best there is")
-    prompt: str = Field("rankvideo", description="the name of a PromptSpec")
+    prompt: str | None = Field(None, description="name of a PromptSpec; None: the one the checkpoint names, else rankvideo")
     top_n: int = Field(5, ge=1, description="clips returned")
     batch_size: int = Field(4, ge=1, description="clips watched at once")
     score_threshold: float | None = Field(None, description="drop clips whose margin is below; those without one stay, last")
+    keep_order_below: float | None = Field(
+        None, description="nats: where no margin reaches it, clips stay in the order in which they came"
+    )
     keep_retrieval_score: bool = Field(True, description="keep the score that a node came with, as retrieval_score")
     on_error: Literal["keep", "raise"] = Field("keep", description="keep a clip that failed, last; or raise for it")
     deadline: float | None = Field(None, gt=0, description="seconds; clips whose turn comes later are failed: timeout")
@@ -90,7 +93,8 @@ class RankVideoRerank(BaseNodePostprocessor):
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         check_name("rankvideo_rag.vlm", self.backend)
-        prompt_spec(self.prompt)
+        if self.prompt is not None:
+            prompt_spec(self.prompt)
         if self.cache is not False:
             self._cache = ScoreCache(default_path() if self.cache is True else Path(self.cache).expanduser())
 
@@ -122,7 +126,8 @@ class RankVideoRerank(BaseNodePostprocessor):
         scores = self._scores(vlm, nodes, question)
         self._check(scores)
         shared = {"rerank_model": vlm.name, "rerank_reasoned_share": self._share_reasoned(scores)}
-        best = [(nodes[i], scores[i]) for i in order(scores) if not self._is_dropped(scores[i])]
+        ranked = order(scores, keep_below=self.keep_order_below)
+        best = [(nodes[i], scores[i]) for i in ranked if not self._is_dropped(scores[i])]
         return [self._judged(hit, score, shared) for hit, score in best[: self.top_n]]
 
     def _scores(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
@@ -130,7 +135,7 @@ class RankVideoRerank(BaseNodePostprocessor):
         judged = iter(
             judge_in_windows(
                 vlm,
-                prompt_spec(self.prompt),
+                spec_for(self.prompt, self.model),
                 [Pair(question, clip) for clip in footage if isinstance(clip, Footage)],
                 self.windows,
                 batch_size=self.batch_size,

@@ -1,6 +1,7 @@
 """Options and where they come from: arguments, then RANKVIDEO_… variables, then rankvideo.toml, then the profile.
 
-A profile is a set of models that go together. `tiny` needs no download and no torch; it knows only the demo's little world.
+A profile is a set of models that go together. `tiny` needs no download: its models ship with the package, and know only the
+demo's little world.
 """
 
 from pathlib import Path
@@ -12,9 +13,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from rankvideo_rag.errors import InputError
 
 Profile = Literal["tiny", "cpu", "gpu"]
+Fusion = Literal["ranks", "scores"]
 
 PROFILES: dict[str, dict[str, Any]] = {
-    "tiny": {"embedder": "scripted", "reranker": "scripted"},
+    "tiny": {
+        "embedder": "sentence_transformers",
+        "embedder_model": "bundled:tiny-embedder",
+        "reranker": "transformers",
+        "reranker_model": "bundled:tiny-reranker",
+        # Its reranker says no to what is not for the eye: the words' order stands where it sees nothing.
+        "keep_order_below": 0.0,
+        # Measured by `rankvideo demo exam`: its embedder is far from sure of questions that only words answer.
+        "fusion": "scores",
+    },
     "cpu": {
         "embedder": "sentence_transformers",
         "embedder_model": "sentence-transformers/clip-ViT-B-32",
@@ -35,6 +46,8 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 # About how much each model's weights weigh, in bytes: parameters x 2 for bf16 weights, file sizes for the others.
 DOWNLOAD_BYTES = {
+    "bundled:tiny-embedder": 6_000_000,
+    "bundled:tiny-reranker": 6_000_000,
     "sentence-transformers/clip-ViT-B-32": 605_000_000,
     "Qwen/Qwen3-VL-2B-Instruct": 4_260_000_000,
     "Haon-Chen/e5-omni-7B": 17_900_000_000,
@@ -54,9 +67,10 @@ class Settings(BaseSettings):
     profile: Profile = "tiny"
     given: frozenset[str] = Field(frozenset(), repr=False, exclude=True)
     device: str | None = None  # "cpu", "cuda", "cuda:1"; None picks the best there is
+    gpu: bool = False  # vectors are indexed and searched by faiss-gpu
 
     # How an archive is made: kept in it as its recipe.
-    embedder: str = Field("scripted", description="a file of embedders/, or package.module:function")
+    embedder: str = Field("sentence_transformers", description="a file of embedders/, or package.module:function")
     embedder_model: str | None = None  # hub name or local path
     clip_seconds: float = Field(30.0, gt=0)
     clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
@@ -66,14 +80,17 @@ class Settings(BaseSettings):
     ocr: str = Field("auto", description="on-screen text: a file of indexing/words/, none, or auto (rapidocr where installed)")
 
     # How it is asked.
-    reranker: str = Field("scripted", description="a file of vlm/, or none")
+    reranker: str = Field("transformers", description="a file of vlm/, or none")
     reranker_model: str | None = None
-    prompt: str = "rankvideo"
+    prompt: str | None = Field(None, description="a PromptSpec; None takes the one the checkpoint names, else rankvideo")
+    keep_order_below: float | None = None  # nats; where no clip's margin reaches it, the first stage's order stays
     window_seconds: float | None = Field(None, gt=0)  # clips longer than this are watched in windows; None watches them whole
     reasoning: Literal["auto", "always", "never"] = "never"  # let the reranker write a rationale first; auto: where in doubt
+    fusion: Fusion = "ranks"  # how channels become one list
     retrieve_depth: int = Field(100, ge=1)  # clips taken from the fused channels
     rerank_depth: int = Field(20, ge=1)  # of these, how many RankVideo watches
     top_n: int = Field(5, ge=1)  # of these, how many the answer may cite
+    least_margin: float = Field(0.0, allow_inf_nan=False)  # nats, from which on a clip is taken to show what is asked
     score_cache: str | None = None  # file in which verdicts are kept, "none"; None: rankvideo/scores.db in the user's cache
 
     # What one file may cost.
@@ -84,6 +101,7 @@ class Settings(BaseSettings):
     @classmethod
     def _fill_from_profile(cls, values: dict[str, Any]) -> dict[str, Any]:
         of_profile = PROFILES.get(values.get("profile", "tiny"), {})
+        of_profile = {name: value for name, value in of_profile.items() if not _is_for_another(name, values, of_profile)}
         given = set(values) | (set(of_profile) if "profile" in values else set())
         return of_profile | values | {"given": frozenset(given)}
 
@@ -119,6 +137,21 @@ class Settings(BaseSettings):
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             raise InputError("; ".join(_in_words(fault) for fault in error.errors())) from error
+
+
+# What a profile says for the sake of one of its models, and the options that name that model.
+_FOR_THE_SAKE_OF = {
+    "embedder_model": ("embedder",),
+    "reranker_model": ("reranker",),
+    "asr_model": ("asr",),
+    "keep_order_below": ("reranker", "reranker_model"),
+    "fusion": ("embedder", "embedder_model"),
+}
+
+
+def _is_for_another(name: str, values: dict[str, Any], of_profile: dict[str, Any]) -> bool:
+    """Whether a profile's option belongs to a model that somebody has replaced."""
+    return any(values.get(option, of_profile[option]) != of_profile[option] for option in _FOR_THE_SAKE_OF.get(name, ()))
 
 
 def _in_words(fault: Any) -> str:

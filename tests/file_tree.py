@@ -15,7 +15,7 @@ SAID_HERE = {
     "CHANGELOG.md": "what changed for users",
     "CONTRIBUTING.md": "how we work",
     "LICENSE": "MIT",
-    "Makefile": "make demo, make test, make test-vllm, make lock, make tree",
+    "Makefile": "make demo, make test, make test-vllm, make tiny, make lock, make tree",
     "constraints.txt": "versions that were seen to work together",
     "pyproject.toml": "the package, its extras, and how it is checked",
     "requirements.lock": "every version with its hash",
@@ -33,7 +33,7 @@ def file_tree() -> str:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     lines: list[str] = []
     folder = ""
-    for path in sorted({p for p in listed if (ROOT / p).is_file()} - {".gitignore", "README.md"}, key=_files_before_folders):
+    for path in sorted({p for p in listed if _is_told(p)}, key=_files_before_folders):
         parent, _, name = path.rpartition("/")
         if parent != folder and name != "__init__.py":
             lines.append(f"{parent}/")
@@ -43,14 +43,21 @@ def file_tree() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _is_told(path: str) -> bool:
+    """Whether a file gets a line. A checkpoint's card speaks for the files beside it."""
+    in_a_checkpoint = path.startswith("rankvideo_rag/demo/models/") and not path.endswith("/README.md")
+    return (ROOT / path).is_file() and path not in (".gitignore", "README.md") and not in_a_checkpoint
+
+
 def _files_before_folders(path: str) -> list[tuple[bool, str]]:
     *folders, name = path.split("/")
     return [*((True, folder) for folder in folders), (False, name)]
 
 
 def first_sentence(path: Path) -> str:
-    """The beginning of a module's docstring, without its full stop, cut to fit a line."""
-    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    """The beginning of a module's docstring, or of another file's first line, without its full stop, cut to fit a line."""
+    text = path.read_text(encoding="utf-8")
+    said = (ast.get_docstring(ast.parse(text)) if path.suffix == ".py" else text.partition("\n")[0].lstrip("# ")) or ""
     return textwrap.shorten(re.split(r"(?<=\w)\.(?:\s|$)", said, maxsplit=1)[0], LONGEST, placeholder=" …")
 
 

@@ -1,6 +1,7 @@
 """Tools over an archive: what an agent reads, what it is told when it errs, and what it never sees."""
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -212,7 +213,7 @@ class Writer(MockLLM):
 async def test_a_language_model_may_write_the_answers(archive: VideoArchive) -> None:
     text = await VideoArchiveToolSpec(archive, llm=Writer()).answer("When does the ferry leave?")
     assert text.splitlines() == [
-        "It leaves at noon [Harbour < |im_end|> walk @ 00:50]. It is red.",
+        "It leaves at noon [Harbour < |im_end|> walk @ 00:50].",
         "(Citations that did not hold and were taken out: 1)",
         "Evidence:",
         f'- video_id={HARBOUR} 00:50-01:16 "Harbour < |im_end|> walk"',
@@ -277,7 +278,7 @@ async def test_an_agent_searches_a_rendered_archive_reads_on_and_answers(world: 
         seen = await run(VideoArchiveToolSpec(archive).to_tool_list(), calls)
     searched, read, answered = (result.tool_output for result in seen.results)
     assert [output.is_error for output in (searched, read, answered)] == [False] * 3
-    assert searched.content.startswith(f'1. video_id={video_id} 00:00-00:0{round(clip.seconds)} "{clip.stem}" (')
+    assert re.match(rf'1\. video_id={video_id} 00:00-00:0\d "{clip.stem}" \(', searched.content)
     assert f"speech: {words}" in read.content
     assert f"“{words}”" in answered.content
     assert seen.said == answered.content
@@ -285,13 +286,13 @@ async def test_an_agent_searches_a_rendered_archive_reads_on_and_answers(world: 
 
 
 async def test_a_clip_that_was_watched_bears_its_relevance(world: World) -> None:
-    thing = world.clips[0].things[0]
+    thing = world.clips[0].scenes[0][0]
     with VideoArchive.open(world.archive) as archive:
         text = await VideoArchiveToolSpec(archive).search_videos(f"a {thing.colour} {thing.shape}", top_k=12)
     fits = [
         f'"{c.stem}" (relevance +'
         for c in world.clips
-        if any((t.colour, t.shape) == (thing.colour, thing.shape) for t in c.things)
+        if any((t.colour, t.shape) == (thing.colour, thing.shape) for t in c.scenes[0])
     ]
     assert fits
     assert sum(fit in text for fit in fits) == len(fits) == text.count("relevance +")

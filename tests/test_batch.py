@@ -73,7 +73,7 @@ class Job(NamedTuple):
 
 @pytest.fixture(scope="session")
 def job(world: World) -> Job:
-    asked = [question for question in questions(world.clips) if question.channel == "visual"][:5]
+    asked = [question for question in questions(world.clips) if question.request and question.request.looks][:5]
     return Job(world.videos, {q.question_id: q.text for q in asked}, [clip.stem for clip in world.clips])
 
 

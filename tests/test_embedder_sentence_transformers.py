@@ -152,8 +152,8 @@ def test_the_description_of_a_video_model_says_what_its_vectors_mean(video: Sent
     assert (info.backend, info.dim, info.pooling, info.normalized) == ("sentence_transformers", 64, "lasttoken", True)
     assert info.modalities == ("video",)
     assert (info.query_prompt, info.document_prompt) == (QUERY_PROMPT, DOCUMENT_PROMPT)
-    # The tiny processor takes 8 frames and 8 x 64 x 64 pixels in all.
-    assert info.frames == FrameBudget(fps=1, max_frames=8, min_frames=4, min_pixels=4096, max_pixels=4096, multiple=32)
+    # The tiny processor takes 2 frames a second, 8 of them and 8 x 64 x 64 pixels in all.
+    assert info.frames == FrameBudget(fps=2, max_frames=8, min_frames=4, min_pixels=4096, max_pixels=4096, multiple=32)
 
 
 def test_the_description_of_a_picture_model_says_that_frames_are_averaged(picture: SentenceTransformersEmbedder) -> None:

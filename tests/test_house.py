@@ -15,7 +15,7 @@ FOLDERS = {
 }
 # A module imports from its own layer and from those before it.
 LAYERS = [
-    {"__init__", "schema", "errors", "settings", "text", "backends", "checkpoints", "checkup", "lines", "files"},
+    {"__init__", "schema", "errors", "settings", "text", "backends", "bundled", "checkpoints", "checkup", "lines", "files"},
     {"media"},
     {"vlm", "embedders", "video_inputs"},
     {"ranking", "indexing"},

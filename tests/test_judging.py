@@ -377,8 +377,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scene(colour: str, shape: str, seconds: float) -> Any:
-    thing = Thing(colour=colour, shape=shape, motion="still", size=60, x=160, y=140, reach=0)
-    clip = WorldClip(stem="scene", seconds=1 / FPS, ground=next(iter(GROUNDS)), things=(thing,))
+    thing = Thing(colour=colour, shape=shape, motion="still", event="steady", size=60, x=160, y=140, reach=0)
+    clip = WorldClip(stem="scene", seconds=1 / FPS, ground=next(iter(GROUNDS)), scenes=((thing,),))
     return np.repeat(render_frames(clip), round(seconds * FPS), axis=0)
 
 

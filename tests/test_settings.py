@@ -11,6 +11,8 @@ from rankvideo_rag.settings import Settings
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in ("RANKVIDEO_EMBEDDER", "RANKVIDEO_RERANKER"):  # the stand-ins of conftest
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_a_profile_brings_its_models() -> None:
@@ -50,3 +52,10 @@ def test_the_path_of_a_local_model_is_remembered_whole(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     assert Settings.load(embedder_model="checkpoint").embedder_model == str(tmp_path / "checkpoint")
     assert Settings.load(embedder_model="org/name").embedder_model == "org/name"
+
+
+def test_the_margin_from_which_on_an_archive_answers_is_a_finite_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKVIDEO_LEAST_MARGIN", "1.5")
+    assert Settings.load().least_margin == 1.5
+    with pytest.raises(InputError, match="least_margin = nan"):
+        Settings.load(least_margin=float("nan"))

@@ -7,7 +7,32 @@ import sys
 
 import typer
 
-from rankvideo_rag.cli import ask, bench, cache, demo, doctor, evaluate, index, info, rerank, search, serve, verify
+from rankvideo_rag.cli import (
+    ask,
+    bench,
+    cache,
+    demo,
+    demo_report,
+    demo_training,
+    doctor,
+    evaluate,
+    evaluation,
+    evaluation_answers,
+    evaluation_data,
+    evaluation_report,
+    failures,
+    gc,
+    index,
+    info,
+    remove,
+    rerank,
+    search,
+    serve,
+    synthesize,
+    train,
+    update,
+    verify,
+)
 from rankvideo_rag.cli.console import complain
 from rankvideo_rag.errors import RankVideoError
 
@@ -20,17 +45,35 @@ app = typer.Typer(
     epilog="Exit codes: 0 all fine, 3 some inputs not fully indexed, 1 the run failed, 2 wrong usage, 130 interrupted.",
 )
 app.command("index")(index.index)
+app.command("update")(update.update)
+app.command("remove")(remove.remove)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
 app.command("info")(info.info)
+app.command("failures")(failures.failures)
+app.command("gc")(gc.gc)
 app.command("rerank")(rerank.rerank)
 app.command("evaluate")(evaluate.evaluate)
+evaluation.app.command("corpus")(evaluation_data.corpus)
+evaluation.app.command("prepare")(evaluation_data.prepare)
+evaluation.app.command("submission")(evaluation_data.submission)
+evaluation.app.command("report")(evaluation_report.report)
+evaluation.app.command("threshold")(evaluation_report.threshold)
+evaluation.app.command("answers")(evaluation_answers.answers)
+evaluation.app.command("nuggets")(evaluation_answers.nuggets)
+demo.app.command("report")(demo_report.report)
+demo.app.command("train")(demo_training.train)
+demo.app.command("exam")(demo_training.exam)
+demo.app.command("ablate")(demo_training.ablate)
 app.add_typer(cache.cache, name="cache")
 app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
+app.add_typer(synthesize.app, name="synthesize")
+app.add_typer(train.app, name="train")
+app.add_typer(evaluation.app, name="eval")
+app.add_typer(demo.app, name="demo")
 
 
 def main() -> None:

@@ -1,18 +1,23 @@
 """rankvideo index: media files into an archive, with progress, a final table and an honest exit code."""
 
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
-from rankvideo_rag.cli.options import AsJson, Device, Profile
+from rankvideo_rag.cli.foreign import say_what_is_foreign
+from rankvideo_rag.cli.options import AsJson, Device, Gpu, Profile
 
 if TYPE_CHECKING:
     from rankvideo_rag.indexing.build import Event, Report
     from rankvideo_rag.indexing.recipe import Recipe
+    from rankvideo_rag.schema import FileOutcome
+    from rankvideo_rag.settings import Settings
 
 PARTLY = 3  # exit code: some inputs are not fully indexed
 INTERRUPTED = 130
@@ -38,11 +43,17 @@ def index(
     clip_seconds: Annotated[float | None, typer.Option(help="Longest clip, in seconds.", show_default=False)] = None,
     clip_overlap: Annotated[float | None, typer.Option(help="Overlap of clips, in seconds.", show_default=False)] = None,
     device: Device = None,
+    gpu: Gpu = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, in about what time and room.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Index videos into an archive. Interrupted or run again, it goes on where it was; unchanged files cost nothing."""
     from rankvideo_rag.errors import InputError
+    from rankvideo_rag.indexing.report import REPORT
     from rankvideo_rag.indexing.run import index as run
+    from rankvideo_rag.indexing.store import Store
     from rankvideo_rag.settings import Settings
 
     if whisper and speech is False:
@@ -58,19 +69,22 @@ def index(
         clip_seconds=clip_seconds,
         clip_overlap=clip_overlap,
         device=device,
+        gpu=gpu,
     )
+    if dry_run:
+        _say_what_would_be_done(inputs, to, settings, as_json=as_json)
+        return
     asked_off = {name for name, switch in (("speech", speech), ("on-screen text", ocr)) if switch is False}
-    with _Display(asked_off) as display:
-        try:
-            report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
-        except KeyboardInterrupt:
-            display.stop()
-            err.print(f"[bold]stopped[/] after {display.done} of {display.total} files. Run the same command again to go on.")
-            raise typer.Exit(INTERRUPTED) from None
+    with Display(asked_off) as display:
+        report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
     if as_json:
         print_json(as_contract(report))
     else:
-        _print(report, to)
+        print_report(report)
+        out.print(f"Every file with its outcome: {shown(str(to / REPORT))}", soft_wrap=True)
+        out.print(f'Ask it: [bold]rankvideo ask {shown(str(to))} "…"[/]')
+    with closing(Store.open(to)) as store:
+        say_what_is_foreign(store, settings)
     if any(file.outcome != "ok" for file in report.files):
         raise typer.Exit(PARTLY)
 
@@ -91,8 +105,27 @@ def _off(switch: bool | None) -> str | None:
     return "none" if switch is False else None
 
 
-class _Display:
-    """A progress bar over the files, with the stage of the present one, and a line for each that is not fine."""
+def _say_what_would_be_done(inputs: Sequence[Path], to: Path, settings: "Settings", *, as_json: bool) -> None:
+    from rankvideo_rag.indexing.plan import plan
+
+    found = plan(inputs, to, settings)
+    if as_json:
+        print_json(found.model_dump())
+        return
+    counts = found.model_dump(include={"unchanged", "new", "changed", "moved", "again"})
+    out.print(f"{found.files} files: {', '.join(f'{count} {kind}' for kind, count in counts.items() if count)}")
+    for option in found.other_options:
+        out.print(f"  all are made again, since this option is another than the archive's: {shown(option)}")
+    time = str(timedelta(seconds=round(found.seconds)))
+    out.print(
+        f"To read: {found.bytes_to_read / 1e9:,.2f} GB, in about {time}; the archive grows by about {found.disk_bytes:,} bytes."
+    )
+    out.print(f"Estimated from: {shown(found.basis)}.")
+
+
+class Display:
+    """A progress bar over the files, with the stage of the present one, and a line for each that is not fine. Stopped by
+    Ctrl-C it says how to go on."""
 
     def __init__(self, asked_off: set[str]) -> None:
         self._asked_off = asked_off
@@ -110,11 +143,14 @@ class _Display:
         self.done = 0
         self.total = 0
 
-    def __enter__(self) -> "_Display":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        self._progress.stop()
+        if kind is KeyboardInterrupt:
+            err.print(f"[bold]stopped[/] after {self.done} of {self.total} files. Run the same command again to go on.")
+            raise typer.Exit(INTERRUPTED) from None
 
     def begin(self, paths: Sequence[Path], recipe: "Recipe") -> None:
         words = {"speech": recipe.transcriber, "on-screen text": recipe.text_reader}
@@ -136,13 +172,11 @@ class _Display:
         self.done += 1
         self._progress.advance(self._task)
         if event.done.outcome != "ok" and not event.unchanged:
-            self._progress.print(f"{event.done.outcome}: {shown(event.path.name)}: {shown(event.done.reason or '')}")
-
-    def stop(self) -> None:
-        self._progress.stop()
+            self._progress.print(f"{event.done.outcome}: {shown(event.path.name)}: {_why(event.done)}", soft_wrap=True)
 
 
-def _print(report: "Report", to: Path) -> None:
+def print_report(report: "Report") -> None:
+    """The report for people: a table, what it cost, and each file that is not fine."""
     table = plain_table()
     for column in ("outcome", "files", "clips", "reasons"):
         table.add_column(column)
@@ -157,5 +191,11 @@ def _print(report: "Report", to: Path) -> None:
     )
     for file in report.files:
         if file.outcome != "ok":
-            out.print(f"  {file.outcome}: {shown(file.path)}\n    {shown(file.reason or '')}", soft_wrap=True)
-    out.print(f'Ask it: [bold]rankvideo ask {shown(str(to))} "…"[/]')
+            out.print(f"  {file.outcome}: {shown(file.path)}\n    {_why(file)}", soft_wrap=True)
+
+
+def _why(file: "FileOutcome") -> str:
+    """What was found of a file that is not wholly indexed, and what to do about it."""
+    from rankvideo_rag.indexing.remedies import failure_of
+
+    return f"{shown(file.reason or '')}. To do: {shown(failure_of(file).remedy)}"

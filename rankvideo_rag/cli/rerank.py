@@ -69,7 +69,7 @@ def rerank(
     from rankvideo_rag.eval.video_folder import VideoFolder
     from rankvideo_rag.media import Limits
     from rankvideo_rag.ranking.cache import open_cache
-    from rankvideo_rag.vlm.prompts import prompt_spec
+    from rankvideo_rag.vlm.prompts import spec_for
 
     settings = _settings(
         profile=profile, reranker=backend, reranker_model=model, prompt=prompt, device=device, score_cache=cache
@@ -80,7 +80,7 @@ def rerank(
         read_video_queries(video2queries) if video2queries else None,
         depth=depth,
     )
-    folder, spec = VideoFolder(videos, template), prompt_spec(settings.prompt)
+    folder, spec = VideoFolder(videos, template), spec_for(settings.prompt, settings.reranker_model)
     vlm = _load(settings)
     with _progress(given) as listen:
         report = batch.rerank(

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from rankvideo_rag.cli.console import hits_table, out, print_json
-from rankvideo_rag.cli.options import Archive, AsJson, Device, Profile, Question, Reranker, RerankerModel
+from rankvideo_rag.cli.foreign import say_what_is_foreign
+from rankvideo_rag.cli.options import Archive, AsJson, Device, Gpu, Profile, Question, Reranker, RerankerModel
 
 
 def search(
@@ -17,17 +18,25 @@ def search(
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
     device: Device = None,
+    gpu: Gpu = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an archive: clips by what is seen, said, written and described, best first."""
     from rankvideo_rag.archive import VideoArchive
     from rankvideo_rag.nodes import hits_of
 
-    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
+    options = {
+        "profile": profile,
+        "reranker": reranker,
+        "reranker_model": reranker_model,
+        "device": device,
+        "gpu": gpu,
+    }
     with VideoArchive.open(archive, **options) as opened:
         judge = opened.as_reranker(top_n=top) if rerank or reranker else None
         nodes = opened.as_retriever(top_k=max(top, opened.settings.rerank_depth) if judge else top).retrieve(question)
         hits = hits_of(judge.postprocess_nodes(nodes, query_str=question) if judge else nodes)
+        say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
     if as_json:
         print_json([hit.model_dump() for hit in hits])
     elif hits:

@@ -26,7 +26,9 @@ def verify(
             help="Checkpoint, address or recording: one for both backends, or one for each; - for none.", show_default=False
         ),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="The name of a prompt format.")] = "rankvideo",
+    prompt: Annotated[
+        str | None, typer.Option(help="The name of a prompt format; by default the first model's own.", show_default=False)
+    ] = None,
     videos: Annotated[
         list[Path] | None,
         typer.Option(help="Videos, or folders of them; by default a little world is rendered.", show_default=False),
@@ -42,10 +44,10 @@ def verify(
     """Ask two backends the same, and hold tokens, margins and order against each other. Exit code 1: they differ."""
     from rankvideo_rag.eval.agreement import agreement
     from rankvideo_rag.vlm import load_vlm
-    from rankvideo_rag.vlm.prompts import prompt_spec
+    from rankvideo_rag.vlm.prompts import spec_for
 
-    spec = prompt_spec(prompt)
     models = _models(backend, model)
+    spec = spec_for(prompt, models[0])
     prompts = _prompts(spec, videos, questions, pairs)
     if len(prompts) < pairs and (videos or questions):
         note(f"these videos and questions make {len(prompts)} pairs")

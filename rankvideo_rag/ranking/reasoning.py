@@ -13,6 +13,7 @@ from rankvideo_rag.ranking.verdict import ask, is_late
 from rankvideo_rag.schema import Record, Score
 from rankvideo_rag.text import clean
 from rankvideo_rag.vlm import VLM, Generation, Prompt
+from rankvideo_rag.vlm.writing import write
 
 _TAG = "<answer>"
 
@@ -67,7 +68,7 @@ def reconsider(
     doubtful = [i for i, score in enumerate(scores) if reasoning.wants(score)]
     if is_late(deadline):
         return list(scores)
-    written = _write(vlm, [prompts[i]._replace(prefill="") for i in doubtful], reasoning.max_tokens)
+    written = write(vlm, [prompts[i]._replace(prefill="") for i in doubtful], max_tokens=reasoning.max_tokens)
     reread = [(i, text) for i, text in zip(doubtful, written, strict=True) if isinstance(text, Generation)]
     verdicts = ask(vlm, [prompts[i]._replace(prefill=_prefill(text.text)) for i, text in reread], labels, deadline=deadline)
     found = list(scores)
@@ -110,22 +111,6 @@ def _least_bound(margins: Sequence[float], wrong: Sequence[bool], max_error: flo
         if beyond and sum(beyond) <= max_error * len(beyond):
             return bound
     return None
-
-
-def _write(vlm: VLM, prompts: Sequence[Prompt], max_tokens: int) -> list[Generation | ModelError]:
-    """A rationale for each prompt. A call that fails is made again for each half, as in `ask`."""
-    if not prompts:
-        return []
-    try:
-        written = vlm.generate(prompts, max_tokens=max_tokens)
-        if len(written) != len(prompts):
-            raise ModelError(f"{vlm.name} gave {len(written)} texts for {len(prompts)} prompts")
-    except ModelError as error:
-        if len(prompts) == 1:
-            return [error]
-        half = len(prompts) // 2
-        return _write(vlm, prompts[:half], max_tokens) + _write(vlm, prompts[half:], max_tokens)
-    return list(written)
 
 
 def _rationale(text: str) -> str:

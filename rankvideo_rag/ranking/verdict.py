@@ -70,8 +70,13 @@ def unscored(scores: Sequence[Score]) -> Score:
     return next((score for score in scores if score.status == "failed"), scores[0])
 
 
-def order(scores: Sequence[Score]) -> list[int]:
-    """Positions by margin, best first; those without a margin last; ties and the unscored keep the order given."""
+def order(scores: Sequence[Score], *, keep_below: float | None = None) -> list[int]:
+    """Positions by margin, best first; those without a margin last; ties and the unscored keep the order given.
+
+    Where no margin reaches `keep_below` the order given stays: the picture answers nothing here, but words may.
+    """
+    if keep_below is not None and all(score.margin is None or score.margin < keep_below for score in scores):
+        return list(range(len(scores)))
     return sorted(range(len(scores)), key=lambda i: (scores[i].margin is None, -(scores[i].margin or 0.0)))
 
 
