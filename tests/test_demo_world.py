@@ -169,7 +169,7 @@ def test_shapes_stay_in_the_picture_below_the_sign_and_apart() -> None:
 def test_shapes_that_move_can_be_seen_to_move() -> None:
     for shown in plan_clips(100, seed=1):
         for one in (one for scene in shown.scenes for one in scene):
-            assert one.reach == 0 if one.motion == "still" else one.reach > 0.15 * 256
+            assert one.reach == 0 if one.motion == "still" else one.reach > 0.12 * 256
 
 
 def test_a_picture_shows_the_path_that_the_record_tells() -> None:
@@ -349,10 +349,7 @@ def test_a_broken_voice_is_named_with_what_it_said(tmp_path: Path, monkeypatch: 
     "texts",
     [
         [text for fact in facts(Random(0)) for text in (fact.question, *fact.sentences)],
-        pytest.param(
-            [text for sign in signs(Random(0)) for text in (sign.question, sign.text)],
-            marks=pytest.mark.xfail(strict=True, reason="streets called SQUARE name a shape"),
-        ),
+        [text for sign in signs(Random(0)) for text in (sign.question, sign.text)],
     ],
     ids=["facts", "signs"],
 )

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.cli import app as commands
 from rankvideo_rag.cli.evaluation_report import report as command
-from rankvideo_rag.demo import questions
+from rankvideo_rag.demo import Question, questions
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.eval import verdicts
 from rankvideo_rag.eval.answers.checks import Verdict
@@ -280,10 +280,14 @@ def files_of(world: World, folder: Path, chosen: Sequence[Any], extra: str = "")
     return world.archive, "--questions", folder / "questions.jsonl", "--qrels", folder / "qrels.txt", "--stems"
 
 
+def of_shapes(world: World) -> list[Question]:
+    return [question for question in questions(world.clips) if question.request and question.request.looks]
+
+
 @pytest.fixture(scope="module")
 def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
     folder = tmp_path_factory.mktemp("scored")
-    chosen = [*asked(world, "visual")[:8], *asked(world, "speech")[:3]]
+    chosen = [*of_shapes(world)[:8], *asked(world, "speech")[:5]]
     return folder / "report", ran(*files_of(world, folder, chosen), "--to", folder / "report")
 
 
@@ -336,7 +340,7 @@ def contrary(model: str | None = None, *, device: str | None = None) -> VLM:
 
 
 def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: World, tmp_path: Path) -> None:
-    shown = next(one for one in asked(world, "visual") if one.kind == "one" and list(one.judgements.values()).count(2) == 1)
+    shown = next(one for one in of_shapes(world) if one.kind == "one" and list(one.judgements.values()).count(2) == 1)
     right = next(iter(asked(world, "speech")))
     absent = right.model_copy(update={"question_id": "absent", "judgements": {"nowhere": 2}, "claims": ()})
     unfound = right.model_copy(

@@ -132,8 +132,10 @@ def write_card(folder: Path, name: str, exam: Exam, *, seed: int, minutes: float
 
 
 def pack(model: Path, to: Path) -> Path:
-    """A checkpoint as it ships: weights in 16 bits, and no more than what loads it."""
+    """A checkpoint `school/lesson/model` as it ships: weights in 16 bits, no more than what loads it, no path of this machine."""
     shutil.copytree(model, to, ignore=shutil.ignore_patterns("*.bin", "checkpoint-*"), dirs_exist_ok=True)
+    record = to / "training.yaml"
+    record.write_text(record.read_text(encoding="utf-8").replace(f"{model.parents[1]}/", ""), encoding="utf-8")
     for file in to.rglob("*.safetensors"):
         save_file({name: weight.half() for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
     return to
