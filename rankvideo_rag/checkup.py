@@ -26,6 +26,7 @@ _PACKAGES = {
     "faster-whisper": "faster-whisper",
     "rapidocr": "ocr",
     "onnxruntime": "ocr",
+    "scenedetect": "scenes",
     "ir-measures": "eval",
     "llama-index-llms-openai-like": "served",
     "starlette": "server",

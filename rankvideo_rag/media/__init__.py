@@ -1,16 +1,17 @@
-"""The only room that opens media: what a file holds, its frames, its sound, its subtitles.
+"""The only room that opens media: what a file holds, its frames, its shots, its sound, its subtitles.
 
 Everything here decodes in a killable child process (`fence`) with a time and a memory limit; what comes back are small
 numpy arrays and plain records. Times come from presentation timestamps minus the stream's start, never from index / fps.
 
 The asking process runs the files of this folder (fence -> worker -> wire) and loads no FFmpeg to read; the child process runs
-those of `decoder`: child -> examine, frames, audio, subtitles, on safe_open -> streams -> packets.
+those of `decoder`: child -> examine, frames, shots, audio, subtitles, on safe_open -> streams -> packets.
 """
 
 from rankvideo_rag.media.audio import SAMPLE_RATE, read_audio
 from rankvideo_rag.media.fence import Limits, decode_calls
 from rankvideo_rag.media.frames import ClipMedia, Frames, read_frames, read_key_frames, target_size
 from rankvideo_rag.media.probe import probe
+from rankvideo_rag.media.shots import ShotDetector, check_detector, find_shots
 from rankvideo_rag.media.subtitles import read_subtitles
 
 __all__ = [
@@ -18,7 +19,10 @@ __all__ = [
     "ClipMedia",
     "Frames",
     "Limits",
+    "ShotDetector",
+    "check_detector",
     "decode_calls",
+    "find_shots",
     "probe",
     "read_audio",
     "read_frames",

@@ -1,0 +1,38 @@
+"""Where shots begin, by PySceneDetect's adaptive detector with the values it recommends. Runs in the decoder process.
+
+It is given frames that this room has decoded, all of them and made small: the package opens no file itself.
+"""
+
+from collections import deque
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+from scenedetect import AdaptiveDetector, FrameTimecode
+
+from rankvideo_rag.media.decoder.shots import shown
+from rankvideo_rag.media.wire import Reply
+
+_RATIO, _WINDOW, _BETWEEN_CUTS = 3.5, 3, 0.6  # times the change around, frames on either side, seconds
+_WIDTH = 256  # pixels
+_NOMINAL_FPS = 25.0  # the package counts frames; when they are shown is known here
+
+
+def find_shots(*, path: str) -> Reply:
+    """See `shots.find_shots`. Arrays: cuts (n,) float64."""
+    detector = AdaptiveDetector(adaptive_threshold=_RATIO, window_width=_WINDOW, min_scene_len=1)
+    times: deque[float] = deque(maxlen=2 * _WINDOW + 2)
+    cuts: list[float] = []
+    for number, (seconds, frame) in enumerate(shown(path, every=True)):
+        times.append(seconds)
+        for cut in detector.process_frame(FrameTimecode(number, _NOMINAL_FPS), _small(frame)):
+            begin = times[cut.frame_num - number - 1]
+            if not cuts or begin - cuts[-1] >= _BETWEEN_CUTS:
+                cuts.append(begin)
+    return Reply({}, {"cuts": np.array(cuts, np.float64)})
+
+
+def _small(frame: VideoFrame) -> NDArray[np.uint8]:
+    width = min(_WIDTH, frame.width)
+    height = max(2, round(frame.height * width / frame.width))
+    return frame.reformat(width, height, "bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
