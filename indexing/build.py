@@ -178,7 +178,16 @@ class _Indexer:
         self._at(path, "commit")
         file = KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars)
         work = None if kept else time.monotonic() - began
-        self._writer.put_video(video, draft.clips, draft.spans, draft.vectors, file=file, gone=gone, work_seconds=work)
+        self._writer.put_video(
+            video,
+            draft.clips,
+            draft.spans,
+            draft.vectors,
+            file=file,
+            gone=gone,
+            work_seconds=work,
+            pictures=draft.pictures,
+        )
         return outcome
 
     def _identify(self, path: Path) -> str:
@@ -218,12 +227,14 @@ class _Indexer:
         return known.sidecars if known else state.sidecars
 
     def _kept(self, video_id: str) -> Kept | None:
-        """The vectors and written words of content that is known, whole, under this recipe: only its subtitles are others."""
+        """The vectors and written words of content that is known, whole, under this recipe: only its subtitles are others.
+        None where these say where its clips are divided."""
         content = self._store.content(video_id, self._hash)
-        if content is None or content.outcome != "ok":
+        if content is None or content.outcome != "ok" or self._recipe.clip_boundaries == "speech":
             return None
         written = [span for span in self._store.spans(video_id) if span.channel == "on_screen"]
-        return Kept(written, self._store.vectors_of(video_id))
+        store = self._store
+        return Kept(written, store.vectors_of(video_id), store.clips_of(video_id), store.pictures_of(video_id))
 
     def _check_unchanged(self, path: Path, state: FileState) -> None:
         if state_of(path, subtitles=self._recipe.subtitles) != state:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from rankvideo_rag import media
 from rankvideo_rag.embedders import Embedder, Vector
 from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_between
+from rankvideo_rag.indexing.likeness import picture_of
 from rankvideo_rag.indexing.recipe import Recipe
-from rankvideo_rag.indexing.segment import segment
+from rankvideo_rag.indexing.segment import between, segment
 from rankvideo_rag.indexing.words import TextReader, Transcriber
-from rankvideo_rag.media import ClipMedia, Limits
+from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
 from rankvideo_rag.text import timestamp
 
-Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "frames", "vectors", "commit"]
+Found = TypeVar("Found")
+Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "shots", "frames", "vectors", "commit"]
 BATCH = 8  # clips whose frames are held at once
 MOST_SPANS = 20  # of damage, that are told one by one
 # Reasons that may be gone at the next run; every other one stays until the file changes.
@@ -38,6 +41,8 @@ class Kept(NamedTuple):
 
     on_screen: Sequence[TextSpan]
     vectors: Mapping[str, NDArray[np.float16]]  # clip_id -> (dim,)
+    clips: Sequence[Clip]
+    pictures: Mapping[str, bytes]  # clip_id -> what it looks like
 
 
 class Draft(NamedTuple):
@@ -47,6 +52,7 @@ class Draft(NamedTuple):
     spans: list[TextSpan]
     vectors: Mapping[str, NDArray[np.float16]]  # clip_id -> (dim,)
     damage: list[str]  # what is missing of it, in words
+    pictures: Mapping[str, bytes]  # clip_id -> what it looks like
 
 
 class Drafter:
@@ -61,19 +67,38 @@ class Drafter:
 
         With `kept` the picture is not looked at again. Raises MediaError for a reason that may be gone at the next run.
         """
-        probe, recipe = video.probe, self._recipe
+        probe = video.probe
         damage = [] if probe.coverage > 0.995 else [_incomplete(probe)]
-        clips = segment(video.video_id, probe.duration, clip_seconds=recipe.clip_seconds, overlap=recipe.clip_overlap)
-        spans = self._words(damage, lambda: self._speech(subtitles_of, probe))
+        spans = self._read(damage, lambda: self._speech(subtitles_of, probe))
         if kept:
-            return Draft(clips, [*spans, *kept.on_screen], kept.vectors, damage)
-        spans += self._words(damage, lambda: self._on_screen(path, probe))
+            return Draft(list(kept.clips), [*spans, *kept.on_screen], kept.vectors, damage, kept.pictures)
+        clips = self._clips(path, video, spans, damage)
+        spans += self._read(damage, lambda: self._on_screen(path, probe))
         all_there_is = not spans and probe.audio_codec is None
-        vectors = self._vectors(path, clips, damage, all_there_is=all_there_is) if probe.video_codec else {}
-        return Draft(clips, spans, vectors, damage)
+        pictures: dict[str, bytes] = {}
+        vectors = self._vectors(path, clips, damage, pictures, all_there_is=all_there_is) if probe.video_codec else {}
+        return Draft(clips, spans, vectors, damage, pictures)
+
+    def _clips(self, path: Path, video: Video, speech: Sequence[TextSpan], damage: list[str]) -> list[Clip]:
+        """Windows, or what lies between shots or pauses, as the recipe says; windows where there are none of these."""
+        recipe, where = self._recipe, self._recipe.clip_boundaries
+        longest = recipe.clip_seconds - recipe.clip_overlap
+        bounds: list[float] = []
+        if where in ("shots", "pyscenedetect") and video.probe.video_codec:
+            cuts = self._read(damage, lambda: self._shots(path, video.probe, where))
+            bounds = at_shots(cuts, video.probe.duration, longest=longest) if cuts else []
+        elif where == "speech" and (pauses := pauses_between(speech)):
+            bounds = at_pauses(pauses, video.probe.duration, longest=longest)
+        if not bounds:
+            return segment(video.video_id, video.probe.duration, clip_seconds=recipe.clip_seconds, overlap=recipe.clip_overlap)
+        return between(video.video_id, bounds, overlap=recipe.clip_overlap)
+
+    def _shots(self, path: Path, probe: Probe, detector: ShotDetector) -> list[float]:
+        self._at(path, "shots")
+        return media.find_shots(str(path), detector=detector, limits=self._whole(probe))
 
     @staticmethod
-    def _words(damage: list[str], read: Callable[[], list[TextSpan]]) -> list[TextSpan]:
+    def _read(damage: list[str], read: Callable[[], list[Found]]) -> list[Found]:
         try:
             return read()
         except MediaError as error:
@@ -105,9 +130,9 @@ class Drafter:
         return self._limits.at_least(probe.duration / 2)
 
     def _vectors(
-        self, path: Path, clips: Sequence[Clip], damage: list[str], *, all_there_is: bool
+        self, path: Path, clips: Sequence[Clip], damage: list[str], pictures: dict[str, bytes], *, all_there_is: bool
     ) -> dict[str, NDArray[np.float16]]:
-        """The vectors of the clips that could be watched; what could not be is added to `damage`.
+        """The vectors of the clips that could be watched, their looks in `pictures`; what could not be is added to `damage`.
 
         Raises MediaError where no clip could be watched and the picture is all that the file has.
         """
@@ -124,6 +149,7 @@ class Drafter:
                         raise
                     missing[error.code] += 1
             coverage |= {clip: m.frames.coverage for clip, m in watched if m.frames is not None}
+            pictures |= {clip.clip_id: picture_of(m.frames.pixels) for clip, m in watched if m.frames}
             self._at(path, "vectors")
             self.embeddings += len(watched)
             vectors = self._tools.embedder.embed_clips([m for _, m in watched])

@@ -20,6 +20,7 @@ _CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_HELD})"
 # Table -> which of its rows nothing refers to, in the order in which they can be deleted.
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
+    "pictures": f"clip NOT IN ({_CLIPS})",
     "words": f"rowid NOT IN ({_CLIPS})",
     "spans": f"video_id NOT IN ({_HELD})",
     "clips": f"video_id NOT IN ({_HELD})",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.indexing.lock import writer_lock
-from rankvideo_rag.indexing.tables import FILES_OF_SIZE, REMOVED, SCHEMA_VERSION, SOURCES, WORDS
+from rankvideo_rag.indexing.tables import FILES_OF_SIZE, PICTURES, REMOVED, SCHEMA_VERSION, SOURCES, WORDS
 from rankvideo_rag.indexing.word_rows import index_words
 from rankvideo_rag.text import clean
 
@@ -20,6 +20,7 @@ OLDEST = 1
 _ONE_TO_TWO = (
     SOURCES,
     REMOVED,
+    PICTURES,
     "ALTER TABLE videos ADD COLUMN sidecars TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE videos ADD COLUMN vectors INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE videos ADD COLUMN work_seconds REAL",

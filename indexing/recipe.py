@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import field_validator
+
 from rankvideo_rag.embedders import EmbedderInfo
 from rankvideo_rag.errors import ArchiveMismatch
 from rankvideo_rag.schema import Record
-from rankvideo_rag.settings import Settings
+from rankvideo_rag.settings import ClipBoundaries, Settings
 
 # The settings that an archive remembers, so that a later run or question need not repeat them.
 REMEMBERED = (
@@ -17,6 +19,7 @@ REMEMBERED = (
     "embedder_model",
     "clip_seconds",
     "clip_overlap",
+    "clip_boundaries",
     "subtitles",
     "asr",
     "asr_model",
@@ -31,14 +34,21 @@ class Recipe(Record):
     embedder: EmbedderInfo
     clip_seconds: float
     clip_overlap: float
+    clip_boundaries: ClipBoundaries = "windows"  # as before there was a choice
     subtitles: bool
     transcriber: str | None  # with model and revision
     text_reader: str | None
 
+    @field_validator("settings")
+    @classmethod
+    def _older_ones_have_windows(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        return {"clip_boundaries": "windows"} | settings
+
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the outcome for the same bytes."""
-        what_counts = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}})
+        windows = self.clip_boundaries == "windows"  # goes unsaid: it is the hash of archives from before there was a choice
+        what_counts = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}, "clip_boundaries": windows})
         return hashlib.sha256(what_counts.encode()).hexdigest()[:32]
 
     @classmethod
@@ -51,6 +61,7 @@ class Recipe(Record):
             embedder=embedder,
             clip_seconds=settings.clip_seconds,
             clip_overlap=settings.clip_overlap,
+            clip_boundaries=settings.clip_boundaries,
             subtitles=settings.subtitles,
             transcriber=transcriber,
             text_reader=text_reader,

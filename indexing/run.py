@@ -18,7 +18,7 @@ from rankvideo_rag.indexing.tables import DATABASE
 from rankvideo_rag.indexing.vectors import Scale, VectorIndex
 from rankvideo_rag.indexing.words import load_text_reader, load_transcriber
 from rankvideo_rag.indexing.writer import writing
-from rankvideo_rag.media import Limits
+from rankvideo_rag.media import Limits, check_detector
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.settings import Settings
 
@@ -116,7 +116,9 @@ def files_among(inputs: Sequence[Path]) -> frozenset[Path]:
 
 
 def load_tools(settings: Settings) -> Tools:
-    """The models that these settings name."""
+    """The models that these settings name. Raises MissingDependency also where the detector of shots is missing."""
+    if settings.clip_boundaries == "pyscenedetect":
+        check_detector(settings.clip_boundaries)
     return Tools(
         load_embedder(settings.embedder, settings.embedder_model, device=settings.device),
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),

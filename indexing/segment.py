@@ -1,8 +1,9 @@
-"""Where a video is cut into clips: equal windows, none longer than asked, neighbours sharing an overlap."""
+"""The clips of a video: equal windows or pieces between bounds; none longer than asked, neighbours sharing an overlap."""
 
 import math
 import uuid
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rankvideo_rag.schema import Clip, TextSpan, WordChannel
 
@@ -20,6 +21,12 @@ def segment(video_id: str, duration: float, *, clip_seconds: float, overlap: flo
     length = (duration + (count - 1) * overlap) / count
     starts = [i * (length - overlap) for i in range(count)]
     return [clip(video_id, round(start, 3), round(min(start + length, duration), 3)) for start in starts]
+
+
+def between(video_id: str, bounds: Sequence[float], *, overlap: float = 0.0) -> list[Clip]:
+    """Clips from each bound to the next; all but the first begin `overlap` seconds earlier."""
+    starts = [round(max(0.0, start - overlap) if i else 0.0, 3) for i, start in enumerate(bounds[:-1])]
+    return [clip(video_id, start, round(end, 3)) for start, (_, end) in zip(starts, pairwise(bounds), strict=True)]
 
 
 def clip(video_id: str, start: float, end: float) -> Clip:

@@ -248,6 +248,24 @@ class Store:
         )
         return {clip_id: np.frombuffer(vector, dtype=np.float16) for clip_id, vector in rows}
 
+    def clips_of(self, video_id: str) -> list[Clip]:
+        """The clips of a video, in order of time."""
+        numbers = [row[0] for row in self._rows("SELECT clip FROM clips WHERE video_id = ?", video_id)]
+        return sorted(self.clips(numbers).values(), key=lambda clip: clip.start)
+
+    def pictures(self, numbers: Iterable[int]) -> dict[int, bytes]:
+        """What clips look like, by row number; those without a picture are left out."""
+        rows = self._rows(
+            "SELECT clip, picture FROM pictures WHERE clip IN (SELECT value FROM json_each(?))",
+            json.dumps([int(number) for number in numbers]),
+        )
+        return dict(rows)
+
+    def pictures_of(self, video_id: str) -> dict[str, bytes]:
+        """What the clips of a video look like, by clip_id."""
+        rows = self._rows("SELECT clip_id, picture FROM clips JOIN pictures USING (clip) WHERE video_id = ?", video_id)
+        return dict(rows)
+
     def counts(self) -> dict[str, int]:
         """How many videos, clips, timed words by channel, vectors, and files by outcome there are."""
         tables = {table: self._rows(f"SELECT count(*) FROM {table}")[0][0] for table in ("videos", "clips", "vectors", "files")}

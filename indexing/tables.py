@@ -19,6 +19,10 @@ CREATE VIRTUAL TABLE words USING fts5 ({", ".join(WORD_CHANNELS)}, tokenize = "{
 # What an archive was made from, and content that was taken out of it and is not to come back by itself.
 SOURCES = "CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT"
 REMOVED = "CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT"
+# What clips look like, as `likeness.picture_of` gives it; clips without a picture have none.
+PICTURES = """
+CREATE TABLE pictures (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, picture BLOB NOT NULL) STRICT
+"""
 FILES_OF_SIZE = "CREATE INDEX files_of_size ON files (size)"
 
 # `sidecars` is the state of the subtitle files beside a path; of a video, that of those which its words were made with.
@@ -56,6 +60,7 @@ CREATE TABLE vectors (
   clip INTEGER NOT NULL REFERENCES clips ON DELETE CASCADE, channel TEXT NOT NULL, vector BLOB NOT NULL,
   PRIMARY KEY (clip, channel)
 ) STRICT, WITHOUT ROWID;
+{PICTURES};
 {WORDS};
 """
 

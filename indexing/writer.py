@@ -67,6 +67,7 @@ class Writer:
         file: KnownFile,
         gone: Sequence[Path] = (),
         work_seconds: float | None = None,
+        pictures: Mapping[str, bytes] = {},  # clip_id -> what it looks like
     ) -> None:
         """Write one video whole and the outcome of its file, in one transaction; what was known of this content goes.
 
@@ -97,7 +98,7 @@ class Writer:
                 ],
             )
             for clip in clips:
-                self._put_clip(connection, clip, vectors.get(clip.clip_id))
+                self._put_clip(connection, clip, vectors.get(clip.clip_id), pictures.get(clip.clip_id))
             index_words(connection, video.video_id)
             self._put_file(connection, file, gone)
             connection.execute(f"UPDATE videos SET sidecars = {_SIDECARS} WHERE video_id = ?", (video.video_id,))
@@ -152,13 +153,17 @@ class Writer:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @staticmethod
-    def _put_clip(connection: sqlite3.Connection, clip: Clip, vector: NDArray[np.float16] | None) -> None:
+    def _put_clip(
+        connection: sqlite3.Connection, clip: Clip, vector: NDArray[np.float16] | None, picture: bytes | None
+    ) -> None:
         number = connection.execute(
             'INSERT INTO clips (clip_id, video_id, start, "end") VALUES (?, ?, ?, ?)',
             (clip.clip_id, clip.video_id, clip.start, clip.end),
         ).lastrowid
         if vector is not None:
             connection.execute("INSERT INTO vectors VALUES (?, 'visual', ?)", (number, vector.astype(np.float16).tobytes()))
+        if picture is not None:
+            connection.execute("INSERT INTO pictures VALUES (?, ?)", (number, picture))
 
     def _put_file(self, connection: sqlite3.Connection, file: KnownFile, gone: Sequence[Path]) -> None:
         path = os.fsencode(file.outcome.path)

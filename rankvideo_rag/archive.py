@@ -86,6 +86,7 @@ class VideoArchive:
         top_k: int | None = None,
         weights: Mapping[Channel, float] | None = None,
         fusion: Fusion | None = None,
+        no_duplicates: bool = False,
         filters: MetadataFilters | None = None,
     ) -> VideoRetriever:
         """The channels of this archive, fused, by default as its settings say; `top_k` clips, by default as many as are
@@ -99,6 +100,7 @@ class VideoArchive:
             depth=self.settings.retrieve_depth,
             fusion=fusion or self.settings.fusion,
             weights=weights,
+            no_duplicates=no_duplicates,
             filters=filters,
         )
 

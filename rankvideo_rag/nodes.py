@@ -16,7 +16,7 @@ from rankvideo_rag.schema import Clip, Hit, Video
 NO_WORDS = "(no words in this clip)"
 PATH_KEYS = ("file_path", "video_path", "path")
 # Plumbing: neither a language model nor an embedder should read it.
-HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description")
+HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description", "duplicate_of")
 
 VideoResolver = Callable[[BaseNode], str]
 
@@ -29,8 +29,10 @@ class NodeClip(NamedTuple):
     title: str
 
 
-def node_of(video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None = None) -> TextNode:
-    """The node of a clip, with the rank that each channel gave it."""
+def node_of(
+    video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None = None, *, duplicate_of: str | None = None
+) -> TextNode:
+    """The node of a clip, with the rank that each channel gave it, and the clip_id of a better hit that shows the same."""
     metadata: dict[str, str | float | int] = {
         "title": video.title,
         "start": clip.start,
@@ -39,6 +41,8 @@ def node_of(video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None
         "file_path": video.path,
     }
     metadata |= {f"rank_{channel}": rank for channel, rank in (ranks or {}).items()}
+    if duplicate_of:
+        metadata["duplicate_of"] = duplicate_of
     return TextNode(
         id_=clip.clip_id,
         text=text or NO_WORDS,
@@ -50,11 +54,14 @@ def node_of(video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None
 
 
 def hits_of(nodes: Sequence[NodeWithScore]) -> list[Hit]:
-    """A list of nodes as the lines of a search result."""
-    return [_hit(rank, hit) for rank, hit in enumerate(nodes, start=1)]
+    """A list of nodes as the lines of a search result. Of near-duplicates the first in this order is the one that others
+    repeat, however they were ordered when they were found."""
+    first: dict[str, int] = {}  # clip_id -> rank
+    shown = [hit.node.metadata.get("duplicate_of") or hit.node.node_id for hit in nodes]
+    return [_hit(rank, hit, first.setdefault(of, rank)) for rank, (hit, of) in enumerate(zip(nodes, shown, strict=True), 1)]
 
 
-def _hit(rank: int, hit: NodeWithScore) -> Hit:
+def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
     clip, text = clip_of(hit.node), hit.node.get_content(MetadataMode.NONE)
     return Hit(
         rank=rank,
@@ -66,6 +73,7 @@ def _hit(rank: int, hit: NodeWithScore) -> Hit:
         score=hit.score,
         channels={key.removeprefix("rank_"): rank for key, rank in hit.node.metadata.items() if key.startswith("rank_")},
         text="" if text == NO_WORDS else text,
+        duplicate_of=first if first < rank else None,
     )
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from rankvideo_rag.embedders import Embedder, Vector
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.filters import where
+from rankvideo_rag.indexing.likeness import repeated, say_the_same
 from rankvideo_rag.indexing.segment import words_within
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import WORD_CHANNELS
@@ -30,7 +32,8 @@ class VideoRetriever(BaseRetriever):
     """Clips that may answer a question, best first: vectors and words each give a list, and the lists become one.
 
     The score of a hit is its fused score; metadata `rank_visual`, `rank_speech`, … hold its rank in each channel that found
-    it, hidden from language models and embedders. A `QueryBundle.embedding` is used as it is instead of embedding the text.
+    it, and `duplicate_of` the node id of a better hit that shows the same (near-duplicates, as after another encoding); all are
+    hidden from language models and embedders. A `QueryBundle.embedding` is used as it is instead of embedding the text.
 
     Args:
         store: the archive's records.
@@ -41,6 +44,7 @@ class VideoRetriever(BaseRetriever):
         depth: clips taken from each channel before fusion.
         fusion: "ranks" sums weighted reciprocal ranks of the channels; "scores" sums the standard scores of cosine and of BM25
             over all words, so that a channel counts as far as its clips stand out.
+        no_duplicates: leave out hits that show the same as a better one, instead of marking them; others fill the list.
         filters: LlamaIndex metadata filters on video_id, title, file_path, start, end, duration.
 
     Raises InputError for a question without words, one of over 2,000 characters, and for filters on unknown metadata.
@@ -56,11 +60,12 @@ class VideoRetriever(BaseRetriever):
         weights: Mapping[Channel, float] | None = None,
         depth: int = 100,
         fusion: Fusion = "ranks",
+        no_duplicates: bool = False,
         filters: MetadataFilters | None = None,
         **kwargs: Any,
     ) -> None:
         self._store, self._vectors, self._embedder = store, vectors, embedder
-        self._top_k, self._depth, self._fusion = top_k, depth, fusion
+        self._top_k, self._depth, self._fusion, self._no_duplicates = top_k, depth, fusion, no_duplicates
         self._weights = {**DEFAULT_WEIGHTS, **(weights or {})}
         if unknown := set(self._weights) - set(DEFAULT_WEIGHTS):
             raise InputError(f"unknown channel {', '.join(sorted(unknown))}: the channels are {', '.join(DEFAULT_WEIGHTS)}")
@@ -105,13 +110,26 @@ class VideoRetriever(BaseRetriever):
     def _nodes(self, fused: list[Fused]) -> list[NodeWithScore]:
         # A clip may be gone since its channel found it, if a writer is at work: those that are there fill the list.
         clips = self._store.clips([hit.item for hit in fused])
-        found = [hit for hit in fused if hit.item in clips][: self._top_k]
-        videos = self._store.videos(clips[hit.item].video_id for hit in found)
+        there = [hit for hit in fused if hit.item in clips]
+        found = list(islice(self._with_originals(there, clips), self._top_k))
+        videos = self._store.videos(clips[hit.item].video_id for hit, _ in found)
         return [
-            NodeWithScore(node=node_of(videos[clip.video_id], clip, self._words(clip), hit.ranks), score=hit.score)
-            for hit in found
-            if (clip := clips[hit.item]).video_id in videos
+            NodeWithScore(node=node_of(videos[c.video_id], c, self._words(c), hit.ranks, duplicate_of=of), score=hit.score)
+            for hit, of in found
+            if (c := clips[hit.item]).video_id in videos
         ]
+
+    def _with_originals(self, hits: Sequence[Fused], clips: Mapping[int, Clip]) -> Iterator[tuple[Fused, str | None]]:
+        """Each hit with the clip_id of a better one that shows the same; without duplicates where these are not wanted."""
+        pictures = self._store.pictures(hit.item for hit in hits)
+
+        def same_words(one: int, other: int) -> bool:
+            return say_the_same(*(self._words(clips[hits[place].item]) for place in (one, other)))
+
+        originals = repeated([pictures.get(hit.item) for hit in hits], same_words=same_words)
+        for hit, of in zip(hits, originals, strict=True):
+            if of is None or not self._no_duplicates:
+                yield hit, None if of is None else clips[hits[of].item].clip_id
 
     def _words(self, clip: Clip) -> str:
         spans = self._store.spans(clip.video_id, clip.start, clip.end)

@@ -94,6 +94,7 @@ class Hit(Record):
     score: float | None  # fused score, or RankVideo's margin after reranking; None where it could not be judged
     channels: dict[str, int]  # channel -> rank there
     text: str
+    duplicate_of: int | None = None  # rank of a better hit that shows the same
 
 
 class Score(Record):

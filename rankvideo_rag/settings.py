@@ -14,6 +14,7 @@ from rankvideo_rag.errors import InputError
 
 Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
+ClipBoundaries = Literal["windows", "shots", "pyscenedetect", "speech"]
 
 PROFILES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     embedder_model: str | None = None  # hub name or local path
     clip_seconds: float = Field(30.0, gt=0)
     clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
+    clip_boundaries: ClipBoundaries = "windows"  # where clips are divided; "pyscenedetect" finds shots with that package
     subtitles: bool = True
     asr: str = Field("none", description="speech recognition: a file of indexing/words/, or none")
     asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint

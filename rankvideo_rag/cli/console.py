@@ -64,7 +64,7 @@ def hits_table(hits: Sequence[Hit], *, title: str | None = None) -> Table:
             span(hit),
             _score(hit.score),
             _channels(hit),
-            shown(hit.text.replace("\n", " / ")),
+            (f"(shows the same as {hit.duplicate_of}) " if hit.duplicate_of else "") + shown(hit.text.replace("\n", " / ")),
         )
     return table
 

@@ -42,6 +42,13 @@ def index(
     ] = None,
     clip_seconds: Annotated[float | None, typer.Option(help="Longest clip, in seconds.", show_default=False)] = None,
     clip_overlap: Annotated[float | None, typer.Option(help="Overlap of clips, in seconds.", show_default=False)] = None,
+    clips_at: Annotated[
+        str | None,
+        typer.Option(
+            help="Where clips are divided: windows, shots, pyscenedetect (shots, by that package) or speech (its pauses).",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = None,
     gpu: Gpu = None,
     dry_run: Annotated[
@@ -68,6 +75,7 @@ def index(
         subtitles=subtitles,
         clip_seconds=clip_seconds,
         clip_overlap=clip_overlap,
+        clip_boundaries=clips_at,
         device=device,
         gpu=gpu,
     )

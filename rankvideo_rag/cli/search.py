@@ -14,6 +14,9 @@ def search(
     question: Question,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="Clips to list.")] = 10,
     rerank: Annotated[bool, typer.Option("--rerank", help="Let RankVideo watch the clips and re-order them.")] = False,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="Leave out clips that show the same as a better one.")
+    ] = False,
     profile: Profile = None,
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
@@ -34,7 +37,8 @@ def search(
     }
     with VideoArchive.open(archive, **options) as opened:
         judge = opened.as_reranker(top_n=top) if rerank or reranker else None
-        nodes = opened.as_retriever(top_k=max(top, opened.settings.rerank_depth) if judge else top).retrieve(question)
+        top_k = max(top, opened.settings.rerank_depth) if judge else top
+        nodes = opened.as_retriever(top_k=top_k, no_duplicates=no_duplicates).retrieve(question)
         hits = hits_of(judge.postprocess_nodes(nodes, query_str=question) if judge else nodes)
         say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
     if as_json:
