@@ -248,7 +248,7 @@ def test_gc_deletes_rows_that_belong_to_nothing_and_pieces_of_files(archive: Pat
     (archive / ".visual.faiss.4711").write_bytes(b"half a file")
     (archive / "notes.txt").write_text("mine")
     done = collect(archive)
-    assert done.garbage.rows == {"vectors": 0, "words": 1, "spans": 0, "clips": 0, "videos": 0}
+    assert done.garbage.rows == {"vectors": 0, "pictures": 0, "words": 1, "spans": 0, "clips": 0, "videos": 0}
     assert done.garbage.files == [".visual.faiss.4711"]
     assert dump(archive) == held
     assert (archive / "notes.txt").read_text() == "mine"
