@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.tables import DATABASE
+from rankvideo_rag.indexing.tables import DATABASE, WORD_TABLES
 from rankvideo_rag.indexing.vectors import VectorIndex, derived_files, fault_of
 from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.schema import Record
@@ -21,7 +21,7 @@ _CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_HELD})"
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
     "pictures": f"clip NOT IN ({_CLIPS})",
-    "words": f"rowid NOT IN ({_CLIPS})",
+    **dict.fromkeys(WORD_TABLES.values(), f"rowid NOT IN ({_CLIPS})"),
     "spans": f"video_id NOT IN ({_HELD})",
     "clips": f"video_id NOT IN ({_HELD})",
     "videos": f"video_id NOT IN ({_HELD})",

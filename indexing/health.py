@@ -17,11 +17,11 @@ from rankvideo_rag.indexing.garbage import delete_orphans, orphans
 from rankvideo_rag.indexing.migrate import clean_texts
 from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.tables import WORD_CHANNELS, WORDS
+from rankvideo_rag.indexing.tables import WORD_TABLES, WORDS
 from rankvideo_rag.indexing.vectors import VectorIndex, derived_files, fault_of
 from rankvideo_rag.indexing.word_rows import index_words, rows_of
 from rankvideo_rag.indexing.writer import Writer, writing
-from rankvideo_rag.schema import Record
+from rankvideo_rag.schema import Record, WordChannel
 from rankvideo_rag.text import clean
 
 _MOST = 20  # faults of one kind that are looked for
@@ -114,26 +114,33 @@ def _mend_texts(writer: Writer, store: Store) -> None:
 
 
 def _word_index(store: Store) -> Iterator[str]:
-    try:
-        store.connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
-    except sqlite3.DatabaseError as error:
-        yield f"the full-text index contradicts its own rows ({error})"
+    for channel, table in WORD_TABLES.items():
+        try:
+            store.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            yield f"the full-text index of {channel} words contradicts its own rows ({error})"
 
 
 def _word_rows(store: Store) -> Iterator[str]:
-    columns = ", ".join(WORD_CHANNELS)
     for video_id in _video_ids(store):
         wrong = 0
         for clip, texts in rows_of(store.connection, video_id):
-            wrong += store.connection.execute(f"SELECT {columns} FROM words WHERE rowid = ?", (clip,)).fetchone() != texts
+            wrong += any(_indexed_text(store, channel, clip) != text for channel, text in texts.items())
         if wrong:
             yield f"the words of {wrong} clips of video {video_id} are not in the full-text index as they were said"
 
 
+def _indexed_text(store: Store, channel: WordChannel, clip: int) -> str:
+    row = store.connection.execute(f"SELECT text FROM {WORD_TABLES[channel]} WHERE rowid = ?", (clip,)).fetchone()
+    return row[0] if row else ""
+
+
 def _mend_words(writer: Writer, store: Store) -> None:
     with writer.mending(vectors=False) as connection:
-        connection.execute("DROP TABLE words")
-        connection.execute(WORDS)
+        for table in WORD_TABLES.values():
+            connection.execute(f"DROP TABLE {table}")
+        for statement in WORDS:
+            connection.execute(statement)
         for video_id in _video_ids(store):
             index_words(connection, video_id)
 

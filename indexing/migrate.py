@@ -28,7 +28,7 @@ _ONE_TO_TWO = (
     "ALTER TABLE files ADD COLUMN sidecars TEXT NOT NULL DEFAULT ''",
     FILES_OF_SIZE,
     "DROP TABLE words",
-    WORDS,
+    *WORDS,
 )
 
 

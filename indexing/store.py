@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.indexing.full_text import any_of
 from rankvideo_rag.indexing.migrate import OLDEST, migrate
-from rankvideo_rag.indexing.tables import DATABASE, SCHEMA_VERSION, TABLES, WORD_CHANNELS, connect
+from rankvideo_rag.indexing.tables import DATABASE, SCHEMA_VERSION, TABLES, WORD_CHANNELS, WORD_TABLES, connect
 from rankvideo_rag.indexing.word_rows import read_spans
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video, WordChannel
 
@@ -198,29 +198,16 @@ class Store:
         with self.lock:
             return read_spans(self.connection, video_id, start, end)
 
-    def search_words(self, channel: WordChannel, question: str, *, depth: int, where: Where | None = None) -> list[int]:
-        """Row numbers of the clips whose words of that channel match the question best, by BM25, best first."""
-        return list(self.score_words(question, {channel: 1.0}, depth=depth, where=where))
-
-    def score_words(
-        self, question: str, weights: Mapping[WordChannel, float], *, depth: int, where: Where | None = None
-    ) -> dict[int, float]:
-        """Row numbers of the clips whose words of those channels match the question best, by BM25 with those weights, best
-        first, each with its score. Channels that are not named are not searched."""
-        searched = [name for name in WORD_CHANNELS if weights.get(name)]
-        if not searched or not (expression := any_of(question)):
+    def search_words(self, channel: WordChannel, question: str, *, depth: int, where: Where | None = None) -> dict[int, float]:
+        """Row numbers of the clips whose words of that channel match the question best, best first, with their BM25 scores."""
+        if not (expression := any_of(question)):
             return {}
+        table = WORD_TABLES[channel]
         condition, parameters = (
             (f"AND rowid IN (SELECT clip FROM clip_facts WHERE {where.sql})", where.parameters) if where else ("", ())
         )
-        columns = ", ".join(str(float(weights.get(name, 0.0))) for name in WORD_CHANNELS)
-        rows = self._rows(
-            f"SELECT rowid, -bm25(words, {columns}) FROM words WHERE words MATCH ? {condition} ORDER BY 2 DESC, rowid LIMIT ?",
-            f"{{{' '.join(searched)}}} : ({expression})",
-            *parameters,
-            depth,
-        )
-        return dict(rows)
+        found = f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ? {condition} ORDER BY 2 DESC, rowid LIMIT ?"
+        return dict(self._rows(found, expression, *parameters, depth))
 
     def clip_count(self, where: Where | None = None) -> int:
         """How many clips there are, or how many meet a condition."""
@@ -276,13 +263,17 @@ class Store:
     def scripts(self) -> dict[str, dict[str, int]]:
         """How many words the full-text index holds by channel and script, such as LATIN, CJK or ARABIC, commonest first. In
         scripts without spaces each character counts. The words of overlapping clips count in each."""
+        return {channel: found for channel, table in WORD_TABLES.items() if (found := self._scripts_in(table))}
+
+    def _scripts_in(self, table: str) -> dict[str, int]:
         with self.lock:
-            self.connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, col)")
-        rows = self._rows("SELECT col, unicode(term), sum(cnt) FROM vocabulary GROUP BY 1, 2 ORDER BY 3 DESC")
-        found: dict[str, Counter[str]] = {}
-        for channel, code, count in rows:
-            found.setdefault(channel, Counter())[unicodedata.name(chr(code), "OTHER").partition(" ")[0]] += count
-        return {channel: dict(counts.most_common()) for channel, counts in found.items()}
+            self.connection.execute(
+                f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{table}_terms USING fts5vocab(main, {table}, row)"
+            )
+        found: Counter[str] = Counter()
+        for code, count in self._rows(f"SELECT unicode(term), sum(cnt) FROM {table}_terms GROUP BY 1"):
+            found[unicodedata.name(chr(code), "OTHER").partition(" ")[0]] += count
+        return dict(found.most_common())
 
     def outcomes(self) -> list[FileOutcome]:
         """The last outcome of every path ever given, in order of path."""

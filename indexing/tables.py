@@ -11,10 +11,10 @@ SCHEMA_VERSION = 2
 DATABASE = "archive.db"
 WORD_CHANNELS: tuple[WordChannel, ...] = get_args(WordChannel)
 
-# Words in the form that `full_text.indexed` gives them: one row for each clip.
-WORDS = f"""
-CREATE VIRTUAL TABLE words USING fts5 ({", ".join(WORD_CHANNELS)}, tokenize = "{TOKENIZER}")
-"""
+# Words in the form that `full_text.indexed` gives them: a table for each channel with a row for each clip that has such words.
+# BM25 sets a match against the length of the whole row: in one table, a sign would count less the more is said under it.
+WORD_TABLES = {channel: f"words_{channel}" for channel in WORD_CHANNELS}
+WORDS = tuple(f'CREATE VIRTUAL TABLE {table} USING fts5 (text, tokenize = "{TOKENIZER}")' for table in WORD_TABLES.values())
 
 # What an archive was made from, and content that was taken out of it and is not to come back by itself.
 SOURCES = "CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT"
@@ -61,7 +61,7 @@ CREATE TABLE vectors (
   PRIMARY KEY (clip, channel)
 ) STRICT, WITHOUT ROWID;
 {PICTURES};
-{WORDS};
+{"; ".join(WORDS)};
 """
 
 

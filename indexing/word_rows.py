@@ -1,4 +1,4 @@
-"""The full-text rows of a video: derived from its timed words, one row for each clip, and made anew by the same function
+"""The full-text rows of a video: derived from its timed words, at most one a clip and channel, and made by the same function
 whether a video is written, an older archive is brought up to date, or a damaged index is mended. Knows SQL, no store.
 """
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rankvideo_rag.indexing.full_text import indexed
 from rankvideo_rag.indexing.segment import words_within
-from rankvideo_rag.indexing.tables import WORD_CHANNELS
-from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.indexing.tables import WORD_TABLES
+from rankvideo_rag.schema import TextSpan, WordChannel
 
 _FIELDS = ("channel", "text", "start", "end", "source", "confidence")
 
@@ -18,7 +18,7 @@ class WordRow(NamedTuple):
     """What the full-text index holds of a clip."""
 
     clip: int  # row number
-    texts: tuple[str, ...]  # one for each of WORD_CHANNELS
+    texts: dict[WordChannel, str]  # every channel; '' where there is no row
 
 
 def read_spans(connection: sqlite3.Connection, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
@@ -36,12 +36,13 @@ def rows_of(connection: sqlite3.Connection, video_id: str) -> Iterator[WordRow]:
     spans = read_spans(connection, video_id)
     clips = connection.execute('SELECT clip, start, "end" FROM clips WHERE video_id = ? ORDER BY clip', (video_id,)).fetchall()
     for clip, start, end in clips:
-        yield WordRow(clip, tuple(indexed(words_within(spans, channel, start, end)) for channel in WORD_CHANNELS))
+        yield WordRow(clip, {channel: indexed(words_within(spans, channel, start, end)) for channel in WORD_TABLES})
 
 
 def index_words(connection: sqlite3.Connection, video_id: str) -> None:
     """Write the full-text rows of a video in the place of those that are there, in the caller's transaction."""
-    marks = ", ".join("?" * len(WORD_CHANNELS))
     for clip, texts in rows_of(connection, video_id):
-        connection.execute("DELETE FROM words WHERE rowid = ?", (clip,))
-        connection.execute(f"INSERT INTO words (rowid, {', '.join(WORD_CHANNELS)}) VALUES (?, {marks})", (clip, *texts))
+        for channel, text in texts.items():
+            connection.execute(f"DELETE FROM {WORD_TABLES[channel]} WHERE rowid = ?", (clip,))
+            if text:
+                connection.execute(f"INSERT INTO {WORD_TABLES[channel]} (rowid, text) VALUES (?, ?)", (clip, text))

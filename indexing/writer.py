@@ -16,6 +16,7 @@ from rankvideo_rag.errors import ArchiveError
 from rankvideo_rag.indexing.discover import absolute
 from rankvideo_rag.indexing.lock import writer_lock
 from rankvideo_rag.indexing.store import KnownFile, Store
+from rankvideo_rag.indexing.tables import WORD_TABLES
 from rankvideo_rag.indexing.word_rows import index_words
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video
 from rankvideo_rag.text import clean
@@ -148,7 +149,8 @@ class Writer:
         """Give the space of what was deleted back to the disk, its bytes with it. Needs as much room again while it works."""
         with self._store.lock, _explaining(self._store.folder):
             connection = self._store.connection
-            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            for table in WORD_TABLES.values():
+                connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -194,7 +196,8 @@ class Writer:
     @staticmethod
     def _empty(connection: sqlite3.Connection, video_id: str) -> None:
         """Remove the clips of a video with their words and vectors; the video and its files stay."""
-        connection.execute("DELETE FROM words WHERE rowid IN (SELECT clip FROM clips WHERE video_id = ?)", (video_id,))
+        for table in WORD_TABLES.values():
+            connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT clip FROM clips WHERE video_id = ?)", (video_id,))
         connection.execute("DELETE FROM clips WHERE video_id = ?", (video_id,))
         connection.execute("DELETE FROM spans WHERE video_id = ?", (video_id,))
 

@@ -20,8 +20,8 @@ from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import WORD_CHANNELS
 from rankvideo_rag.indexing.vectors import Neighbour, VectorIndex
 from rankvideo_rag.nodes import node_of
-from rankvideo_rag.ranking.fusion import Fused, Scores, reciprocal_rank_fusion, standard_score_fusion
-from rankvideo_rag.schema import Channel, Clip
+from rankvideo_rag.ranking.fusion import Fused, Scores, best_of, reciprocal_rank_fusion, standard_score_fusion
+from rankvideo_rag.schema import Channel, Clip, WordChannel
 from rankvideo_rag.settings import Fusion
 
 MAX_QUESTION = 2_000  # characters
@@ -43,7 +43,7 @@ class VideoRetriever(BaseRetriever):
         weights: weight of each channel; 0 switches it off.
         depth: clips taken from each channel before fusion.
         fusion: "ranks" sums weighted reciprocal ranks of the channels; "scores" sums the standard scores of cosine and of BM25
-            over all words, so that a channel counts as far as its clips stand out.
+            (a clip's greatest in a channel of words), so that a channel counts as far as its clips stand out.
         no_duplicates: leave out hits that show the same as a better one, instead of marking them; others fill the list.
         filters: LlamaIndex metadata filters on video_id, title, file_path, start, end, duration.
 
@@ -75,23 +75,20 @@ class VideoRetriever(BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = _checked(query_bundle.query_str)
         near = self._by_vector(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
-        rankings = {"visual": [neighbour.clip for neighbour in near]} | {
+        said = {
             channel: self._store.search_words(channel, question, depth=self._depth, where=self._where)
             for channel in WORD_CHANNELS
             if self._weights[channel] > 0
         }
-        return self._nodes(self._fused(question, near, rankings))
+        return self._nodes(self._fused({neighbour.clip: neighbour.cosine for neighbour in near}, said))
 
-    def _fused(self, question: str, near: list[Neighbour], rankings: Mapping[str, list[int]]) -> list[Fused]:
+    def _fused(self, near: Mapping[int, float], said: Mapping[WordChannel, Mapping[int, float]]) -> list[Fused]:
+        rankings = {"visual": list(near)} | {channel: list(found) for channel, found in said.items()}
         if self._fusion == "ranks":
             weights = {str(channel): weight for channel, weight in self._weights.items()}
             return reciprocal_rank_fusion(rankings, weights=weights)
-        by_word = {channel: self._weights[channel] for channel in WORD_CHANNELS}
-        words = self._store.score_words(question, by_word, depth=self._depth, where=self._where)
-        scores = {
-            "visual": Scores({neighbour.clip: neighbour.cosine for neighbour in near}),
-            "words": Scores(words, others=self._store.clip_count(self._where) - len(words)),
-        }
+        words = best_of(said, weights=self._weights)
+        scores = {"visual": Scores(near), "words": Scores(words, others=self._store.clip_count(self._where) - len(words))}
         return standard_score_fusion(scores, rankings, weights={"visual": self._weights["visual"]})
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:

@@ -19,7 +19,10 @@ _ROWS = {
     "videos": "SELECT video_id, title, probe, recipe, outcome, reason, sidecars, vectors FROM videos ORDER BY video_id",
     "clips": 'SELECT clip_id, video_id, start, "end" FROM clips ORDER BY clip_id',
     "spans": 'SELECT video_id, channel, start, "end", text, source, confidence FROM spans ORDER BY 1, 2, 3, 4, 5',
-    "words": "SELECT clip_id, speech, on_screen, description FROM words LEFT JOIN clips ON clip = words.rowid ORDER BY clip_id",
+    **{
+        table: f"SELECT clip_id, text FROM {table} LEFT JOIN clips ON clip = {table}.rowid ORDER BY clip_id"
+        for table in ("words_speech", "words_on_screen", "words_description")
+    },
     "pictures": "SELECT clip_id, hex(picture) FROM pictures LEFT JOIN clips USING (clip) ORDER BY clip_id",
     "vectors": "SELECT clip_id, channel, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id, channel",
 }

@@ -1,9 +1,11 @@
 """Words are found in any script, at the first place, as people write them; what was found before is found as before."""
 
 import doctest
+import math
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,22 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
+@pytest.mark.parametrize("said", ["", "On and on a voice talks of the weather, and of anything but what the sign shows."])
+def test_what_is_said_in_a_clip_does_not_change_how_well_its_sign_matches(tmp_path: Path, said: str) -> None:
+    store = Store.create(tmp_path / "archive", recipe().model_dump(mode="json"))
+    with closing(store), writing(store) as writer:
+        for number, sign in enumerate(["Penrow Street 61", "Mill Lane 4", "Winter fair"]):
+            video = video_of(number)
+            texts = {"on_screen": sign} | ({"speech": said} if said and number == 0 else {})
+            spans = [TextSpan(channel=channel, text=text, start=1.0, end=5.0, source="test") for channel, text in texts.items()]
+            outcome = FileOutcome(path=video.path, outcome="ok", clips=1, video_id=video.video_id)
+            file = KnownFile(1, 1, recipe().fingerprint, outcome)
+            writer.put_video(video, segment(video.video_id, 10.0, clip_seconds=30.0), spans, {}, file=file)
+        # BM25 by hand, k1 = 1.2, b = .75: of 3 signs one has the word; it has 3 words, all have 8.
+        expected = math.log((3 - 1 + 0.5) / (1 + 0.5)) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 3 / (8 / 3)))
+        assert list(store.search_words("on_screen", "Penrow", depth=5).values()) == [pytest.approx(expected)]
+
+
 def found(store: Store, question: str) -> list[str]:
     clips = store.clips(numbers := store.search_words("speech", question, depth=5))
     return [EVERY[int(clips[number].video_id, 16)] for number in numbers]
@@ -113,23 +131,25 @@ def test_a_question_finds_its_sentence_first_in_its_language(
     ],
 )
 def test_the_same_word_is_found_however_it_is_written(written: str, asked: str) -> None:
-    connection = sqlite3.connect(":memory:")
-    connection.execute(tables.WORDS)
-    connection.execute("INSERT INTO words (speech) VALUES (?)", (indexed(written),))
-    assert connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (any_of(asked),)).fetchone() == (1,)
+    assert _matches(written, asked)
 
 
 @pytest.mark.parametrize(("written", "asked"), [("大学", "学大"), ("北京大学", "京学"), ("กา", "มา"), ("하늘", "늘하")])
 def test_characters_that_do_not_stand_side_by_side_are_no_word(written: str, asked: str) -> None:
-    connection = sqlite3.connect(":memory:")
-    connection.execute(tables.WORDS)
-    connection.execute("INSERT INTO words (speech) VALUES (?)", (indexed(written),))
-    assert connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (any_of(asked),)).fetchone() == (0,)
+    assert not _matches(written, asked)
+
+
+def _matches(written: str, asked: str) -> bool:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(";".join(tables.WORDS))
+        connection.execute("INSERT INTO words_speech (text) VALUES (?)", (indexed(written),))
+        found = connection.execute("SELECT count(*) FROM words_speech WHERE words_speech MATCH ?", (any_of(asked),))
+        return bool(found.fetchone()[0])
 
 
 @pytest.mark.parametrize("question", ["ـ", "?!", "", "🦊"])
 def test_a_question_without_words_finds_nothing(archive: Store, question: str) -> None:
-    assert archive.search_words("speech", question, depth=5) == []
+    assert archive.search_words("speech", question, depth=5) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Fusing lists, margins, order, windows and what becomes of them, the band of doubt. Expected numbers are made by hand."""
 
+import doctest
 import itertools
 import math
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.ranking.fusion import reciprocal_rank_fusion
+from rankvideo_rag.ranking import fusion
+from rankvideo_rag.ranking.fusion import Scores, best_of, reciprocal_rank_fusion, standard_score_fusion
 from rankvideo_rag.ranking.reasoning import Band, Reasoning, calibrate_band, share_reasoned
 from rankvideo_rag.ranking.verdict import order, score
 from rankvideo_rag.ranking.windows import Span, Windows, coarse_plan, combine, noisy_or, plan
@@ -29,6 +31,33 @@ def test_items_of_equal_score_stand_in_order_of_item() -> None:
 
 def test_no_list_gives_no_item() -> None:
     assert reciprocal_rank_fusion({}, weights={}) == []
+
+
+def test_the_examples_of_fusion_are_true() -> None:
+    result = doctest.testmod(fusion)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_a_channel_counts_as_far_as_its_clips_stand_out() -> None:
+    # visual: 3, 2, 1 have mean 2 and variance 2/3; words: 8 and three times 0 have mean 2 and variance 12.
+    fused = standard_score_fusion(
+        {"visual": Scores({1: 3.0, 2: 2.0, 3: 1.0}), "words": Scores({3: 8.0}, others=3)},
+        {"visual": [1, 2, 3], "speech": [3]},
+        weights={"visual": 0.5},
+    )
+    assert [hit.item for hit in fused] == [3, 1, 2]
+    assert [hit.score for hit in fused] == pytest.approx([6 / 12**0.5, 0.5 / (2 / 3) ** 0.5, 0.0])
+    assert fused[0].ranks == {"visual": 3, "speech": 1}
+
+
+def test_words_that_answer_together_beat_a_word_that_is_both_said_and_shown() -> None:
+    said_and_shown, together = 1, 2
+    best = best_of(
+        {"speech": {said_and_shown: 2.0}, "on_screen": {said_and_shown: 2.0, together: 3.0}},
+        weights={"speech": 1.0, "on_screen": 1.0},
+    )
+    assert max(best, key=lambda clip: best[clip]) == together
 
 
 def test_the_margin_is_the_difference_of_the_log_probabilities() -> None:

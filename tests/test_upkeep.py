@@ -244,11 +244,20 @@ def test_the_bytes_of_what_was_removed_leave_the_disk_with_gc_and_not_before_it_
 def test_gc_deletes_rows_that_belong_to_nothing_and_pieces_of_files(archive: Path) -> None:
     held = dump(archive)
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
-        connection.execute("INSERT INTO words (rowid, speech) VALUES (999, 'orphan')")
+        connection.execute("INSERT INTO words_speech (rowid, text) VALUES (999, 'orphan')")
     (archive / ".visual.faiss.4711").write_bytes(b"half a file")
     (archive / "notes.txt").write_text("mine")
     done = collect(archive)
-    assert done.garbage.rows == {"vectors": 0, "pictures": 0, "words": 1, "spans": 0, "clips": 0, "videos": 0}
+    assert done.garbage.rows == {
+        "vectors": 0,
+        "pictures": 0,
+        "words_speech": 1,
+        "words_on_screen": 0,
+        "words_description": 0,
+        "spans": 0,
+        "clips": 0,
+        "videos": 0,
+    }
     assert done.garbage.files == [".visual.faiss.4711"]
     assert dump(archive) == held
     assert (archive / "notes.txt").read_text() == "mine"
@@ -284,15 +293,18 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vector file": (flip_a_byte, r"vector index: visual\.faiss is damaged"),
     "vector file without manifest": (lambda archive: (archive / "visual.json").unlink(), r"vector index: visual\.faiss"),
     "piece of a file": (lambda archive: (archive / ".visual.faiss.1").touch(), "left behind by a writer that died"),
-    "orphan words": (sql("INSERT INTO words (rowid, speech) VALUES (999, 'x')"), "1 rows of words belong to no file"),
+    "orphan words": (
+        sql("INSERT INTO words_speech (rowid, text) VALUES (999, 'x')"),
+        "1 rows of words_speech",
+    ),
     "orphan spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL)"), "1 rows of spans"),
     "video that is not there": (
         sql("UPDATE files SET video_id = 'none' WHERE CAST(path AS TEXT) LIKE '%c.mp4'"),
         "a video that is not there",
     ),
-    "no word row": (sql(f"DELETE FROM words WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
-    "other word row": (sql(f"UPDATE words SET speech = 'lies' WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
-    "word index": (sql("UPDATE words_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
+    "no word row": (sql(f"DELETE FROM words_speech WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
+    "other word row": (sql(f"UPDATE words_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
+    "word index": (sql("UPDATE words_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
     "vector of another length": (stretch_a_vector, "1 vectors of video [0-9a-f]{32} have a wrong size or length"),
     "vector of another size": (sql("UPDATE vectors SET vector = zeroblob(6) WHERE clip = 2"), "wrong size or length"),
     "no vector": (sql("DELETE FROM vectors WHERE clip = 2"), "has 0 of the 1 vectors"),

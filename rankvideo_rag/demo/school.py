@@ -132,7 +132,7 @@ def write_card(folder: Path, name: str, exam: Exam, *, seed: int, minutes: float
 
 
 def pack(model: Path, to: Path) -> Path:
-    """A checkpoint `school/lesson/model` as it ships: weights in 16 bits, no more than what loads it, no path of this machine."""
+    """A checkpoint `school/lesson/model` as it ships: weights in 16 bits, what loads it, and no path of this machine."""
     shutil.copytree(model, to, ignore=shutil.ignore_patterns("*.bin", "checkpoint-*"), dirs_exist_ok=True)
     record = to / "training.yaml"
     record.write_text(record.read_text(encoding="utf-8").replace(f"{model.parents[1]}/", ""), encoding="utf-8")

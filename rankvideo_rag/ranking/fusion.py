@@ -8,6 +8,8 @@ scores (Renda and Straccia, SAC 2003; on scores against ranks Bruch, Gai and Ing
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rankvideo_rag.schema import Channel, WordChannel
+
 
 class Fused(NamedTuple):
     """An item of the fused list."""
@@ -50,6 +52,20 @@ def standard_scores(scores: Scores) -> dict[int, float]:
     mean = sum(scores.found.values()) / count
     variance = (sum((x - mean) ** 2 for x in scores.found.values()) + scores.others * mean**2) / count
     return {item: max(0.0, x - mean) / variance**0.5 if variance else 0.0 for item, x in scores.found.items()}
+
+
+def best_of(channels: Mapping[WordChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
+    """Each item's greatest weighted score. Words that answer together stand in one channel: summed over channels, one word
+    that is both said and shown would count like two.
+
+    >>> best_of({"speech": {1: 2.0, 2: 3.0}, "on_screen": {1: 4.0}}, weights={"speech": 1.0, "on_screen": 0.5})
+    {1: 2.0, 2: 3.0}
+    """
+    best: dict[int, float] = {}
+    for channel, scores in channels.items():
+        for item, score in scores.items():
+            best[item] = max(best.get(item, 0.0), weights[channel] * score)
+    return best
 
 
 def standard_score_fusion(
