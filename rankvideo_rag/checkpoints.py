@@ -52,7 +52,7 @@ def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
     if path.exists():
         raise InputError(f"{setting} = {model!r} is a file: give the folder that holds config.json and the weights")
     if is_bundled(model):
-        raise InputError(f"{setting} = {model!r}: the models that ship with the package are {', '.join(names())}")
+        raise InputError(f"{setting} = {model!r}: the models that ship with the package are {', '.join(names()) or 'missing'}")
     if not _HUB_NAME.fullmatch(model):
         raise InputError(f"{setting} = {model!r}: there is no such folder, and it is no hub name (owner/name)")
     folder = Path(_from_hub(model, setting))

@@ -429,6 +429,35 @@ def test_an_answer_that_a_model_fails_to_write_is_none_and_told_and_one_that_wri
         ran(*arguments, "--to", tmp_path / "other", "--llm", "test_eval_report:is_tired")
 
 
+PROMPTS: list[str] = []
+
+
+class Counted(MockLLM):
+    """Keeps what it is asked."""
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        PROMPTS.append(prompt)
+        return CompletionResponse(text="So it is [1].")
+
+
+def counted() -> MockLLM:
+    return Counted()
+
+
+def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tmp_path: Path) -> None:
+    arguments = [*files_of(world, tmp_path, asked(world, "visual")[:1]), "--llm", "test_eval_report:counted"]
+    PROMPTS.clear()
+    ran(*arguments, "--to", tmp_path / "one")
+    assert len(PROMPTS) == 2  # without reranking and with it
+    PROMPTS.clear()
+    ran(*arguments, "--to", tmp_path / "three", "--plans", "3")
+    assert len(PROMPTS) == 6
+    with pytest.raises(InputError, match="give one of them"):
+        ran(*arguments, "--to", tmp_path / "both", "--llm-url", "http://127.0.0.1:9/v1")
+    with pytest.raises(InputError, match="--frames, --plans: no archive is asked"):
+        ran("--to", tmp_path / "one", "--frames", "1", "--plans", "2")
+
+
 # Thresholds
 
 

@@ -5,24 +5,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankvideo_rag.cli.console import hits_table, note, out, print_json, shown
-from rankvideo_rag.cli.options import Archive, AsJson, Device, Llm, Profile, Question, Reranker, RerankerModel, load_llm
+from rankvideo_rag.cli.foreign import say_what_is_foreign
+from rankvideo_rag.cli.options import (
+    Archive,
+    AsJson,
+    Device,
+    Frames,
+    Llm,
+    LlmUrl,
+    Plans,
+    Profile,
+    Question,
+    Reranker,
+    RerankerModel,
+    load_llm,
+)
 
 if TYPE_CHECKING:
-    from llama_index.core.llms import LLM
     from llama_index.core.schema import NodeWithScore
 
     from rankvideo_rag.schema import Answer, Hit
 
-LlmUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="Let the model that is served there write the answers: an OpenAI-compatible endpoint such as that of vllm serve, "
-        "http://127.0.0.1:8000/v1.",
-        show_default=False,
-    ),
-]
-Frames = Annotated[int, typer.Option(min=0, help="Frames of each clip that the model is shown; it must be able to see.")]
-Plans = Annotated[int, typer.Option(min=1, help="Answer from so many selections of the clips, give the best supported one.")]
 LeastMargin = Annotated[
     float | None,
     typer.Option(
@@ -54,12 +57,12 @@ def ask(
 
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
     with VideoArchive.open(archive, least_margin=least_margin, **options) as opened:
-        writer = _writer(llm, llm_url)
-        synthesizer = opened.as_synthesizer(writer, frames=frames, plans=plans)
+        synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, plans=plans)
         response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)
+        hits = hits_of(response.source_nodes)
+        say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
     answer = Answer.model_validate((response.metadata or {})["answer"])
     _say_what_was_not_judged(response.source_nodes)
-    hits = hits_of(response.source_nodes)
     if as_json:
         print_json(as_contract(answer, hits))
     else:
@@ -82,17 +85,6 @@ def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
     if hits:
         out.print()
         out.print(hits_table(hits))
-
-
-def _writer(llm: str | None, llm_url: str | None) -> "LLM | None":
-    if llm_url is None:
-        return load_llm(llm)
-    from rankvideo_rag.answering.served import served_llm
-    from rankvideo_rag.errors import InputError
-
-    if llm is not None:
-        raise InputError("--llm and --llm-url both name who writes the answers: give one of them")
-    return served_llm(llm_url)
 
 
 def _say_what_was_not_judged(nodes: list["NodeWithScore"]) -> None:

@@ -1,16 +1,29 @@
 """rankvideo eval report: an archive is asked, with reranking and without, and what came of it is one page and one record."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.evaluation import writing
-from rankvideo_rag.cli.options import AsJson, Device, Llm, Profile, Reranker, RerankerModel, load_llm
+from rankvideo_rag.cli.options import (
+    AsJson,
+    Device,
+    Frames,
+    Llm,
+    LlmUrl,
+    Plans,
+    Profile,
+    Reranker,
+    RerankerModel,
+    load_llm,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from llama_index.core.llms import LLM
 
     from rankvideo_rag.eval.answers.checks import Judge
     from rankvideo_rag.eval.answers.verdicts import Verdicts
@@ -20,6 +33,15 @@ if TYPE_CHECKING:
     from rankvideo_rag.eval.runs import Qrels
 
 FEW = 30  # questions of which a share of a few hundredths is told by one or two
+
+
+class Writer(NamedTuple):
+    """Who writes the answers, and from what."""
+
+    llm: "LLM | None"
+    name: str | None
+    frames: int
+    plans: int
 
 
 def report(
@@ -40,6 +62,9 @@ def report(
         bool, typer.Option("--stems", help="Videos go by their file's name without suffix, as data sets name them.")
     ] = False,
     llm: Llm = None,
+    llm_url: LlmUrl = None,
+    frames: Frames = 0,
+    plans: Plans = 1,
     profile: Profile = None,
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
@@ -75,10 +100,12 @@ def report(
     write_report = import_with_advice("rankvideo_rag.eval.report.page", "eval").write_report
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "score_cache": score_cache}
     if archive is None:
-        _refuse_what_asks(options | {"questions": questions, "qrels": qrels, "llm": llm})
+        written = {"llm": llm, "llm_url": llm_url, "frames": frames or None, "plans": plans if plans > 1 else None}
+        _refuse_what_asks(options | {"questions": questions, "qrels": qrels} | written)
     else:
         asking = options | {"score_cache": score_cache or "none", "device": device}
-        _ask(archive, *_asked(questions, qrels), to, llm, stems, asking)
+        writer = Writer(load_llm(llm, llm_url), llm or llm_url, frames, plans)
+        _ask(archive, *_asked(questions, qrels), to, writer, stems, asking)
     material = read_material(to, stems=stems and archive is None)
     verdicts, judges = _judged(to, material, judge, judge_model, video_judge, video_model, device, replay=replay)
     found = score(material, verdicts, judges=judges, measures=measures.split())
@@ -152,7 +179,7 @@ def _ask(
     questions: "Questions",
     qrels: "Qrels",
     to: Path,
-    llm: str | None,
+    writer: "Writer",
     stems: bool,
     options: dict[str, str | None],
 ) -> None:
@@ -170,8 +197,8 @@ def _ask(
             questions,
             qrels,
             to,
-            synthesizer=opened.as_synthesizer(load_llm(llm)),
-            generator=llm or WRITTEN_BY_NOBODY,
+            synthesizer=opened.as_synthesizer(writer.llm, frames=writer.frames, plans=writer.plans),
+            generator=writer.name or WRITTEN_BY_NOBODY,
             stems=stems,
             listen=lambda _: progress.advance(bar),
         )

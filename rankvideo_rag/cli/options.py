@@ -38,12 +38,29 @@ Llm = Annotated[
     ),
 ]
 
+LlmUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Let the model that is served there write the answers: an OpenAI-compatible endpoint such as that of vllm serve, "
+        "http://127.0.0.1:8000/v1.",
+        show_default=False,
+    ),
+]
+Frames = Annotated[int, typer.Option(min=0, help="Frames of each clip that the model is shown; it must be able to see.")]
+Plans = Annotated[int, typer.Option(min=1, help="Answer from so many selections of the clips, give the best supported one.")]
 
-def load_llm(name: str | None) -> "LLM | None":
-    """What `--llm` names. Raises InputError for a name that leads to no function."""
+
+def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
+    """What `--llm` names, or what is served at `--llm-url`. Raises InputError for both, and for a name of no function."""
     from rankvideo_rag.backends import load_backend
     from rankvideo_rag.errors import InputError
 
+    if name and url:
+        raise InputError("--llm and --llm-url both name who writes the answers: give one of them")
+    if url:
+        from rankvideo_rag.answering.served import served_llm
+
+        return served_llm(url)
     if name is None:
         return None
     if ":" not in name:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rankvideo_rag.cli.console import note, out, shown
-from rankvideo_rag.cli.options import Archive, Device, Llm, Profile, Reranker, RerankerModel, load_llm
+from rankvideo_rag.cli.options import Archive, Device, Llm, LlmUrl, Profile, Reranker, RerankerModel, load_llm
 
 GOODBYE_SECONDS = 5  # that running requests get after Ctrl-C
 
@@ -21,6 +21,7 @@ def serve(
         typer.Option(help="A further name by which clients reach this machine; may be repeated.", show_default=False),
     ] = None,
     llm: Llm = None,
+    llm_url: LlmUrl = None,
     profile: Profile = None,
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
@@ -34,7 +35,7 @@ def serve(
     uvicorn = import_with_advice("uvicorn", "serve")
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
     with VideoArchive.open(archive, **options) as opened, _listen(host, port) as listening:
-        app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm))
+        app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm, llm_url))
         _announce(str(archive), listening)
         config = uvicorn.Config(
             app, log_level="warning", server_header=False, lifespan="off", timeout_graceful_shutdown=GOODBYE_SECONDS

@@ -1,8 +1,8 @@
 """An embedder without a network: a clip's vector is which object colours it shows, a question's which colours it names.
 A question about a shape of no named colour is as near to one colour as to another.
 
-Deterministic and predictable by eye: a stand-in for a real model in tests and in the tiny profile. It knows nothing of shapes
-and motions, on purpose: what it cannot tell apart is left to the judge that watches the clip.
+Deterministic and predictable by eye: a stand-in for a real model in tests, and where no torch is installed. It knows nothing of
+shapes and motions, on purpose: what it cannot tell apart is left to the judge that watches the clip.
 """
 
 from collections.abc import Sequence
