@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from rankvideo_rag.indexing.disk import explaining
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import DATABASE, WORD_TABLES
 from rankvideo_rag.indexing.vectors import VectorIndex, derived_files, fault_of
@@ -64,7 +65,8 @@ def collect(folder: Path, *, dry_run: bool = False) -> Collected:
                 with writer.mending(vectors=True) as connection:
                     delete_orphans(connection)
             for name in garbage.files:
-                (folder / name).unlink(missing_ok=True)
+                with explaining(folder):
+                    (folder / name).unlink(missing_ok=True)
             writer.compact()
         VectorIndex.open(store)
         return Collected(garbage, before, sizes(folder))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rankvideo_rag.indexing.disk import explaining
 from rankvideo_rag.indexing.garbage import delete_orphans, orphans
 from rankvideo_rag.indexing.migrate import clean_texts
 from rankvideo_rag.indexing.recipe import Recipe
@@ -207,7 +208,8 @@ def _derived(store: Store) -> Iterator[str]:
 def _mend_derived(writer: Writer, store: Store) -> None:
     for file in derived_files(store.folder):
         if fault_of(file, store.generation):
-            file.unlink()
+            with explaining(store.folder):
+                file.unlink()
     VectorIndex.open(store)
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import socket
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rankvideo_rag.errors import ArchiveError, ArchiveLocked
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE = 2.0  # seconds for which a dead holder's lock is waited for
 
@@ -27,10 +30,7 @@ def writer_lock(folder: Path) -> Iterator[None]:
         raise ArchiveError(f"the archive at {folder} cannot be written: {error.strerror}") from error
     with lock as file:
         _take(file, folder)
-        file.truncate(0)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
-        file.flush()
+        _note(file.fileno(), folder)
         yield
 
 
@@ -46,6 +46,17 @@ def _take(file: TextIO, folder: Path) -> None:
                 who = "process {pid} on {host} since {since}".format_map(holder) if holder else "another process"
                 raise ArchiveLocked(f"the archive at {folder} is being written by {who}: wait for it") from None
         time.sleep(0.01)
+
+
+def _note(descriptor: int, folder: Path) -> None:
+    """Say who holds the lock. It holds all the same where a full disk takes no note: to delete something may be what helps."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    note = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, note.encode())
+    except OSError as error:
+        logger.warning("the lock of the archive at %s does not say who holds it: %s", folder, error.strerror)
 
 
 def _noted(note: str) -> dict[str, Any]:

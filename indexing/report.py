@@ -15,6 +15,7 @@ from typing import Self
 from rankvideo_rag.errors import ArchiveLocked
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.indexing.build import Event
+from rankvideo_rag.indexing.disk import explaining
 from rankvideo_rag.schema import FileOutcome
 
 REPORT = "report.jsonl"
@@ -58,10 +59,12 @@ class RunReport:
         return hear
 
     def _begin(self) -> None:
-        """What the last run left goes once this one holds the archive: it is heard of only then."""
+        """What the last run left, a killed one too, goes once this one holds the archive: it is heard of only then."""
         if not self._begun:
-            self._file.unlink(missing_ok=True)
             self._begun = True
+            for left in (self._file, *self._file.parent.glob(f".{REPORT}.*")):
+                with explaining(self._file.parent):
+                    left.unlink(missing_ok=True)
 
     def _note(self, done: FileOutcome) -> None:
         now = time.monotonic()

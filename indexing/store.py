@@ -12,6 +12,7 @@ import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
@@ -19,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
+from rankvideo_rag.files import sync_folder
+from rankvideo_rag.indexing.disk import explaining, is_of_the_disk
 from rankvideo_rag.indexing.full_text import any_of
 from rankvideo_rag.indexing.migrate import OLDEST, migrate
 from rankvideo_rag.indexing.tables import DATABASE, SCHEMA_VERSION, TABLES, WORD_CHANNELS, WORD_TABLES, connect
@@ -70,18 +73,20 @@ class Store:
     @classmethod
     def create(cls, folder: Path, recipe: Mapping[str, Any]) -> Self:
         """An empty archive in `folder`, which is made where it is missing. Raises ArchiveError when one is there already."""
-        folder.mkdir(parents=True, exist_ok=True)
         if (folder / DATABASE).exists():
             raise ArchiveError(f"{folder} holds an archive already")
-        # Built under another name and renamed, so that a half-made database never bears the archive's name.
-        unfinished = folder / f"{DATABASE}.new"
-        unfinished.unlink(missing_ok=True)
-        with connect(unfinished) as connection:
-            connection.executescript(TABLES)
-            meta = {"schema_version": SCHEMA_VERSION, "generation": 0, "recipe": json.dumps(recipe, sort_keys=True)}
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, str(value)) for key, value in meta.items()])
-        connection.close()
-        unfinished.rename(folder / DATABASE)
+        with explaining(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Built under another name and renamed, so that a half-made database never bears the archive's name.
+            unfinished = folder / f"{DATABASE}.new"
+            unfinished.unlink(missing_ok=True)
+            with closing(connect(unfinished)) as connection:
+                connection.executescript(f"BEGIN; {TABLES}")
+                meta = {"schema_version": SCHEMA_VERSION, "generation": 0, "recipe": json.dumps(recipe, sort_keys=True)}
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, str(value)) for key, value in meta.items()])
+                connection.execute("COMMIT")
+            unfinished.rename(folder / DATABASE)
+            sync_folder(folder)
         return cls.open(folder)
 
     @classmethod
@@ -102,6 +107,9 @@ class Store:
                 migrate(folder, connection)
                 version = int(store.meta("schema_version"))
         except sqlite3.DatabaseError as error:
+            if is_of_the_disk(error):
+                with explaining(folder):
+                    raise
             raise ArchiveError(
                 f"{folder / DATABASE} cannot be read as an archive ({error}). Index the videos again into another folder."
             ) from error

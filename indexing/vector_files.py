@@ -74,7 +74,15 @@ class Files:
         """Delete what killed writers left. Only while no other process builds."""
         for piece in _pieces(self.folder, self.channel):
             logger.info("deleting %s, which a writer that died has left", piece)
-            piece.unlink(missing_ok=True)
+            drop(piece)
+
+
+def drop(piece: Path) -> None:
+    """Delete an unfinished file. Where the disk refuses even that, it is left to the next building."""
+    try:
+        piece.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s cannot be deleted: %s", piece, error.strerror)
 
 
 def derived_files(folder: Path) -> list[Path]:
@@ -190,12 +198,3 @@ def _lock(descriptor: int, folder: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
         logger.info("%s cannot be locked (%s)", folder, error)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

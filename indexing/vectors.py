@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError
+from rankvideo_rag.files import sync_folder
 from rankvideo_rag.indexing.flat_vectors import Flat, Searched
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.stored_vectors import Snapshot, read_vectors, snapshot
@@ -28,11 +29,11 @@ from rankvideo_rag.indexing.vector_files import (
     Manifest,
     Tuning,
     derived_files,
+    drop,
     fault_of,
     one_builder,
     read_index,
     read_manifest,
-    sync_folder,
     write_index,
     write_manifest,
 )
@@ -181,7 +182,7 @@ class _Builder:
         need = f"{len(still.clips):,} vectors need {len(still.clips) * (still.dim * 2 + 12) / 1e9:.1f} GB"
         for folder in (self._files.folder, Path(cleaning.enter_context(tempfile.TemporaryDirectory()))):
             unfinished = self._files.unfinished(folder / self._files.rows.name)
-            cleaning.callback(unfinished.unlink, missing_ok=True)
+            cleaning.callback(drop, unfinished)
             try:
                 return build_two_tiers(still, unfinished, self._scale, former), unfinished
             except OSError as error:
@@ -202,6 +203,6 @@ class _Builder:
             )
             write_manifest(self._files, manifest)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
+            drop(unfinished)
             why = "it will be derived again when the archive is next opened"
             logger.warning("%s cannot be written (%s): %s", self._files.index, error, why)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rankvideo_rag.errors import ArchiveError
 from rankvideo_rag.indexing.discover import absolute
+from rankvideo_rag.indexing.disk import explaining
 from rankvideo_rag.indexing.lock import writer_lock
 from rankvideo_rag.indexing.store import KnownFile, Store
 from rankvideo_rag.indexing.tables import WORD_TABLES
@@ -147,7 +146,7 @@ class Writer:
 
     def compact(self) -> None:
         """Give the space of what was deleted back to the disk, its bytes with it. Needs as much room again while it works."""
-        with self._store.lock, _explaining(self._store.folder):
+        with self._store.lock, explaining(self._store.folder):
             connection = self._store.connection
             for table in WORD_TABLES.values():
                 connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
@@ -203,7 +202,7 @@ class Writer:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._store.lock, _explaining(self._store.folder):
+        with self._store.lock, explaining(self._store.folder):
             self._store.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._store.connection
@@ -212,17 +211,6 @@ class Writer:
                 if self._store.connection.in_transaction:  # a full disk has rolled it back already
                     self._store.connection.execute("ROLLBACK")
                 raise
-
-
-@contextmanager
-def _explaining(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise ArchiveError(
-            f"writing the archive at {folder} failed: {error}. {shutil.disk_usage(folder).free:,} bytes are free there. "
-            f"What was committed before is safe; when there is room again, run the same command to go on."
-        ) from error
 
 
 def title_of(probe: Probe, path: Path) -> str:

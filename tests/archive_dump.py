@@ -2,6 +2,7 @@
 FAISS alone. Left out are row numbers, the generation and the time that was spent.
 """
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -29,11 +30,23 @@ _ROWS = {
 
 
 def dump(archive: Path) -> dict[str, list[Any]]:
-    """What is in archive.db and in the vector file beside it."""
+    """What is in archive.db and in the vector files beside it."""
     with closing(sqlite3.connect(archive / "archive.db")) as connection:
         held = {name: connection.execute(sql).fetchall() for name, sql in _ROWS.items()}
         clips = dict(connection.execute("SELECT clip, clip_id FROM clips").fetchall())
+    searched = _rows_file(archive) if (archive / "visual.rows").exists() else _flat_index(archive)
+    return held | {"searched vectors": sorted((clips.get(n), data.hex().upper()) for n, data in searched)}
+
+
+def _flat_index(archive: Path) -> list[tuple[int, bytes]]:
     index = faiss.read_index(str(archive / "visual.faiss"))
     numbers = faiss.vector_to_array(index.id_map).tolist()
-    searched = sorted((clips.get(n), index.reconstruct(n).astype(np.float16).tobytes().hex().upper()) for n in numbers)
-    return held | {"searched vectors": searched}
+    return [(n, index.reconstruct(n).astype(np.float16).tobytes()) for n in numbers]
+
+
+def _rows_file(archive: Path) -> list[tuple[int, bytes]]:
+    """The vectors one after the other, then the numbers of their clips."""
+    made = json.loads((archive / "visual.json").read_bytes())
+    data, size = (archive / "visual.rows").read_bytes(), made["dim"] * 2
+    numbers = np.frombuffer(data, np.int64, made["vectors"], made["vectors"] * size).tolist()
+    return [(n, data[at * size : (at + 1) * size]) for at, n in enumerate(numbers)]

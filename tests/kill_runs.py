@@ -35,14 +35,14 @@ MADE = ("frames", "vectors")  # stages that are to happen once for a video
 
 
 class Life:
-    """One archive from its first video to its last compaction, in `work`."""
+    """One archive from its first video to its last compaction, in `work`, or on a disk of its own."""
 
-    def __init__(self, originals: Path, work: Path) -> None:
-        self.videos, self.archive, self._log = work / "videos", work / "archive", work / "log"
+    def __init__(self, originals: Path, work: Path, disk: Path | None = None) -> None:
+        self.videos, self.archive, self._log = work / "videos", (disk or work) / "archive", work / "log"
         for folder in (self.videos, self.archive):
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(originals, self.videos)
-        self._log.unlink(missing_ok=True)
+        self.forget()
         self._names = sorted(file.stem for file in self.videos.glob("*.mp4"))
 
     def steps(self) -> list[tuple[str, Callable[[], None], Callable[[], object]]]:
@@ -68,6 +68,10 @@ class Life:
         line = f"{event.done.outcome if event.done else event.stage} {event.path.name}\n"
         with open(self._log, "ab", buffering=0) as log:
             log.write(line.encode())
+
+    def forget(self) -> None:
+        """Begin to listen anew."""
+        self._log.unlink(missing_ok=True)
 
     def logged(self) -> list[tuple[str, str]]:
         """(stage or outcome, file name) of everything that was told so far."""

@@ -1,0 +1,29 @@
+"""What is said when the disk does not take an archive's writes."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rankvideo_rag.errors import ArchiveError
+
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+@contextmanager
+def explaining(folder: Path) -> Iterator[None]:
+    """Turn what SQLite or the system says of a write under `folder` into an ArchiveError for people."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        raise ArchiveError(
+            f"writing the archive at {folder} failed: {error}. {shutil.disk_usage(there).free:,} bytes are free there. "
+            f"What was committed before is safe; when there is room again, run the same command to go on."
+        ) from error
+
+
+def is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Whether SQLite failed because of the disk and not because of what is in the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK

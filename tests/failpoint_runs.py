@@ -1,0 +1,254 @@
+"""Writes an archive in processes whose system calls fail one by one, and says what was lost by it.
+
+    python tests/failpoint_runs.py calls VIDEOS WORK DISK SHARE
+    python tests/failpoint_runs.py full VIDEOS WORK DISK POINTS
+
+`calls`: each step of an archive's life, from its first video to its last compaction, makes some hundred writes, syncs, renames
+and deletions in the archive's folder. Each of these (or one of SHARE, taken evenly) befalls each of the faults of
+`system_calls`, each time from the same archive. `full`: before each step a ballast leaves so and so many bytes of the disk.
+
+Afterwards the archive must open, hold what was committed, and need no more than its derived files made anew; the step, begun
+again, must end, make nothing twice, and leave what an uninterrupted one leaves, in archive.db and as files. Printed as JSON:
+what was tried, how steps ended, and the violations.
+
+What the decoder says is recorded once and played back: no call into it changes an archive.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from copy import deepcopy
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import system_calls
+from archive_dump import dump
+from kill_runs import MADE, Life, corrupt
+from test_vector_index import put, topics
+
+from rankvideo_rag.indexing.health import examine
+from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.indexing.vectors import Scale, VectorIndex
+from rankvideo_rag.media import fence
+from rankvideo_rag.media.wire import Reply
+
+_MANY = Scale(flat_below=40)  # vectors, so that few are many
+
+
+class Scene(NamedTuple):
+    """One step from a known state."""
+
+    name: str
+    life: Life
+    start: Path  # a copy of what was there before: videos and archive
+    step: Callable[[], object]
+    expected: dict[str, list[Any]]  # the dump afterwards
+    files: set[str]  # names in the archive's folder afterwards
+
+
+class Decoder:
+    """Replies of the real decoder, by what was asked of which bytes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._replies: dict[str, Reply] = {}
+        for name in ("audio", "frames", "probe", "subtitles"):
+            vars(import_module(f"rankvideo_rag.media.{name}"))["call"] = self._call
+
+    def _call(self, function: str, limits: fence.Limits, **arguments: Any) -> Reply:
+        path = arguments.get("path")
+        content = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+        key = json.dumps([function, content, arguments | {"path": ""}], sort_keys=True)
+        if key not in self._replies:
+            self._replies[key] = fence.call(function, limits, **arguments)
+        return deepcopy(self._replies[key])
+
+    def keeping(self, step: Callable[[], object]) -> Callable[[], None]:
+        """The step, and then what it was told is kept for later processes."""
+
+        def stepping() -> None:
+            step()
+            self._file.write_bytes(pickle.dumps(self._replies))
+
+        return stepping
+
+    def recall(self) -> None:
+        """What earlier processes were told."""
+        self._replies = pickle.loads(self._file.read_bytes())
+
+
+def scenes(originals: Path, work: Path, disk: Path) -> Iterator[Scene]:
+    """Each step of a life, lived once without faults."""
+    decoder, life = Decoder(work / "replies"), Life(originals, work, disk)
+    for number, (name, change, step) in enumerate([*life.steps(), *_more_steps(life)]):
+        change()
+        start = work / f"start{number}"
+        for folder in (life.videos, life.archive):
+            if folder.exists():
+                shutil.copytree(folder, start / folder.name)
+        assert run(decoder.keeping(step)) == "done", name
+        decoder.recall()
+        yield Scene(name, life, start, step, dump(life.archive), names(life.archive))
+
+
+def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], object]]]:
+    """Repairing what was damaged, and building two tiers."""
+
+    def many() -> None:
+        shutil.rmtree(life.archive)
+        with closing(Store.create(life.archive, {})) as store:
+            put(store, topics(60, seed=3, dim=8))
+
+    def repair() -> None:
+        examine(life.archive, repair=True)
+        with closing(Store.open(life.archive)) as store:
+            VectorIndex.open(store)
+
+    def derive() -> None:
+        with closing(Store.open(life.archive)) as store:
+            VectorIndex.open(store, scale=_MANY)
+
+    return [
+        ("repair", lambda: _damage(life.archive), repair),
+        ("two tiers", many, derive),
+    ]
+
+
+def _damage(archive: Path) -> None:
+    """Words that are not in the full-text index, rows that belong to nothing, and a cut index."""
+    with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
+        connection.execute("DELETE FROM words WHERE rowid % 2")
+        connection.execute("INSERT INTO videos VALUES ('nobody', '', '{}', '', 'ok', NULL, '', 0, NULL)")
+    os.truncate(archive / "visual.faiss", 100)
+
+
+def names(archive: Path) -> set[str]:
+    """The files of an archive."""
+    return {file.name for file in archive.iterdir()} if archive.exists() else set()
+
+
+def run(step: Callable[[], object], folder: Path | None = None, fault: system_calls.Fault | None = None) -> str:
+    """How the step ended."""
+    return system_calls.run(step, folder, fault).how
+
+
+class Trial:
+    """Runs a step into a fault and begins it again; violations are told with the name of the trial."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self.scene, self._name = scene, f"{scene.name}, {name}"
+        self.wrong: list[str] = []
+
+    def set_up(self) -> None:
+        """Put the archive and its videos back to what they were."""
+        life = self.scene.life
+        life.forget()
+        for folder in (life.videos, life.archive):
+            shutil.rmtree(folder, ignore_errors=True)
+            if (self.scene.start / folder.name).exists():
+                shutil.copytree(self.scene.start / folder.name, folder)
+
+    def judge(self, how: str) -> list[str]:
+        """What is wrong after a step that ended so."""
+        life = self.scene.life
+        if how == "raised":
+            self.wrong += self._told(["ended with an error that is none for people"])
+        if (life.archive / "archive.db").exists():
+            Store.open(life.archive).close()
+        if self.scene.name not in ("repair", "two tiers"):
+            self.wrong += self._told(corrupt(life.archive))
+        if self.scene.name == "index":
+            held = life.committed()
+            self.wrong += self._told(f"lost: {file}" for stage, file in life.logged() if stage == "ok" and file not in held)
+        self.begin_again()
+        return self.wrong
+
+    def begin_again(self) -> None:
+        """The same step without a fault."""
+        life = self.scene.life
+        before, told = life.committed(), len(life.logged())
+        if (how := run(self.scene.step)) != "done":
+            self.wrong += self._told([f"begun again, it was {how}"])
+            return
+        if self.scene.name == "index":
+            news = life.logged()[told:]
+            self.wrong += self._told(f"redone: {file}" for stage, file in news if stage in MADE and file in before)
+        if missing := self.scene.files - names(life.archive):
+            self.wrong += self._told(f"missing: {name}" for name in missing)
+            return
+        found = dump(life.archive)
+        self.wrong += self._told(f"other: {part}" for part in found if found[part] != self.scene.expected[part])
+        self.wrong += self._told(f"left behind: {name}" for name in names(life.archive) - self.scene.files)
+
+    def _told(self, problems: Any) -> list[str]:
+        return [f"{self._name}: {problem}" for problem in problems]
+
+
+def failing_calls(scene: Scene, share: int, seen: Counter[str]) -> list[str]:
+    """Every fault at every call, or at one of so many."""
+    trial = Trial(scene, "without a fault")
+    trial.set_up()
+    calls = system_calls.run(scene.step, scene.life.archive, None).calls
+    points = [(kind, at) for at, call in enumerate(calls) for kind in system_calls.FAULTS if system_calls.applies(kind, call)]
+    wrong = []
+    for kind, at in points[len(scene.name) % share :: share]:
+        trial = Trial(scene, f"{kind} at call {at} ({calls[at]})")
+        trial.set_up()
+        how = run(scene.step, scene.life.archive, system_calls.Fault(kind, at))
+        seen[f"{scene.name}, {kind}: {how}"] += 1
+        wrong += trial.judge(how)
+    return wrong
+
+
+def full_disk(scene: Scene, points: int, seen: Counter[str]) -> list[str]:
+    """A disk with so much room left, from none to nearly what the step needs."""
+    enough, wrong = _enough(scene), []
+    for number in range(points):
+        room = enough * number // points
+        trial = Trial(scene, f"{room} bytes free")
+        how = _in_room(trial, room)
+        seen[f"{scene.name}: {how}"] += 1
+        wrong += trial.judge(how)
+    return wrong
+
+
+def _in_room(trial: Trial, room: int) -> str:
+    trial.set_up()
+    disk = trial.scene.life.archive.parent
+    space = os.statvfs(disk)
+    ballast = disk / "ballast"
+    with open(ballast, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - room // space.f_frsize * space.f_frsize)
+    how = run(trial.scene.step)
+    ballast.unlink()
+    return how
+
+
+def _enough(scene: Scene) -> int:
+    """The least room, to a page, in which a step leaves all that it is to leave."""
+    least, most = 0, 4 << 20
+    while most - least > 4096:
+        middle = (least + most) // 2
+        trial = Trial(scene, f"{middle} bytes free")
+        done = _in_room(trial, middle) == "done" and names(scene.life.archive) == scene.files
+        least, most = (least, middle) if done and not examine(scene.life.archive) else (middle, most)
+    return most
+
+
+def main(what: str, originals: Path, work: Path, disk: Path, number: int) -> None:
+    seen, wrong = Counter[str](), list[str]()
+    for scene in scenes(originals, work, disk):
+        wrong += (failing_calls if what == "calls" else full_disk)(scene, number, seen)
+    json.dump({"points": seen.total(), "wrong": wrong, "ends": seen}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(Path, sys.argv[2:5]), int(sys.argv[5]))
