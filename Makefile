@@ -7,7 +7,7 @@ VLLM_VENV ?= .venv-vllm
 # Beside the base install the demo needs what runs its tiny models, the OCR reader and the measures.
 DEMO_EXTRAS = models,ocr,eval
 
-.PHONY: demo test test-vllm check types unit kills lock lock-vllm tiny tree clean
+.PHONY: demo test test-vllm check types unit kills failpoints lock lock-vllm tiny tree clean
 
 demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
 	$(BIN)/rankvideo demo
@@ -34,6 +34,10 @@ unit: $(VENV)/installed-test
 KILLS ?= 2000
 kills: $(VENV)/installed-test  ## kill indexing at that many random moments, and see that nothing is lost
 	RANKVIDEO_KILLS=$(KILLS) $(BIN)/pytest tests/test_kills.py -s
+
+SHARE ?= 1
+failpoints: $(VENV)/installed-test  ## fail every write, sync, rename and deletion (or one of SHARE) in six ways, and fill a small disk
+	RANKVIDEO_FAILPOINTS_SHARE=$(SHARE) $(BIN)/pytest tests/test_failpoints.py -s
 
 lock: $(BIN)/uv  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \

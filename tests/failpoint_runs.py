@@ -5,7 +5,8 @@
 
 `calls`: each step of an archive's life, from its first video to its last compaction, makes some hundred writes, syncs, renames
 and deletions in the archive's folder. Each of these (or one of SHARE, taken evenly) befalls each of the faults of
-`system_calls`, each time from the same archive. `full`: before each step a ballast leaves so and so many bytes of the disk.
+`system_calls`, each time from the same archive. `full`: before each step a ballast leaves so and so many bytes of the disk;
+after it the archive is read before any are freed, which may be refused where not even 64 KiB are left.
 
 Afterwards the archive must open, hold what was committed, and need no more than its derived files made anew; the step, begun
 again, must end, make nothing twice, and leave what an uninterrupted one leaves, in archive.db and as files. Printed as JSON:
@@ -16,6 +17,7 @@ What the decoder says is recorded once and played back: no call into it changes 
 
 import hashlib
 import json
+import mmap
 import os
 import pickle
 import shutil
@@ -40,6 +42,7 @@ from rankvideo_rag.indexing.vectors import Scale, VectorIndex
 from rankvideo_rag.media import fence
 from rankvideo_rag.media.wire import Reply
 
+_TO_READ = 64 << 10  # bytes: SQLite puts 32 KiB beside a database that nobody has open, whoever opens it
 _MANY = Scale(flat_below=40)  # vectors, so that few are many
 
 
@@ -51,6 +54,7 @@ class Scene(NamedTuple):
     start: Path  # a copy of what was there before: videos and archive
     step: Callable[[], object]
     expected: dict[str, list[Any]]  # the dump afterwards
+    held: dict[str, str]  # file name -> video afterwards
     files: set[str]  # names in the archive's folder afterwards
 
 
@@ -96,7 +100,7 @@ def scenes(originals: Path, work: Path, disk: Path) -> Iterator[Scene]:
                 shutil.copytree(folder, start / folder.name)
         assert run(decoder.keeping(step)) == "done", name
         decoder.recall()
-        yield Scene(name, life, start, step, dump(life.archive), names(life.archive))
+        yield Scene(name, life, start, step, dump(life.archive), life.committed(), names(life.archive))
 
 
 def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], object]]]:
@@ -156,6 +160,11 @@ class Trial:
             if (self.scene.start / folder.name).exists():
                 shutil.copytree(self.scene.start / folder.name, folder)
 
+    def judge_reading(self, how: str, left: int) -> None:
+        """What is wrong where the archive was read with so many bytes free, and that ended so."""
+        if how != "done" and (how != "refused" or left >= _TO_READ):
+            self.wrong += self._told([f"with {left} bytes free, reading {how}"])
+
     def judge(self, how: str) -> list[str]:
         """What is wrong after a step that ended so."""
         life = self.scene.life
@@ -165,28 +174,32 @@ class Trial:
             Store.open(life.archive).close()
         if self.scene.name not in ("repair", "two tiers"):
             self.wrong += self._told(corrupt(life.archive))
-        if self.scene.name == "index":
-            held = life.committed()
-            self.wrong += self._told(f"lost: {file}" for stage, file in life.logged() if stage == "ok" and file not in held)
+        there = life.committed().values()
+        self.wrong += self._told(
+            f"lost: {file}" for file in self._files(life.logged(), "ok") if self.scene.held[file] not in there
+        )
         self.begin_again()
         return self.wrong
 
     def begin_again(self) -> None:
         """The same step without a fault."""
         life = self.scene.life
-        before, told = life.committed(), len(life.logged())
+        before, told = life.committed().values(), len(life.logged())
         if (how := run(self.scene.step)) != "done":
             self.wrong += self._told([f"begun again, it was {how}"])
             return
-        if self.scene.name == "index":
-            news = life.logged()[told:]
-            self.wrong += self._told(f"redone: {file}" for stage, file in news if stage in MADE and file in before)
+        made = self._files(life.logged()[told:], *MADE)
+        self.wrong += self._told(f"redone: {file}" for file in made if self.scene.held[file] in before)
         if missing := self.scene.files - names(life.archive):
             self.wrong += self._told(f"missing: {name}" for name in missing)
             return
         found = dump(life.archive)
         self.wrong += self._told(f"other: {part}" for part in found if found[part] != self.scene.expected[part])
         self.wrong += self._told(f"left behind: {name}" for name in names(life.archive) - self.scene.files)
+
+    @staticmethod
+    def _files(log: list[tuple[str, str]], *stages: str) -> list[str]:
+        return [file for stage, file in log if stage in stages]
 
     def _told(self, problems: Any) -> list[str]:
         return [f"{self._name}: {problem}" for problem in problems]
@@ -210,7 +223,7 @@ def failing_calls(scene: Scene, share: int, seen: Counter[str]) -> list[str]:
 
 def full_disk(scene: Scene, points: int, seen: Counter[str]) -> list[str]:
     """A disk with so much room left, from none to nearly what the step needs."""
-    enough, wrong = _enough(scene), []
+    enough, wrong = _enough(scene, points), []
     for number in range(points):
         room = enough * number // points
         trial = Trial(scene, f"{room} bytes free")
@@ -221,21 +234,34 @@ def full_disk(scene: Scene, points: int, seen: Counter[str]) -> list[str]:
 
 
 def _in_room(trial: Trial, room: int) -> str:
+    """How the step ended. The archive is read before anything is freed."""
     trial.set_up()
     disk = trial.scene.life.archive.parent
-    space = os.statvfs(disk)
     ballast = disk / "ballast"
     with open(ballast, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - room // space.f_frsize * space.f_frsize)
-    how = run(trial.scene.step)
+        os.posix_fallocate(file.fileno(), 0, _free(disk) - room // mmap.PAGESIZE * mmap.PAGESIZE)
+    how, left = run(trial.scene.step), _free(disk)
+    trial.judge_reading(run(lambda: _read(trial.scene.life.archive)), left)
     ballast.unlink()
     return how
 
 
-def _enough(scene: Scene) -> int:
-    """The least room, to a page, in which a step leaves all that it is to leave."""
+def _free(disk: Path) -> int:
+    space = os.statvfs(disk)
+    return space.f_bavail * space.f_frsize
+
+
+def _read(archive: Path) -> None:
+    if (archive / "archive.db").exists():
+        with closing(Store.open(archive)) as store:
+            store.videos()
+            VectorIndex.open(store)
+
+
+def _enough(scene: Scene, points: int) -> int:
+    """About the least room in which a step leaves all that it is to leave: not less, and closer than the points lie."""
     least, most = 0, 4 << 20
-    while most - least > 4096:
+    while most - least > max(mmap.PAGESIZE, most // (2 * points)):
         middle = (least + most) // 2
         trial = Trial(scene, f"{middle} bytes free")
         done = _in_room(trial, middle) == "done" and names(scene.life.archive) == scene.files

@@ -19,8 +19,8 @@ from conftest import plain_clips
 
 from rankvideo_rag.demo import write_clips
 
-SHARE = int(os.environ.get("RANKVIDEO_FAILPOINTS_SHARE", "60"))  # one of so many is tried
-POINTS = 50  # at which a disk is full, for each step
+SHARE = int(os.environ.get("RANKVIDEO_FAILPOINTS_SHARE", "101"))  # one of so many is tried
+POINTS = 50 if SHARE == 1 else 9  # at which a disk is full, for each of six steps
 SMALL_DISK = 'mount -t tmpfs -o size=10m none "$1" && shift && exec "$@"'
 
 
