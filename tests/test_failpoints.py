@@ -20,7 +20,7 @@ from conftest import plain_clips
 from rankvideo_rag.demo import write_clips
 
 SHARE = int(os.environ.get("RANKVIDEO_FAILPOINTS_SHARE", "101"))  # one of so many is tried
-POINTS = 50 if SHARE == 1 else 9  # at which a disk is full, for each of six steps
+POINTS = 50 if SHARE == 1 else 9  # at which a disk is full, for each of seven steps
 SMALL_DISK = 'mount -t tmpfs -o size=10m none "$1" && shift && exec "$@"'
 
 
@@ -49,7 +49,15 @@ def test_an_archive_survives_every_fault_at_every_system_call(originals: Path, t
         pytest.skip(reason)
     figures = figures_of("calls", originals, tmp_path, SHARE)
     assert figures["wrong"] == []
-    assert {name.partition(",")[0] for name in figures["ends"]} == {"index", "update", "remove", "gc", "repair", "two tiers"}
+    assert {name.partition(",")[0] for name in figures["ends"]} == {
+        "index",
+        "update",
+        "remove",
+        "gc",
+        "repair",
+        "migrate",
+        "two tiers",
+    }
     assert all(any(f", {kind}:" in name for name in figures["ends"]) for kind in system_calls.FAULTS)
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from format_1 import write_format_1
 from multilingual_sentences import QUESTIONS, SENTENCES
 
 from rankvideo_rag.embedders.scripted import ScriptedEmbedder
@@ -24,39 +25,6 @@ from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
 
 EVERY = [sentence for sentences in SENTENCES.values() for sentence in sentences]
-
-# The tables of format 1, as they were.
-FORMAT_1 = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE videos (
-  video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, recipe TEXT NOT NULL,
-  outcome TEXT NOT NULL, reason TEXT
-) STRICT;
-CREATE TABLE files (
-  path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, recipe TEXT NOT NULL
-) STRICT;
-CREATE INDEX files_of_video ON files (video_id);
-CREATE TABLE clips (
-  clip INTEGER PRIMARY KEY AUTOINCREMENT, clip_id TEXT NOT NULL UNIQUE,
-  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, start REAL NOT NULL, "end" REAL NOT NULL
-) STRICT;
-CREATE INDEX clips_of_video ON clips (video_id);
-CREATE VIEW clip_facts AS
-  SELECT clip, clip_id, c.video_id, title, start, "end", json_extract(probe, '$.duration') AS duration,
-    CAST((SELECT min(path) FROM files f WHERE f.video_id = c.video_id) AS TEXT) AS file_path
-  FROM clips c JOIN videos USING (video_id);
-CREATE TABLE spans (
-  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, channel TEXT NOT NULL, text TEXT NOT NULL,
-  start REAL NOT NULL, "end" REAL NOT NULL, source TEXT NOT NULL, confidence REAL
-) STRICT;
-CREATE INDEX spans_of_video ON spans (video_id, start);
-CREATE TABLE vectors (
-  clip INTEGER NOT NULL REFERENCES clips ON DELETE CASCADE, channel TEXT NOT NULL, vector BLOB NOT NULL,
-  PRIMARY KEY (clip, channel)
-) STRICT, WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (speech, on_screen, description, tokenize = 'porter unicode61 remove_diacritics 2');
-"""
 
 
 def recipe() -> Recipe:
@@ -187,20 +155,10 @@ def test_the_examples_in_docstrings_are_true() -> None:
 def old_archive(archive: Store, tmp_path: Path) -> Path:
     """The same archive as a version wrote it that knew format 1 only, with a text that was not yet cleaned as today."""
     folder = tmp_path / "old"
-    folder.mkdir()
+    write_format_1(archive.folder / "archive.db", folder)
     connection = sqlite3.connect(folder / "archive.db")
-    connection.executescript(FORMAT_1)
-    connection.execute("ATTACH ? AS new", (str(archive.folder / "archive.db"),))
-    for table in ("meta", "videos", "files", "clips", "spans"):
-        columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
-        listed = ", ".join(f'"{column}"' for column in columns)
-        connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM new.{table}")
-    connection.execute(
-        "INSERT INTO main.words (rowid, speech) SELECT clip, text FROM main.clips JOIN main.spans USING (video_id)"
-    )
-    connection.execute("UPDATE main.meta SET value = '1' WHERE key = 'schema_version'")
-    connection.execute("UPDATE main.spans SET text = text || ' [INST]\u202e' WHERE video_id = ?", (f"{0:032x}",))
-    connection.execute("INSERT INTO main.vectors SELECT clip, 'visual', zeroblob(12) FROM main.clips LIMIT 3")
+    connection.execute("UPDATE spans SET text = text || ' [INST]\u202e' WHERE video_id = ?", (f"{0:032x}",))
+    connection.execute("INSERT INTO vectors SELECT clip, 'visual', zeroblob(12) FROM clips LIMIT 3")
     connection.commit()
     connection.close()
     return folder
