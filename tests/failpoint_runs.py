@@ -13,22 +13,18 @@ Afterwards the archive must open, hold what was committed, and need no more than
 again, must end, make nothing twice, and leave what an uninterrupted one leaves, in archive.db and as files. Printed as JSON:
 what was tried, how steps ended, and the violations.
 
-What the decoder says is recorded once and played back: no call into it changes an archive.
+What the decoder says is played back (`recorded_decoder`): no call into it changes an archive.
 """
 
-import hashlib
 import json
 import mmap
 import os
-import pickle
 import shutil
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,13 +32,12 @@ import system_calls
 from archive_dump import dump
 from format_1 import write_format_1
 from kill_runs import MADE, Life, corrupt
+from recorded_decoder import RecordedDecoder
 from test_vector_index import put, topics
 
 from rankvideo_rag.indexing.health import examine
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.vectors import Scale, VectorIndex
-from rankvideo_rag.media import fence
-from rankvideo_rag.media.wire import Reply
 
 _TO_READ = 64 << 10  # bytes: SQLite puts 32 KiB beside a database that nobody has open, whoever opens it
 _MANY = Scale(flat_below=40)  # vectors, so that few are many
@@ -60,40 +55,9 @@ class Scene(NamedTuple):
     files: set[str]  # names in the archive's folder afterwards
 
 
-class Decoder:
-    """Replies of the real decoder, by what was asked of which bytes."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._replies: dict[str, Reply] = {}
-        for name in ("audio", "frames", "probe", "subtitles"):
-            vars(import_module(f"rankvideo_rag.media.{name}"))["call"] = self._call
-
-    def _call(self, function: str, limits: fence.Limits, **arguments: Any) -> Reply:
-        path = arguments.get("path")
-        content = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
-        key = json.dumps([function, content, arguments | {"path": ""}], sort_keys=True)
-        if key not in self._replies:
-            self._replies[key] = fence.call(function, limits, **arguments)
-        return deepcopy(self._replies[key])
-
-    def keeping(self, step: Callable[[], object]) -> Callable[[], None]:
-        """The step, and then what it was told is kept for later processes."""
-
-        def stepping() -> None:
-            step()
-            self._file.write_bytes(pickle.dumps(self._replies))
-
-        return stepping
-
-    def recall(self) -> None:
-        """What earlier processes were told."""
-        self._replies = pickle.loads(self._file.read_bytes())
-
-
 def scenes(originals: Path, work: Path, disk: Path) -> Iterator[Scene]:
     """Each step of a life, lived once without faults."""
-    decoder, life = Decoder(work / "replies"), Life(originals, work, disk)
+    decoder, life = RecordedDecoder(work / "replies"), Life(originals, work, disk)
     for number, (name, change, step) in enumerate([*life.steps(), *_more_steps(life)]):
         change()
         start = work / f"start{number}"
