@@ -35,6 +35,8 @@ from kill_runs import MADE, Life, corrupt
 from recorded_decoder import RecordedDecoder
 from test_vector_index import put, topics
 
+import rankvideo_rag.embedders.scripted
+import rankvideo_rag.media.pixels  # noqa: F401 - imported here so that not every child does it
 from rankvideo_rag.indexing.health import examine
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.vectors import Scale, VectorIndex
