@@ -122,7 +122,7 @@ class RowsWriter:
         size = self._dim * 2
         for position, row in zip(positions.tolist(), vectors, strict=True):
             data = row.tobytes()
-            os.pwrite(self._out.fileno(), data, position * size)
+            _write_whole(self._out.fileno(), data, position * size)
             self._checks[position] = zlib.crc32(data)
 
     def finish(self) -> tuple[Rows, str]:
@@ -136,6 +136,14 @@ class RowsWriter:
 
 
 _AT_ONCE = 4096  # rows
+
+
+def _write_whole(descriptor: int, data: bytes, offset: int) -> None:
+    """A write may take a part only: then the rest is written, or the error is raised that stopped it."""
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(descriptor, left, offset)
+        left, offset = left[written:], offset + written
 
 
 def _size(count: int, dim: int) -> int:

@@ -193,6 +193,8 @@ def failing_calls(scene: Scene, share: int, seen: Counter[str]) -> list[str]:
         trial.set_up()
         how = run(scene.step, scene.life.archive, system_calls.Fault(kind, at))
         seen[f"{scene.name}, {kind}: {how}"] += 1
+        if kind == "short" and how != "done":
+            wrong.append(f"{scene.name}, {kind} at call {at}: {how}, where the rest could have been written")
         wrong += trial.judge(how)
     return wrong
 
