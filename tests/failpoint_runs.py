@@ -104,7 +104,7 @@ def _read(archive: Path, scale: Scale | None = None) -> None:
 def _damage(archive: Path) -> None:
     """Words that are not in the full-text index, rows that belong to nothing, and a cut index."""
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
-        connection.execute("DELETE FROM words WHERE rowid % 2")
+        connection.execute("DELETE FROM words_speech WHERE rowid % 2")
         connection.execute("INSERT INTO videos VALUES ('nobody', '', '{}', '', 'ok', NULL, '', 0, NULL)")
     os.truncate(archive / "visual.faiss", 100)
 
