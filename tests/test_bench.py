@@ -62,3 +62,15 @@ def test_a_model_that_is_not_there_is_refused_before_anything_is_measured(tmp_pa
     assert done.returncode == 2
     assert "no such folder" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_indexing_is_timed_beside_the_loop_of_peers_and_both_give_the_same_vectors(tmp_path: Path) -> None:
+    options = ("--files", "2", "--seconds", "3", "--key-seconds", "1", "--rounds", "1", "--json")
+    done = subprocess.run([*COMMAND, "bench", "index", *options], capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["files"], report["media_s"], report["frames_sampled"]) == (2, 6.0, 8)  # 4 of each: min_frames
+    assert report["largest_difference"] == 0.0
+    assert min(report[name] for name in ("ours_s", "peers_s", "lean_s", "floor_s", "floor_key_s")) > 0
+    assert {"hash", "probe", "frames", "vectors", "commit"} <= set(report["stages"])
+    assert sum(report["stages"].values()) <= report["ours_s"]

@@ -10,6 +10,7 @@ from rankvideo_rag.cli.console import note, out, plain_table, print_json
 from rankvideo_rag.cli.options import AsJson, Device
 
 if TYPE_CHECKING:
+    from rankvideo_rag.eval.benchmarks.index import IndexReport
     from rankvideo_rag.eval.benchmarks.rerank import RerankReport
     from rankvideo_rag.eval.benchmarks.search import SearchReport
 
@@ -105,6 +106,41 @@ def search(
                 Path(made) / "archive", n=number, dim=dim, questions=questions, independent=independent, seed=seed
             )
         out.print(report.model_dump_json() if as_json else _search_line(report), soft_wrap=True)
+
+
+@app.command("index")
+def index(
+    files: Annotated[int, typer.Option(min=1, help="Films, 720p H.264, generated.")] = 3,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each.")] = 60.0,
+    key_seconds: Annotated[float, typer.Option(min=0.04, help="From one key frame to the next.")] = 2.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Each figure is the median of this many.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Time indexing beside the loop that others write, and beside decoding alone, on the same films and the same samples."""
+    from rankvideo_rag.backends import import_with_advice
+
+    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.index", "bench")
+    with tempfile.TemporaryDirectory() as made:
+        report = benchmarks.benchmark_index(Path(made), files=files, seconds=seconds, key_seconds=key_seconds, rounds=rounds)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        out.print(_index_lines(report), soft_wrap=True)
+
+
+def _index_lines(report: "IndexReport") -> str:
+    stages = ", ".join(
+        f"{name} {report.media_s / seconds:,.0f}" for name, seconds in report.stages.items() if name != "start" and seconds
+    )
+    return (
+        f"{report.files} films, {report.media_s:g} s of 720p, {report.frames_sampled} frames sampled; medians of "
+        f"{report.rounds} (load {report.load_average:.1f})\n"
+        f"ours {report.ours_s:.2f} s = {report.media_s / report.ours_s:.0f} s of video a second: "
+        f"{report.peers_s / report.ours_s:.1f}x faster than the loop of peers ({report.peers_s:.2f} s), "
+        f"{report.lean_s / report.ours_s:.1f}x than one that converts only what it samples ({report.lean_s:.2f} s)\n"
+        f"{report.ours_s / report.floor_s:.2f}x the time of decoding every frame ({report.floor_s:.2f} s)\n"
+        f"seconds of video a second, by the stage that was waited for: {stages}"
+    )
 
 
 def _search_line(report: "SearchReport") -> str:
