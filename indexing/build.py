@@ -8,11 +8,14 @@ This file draws no progress bars: it tells a listener what it does.
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.discover import leads_out
 from rankvideo_rag.indexing.draft import TRANSIENT, Drafter, Kept, Stage, Tools
 from rankvideo_rag.indexing.file_state import (
@@ -20,7 +23,6 @@ from rankvideo_rag.indexing.file_state import (
     FileState,
     is_gone,
     refuse_by_place,
-    seconds_to_read,
     state_of,
     video_id_of,
 )
@@ -74,7 +76,8 @@ def build(
         if store.recipe != recipe.model_dump(mode="json"):
             writer.set_recipe(recipe.model_dump(mode="json"))
         indexer = _Indexer(store, writer, recipe, tools, frozenset(named), limits, listen)
-        files = tuple(indexer.index(path) for path in paths)
+        with closing(indexer.ahead):
+            files = tuple(indexer.index(path, then) for path, then in zip_longest(paths, paths[1:]))
     return Report(files, indexer.unchanged, media.decode_calls() - decodes, indexer.embeddings, time.monotonic() - began)
 
 
@@ -112,8 +115,9 @@ class _Indexer:
         listen: Callable[[Event], None],
     ) -> None:
         self._store, self._writer, self._recipe, self._named = store, writer, recipe, named
-        self._limits, self._listen = limits, listen
-        self._drafter = Drafter(recipe, tools, limits, self._at)
+        self._listen = listen
+        self.ahead = Ahead(recipe, tools.embedder.info, limits)
+        self._drafter = Drafter(recipe, tools, limits, self._at, self.ahead)
         self._hash, self._roots = recipe.fingerprint, store.sources()
         self.unchanged = 0
 
@@ -122,20 +126,21 @@ class _Indexer:
         """Clips given to the embedder so far."""
         return self._drafter.embeddings
 
-    def index(self, path: Path) -> FileOutcome:
+    def index(self, path: Path, then: Path | None = None) -> FileOutcome:
+        """What becomes of a file, while `then`, the next one, is begun to be read."""
         known = known_outcome(self._store, path, self._recipe, named=path in self._named)
         if known:
             self.unchanged += 1
-        outcome = known or self._index_new(path)
+        outcome = known or self._index_new(path, then)
         self._listen(Event(path, None, outcome, unchanged=known is not None))
         return outcome
 
-    def _index_new(self, path: Path) -> FileOutcome:
+    def _index_new(self, path: Path, then: Path | None) -> FileOutcome:
         state = None
         try:
             state = state_of(path, subtitles=self._recipe.subtitles)
             refuse_by_place(path, self._roots)
-            return self._index_content(path, state)
+            return self._index_content(path, state, then)
         except MediaError as error:
             verdict: Outcome = "failed" if error.code in TRANSIENT else "skipped"
             outcome = FileOutcome(path=str(path), outcome=verdict, reason=f"{error.code}: {error}")
@@ -153,20 +158,22 @@ class _Indexer:
         self._writer.put_file(known._replace(recipe=self._hash, outcome=outcome))
         return outcome
 
-    def _index_content(self, path: Path, state: FileState) -> FileOutcome:
+    def _index_content(self, path: Path, state: FileState, then: Path | None) -> FileOutcome:
         began = time.monotonic()
         # A file is hashed first only where its content may be known: hashing a huge one that is no video would be for nothing.
         early = self._identify(path) if state.size and self._store.may_hold(state.size) else None
         if early and (outcome := self._adopt(path, state, early)):
             return outcome
         self._at(path, "probe")
-        probe = media.probe(str(path), limits=self._limits.at_least(seconds_to_read(path)))
+        probe = self.ahead.probe(path, state)
         video_id = early or self._identify(path)
         gone, subtitles_of = self._elsewhere(path, state, video_id)
         lies_at = min([path, *(p for p in self._store.paths(video_id) if p not in gone)], key=os.fsencode)
         video = Video(video_id=video_id, path=str(path), title=title_of(probe, lies_at), probe=probe)
         kept = self._kept(video_id)
-        draft = self._drafter.draft(path, video, subtitles_of=subtitles_of, kept=kept)
+        draft = self._drafter.draft(
+            path, video, subtitles_of=subtitles_of, kept=kept, when_read=lambda: self._expect(then, state.size)
+        )
         self._check_unchanged(path, state)
         outcome = FileOutcome(
             path=str(path),
@@ -189,6 +196,18 @@ class _Indexer:
             pictures=draft.pictures,
         )
         return outcome
+
+    def _expect(self, path: Path | None, size_now: int) -> None:
+        """Have the next file read ahead, unless it is known, may be of known content, or cannot be read: its turn will tell."""
+        if path is None or known_outcome(self._store, path, self._recipe, named=path in self._named):
+            return
+        try:
+            state = state_of(path, subtitles=self._recipe.subtitles)
+            refuse_by_place(path, self._roots)
+        except MediaError:
+            return
+        if state.size not in (0, size_now) and not self._store.may_hold(state.size):
+            self.ahead.expect(path, state)
 
     def _identify(self, path: Path) -> str:
         """The content's identity. Raises MediaError for content that was taken out of the archive, unless named now."""

@@ -1,7 +1,8 @@
 """One video before it is written: its clips, timed words and vectors, made from its file. Knows no archive and no outcomes."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rankvideo_rag import media
 from rankvideo_rag.embedders import Embedder, Vector
 from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_between
 from rankvideo_rag.indexing.likeness import picture_of
 from rankvideo_rag.indexing.recipe import Recipe
@@ -20,7 +22,7 @@ from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
 from rankvideo_rag.text import timestamp
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "shots", "frames", "vectors", "commit"]
 BATCH = 8  # clips whose frames are held at once
 MOST_SPANS = 20  # of damage, that are told one by one
@@ -58,13 +60,16 @@ class Draft(NamedTuple):
 class Drafter:
     """Makes drafts by a recipe. `at` is told each stage; `embeddings` counts the clips given to the embedder."""
 
-    def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None]) -> None:
-        self._recipe, self._tools, self._limits, self._at = recipe, tools, limits, at
+    def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead) -> None:
+        self._recipe, self._tools, self._limits, self._at, self._ahead = recipe, tools, limits, at, ahead
         self.embeddings = 0
 
-    def draft(self, path: Path, video: Video, *, subtitles_of: Path, kept: Kept | None) -> Draft:
+    def draft(
+        self, path: Path, video: Video, *, subtitles_of: Path, kept: Kept | None, when_read: Callable[[], None] = lambda: None
+    ) -> Draft:
         """The video in the file at `path`, with the subtitles that belong to the path `subtitles_of`.
 
+        `when_read` is called once the last frame is read, before the last vectors are made of them.
         With `kept` the picture is not looked at again. Raises MediaError for a reason that may be gone at the next run.
         """
         probe = video.probe
@@ -76,7 +81,11 @@ class Drafter:
         spans += self._read(damage, lambda: self._on_screen(path, probe))
         all_there_is = not spans and probe.audio_codec is None
         pictures: dict[str, bytes] = {}
-        vectors = self._vectors(path, clips, damage, pictures, all_there_is=all_there_is) if probe.video_codec else {}
+        if not probe.video_codec:
+            return Draft(clips, spans, {}, damage, pictures)
+        with closing(self._ahead.clips(path, clips)) as media_of_clips:
+            media_in_turn = _calling_at_the_end(media_of_clips, len(clips), when_read)
+            vectors = self._vectors(path, clips, media_in_turn, damage, pictures, all_there_is=all_there_is)
         return Draft(clips, spans, vectors, damage, pictures)
 
     def _clips(self, path: Path, video: Video, speech: Sequence[TextSpan], damage: list[str]) -> list[Clip]:
@@ -98,7 +107,7 @@ class Drafter:
         return media.find_shots(str(path), detector=detector, limits=self._whole(probe))
 
     @staticmethod
-    def _read(damage: list[str], read: Callable[[], list[Found]]) -> list[Found]:
+    def _read(damage: list[str], read: Callable[[], list[T]]) -> list[T]:
         try:
             return read()
         except MediaError as error:
@@ -130,7 +139,14 @@ class Drafter:
         return self._limits.at_least(probe.duration / 2)
 
     def _vectors(
-        self, path: Path, clips: Sequence[Clip], damage: list[str], pictures: dict[str, bytes], *, all_there_is: bool
+        self,
+        path: Path,
+        clips: Sequence[Clip],
+        media_of_clips: Iterator[ClipMedia | MediaError],
+        damage: list[str],
+        pictures: dict[str, bytes],
+        *,
+        all_there_is: bool,
     ) -> dict[str, NDArray[np.float16]]:
         """The vectors of the clips that could be watched, their looks in `pictures`; what could not be is added to `damage`.
 
@@ -142,12 +158,14 @@ class Drafter:
         for batch in _batches(clips, BATCH):
             watched: list[tuple[Clip, ClipMedia]] = []
             for clip in batch:
-                try:
-                    watched.append((clip, self._watch(path, clip)))
-                except MediaError as error:
-                    if error.code in TRANSIENT:
-                        raise
-                    missing[error.code] += 1
+                self._at(path, "frames")
+                seen = next(media_of_clips)
+                if isinstance(seen, ClipMedia):
+                    watched.append((clip, seen))
+                elif seen.code in TRANSIENT:
+                    raise seen
+                else:
+                    missing[seen.code] += 1
             coverage |= {clip: m.frames.coverage for clip, m in watched if m.frames is not None}
             pictures |= {clip.clip_id: picture_of(m.frames.pixels) for clip, m in watched if m.frames}
             self._at(path, "vectors")
@@ -174,12 +192,13 @@ class Drafter:
             raise ModelError(f"the embedder {self._tools.embedder.info} gave a vector of zeros or with numbers that are none")
         return kept
 
-    def _watch(self, path: Path, clip: Clip) -> ClipMedia:
-        self._at(path, "frames")
-        info = self._tools.embedder.info
-        frames = media.read_frames(str(path), clip.start, clip.end, **info.frames.model_dump(), limits=self._limits)
-        hears = "audio" in info.modalities
-        return ClipMedia(frames, media.read_audio(str(path), clip.start, clip.end, limits=self._limits) if hears else None)
+
+def _calling_at_the_end(items: Iterable[T], count: int, then: Callable[[], None]) -> Iterator[T]:
+    """The items, and a call when the last of `count` has come, before it is given."""
+    for number, item in enumerate(items, start=1):
+        if number == count:
+            then()
+        yield item
 
 
 def _incomplete(probe: Probe) -> str:

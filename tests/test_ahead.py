@@ -1,0 +1,140 @@
+"""Reading ahead changes when media are read, and nothing else: the same frames and vectors, each outcome its own file's."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_files import Tone, damage, write_sound, write_video
+from numpy.typing import NDArray
+
+from rankvideo_rag.embedders import Vector, scripted
+from rankvideo_rag.errors import MediaError
+from rankvideo_rag.indexing import ahead
+from rankvideo_rag.indexing.build import Report
+from rankvideo_rag.indexing.run import index
+from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.media import ClipMedia, read_frames
+from rankvideo_rag.settings import Settings
+
+CLIP_SECONDS = 0.5
+TONE = Tone(2.0, 0.5, 1.0)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    uneven = np.cumsum(np.random.default_rng(3).uniform(0.01, 0.1, 50)).round(3).tolist()
+    write_video(folder / "a-plain.mp4", frames=101)  # 9 clips: the last ones are not of the first batch
+    write_video(folder / "b-uneven.mkv", frames=50, seconds=[0.0, *uneven[1:]])
+    write_video(folder / "c-heard.mp4", frames=53, tone=TONE)  # its last clip has no whole second
+    write_sound(folder / "d-sound.m4a", TONE)
+    write_video(folder / "e-damaged.mp4", frames=100, key_every=10)
+    damage(folder / "e-damaged.mp4", range(40, 50))
+    write_video(folder / "g-reordered.mp4", frames=70, codec_options={"bf": "3"})
+    return folder
+
+
+class Watching(scripted.ScriptedEmbedder):
+    """Keeps what it was shown, and gives a vector that depends on every pixel and every time."""
+
+    def __init__(self) -> None:
+        self.shown: list[ClipMedia] = []
+
+    def embed_clips(self, clips: list[ClipMedia]) -> list[Vector | None]:  # type: ignore[override]
+        self.shown += clips
+        return [_vector(clip) for clip in clips]
+
+
+def _vector(clip: ClipMedia) -> NDArray[np.float32]:
+    assert clip.frames is not None
+    values = [clip.frames.pixels.mean(), clip.frames.pixels.std(), *np.append(clip.frames.times, [0.0] * 4)[:4]]
+    return np.array(values, np.float32) / np.float32(np.linalg.norm(values))
+
+
+@pytest.fixture
+def watching(monkeypatch: pytest.MonkeyPatch) -> Watching:
+    embedder = Watching()
+    monkeypatch.setattr(scripted, "load", lambda *_, **__: embedder)
+    return embedder
+
+
+def indexed(films: Path, archive: Path, **options: object) -> Report:
+    return index([films], archive, Settings.load(**({"ocr": "none", "clip_seconds": CLIP_SECONDS} | options)))
+
+
+def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching: Watching, tmp_path: Path) -> None:
+    report = indexed(films, tmp_path / "archive")
+    assert [file.outcome for file in report.files] == ["ok", "ok", "ok", "ok", "partial", "ok"]
+    store, budget = Store.open(tmp_path / "archive"), watching.info.frames.model_dump()
+    paths = {video.video_id: video.path for video in store.videos().values()}
+    stored = store.vectors("visual")
+    clips = list(store.clips(stored.clips.tolist()).values())
+    shown = iter(watching.shown)
+    assert len(clips) == len(watching.shown) > 30
+    for clip, vector in zip(clips, stored.vectors, strict=True):
+        alone = read_frames(paths[clip.video_id], clip.start, clip.end, **budget)
+        seen = next(shown).frames
+        assert seen is not None
+        assert np.array_equal(seen.pixels, alone.pixels)
+        assert (seen.times.tolist(), seen.coverage) == (alone.times.tolist(), alone.coverage)
+        assert np.array_equal(vector, _vector(ClipMedia(alone)).astype(np.float16))
+    store.close()
+
+
+@pytest.mark.parametrize("code", ["crash", "timeout", "undecodable"])
+@pytest.mark.parametrize("step", ["probe", "read_frames"])
+def test_what_goes_wrong_ahead_is_the_outcome_of_its_own_file(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: str
+) -> None:
+    whole = getattr(ahead.media, step)
+    read_by: list[str] = []
+
+    def failing(path: str, *arguments: object, **options: object) -> object:
+        read_by.append(ahead.threading.current_thread().name)
+        if Path(path).name == "b-uneven.mkv":
+            raise MediaError(code, "it fell over")
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(ahead.media, step, failing)
+    report = indexed(films, tmp_path / "archive")
+    outcomes = {Path(file.path).name[0]: (file.outcome, (file.reason or "").partition(":")[0]) for file in report.files}
+    assert outcomes.pop("b") == ("skipped" if code == "undecodable" else "failed", code)
+    assert outcomes.pop("e")[0] == "partial"
+    assert set(outcomes.values()) == {("ok", "")}
+    assert "ahead" in read_by  # it did happen before its turn
+
+
+def test_a_file_that_changes_after_it_was_read_ahead_is_read_again(
+    films: Path, watching: Watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(films / "a-plain.mp4", folder / "a.mp4")
+    shutil.copy(films / "e-damaged.mp4", folder / "b.mp4")
+    expected = ahead.Ahead.expect
+
+    def changed_then(self: ahead.Ahead, path: Path, state: ahead.FileState) -> None:
+        expected(self, path, state)
+        assert self._head is not None
+        self._head.clips.result(timeout=60)
+        shutil.copy(films / "g-reordered.mp4", path)
+
+    monkeypatch.setattr(ahead.Ahead, "expect", changed_then)
+    report = indexed(folder, tmp_path / "archive")
+    assert [(file.outcome, file.clips) for file in report.files] == [("ok", 9), ("ok", 6)]
+    seen = watching.shown[9].frames
+    assert seen is not None
+    assert np.array_equal(
+        seen.pixels, read_frames(str(folder / "b.mp4"), 0, 2.8 / 6, **watching.info.frames.model_dump()).pixels
+    )
+
+
+def test_content_that_is_known_is_not_read_ahead(films: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        shutil.copy(films / "a-plain.mp4", folder / name)
+    report = indexed(folder, tmp_path / "archive", subtitles=False)
+    assert [file.outcome for file in report.files] == ["ok"] * 3
+    assert (report.decodes, report.embeddings) == (1 + 9, 9)  # one probe, nine clips
