@@ -103,7 +103,8 @@ class Ahead:
     def _clip(self, path: Path, clip: Clip) -> ClipMedia | MediaError:
         span = str(path), clip.start, clip.end
         try:
-            frames = media.read_frames(*span, **self._info.frames.model_dump(), limits=self._limits)
+            budget = self._info.frames.model_dump()
+            frames = media.read_frames(*span, **budget, key_tolerance=self._recipe.key_tolerance, limits=self._limits)
             hears = "audio" in self._info.modalities
             return ClipMedia(frames, media.read_audio(*span, limits=self._limits) if hears else None)
         except MediaError as error:

@@ -10,7 +10,11 @@ from pydantic import field_validator
 from rankvideo_rag.embedders import EmbedderInfo
 from rankvideo_rag.errors import ArchiveMismatch
 from rankvideo_rag.schema import Record
-from rankvideo_rag.settings import ClipBoundaries, Settings
+from rankvideo_rag.settings import ClipBoundaries, FrameSampling, Settings
+
+# What was always so in archives from before there was a choice: it goes unsaid in the hash of a recipe.
+_ALWAYS_BEFORE = {"clip_boundaries": "windows", "frame_sampling": "exact"}
+KEY_TOLERANCE = 1.0  # seconds, by which a key frame may lie off the time that is wanted
 
 # The settings that an archive remembers, so that a later run or question need not repeat them.
 REMEMBERED = (
@@ -20,6 +24,7 @@ REMEMBERED = (
     "clip_seconds",
     "clip_overlap",
     "clip_boundaries",
+    "frame_sampling",
     "subtitles",
     "asr",
     "asr_model",
@@ -34,22 +39,28 @@ class Recipe(Record):
     embedder: EmbedderInfo
     clip_seconds: float
     clip_overlap: float
-    clip_boundaries: ClipBoundaries = "windows"  # as before there was a choice
+    clip_boundaries: ClipBoundaries = "windows"
+    frame_sampling: FrameSampling = "exact"
     subtitles: bool
     transcriber: str | None  # with model and revision
     text_reader: str | None
 
     @field_validator("settings")
     @classmethod
-    def _older_ones_have_windows(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        return {"clip_boundaries": "windows"} | settings
+    def _with_what_was_always_so(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        return _ALWAYS_BEFORE | settings
 
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the outcome for the same bytes."""
-        windows = self.clip_boundaries == "windows"  # goes unsaid: it is the hash of archives from before there was a choice
-        what_counts = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}, "clip_boundaries": windows})
+        unsaid = {name: getattr(self, name) == value for name, value in _ALWAYS_BEFORE.items()}
+        what_counts = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}} | unsaid)
         return hashlib.sha256(what_counts.encode()).hexdigest()[:32]
+
+    @property
+    def key_tolerance(self) -> float | None:
+        """Seconds within which a key frame stands for a wanted one; None where it does not."""
+        return KEY_TOLERANCE if self.frame_sampling == "keyframes" else None
 
     @classmethod
     def of(
@@ -62,6 +73,7 @@ class Recipe(Record):
             clip_seconds=settings.clip_seconds,
             clip_overlap=settings.clip_overlap,
             clip_boundaries=settings.clip_boundaries,
+            frame_sampling=settings.frame_sampling,
             subtitles=settings.subtitles,
             transcriber=transcriber,
             text_reader=text_reader,
@@ -77,7 +89,7 @@ def settings_for(folder: object, recipe: Mapping[str, Any], given: Settings) -> 
     asked = {name: getattr(given, name) for name in given.given}
     # What was remembered for the sake of a reranker is not another's.
     stale = {"keep_order_below"} if asked.keys() & {"reranker", "reranker_model"} else set()
-    remembered = {name: value for name, value in recipe["settings"].items() if name not in stale}
+    remembered = {name: value for name, value in (_ALWAYS_BEFORE | recipe["settings"]).items() if name not in stale}
     for name in ("embedder", "embedder_model"):
         if name in asked and asked[name] != remembered[name] and not Path(str(asked[name])).exists():
             raise _mismatch(folder, str(EmbedderInfo(**recipe["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")

@@ -15,6 +15,7 @@ from rankvideo_rag.errors import InputError
 Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
 ClipBoundaries = Literal["windows", "shots", "pyscenedetect", "speech"]
+FrameSampling = Literal["exact", "keyframes"]
 
 PROFILES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     clip_seconds: float = Field(30.0, gt=0)
     clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
     clip_boundaries: ClipBoundaries = "windows"  # where clips are divided; "pyscenedetect" finds shots with that package
+    frame_sampling: FrameSampling = "exact"  # keyframes: one within a second of a wanted frame stands for it
     subtitles: bool = True
     asr: str = Field("none", description="speech recognition: a file of indexing/words/, or none")
     asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint

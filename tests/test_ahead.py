@@ -138,3 +138,23 @@ def test_content_that_is_known_is_not_read_ahead(films: Path, tmp_path: Path) ->
     report = indexed(folder, tmp_path / "archive", subtitles=False)
     assert [file.outcome for file in report.files] == ["ok"] * 3
     assert (report.decodes, report.embeddings) == (1 + 9, 9)  # one probe, nine clips
+
+
+def test_key_frame_sampling_is_remembered_and_asking_for_another_makes_the_vectors_again(
+    watching: Watching, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_video(folder / "a.mp4", frames=250, key_every=25)  # 10 s, a key frame every second
+    indexed(folder, tmp_path / "archive", clip_seconds=30.0, frame_sampling="keyframes")
+    first = watching.shown[0].frames
+    assert first is not None
+    # Wanted: 0, 1.42, 2.85, 4.27, 5.69, 7.11, 8.54 and 9.96 s. The key frames nearest to them are seven, and pairs are needed.
+    assert first.times.tolist() == [0.0, 1.0, 4.0, 6.0, 7.0, 9.0]
+    again = index([folder], tmp_path / "archive", Settings.load(ocr="none"))
+    assert (again.unchanged, again.embeddings) == (1, 0)
+    exact = index([folder], tmp_path / "archive", Settings.load(ocr="none", frame_sampling="exact"))
+    assert (exact.unchanged, exact.embeddings) == (0, 1)
+    last = watching.shown[-1].frames
+    assert last is not None
+    assert last.times[-1] == pytest.approx(9.96)

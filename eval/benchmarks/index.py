@@ -42,10 +42,12 @@ class IndexReport(Record):
     peers_s: float
     lean_s: float
     floor_s: float
+    ours_key_s: float  # with frame_sampling = keyframes
     floor_key_s: float
     media_s: float  # seconds of video in all files
     files: int
     frames_sampled: int
+    key_frames_sampled: int
     largest_difference: float  # between numbers of the vectors of ours and of peers
     stages: dict[str, float]  # of ours: seconds that the run waited for each, in the round of the median
     rounds: int
@@ -56,9 +58,9 @@ def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: fl
     """Measure the indexing of that many generated films of that many seconds, which are made in `folder`."""
     paths = [folder / f"{number:03d}.mp4" for number in range(files)]
     write_films(paths, _pictures(round(seconds * FPS)), fps=FPS, key_every=max(1, round(key_seconds * FPS)))
-    ours = _Ours(folder, paths)
+    ours, keys = _Ours(folder / "exact", paths, "exact"), _Ours(folder / "keys", paths, "keyframes")
     ours.run()
-    clips = [clip for clip in ours.embedder.times]  # of every file in turn
+    clips = ours.embedder.times  # of every file in turn
     of_file = [clips[i * len(clips) // files : (i + 1) * len(clips) // files] for i in range(files)]
     peers = _Peers(paths, of_file)
     sides: dict[str, Callable[[], object]] = {
@@ -66,6 +68,7 @@ def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: fl
         "lean": lambda: peers.run(convert_all=False),
         "ours": ours.run,
         "floor": lambda: [decode_all(path) for path in paths],
+        "ours_key": keys.run,
         "floor_key": lambda: [decode_all(path, keys_only=True) for path in paths],
     }
     took = _in_turns(sides, rounds)
@@ -75,6 +78,7 @@ def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: fl
         media_s=files * seconds,
         files=files,
         frames_sampled=sum(len(times) for times in clips),
+        key_frames_sampled=sum(len(times) for times in keys.embedder.times),
         largest_difference=float(np.abs(np.array(peers.vectors) - np.array(ours.embedder.vectors)).max()),
         stages=ours.stages[middle - rounds],
         rounds=rounds,
@@ -140,14 +144,14 @@ class _PatchEmbedder:
 class _Ours:
     """Runs of indexing, each into a new archive."""
 
-    def __init__(self, folder: Path, paths: Sequence[Path]) -> None:
-        self._folder, self._paths = folder, paths
+    def __init__(self, folder: Path, paths: Sequence[Path], sampling: str) -> None:
+        self._folder, self._paths, self._sampling = folder, paths, sampling
         self.embedder = _PatchEmbedder()
         self.stages: list[dict[str, float]] = []  # of each run
 
     def run(self) -> None:
         self.embedder = _PatchEmbedder()
-        settings = Settings.load(embedder="scripted", asr="none", ocr="none")
+        settings = Settings.load(embedder="scripted", asr="none", ocr="none", frame_sampling=self._sampling)
         recipe = Recipe.of(settings, self.embedder.info)
         store = Store.create(self._folder / f"archive-{len(self.stages)}", recipe.model_dump(mode="json"))
         waiting = _Waiting()

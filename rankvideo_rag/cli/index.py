@@ -49,6 +49,10 @@ def index(
             show_default=False,
         ),
     ] = None,
+    frame_sampling: Annotated[
+        str | None,
+        typer.Option(help="exact, or keyframes: one within a second stands for a wanted frame.", show_default=False),
+    ] = None,
     device: Device = None,
     gpu: Gpu = None,
     dry_run: Annotated[
@@ -76,6 +80,7 @@ def index(
         clip_seconds=clip_seconds,
         clip_overlap=clip_overlap,
         clip_boundaries=clips_at,
+        frame_sampling=frame_sampling,
         device=device,
         gpu=gpu,
     )

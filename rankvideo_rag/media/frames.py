@@ -68,6 +68,7 @@ def read_frames(
     min_pixels: int = 128 * 32 * 32,
     max_pixels: int = 128 * 32 * 32,
     multiple: int = 32,
+    key_tolerance: float | None = None,
     limits: Limits = Limits(),
 ) -> Frames:
     """Frames spread evenly over [start, end) seconds, from the first to the last one in it; None means beginning or end.
@@ -76,6 +77,9 @@ def read_frames(
     are (a lone frame stays). Upright, with square pixels, all of the size that `target_size` gives. Where a wanted frame is
     damaged the nearest good one is taken. A span in which no frame begins gives the one on screen at its start, with its own
     earlier time; one after the end of the picture gives no frames.
+
+    With `key_tolerance` a key frame of the span stands for every frame that is wanted within so many seconds of it: far less is
+    decoded, and where several share one, fewer frames come back, though never fewer than `min_frames`.
 
     Raises MediaError (no_video, or why the file cannot be opened or decoded), InputError for a span that cannot be.
     """
@@ -92,6 +96,7 @@ def read_frames(
         min_pixels=min_pixels,
         max_pixels=max_pixels,
         multiple=multiple,
+        key_tolerance=key_tolerance,
     )
 
 

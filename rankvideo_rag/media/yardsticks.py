@@ -31,7 +31,7 @@ def sampled(
     for frame in _decoded(path):
         hit = goal is not None and frame.time is not None and frame.time > goal - _NEAR
         if hit or convert_all:
-            picture = frame.reformat(*size, "rgb24", interpolation="BICUBIC").to_ndarray()
+            picture = frame.reformat(*size, "rgb24", interpolation="BICUBIC").to_ndarray().astype(np.uint8, copy=False)
         if hit:
             yield picture
             goal = next(wanted, None)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.decoder.orientation import Size, Turn, displayed_size, turn_of
 from rankvideo_rag.media.decoder.packets import Index, index_span, packets_from, when
-from rankvideo_rag.media.decoder.sampling import Run, frame_count, plan_runs, spread
+from rankvideo_rag.media.decoder.sampling import Run, frame_count, near_keys, plan_runs, spread
 from rankvideo_rag.media.decoder.streams import Media, open_media, time_base
 from rankvideo_rag.media.frames import target_size
 from rankvideo_rag.media.wire import Reply
@@ -60,6 +60,7 @@ def decode_frames(
     min_pixels: int,
     max_pixels: int,
     multiple: int,
+    key_tolerance: float | None,
 ) -> Reply:
     """See `frames.read_frames`. Arrays: pixels (n, height, width, 3) uint8, times (n,) float64."""
     with open_media(path) as media:
@@ -76,6 +77,11 @@ def decode_frames(
         def resize(size: Size) -> Size:
             return Size(*target_size(*size, min_pixels=min_pixels, max_pixels=max_pixels, multiple=multiple))
 
+        if key_tolerance is not None:
+            keys = np.intersect1d(np.array(index.times, np.int64)[np.array(index.keys, bool)], span.times)
+            targets = near_keys(targets, keys, round(key_tolerance / time_base(stream)), least=min_frames)
+            if targets and np.isin(targets, keys).all():
+                return _decode(media, stream, [Run(targets[0], tuple(targets))], resize, patience=0, targets_only=True)
         return _decode(media, stream, plan_runs(index.times, index.keys, targets), resize, patience=_PATIENCE)
 
 
@@ -122,7 +128,9 @@ def _at_most(size: Size, max_pixels: int) -> Size:
     return Size(*(max(2, int(side * shrink) // 2 * 2) for side in size))
 
 
-def _decode(media: Media, stream: VideoStream, runs: list[Run], resize: Resize, *, patience: int) -> Reply:
+def _decode(
+    media: Media, stream: VideoStream, runs: list[Run], resize: Resize, *, patience: int, targets_only: bool = False
+) -> Reply:
     damage = _Damage()
     if not runs:
         width, height = resize(Size(stream.width, stream.height))
@@ -132,7 +140,7 @@ def _decode(media: Media, stream: VideoStream, runs: list[Run], resize: Resize, 
     times: list[float] = []
     size: Size | None = None
     for run in runs:
-        frames = (f for f in _run(media, stream, run, damage, patience) if bounds[0] <= f.ticks <= bounds[1])
+        frames = (f for f in _run(media, stream, run, damage, patience, targets_only) if bounds[0] <= f.ticks <= bounds[1])
         for ticks, frame in _nearest(frames, run.targets):
             seconds = media.seconds(stream, ticks)
             if times and seconds <= times[-1]:
@@ -146,14 +154,19 @@ def _decode(media: Media, stream: VideoStream, runs: list[Run], resize: Resize, 
     return Reply({"coverage": damage.coverage}, {"pixels": np.stack(pictures), "times": np.array(times, np.float64)})
 
 
-def _run(media: Media, stream: VideoStream, run: Run, damage: _Damage, patience: int) -> Iterator[_Shown]:
-    """The frames from a run's key frame on, in the order in which they are shown, until well after its last target."""
+def _run(media: Media, stream: VideoStream, run: Run, damage: _Damage, patience: int, targets_only: bool) -> Iterator[_Shown]:
+    """The frames from a run's key frame on, in the order in which they are shown, until well after its last target.
+
+    With `targets_only`, of targets that are all key frames, nothing else is decoded.
+    """
     targets = set(run.targets)
     beyond = -1
     for packet in packets_from(media, stream, run.key):
         beyond += beyond >= 0 or when(packet) == run.targets[-1]
         if beyond > patience:
             break
+        if targets_only and when(packet) not in targets:
+            continue
         # Frames that nobody wants and no other frame refers to need not be decoded: half of the work with B-frames.
         stream.codec_context.skip_frame = "DEFAULT" if when(packet) in targets else "NONREF"
         yield from _decode_packet(stream, packet, run, damage)

@@ -41,6 +41,24 @@ def spread(times: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     return np.minimum(ascending, len(times) - count + steps)
 
 
+def near_keys(targets: Sequence[int], keys: NDArray[np.int64], tolerance: int, *, least: int) -> list[int]:
+    """For each target the nearest key frame, where one is within the tolerance: fewer targets, as several may share one.
+
+    Their number stays even, as `frame_count` has it. Where fewer than `least` would be left, the targets stay as they are.
+    """
+    if not len(keys):
+        return list(targets)
+    after = np.clip(np.searchsorted(keys, targets), 0, len(keys) - 1)
+    before = np.maximum(after - 1, 0)
+    wanted = np.array(targets, np.int64)
+    nearest = np.where(abs(wanted - keys[before]) <= abs(keys[after] - wanted), keys[before], keys[after])
+    found = np.unique(np.where(abs(nearest - wanted) <= tolerance, nearest, wanted))
+    if len(found) < min(least, len(targets)):
+        return list(targets)
+    even = max(len(found) // 2 * 2, 1)
+    return [int(time) for time in found[spread(found.astype(np.float64), even)]]
+
+
 def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int]) -> list[Run]:
     """Group ascending targets into runs: decode on, or seek to a key frame when that saves work.
 
