@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from rankvideo_rag import media
-from rankvideo_rag.embedders import EmbedderInfo
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing.file_state import FileState, seconds_to_read
 from rankvideo_rag.indexing.recipe import Recipe
@@ -37,8 +36,8 @@ class _Head:
 class Ahead:
     """Gives the media of one file after the other, read when they are asked for or, where the file was expected, before."""
 
-    def __init__(self, recipe: Recipe, info: EmbedderInfo, limits: Limits) -> None:
-        self._recipe, self._info, self._limits = recipe, info, limits
+    def __init__(self, recipe: Recipe, limits: Limits) -> None:
+        self._recipe, self._limits = recipe, limits
         self._head: _Head | None = None
         self._thread: threading.Thread | None = None
 
@@ -87,9 +86,9 @@ class Ahead:
 
     def _first_clips(self, head: _Head, probe: Probe) -> dict[_Span, ClipMedia | MediaError]:
         cut = self._recipe
-        clips = (
-            segment("", probe.duration, clip_seconds=cut.clip_seconds, overlap=cut.clip_overlap) if probe.video_codec else []
-        )
+        if not probe.video_codec or cut.clip_boundaries != "windows":  # others are known at its turn only
+            return {}
+        clips = segment("", probe.duration, clip_seconds=cut.clip_seconds, overlap=cut.clip_overlap)
         held: dict[_Span, ClipMedia | MediaError] = {}
         for clip in clips[:AHEAD]:
             if head.unwanted.is_set():
@@ -103,9 +102,8 @@ class Ahead:
     def _clip(self, path: Path, clip: Clip) -> ClipMedia | MediaError:
         span = str(path), clip.start, clip.end
         try:
-            budget = self._info.frames.model_dump()
-            frames = media.read_frames(*span, **budget, key_tolerance=self._recipe.key_tolerance, limits=self._limits)
-            hears = "audio" in self._info.modalities
+            frames = media.read_frames(*span, **self._recipe.sampling, limits=self._limits)
+            hears = "audio" in self._recipe.embedder.modalities
             return ClipMedia(frames, media.read_audio(*span, limits=self._limits) if hears else None)
         except MediaError as error:
             return error

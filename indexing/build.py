@@ -116,7 +116,7 @@ class _Indexer:
     ) -> None:
         self._store, self._writer, self._recipe, self._named = store, writer, recipe, named
         self._listen = listen
-        self.ahead = Ahead(recipe, tools.embedder.info, limits)
+        self.ahead = Ahead(recipe, limits)
         self._drafter = Drafter(recipe, tools, limits, self._at, self.ahead)
         self._hash, self._roots = recipe.fingerprint, store.sources()
         self.unchanged = 0

@@ -19,6 +19,7 @@ from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.segment import between, segment
 from rankvideo_rag.indexing.words import TextReader, Transcriber
 from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
+from rankvideo_rag.media.subtitles import sidecars
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
 from rankvideo_rag.text import timestamp
 
@@ -119,7 +120,8 @@ class Drafter:
     def _speech(self, path: Path, probe: Probe) -> list[TextSpan]:
         """What is said: from subtitles, else heard."""
         self._at(path, "subtitles")
-        spans = media.read_subtitles(str(path), limits=self._whole(probe)) if self._recipe.subtitles else []
+        there = self._recipe.subtitles and (probe.subtitle_streams or sidecars(str(path)))
+        spans = media.read_subtitles(str(path), limits=self._whole(probe)) if there else []
         if spans or self._tools.transcriber is None or probe.audio_codec is None:
             return spans
         self._at(path, "speech")

@@ -14,7 +14,7 @@ from rankvideo_rag.settings import ClipBoundaries, FrameSampling, Settings
 
 # What was always so in archives from before there was a choice: it goes unsaid in the hash of a recipe.
 _ALWAYS_BEFORE = {"clip_boundaries": "windows", "frame_sampling": "exact"}
-KEY_TOLERANCE = 1.0  # seconds, by which a key frame may lie off the time that is wanted
+KEY_TOLERANCE = 1.0  # seconds by which a key frame may lie off the time that is wanted, twice as many at a clip's ends
 
 # The settings that an archive remembers, so that a later run or question need not repeat them.
 REMEMBERED = (
@@ -58,9 +58,13 @@ class Recipe(Record):
         return hashlib.sha256(what_counts.encode()).hexdigest()[:32]
 
     @property
-    def key_tolerance(self) -> float | None:
-        """Seconds within which a key frame stands for a wanted one; None where it does not."""
-        return KEY_TOLERANCE if self.frame_sampling == "keyframes" else None
+    def sampling(self) -> dict[str, Any]:
+        """How the frames of a clip are read: the arguments of `media.read_frames`."""
+        budget = self.embedder.frames.model_dump()
+        if self.frame_sampling == "exact":
+            return budget
+        least = {"least_keys": self.embedder.frames.min_frames} if self.frame_sampling == "keyframes" else {}
+        return budget | {"key_tolerance": KEY_TOLERANCE} | least
 
     @classmethod
     def of(

@@ -15,7 +15,7 @@ from rankvideo_rag.errors import InputError
 Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
 ClipBoundaries = Literal["windows", "shots", "pyscenedetect", "speech"]
-FrameSampling = Literal["exact", "keyframes"]
+FrameSampling = Literal["auto", "exact", "keyframes"]
 
 PROFILES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -27,6 +27,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "keep_order_below": 0.0,
         # Measured by `rankvideo demo exam`: its embedder is far from sure of questions that only words answer.
         "fusion": "scores",
+        # It was taught by frames in even steps.
+        "frame_sampling": "exact",
     },
     "cpu": {
         "embedder": "sentence_transformers",
@@ -77,7 +79,9 @@ class Settings(BaseSettings):
     clip_seconds: float = Field(30.0, gt=0)
     clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
     clip_boundaries: ClipBoundaries = "windows"  # where clips are divided; "pyscenedetect" finds shots with that package
-    frame_sampling: FrameSampling = "exact"  # keyframes: one within a second of a wanted frame stands for it
+    # Key frames stand for the frames that are wanted where each has one within a second: "auto" reads as many, "keyframes" as
+    # many as there are, but no fewer than the embedder's least.
+    frame_sampling: FrameSampling = "auto"
     subtitles: bool = True
     asr: str = Field("none", description="speech recognition: a file of indexing/words/, or none")
     asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint
@@ -150,6 +154,7 @@ _FOR_THE_SAKE_OF = {
     "asr_model": ("asr",),
     "keep_order_below": ("reranker", "reranker_model"),
     "fusion": ("embedder", "embedder_model"),
+    "frame_sampling": ("embedder", "embedder_model"),
 }
 
 

@@ -12,6 +12,7 @@ from rankvideo_rag.embedders import Vector, scripted
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing import ahead
 from rankvideo_rag.indexing.build import Report
+from rankvideo_rag.indexing.recipe import Recipe, settings_for
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.media import ClipMedia, read_frames
@@ -140,21 +141,49 @@ def test_content_that_is_known_is_not_read_ahead(films: Path, tmp_path: Path) ->
     assert (report.decodes, report.embeddings) == (1 + 9, 9)  # one probe, nine clips
 
 
-def test_key_frame_sampling_is_remembered_and_asking_for_another_makes_the_vectors_again(
-    watching: Watching, tmp_path: Path
-) -> None:
-    folder = tmp_path / "videos"
+def test_key_frames_are_read_where_they_serve_and_the_choice_is_remembered(watching: Watching, tmp_path: Path) -> None:
+    folder, archive = tmp_path / "videos", tmp_path / "archive"
     folder.mkdir()
     write_video(folder / "a.mp4", frames=250, key_every=25)  # 10 s, a key frame every second
-    indexed(folder, tmp_path / "archive", clip_seconds=30.0, frame_sampling="keyframes")
-    first = watching.shown[0].frames
-    assert first is not None
-    # Wanted: 0, 1.42, 2.85, 4.27, 5.69, 7.11, 8.54 and 9.96 s. The key frames nearest to them are seven, and pairs are needed.
-    assert first.times.tolist() == [0.0, 1.0, 4.0, 6.0, 7.0, 9.0]
-    again = index([folder], tmp_path / "archive", Settings.load(ocr="none"))
-    assert (again.unchanged, again.embeddings) == (1, 0)
-    exact = index([folder], tmp_path / "archive", Settings.load(ocr="none", frame_sampling="exact"))
-    assert (exact.unchanged, exact.embeddings) == (0, 1)
-    last = watching.shown[-1].frames
-    assert last is not None
-    assert last.times[-1] == pytest.approx(9.96)
+    write_video(folder / "b.mp4", frames=250, key_every=50)  # every two
+
+    def sampled_with(**options: str) -> list[list[float]]:
+        watching.shown.clear()
+        index([folder], archive, Settings.load(ocr="none", **options))
+        return [clip.frames.times.round(2).tolist() for clip in watching.shown if clip.frames]
+
+    exact = [0.0, 1.44, 2.84, 4.28, 5.68, 7.12, 8.52, 9.96]  # the frames nearest to 0, 1.42, 2.85 ... 9.96 s
+    assert sampled_with() == [[0.0, 1.0, 3.0, 4.0, 5.0, 6.0, 8.0, 9.0], exact]  # five key frames are too few
+    assert sampled_with(frame_sampling="keyframes") == [[0.0, 1.0, 3.0, 4.0, 5.0, 6.0, 8.0, 9.0], [0.0, 2.0, 6.0, 8.0]]
+    assert sampled_with() == []  # remembered: nothing is to be done
+    assert sampled_with(frame_sampling="exact") == [exact, exact]
+
+
+def test_an_archive_from_before_there_was_a_choice_stays_exact() -> None:
+    embedder = scripted.load(model=None, device=None).info
+    recipe = Recipe.of(Settings.load(ocr="none", frame_sampling="exact"), embedder)
+    old = recipe.model_dump(mode="json")
+    del old["frame_sampling"], old["settings"]["frame_sampling"]
+    assert Recipe.model_validate(old) == recipe
+    assert Recipe.model_validate(old).fingerprint == recipe.fingerprint
+    assert settings_for("archive", old, Settings.load()).frame_sampling == "exact"
+    assert Recipe.of(Settings.load(ocr="none"), embedder).fingerprint != recipe.fingerprint
+
+
+def test_the_tiny_models_are_shown_what_they_were_taught_by() -> None:
+    assert (
+        Settings(profile="tiny", embedder="sentence_transformers", embedder_model="bundled:tiny-embedder").frame_sampling
+        == "exact"
+    )
+    assert Settings(profile="tiny", embedder="scripted").frame_sampling == "auto"
+    assert Settings(profile="cpu").frame_sampling == "auto"
+
+
+def test_no_clip_is_read_ahead_that_shots_may_divide_otherwise(films: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("a-plain.mp4", "g-reordered.mp4"):
+        shutil.copy(films / name, folder / name)
+    report = indexed(folder, tmp_path / "archive", clip_boundaries="shots", subtitles=False, clip_seconds=1.0)
+    assert [file.outcome for file in report.files] == ["ok"] * 2
+    assert report.decodes == 2 + 2 + report.embeddings  # probes, searches for shots, and each clip once

@@ -184,24 +184,33 @@ def test_key_frames_only_are_read_and_not_made_larger(tmp_path: Path) -> None:
     assert thinned.pixels.shape == (4, 24, 48, 3)
 
 
-def test_key_frames_stand_for_frames_within_the_tolerance_and_no_others(tmp_path: Path) -> None:
-    path = write_video(
-        tmp_path / "a.mp4", frames=101, fps=25, key_every=20, codec_options={"bf": "3"}
-    )  # keys 0, 20, 40 ... 100
-    wanted = {"fps": 2.0, "min_frames": 2, "max_frames": 8}
-    assert numbers_of(as_they_are(path, **wanted).pixels) == [0, 14, 29, 43, 57, 71, 86, 100]
-    near = as_they_are(path, **wanted, key_tolerance=1.0)
+def test_key_frames_stand_for_frames_where_each_has_one_within_the_tolerance(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=101, key_every=20, codec_options={"bf": "3"})  # keys 0, 20, 40 ... 100
+    exact, wanted = [0, 14, 29, 43, 57, 71, 86, 100], {"fps": 2.0, "min_frames": 2, "max_frames": 8}
+    assert numbers_of(as_they_are(path, **wanted).pixels) == exact
+    near = as_they_are(path, **wanted, key_tolerance=9 / 25, least_keys=2)  # 29 and 71 are nine frames off
     assert numbers_of(near.pixels) == [0, 20, 40, 60, 80, 100]
     assert near.times == pytest.approx([0.0, 0.8, 1.6, 2.4, 3.2, 4.0])
-    # 3/25 s: keys stand for 0, 43, 57 and 100; 14, 29, 71 and 86 are too far off.
-    some = as_they_are(path, **wanted, key_tolerance=0.12)
-    assert numbers_of(some.pixels) == [0, 14, 29, 40, 60, 71, 86, 100]
-    # Fewer than the least number would be left: all are read as wanted.
-    exact = as_they_are(path, fps=2.0, min_frames=8, max_frames=8, key_tolerance=1.0)
-    assert numbers_of(exact.pixels) == [0, 14, 29, 43, 57, 71, 86, 100]
+    assert numbers_of(as_they_are(path, **wanted, key_tolerance=8 / 25, least_keys=2).pixels) == exact
+    # Six are not as many as are wanted, nor seven.
+    assert numbers_of(as_they_are(path, **wanted, key_tolerance=1.0).pixels) == exact
+    assert numbers_of(as_they_are(path, **wanted, key_tolerance=1.0, least_keys=7).pixels) == exact
     # Only key frames of the span itself: 20 and 40 of 18 to 44.
-    inside = as_they_are(path, 18 / 25, 45 / 25, fps=4.0, min_frames=2, max_frames=4, key_tolerance=1.0)
+    inside = as_they_are(path, 18 / 25, 45 / 25, fps=4.0, min_frames=2, max_frames=4, key_tolerance=1.0, least_keys=2)
     assert numbers_of(inside.pixels) == [20, 40]
+
+
+def test_as_many_key_frames_as_frames_are_wanted_are_spread_as_these(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=101, key_every=5)
+    found = as_they_are(path, fps=2.0, min_frames=2, max_frames=8, key_tolerance=1.0)
+    assert numbers_of(found.pixels) == [0, 15, 30, 45, 55, 70, 85, 100]  # of 0, 14.3, 28.6, 42.9, 57.1, 71.4, 85.7, 100
+
+
+def test_at_the_ends_of_a_span_a_key_frame_may_be_twice_as_far(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=100, key_every=50)  # the last frame is 49 off key frame 50
+    wanted = {"fps": 2.0, "min_frames": 2, "max_frames": 8, "least_keys": 2}
+    assert numbers_of(as_they_are(path, **wanted, key_tolerance=25 / 25).pixels) == [0, 50]
+    assert numbers_of(as_they_are(path, **wanted, key_tolerance=24 / 25).pixels) == [0, 14, 28, 42, 57, 71, 85, 99]
 
 
 def test_a_span_that_cannot_be_is_refused_before_a_file_is_opened() -> None:

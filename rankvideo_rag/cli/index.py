@@ -51,7 +51,10 @@ def index(
     ] = None,
     frame_sampling: Annotated[
         str | None,
-        typer.Option(help="exact, or keyframes: one within a second stands for a wanted frame.", show_default=False),
+        typer.Option(
+            help="Key frames for wanted ones, within a second: auto (where as many), keyframes (or fewer), exact (none).",
+            show_default=False,
+        ),
     ] = None,
     device: Device = None,
     gpu: Gpu = None,

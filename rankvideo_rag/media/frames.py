@@ -69,6 +69,7 @@ def read_frames(
     max_pixels: int = 128 * 32 * 32,
     multiple: int = 32,
     key_tolerance: float | None = None,
+    least_keys: int | None = None,
     limits: Limits = Limits(),
 ) -> Frames:
     """Frames spread evenly over [start, end) seconds, from the first to the last one in it; None means beginning or end.
@@ -78,8 +79,8 @@ def read_frames(
     damaged the nearest good one is taken. A span in which no frame begins gives the one on screen at its start, with its own
     earlier time; one after the end of the picture gives no frames.
 
-    With `key_tolerance` a key frame of the span stands for every frame that is wanted within so many seconds of it: far less is
-    decoded, and where several share one, fewer frames come back, though never fewer than `min_frames`.
+    With `key_tolerance` the span's key frames are read instead, and far less is decoded, where each wanted frame has one within
+    so many seconds (twice as many at the span's ends) and there are as many of them, or at least `least_keys`.
 
     Raises MediaError (no_video, or why the file cannot be opened or decoded), InputError for a span that cannot be.
     """
@@ -97,6 +98,7 @@ def read_frames(
         max_pixels=max_pixels,
         multiple=multiple,
         key_tolerance=key_tolerance,
+        least_keys=max_frames if least_keys is None else least_keys,
     )
 
 

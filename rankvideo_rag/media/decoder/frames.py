@@ -61,6 +61,7 @@ def decode_frames(
     max_pixels: int,
     multiple: int,
     key_tolerance: float | None,
+    least_keys: int,
 ) -> Reply:
     """See `frames.read_frames`. Arrays: pixels (n, height, width, 3) uint8, times (n,) float64."""
     with open_media(path) as media:
@@ -77,11 +78,10 @@ def decode_frames(
         def resize(size: Size) -> Size:
             return Size(*target_size(*size, min_pixels=min_pixels, max_pixels=max_pixels, multiple=multiple))
 
-        if key_tolerance is not None:
+        if key_tolerance is not None and targets:
             keys = np.intersect1d(np.array(index.times, np.int64)[np.array(index.keys, bool)], span.times)
-            targets = near_keys(targets, keys, round(key_tolerance / time_base(stream)), least=min_frames)
-            if targets and np.isin(targets, keys).all():
-                return _decode(media, stream, [Run(targets[0], tuple(targets))], resize, patience=0, targets_only=True)
+            if near := near_keys(targets, keys, round(key_tolerance / time_base(stream)), least=least_keys):
+                return _decode(media, stream, [Run(near[0], tuple(near))], resize, patience=0, targets_only=True)
         return _decode(media, stream, plan_runs(index.times, index.keys, targets), resize, patience=_PATIENCE)
 
 

@@ -42,21 +42,24 @@ def spread(times: NDArray[np.float64], count: int) -> NDArray[np.intp]:
 
 
 def near_keys(targets: Sequence[int], keys: NDArray[np.int64], tolerance: int, *, least: int) -> list[int]:
-    """For each target the nearest key frame, where one is within the tolerance: fewer targets, as several may share one.
+    """Key frames that stand for the targets: as many, or an even number of fewer, spread evenly. Empty where they do not serve.
 
-    Their number stays even, as `frame_count` has it. Where fewer than `least` would be left, the targets stay as they are.
+    They serve where every target has a key frame within the tolerance, and at least `least` are left. At the first and the
+    last target there are key frames on one side only: theirs may be twice as far, and so may those of targets that lie within
+    the tolerance of these two.
     """
-    if not len(keys):
-        return list(targets)
-    after = np.clip(np.searchsorted(keys, targets), 0, len(keys) - 1)
-    before = np.maximum(after - 1, 0)
+    count = min(len(keys), len(targets))
+    if count < len(targets):
+        count = max(count // 2 * 2, min(count, 1))
+    if not count or count < min(least, len(targets)):
+        return []
     wanted = np.array(targets, np.int64)
-    nearest = np.where(abs(wanted - keys[before]) <= abs(keys[after] - wanted), keys[before], keys[after])
-    found = np.unique(np.where(abs(nearest - wanted) <= tolerance, nearest, wanted))
-    if len(found) < min(least, len(targets)):
-        return list(targets)
-    even = max(len(found) // 2 * 2, 1)
-    return [int(time) for time in found[spread(found.astype(np.float64), even)]]
+    after = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    off = np.minimum(abs(keys[after] - wanted), abs(wanted - keys[np.maximum(after - 1, 0)]))
+    at_an_end = np.minimum(wanted - wanted[0], wanted[-1] - wanted) <= tolerance
+    if (off > tolerance * (1 + at_an_end)).any():
+        return []
+    return [int(time) for time in keys[spread(keys.astype(np.float64), count)]]
 
 
 def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int]) -> list[Run]:
