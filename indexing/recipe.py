@@ -53,8 +53,8 @@ class Recipe(Record):
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the outcome for the same bytes."""
-        unsaid = {name: getattr(self, name) == value for name, value in _ALWAYS_BEFORE.items()}
-        what_counts = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}} | unsaid)
+        left_out: dict[str, Any] = {name: getattr(self, name) == value for name, value in _ALWAYS_BEFORE.items()}
+        what_counts = self.model_dump_json(exclude=left_out | {"settings": True, "embedder": {"model"}})
         return hashlib.sha256(what_counts.encode()).hexdigest()[:32]
 
     @property
