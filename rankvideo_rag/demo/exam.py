@@ -223,7 +223,7 @@ def sit(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: i
         embedder_model=embedder,
         reranker="transformers",
         reranker_model=reranker,
-        **{name: PROFILES["tiny"][name] for name in ("keep_order_below", "fusion")},
+        **{name: PROFILES["tiny"][name] for name in ("keep_order_below", "fusion", "frame_sampling")},
         score_cache="none",
     )
     index([folder / "videos"], folder / "archive", settings)

@@ -28,7 +28,8 @@ from rankvideo_rag.training.reranker import train_reranker
 SHIPPED = Path(__file__).parent / "models"
 RECIPES = Path(__file__).parent / "recipes"
 _EASY = 0.3  # share of the lessons over which questions grow from one attribute to nearly all
-FAMILIES = 4000  # of training clips, four in each
+FAMILIES = 4000  # of training clips, four in each; as many again for practice
+_OTHER_CLIPS = 1001  # is added to the seed
 _QUESTIONS_OF_A_LESSON = {"reranker": 6, "embedder": 2}  # a reranker shares each clip's tokens, an embedder wants many clips
 
 Config = TypeVar("Config", bound=TrainingConfig)
@@ -58,7 +59,7 @@ class School:
     def all(self) -> Graduates:
         """Everything, from random weights."""
         seen = self.perception(untrained(self._folder / "untrained", seed=self._seed))
-        return Graduates(seen, self.reranker(seen), self.embedder(seen))
+        return Graduates(seen, self.practice(self.reranker(seen)), self.embedder(seen))
 
     def perception(self, model: Path) -> Path:
         """Stage one: plain captions first, then in the words of questions too."""
@@ -67,11 +68,17 @@ class School:
         config = self._config("wordings", PerceptionConfig, plain)
         return train_perception(config, captions(clips) + paraphrases(clips, seed=self._seed), footage=self.footage)
 
-    def reranker(self, model: Path, *, name: str = "reranker", **changes: Any) -> Path:
-        """Stage two. `changes` are those of an ablation: `easy` is the lessons', all others the recipe's."""
-        easy = changes.pop("easy", _EASY)
-        config = self._config("reranker", RerankerConfig, model, name=name, prompt=SPEC, **changes)
+    def reranker(
+        self, model: Path, *, recipe: str = "reranker", name: str | None = None, easy: float = _EASY, **changes: Any
+    ) -> Path:
+        """Stage two. `easy` is the lessons', `changes` are those of an ablation to the recipe."""
+        config = self._config(recipe, RerankerConfig, model, name=name, prompt=SPEC, **changes)
         return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), footage=self.footage)
+
+    def practice(self, model: Path) -> Path:
+        """Stage two, continued: hard lessons only, on other clips. What is learnt of who has which is learnt late."""
+        others = School(self._folder, seed=self._seed + _OTHER_CLIPS, share=self._share)
+        return others.reranker(model, recipe="practice", easy=0.0)
 
     def embedder(self, model: Path) -> Path:
         """The embedder. Of all clips of a batch it is told which answer a question, not only of those in its lesson."""
@@ -127,7 +134,7 @@ def write_card(folder: Path, name: str, exam: Exam, *, seed: int, minutes: float
     """README.md beside the weights: what the model is, what it has learnt from, and what it does not know."""
     fields = {"name": name, "seed": seed, "minutes": f"{minutes:.0f}", "clips": exam.clips, "questions": exam.questions}
     fields |= {"reranked": f"{exam.stages['reranked']['nDCG@10']:.3f}", "embedder": f"{exam.stages['embedder']['nDCG@10']:.3f}"}
-    fields |= {"fusion": f"{exam.stages[exam.watched]['nDCG@10']:.3f}", "training_clips": 4 * FAMILIES}
+    fields |= {"fusion": f"{exam.stages[exam.watched]['nDCG@10']:.3f}", "training_clips": 8 * FAMILIES}
     (folder / "README.md").write_text((RECIPES / "card.md").read_text(encoding="utf-8").format(**fields), encoding="utf-8")
 
 
