@@ -58,13 +58,13 @@ def test_the_shipped_reranker_names_the_prompt_that_it_was_trained_with() -> Non
 def test_watching_betters_every_first_stage(exam: Exam) -> None:
     reranked = exam.stages.pop("reranked")["nDCG@10"]
     best = max(measures["nDCG@10"] for measures in exam.stages.values())
-    assert reranked >= 0.0
+    assert reranked >= 0.95
     assert 1 - reranked <= (1 - best) / 2
 
 
 def test_near_misses_are_told_apart(exam: Exam) -> None:
     assert exam.pair_accuracy is not None
-    assert exam.pair_accuracy >= PAIRS_AT_LEAST
+    assert exam.pair_accuracy >= 0.98
 
 
 def test_the_demo_prints_its_figures_for_programs(tiny_profile: None, tmp_path: Path) -> None:
