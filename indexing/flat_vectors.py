@@ -37,6 +37,10 @@ class Searched(Protocol):
     def search(self, vector: Vector, depth: int, among: NDArray[np.int64] | None) -> Scored:
         """The `depth` clips with the largest inner products; `among` restricts them to those clips."""
 
+
+class Held(Searched, Protocol):
+    """An index that has the vectors themselves."""
+
     def batches(self) -> Iterator[tuple[NDArray[np.int64], Vector]]:
         """All clips and their vectors, some thousands at a time."""
 

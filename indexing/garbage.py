@@ -12,7 +12,8 @@ from typing import NamedTuple
 from rankvideo_rag.indexing.disk import explaining
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import DATABASE, WORD_TABLES
-from rankvideo_rag.indexing.vectors import VectorIndex, derived_files, fault_of
+from rankvideo_rag.indexing.vector_files import COPY
+from rankvideo_rag.indexing.vectors import derive, derived_files, fault_of
 from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.schema import Record
 
@@ -68,7 +69,7 @@ def collect(folder: Path, *, dry_run: bool = False) -> Collected:
                 with explaining(folder):
                     (folder / name).unlink(missing_ok=True)
             writer.compact()
-        VectorIndex.open(store)
+        derive(store)
         return Collected(garbage, before, sizes(folder))
 
 
@@ -77,6 +78,7 @@ def sizes(folder: Path) -> Sizes:
     found = {file: file.stat().st_size for file in folder.iterdir() if file.is_file()}
     database = sum(size for file, size in found.items() if file.name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"))
     derived = {*derived_files(folder), *(file.with_suffix(".json") for file in derived_files(folder))}
+    derived.add(folder / COPY)
     vector_index = sum(size for file, size in found.items() if file in derived)
     return Sizes(database=database, vector_index=vector_index, other=sum(found.values()) - database - vector_index)
 

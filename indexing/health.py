@@ -19,7 +19,7 @@ from rankvideo_rag.indexing.migrate import clean_texts
 from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import WORD_TABLES, WORDS
-from rankvideo_rag.indexing.vectors import VectorIndex, derived_files, fault_of
+from rankvideo_rag.indexing.vectors import derive, derived_files, fault_of
 from rankvideo_rag.indexing.word_rows import index_words, rows_of
 from rankvideo_rag.indexing.writer import Writer, writing
 from rankvideo_rag.schema import Record, WordChannel
@@ -210,7 +210,7 @@ def _mend_derived(writer: Writer, store: Store) -> None:
         if fault_of(file, store.generation):
             with explaining(store.folder):
                 file.unlink()
-    VectorIndex.open(store)
+    derive(store)
 
 
 def _video_ids(store: Store) -> list[str]:

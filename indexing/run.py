@@ -15,12 +15,12 @@ from rankvideo_rag.indexing.recipe import REMEMBERED, Recipe, check_embedder, se
 from rankvideo_rag.indexing.report import RunReport
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import DATABASE
-from rankvideo_rag.indexing.vectors import Scale, VectorIndex
+from rankvideo_rag.indexing.vectors import Scale, derive
 from rankvideo_rag.indexing.words import load_text_reader, load_transcriber
 from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.media import Limits, check_detector
 from rankvideo_rag.schema import FileOutcome
-from rankvideo_rag.settings import Settings
+from rankvideo_rag.settings import FAISS, Settings
 
 
 class Run(NamedTuple):
@@ -33,6 +33,7 @@ class Run(NamedTuple):
     known: tuple[FileOutcome, ...]  # the outcomes, where nothing is new
     limits: Limits
     gpu: bool = False  # derives the vector index
+    faiss: bool = True  # searches the vectors
 
 
 def index(
@@ -76,7 +77,9 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
     if store and remembered:
         known = [known_outcome(store, path, remembered, named=path in named) for path in paths]
         if None not in known:
-            return Run(paths, named, remembered, None, tuple(filter(None, known)), limits, settings.gpu)
+            return Run(
+                paths, named, remembered, None, tuple(filter(None, known)), limits, settings.gpu, settings.vectors == FAISS
+            )
     tools = load_tools(settings)
     if store:
         check_embedder(store.folder, store.recipe, tools.embedder.info)
@@ -86,7 +89,7 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
         transcriber=tools.transcriber.name if tools.transcriber else None,
         text_reader=tools.text_reader.name if tools.text_reader else None,
     )
-    return Run(paths, named, recipe, tools, (), limits, settings.gpu)
+    return Run(paths, named, recipe, tools, (), limits, settings.gpu, settings.vectors == FAISS)
 
 
 def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda event: None) -> Report:
@@ -99,7 +102,8 @@ def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda
             for path, outcome in zip(run.paths, run.known, strict=True):
                 listen(Event(path, None, outcome, unchanged=True))
         report = Report(run.known, len(run.known), 0, 0, time.monotonic() - began)
-    VectorIndex.open(store, scale=Scale(gpu=run.gpu))  # writes the derived file, so that the first question need not
+    if run.faiss:
+        derive(store, scale=Scale(gpu=run.gpu))
     return report
 
 

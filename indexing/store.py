@@ -201,6 +201,13 @@ class Store:
         )
         return {row[0]: Clip(clip_id=row[1], video_id=row[2], start=row[3], end=row[4]) for row in rows}
 
+    def clip_numbers(self, clip_ids: Iterable[str]) -> dict[str, int]:
+        """Row numbers by clip_id; those that are unknown are left out."""
+        rows = self._rows(
+            "SELECT clip_id, clip FROM clips WHERE clip_id IN (SELECT value FROM json_each(?))", json.dumps(list(clip_ids))
+        )
+        return dict(rows)
+
     def spans(self, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
         """The timed words of a video that touch [start, end), by channel and in order of time."""
         with self.lock:

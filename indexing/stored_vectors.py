@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import ArchiveError
 from rankvideo_rag.indexing.store import Store, StoredVectors
 from rankvideo_rag.indexing.tables import DATABASE, connect
+from rankvideo_rag.schema import Clip
 
 _AT_ONCE = 4096  # rows of one statement
 
@@ -34,6 +35,10 @@ class Snapshot:
             if found.vectors.shape[1:] != (self.dim,):
                 raise ArchiveError(f"vectors of {self._store.folder} differ in size: {_DOCTOR}")
             yield found
+
+    def records(self, clips: NDArray[np.int64]) -> dict[int, Clip]:
+        """What these clips are."""
+        return self._store.clips(clips.tolist())
 
 
 _DOCTOR = "rankvideo doctor ARCHIVE --repair marks the videos at fault, rankvideo update ARCHIVE reads them again"

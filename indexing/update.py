@@ -22,7 +22,7 @@ from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.report import RunReport
 from rankvideo_rag.indexing.run import bring_in, files_among, prepare, remember
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.indexing.vectors import derive
 from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.settings import Settings
 
@@ -86,7 +86,7 @@ def update(
             stale = [path for path in paths if (known := store.file(path)) and not known.recipe and known.outcome.video_id]
             if stale:  # the subtitles that gave a video its words went with a path
                 report = _together(report, bring_in(store, prepare(store, stale, settings), listen=lines.listening(listen)))
-        VectorIndex.open(store)
+        derive(store)
         forgotten = sorted(before - set(store.paths()), key=os.fsencode)
         return Update(report, tuple(forgotten), tuple(OutOfSight(*item) for item in sorted(Counter(kept.values()).items())))
 
@@ -105,7 +105,7 @@ def remove(folder: Path, names: Sequence[str]) -> Removal:
                 writer.remove(video_id)
             folders = [absolute(Path(name)) for name in names]
             writer.drop_sources(source for source in store.sources() if any(source.is_relative_to(f) for f in folders))
-        VectorIndex.open(store)
+        derive(store)
         return Removal(tuple(gone), tuple(path for paths in gone.values() for path in paths))
 
 

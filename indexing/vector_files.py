@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 FaissIndex = Any  # the types that come with FAISS know the members of no kind of index
 
+COPY = "vectors.copy.json"  # what a vector store elsewhere holds of an archive
 ABSENT = "is absent"
 DAMAGED = "is damaged: its bytes are not those that were written"
 STALE = "is stale: the archive has changed since"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.indexing.flat_vectors import Scored, Searched, Vector
+from rankvideo_rag.indexing.flat_vectors import Held, Scored, Vector
 from rankvideo_rag.indexing.vector_files import FaissIndex
 
 _MOST = 2048  # neighbours that FAISS finds on a GPU
@@ -38,7 +38,7 @@ def on_gpu(index: FaissIndex) -> FaissIndex:
 class OnGpu:
     """An index whose vectors are in a GPU's memory too."""
 
-    def __init__(self, on_cpu: Searched) -> None:
+    def __init__(self, on_cpu: Held) -> None:
         self._on_cpu = on_cpu
         self._index = on_gpu(faiss.IndexFlatIP(on_cpu.dim))
         clips = []

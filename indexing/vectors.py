@@ -22,6 +22,7 @@ from rankvideo_rag.indexing.stored_vectors import Snapshot, read_vectors, snapsh
 from rankvideo_rag.indexing.two_tiers import TwoTiers
 from rankvideo_rag.indexing.two_tiers_build import Built, Scale, build_two_tiers
 from rankvideo_rag.indexing.vector_files import (
+    COPY,
     DAMAGED,
     STALE,
     FaissIndex,
@@ -42,7 +43,7 @@ from rankvideo_rag.indexing.vector_rows import Rows
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Neighbour", "Scale", "VectorIndex", "derived_files", "fault_of"]
+__all__ = ["Neighbour", "Scale", "VectorIndex", "derive", "derived_files", "fault_of"]
 
 
 class Neighbour(NamedTuple):
@@ -88,7 +89,7 @@ class VectorIndex:
                 reader = _Reader(store, files, scale)
                 found = reader.current() or _Builder(store, files, scale).build(reader)
         searched = found._searched
-        return cls(OnGpu(searched), found.generation) if scale.gpu and searched else found
+        return cls(OnGpu(searched), found.generation) if scale.gpu and isinstance(searched, Flat | TwoTiers) else found
 
     def search(self, vector: NDArray[np.float32], *, depth: int, among: NDArray[np.int64] | None = None) -> list[Neighbour]:
         """The `depth` clips nearest to a unit vector (dim,), best first; `among` restricts them to those row numbers."""
@@ -97,6 +98,12 @@ class VectorIndex:
         depth = min(depth, len(self) if among is None else len(among))
         clips, cosines = self._searched.search(np.ascontiguousarray(vector, dtype=np.float32), depth, among)
         return [Neighbour(clip, cosine) for clip, cosine in zip(clips.tolist(), cosines.tolist(), strict=True)]
+
+
+def derive(store: Store, *, scale: Scale | None = None) -> None:
+    """Bring the files up to date, so that the first question need not. Where vectors are searched elsewhere there are none."""
+    if derived_files(store.folder) or not (store.folder / COPY).exists():
+        VectorIndex.open(store, scale=scale)
 
 
 class _Reader:

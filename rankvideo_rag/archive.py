@@ -17,12 +17,13 @@ from rankvideo_rag.backends import check_name
 from rankvideo_rag.embedders import Embedder, load_embedder
 from rankvideo_rag.indexing.recipe import check_embedder, settings_for
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.vectors import Scale, VectorIndex
+from rankvideo_rag.indexing.vectors import VectorIndex
 from rankvideo_rag.ranking.windows import Windows
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
 from rankvideo_rag.schema import Channel
 from rankvideo_rag.settings import Fusion, Settings
+from rankvideo_rag.vector_stores import open_vectors
 
 
 class VideoArchive:
@@ -77,7 +78,7 @@ class VideoArchive:
         """The vectors as the archive has them now: opened again when a writer has changed them."""
         with self._loading:
             if self._vectors is None or self._vectors.generation != self.store.generation:
-                self._vectors = VectorIndex.open(self.store, scale=Scale(gpu=self.settings.gpu))
+                self._vectors = open_vectors(self.store, self.settings)
             return self._vectors
 
     def as_retriever(

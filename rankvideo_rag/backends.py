@@ -28,6 +28,8 @@ _EXTRA_OF = {
     "ir_measures": "eval",
     "pytrec_eval": "eval",
     "matplotlib": "eval",
+    "pymilvus": "milvus",
+    "milvus": "milvus",
     "peft": "train",
     "yaml": "train",
     "train": "train",

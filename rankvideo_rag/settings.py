@@ -14,6 +14,7 @@ from rankvideo_rag.errors import InputError
 
 Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
+FAISS = "faiss"  # vectors are searched on this machine
 ClipBoundaries = Literal["windows", "shots", "pyscenedetect", "speech"]
 FrameSampling = Literal["auto", "exact", "keyframes"]
 
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     given: frozenset[str] = Field(frozenset(), repr=False, exclude=True)
     device: str | None = None  # "cpu", "cuda", "cuda:1"; None picks the best there is
     gpu: bool = False  # vectors are indexed and searched by faiss-gpu
+    vectors: str = Field(FAISS, description="where they are searched: faiss, milvus:URI, or package.module:function")
 
     # How an archive is made: kept in it as its recipe.
     embedder: str = Field("sentence_transformers", description="a file of embedders/, or package.module:function")

@@ -20,7 +20,7 @@ LAYERS = [
     {"vlm", "embedders", "video_inputs"},
     {"ranking", "indexing"},
     {"nodes", "filters"},
-    {"retriever", "reranker", "answering"},
+    {"retriever", "reranker", "answering", "vector_stores"},
     {"archive"},
     {"agents"},
     {"training", "eval"},
@@ -29,7 +29,18 @@ LAYERS = [
     {"cli"},
 ]
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
-LLAMA_INDEX_ROOMS = {"nodes", "filters", "retriever", "reranker", "answering", "archive", "agents", "server", "cli"}
+LLAMA_INDEX_ROOMS = {
+    "nodes",
+    "filters",
+    "retriever",
+    "reranker",
+    "answering",
+    "vector_stores",
+    "archive",
+    "agents",
+    "server",
+    "cli",
+}
 
 
 def modules() -> list[tuple[str, Path]]:

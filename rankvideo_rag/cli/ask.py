@@ -18,6 +18,7 @@ from rankvideo_rag.cli.options import (
     Question,
     Reranker,
     RerankerModel,
+    Vectors,
     load_llm,
 )
 
@@ -48,6 +49,7 @@ def ask(
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
     device: Device = None,
+    vectors: Vectors = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask an archive: retrieve, let RankVideo watch, answer with citations to video and second."""
@@ -55,7 +57,7 @@ def ask(
     from rankvideo_rag.nodes import hits_of
     from rankvideo_rag.schema import Answer, as_contract
 
-    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
+    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
     with VideoArchive.open(archive, least_margin=least_margin, **options) as opened:
         synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, plans=plans)
         response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.foreign import say_what_is_foreign
-from rankvideo_rag.cli.options import AsJson, Device, Gpu, Profile
+from rankvideo_rag.cli.options import AsJson, Device, Gpu, Profile, Vectors
 
 if TYPE_CHECKING:
     from rankvideo_rag.indexing.build import Event, Report
@@ -58,6 +58,7 @@ def index(
     ] = None,
     device: Device = None,
     gpu: Gpu = None,
+    vectors: Vectors = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, in about what time and room.")
     ] = False,
@@ -86,13 +87,16 @@ def index(
         frame_sampling=frame_sampling,
         device=device,
         gpu=gpu,
+        vectors=vectors,
     )
     if dry_run:
         _say_what_would_be_done(inputs, to, settings, as_json=as_json)
         return
+    check_vectors(settings)
     asked_off = {name for name, switch in (("speech", speech), ("on-screen text", ocr)) if switch is False}
     with Display(asked_off) as display:
         report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
+    copy_vectors(to, settings)
     if as_json:
         print_json(as_contract(report))
     else:
@@ -103,6 +107,28 @@ def index(
         say_what_is_foreign(store, settings)
     if any(file.outcome != "ok" for file in report.files):
         raise typer.Exit(PARTLY)
+
+
+def check_vectors(settings: "Settings") -> None:
+    """Refuse a place for vectors that cannot be, before any work is done."""
+    from rankvideo_rag.settings import FAISS
+
+    if settings.vectors != FAISS:
+        from rankvideo_rag.vector_stores import check_place
+
+        check_place(settings.vectors)
+
+
+def copy_vectors(folder: Path, settings: "Settings") -> None:
+    """Bring what a vector store holds of an archive up to date, where its vectors are searched there."""
+    from rankvideo_rag.settings import FAISS
+
+    if settings.vectors == FAISS:
+        return
+    from rankvideo_rag.archive import VideoArchive
+
+    with VideoArchive.with_settings(folder, settings) as archive:
+        archive.vectors()
 
 
 def as_contract(report: "Report") -> dict[str, Any]:

@@ -22,6 +22,15 @@ Gpu = Annotated[
         "--gpu", help="Index and search vectors on a GPU, with faiss-gpu in the place of faiss-cpu.", show_default=False
     ),
 ]
+Vectors = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="Where vectors are searched: faiss (on this machine), milvus:FILE.db, milvus:http://host:19530, or "
+        "package.module:function that returns a LlamaIndex vector store.",
+        show_default=False,
+    ),
+]
 Reranker = Annotated[
     str | None,
     typer.Option(help="Who watches the clips: transformers, scripted, none, or package.module:function.", show_default=False),

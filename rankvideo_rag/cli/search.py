@@ -6,7 +6,7 @@ import typer
 
 from rankvideo_rag.cli.console import hits_table, out, print_json
 from rankvideo_rag.cli.foreign import say_what_is_foreign
-from rankvideo_rag.cli.options import Archive, AsJson, Device, Gpu, Profile, Question, Reranker, RerankerModel
+from rankvideo_rag.cli.options import Archive, AsJson, Device, Gpu, Profile, Question, Reranker, RerankerModel, Vectors
 
 
 def search(
@@ -22,6 +22,7 @@ def search(
     reranker_model: RerankerModel = None,
     device: Device = None,
     gpu: Gpu = None,
+    vectors: Vectors = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an archive: clips by what is seen, said, written and described, best first."""
@@ -34,6 +35,7 @@ def search(
         "reranker_model": reranker_model,
         "device": device,
         "gpu": gpu,
+        "vectors": vectors,
     }
     with VideoArchive.open(archive, **options) as opened:
         judge = opened.as_reranker(top_n=top) if rerank or reranker else None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rankvideo_rag.cli.console import note, out, shown
-from rankvideo_rag.cli.options import Archive, Device, Llm, LlmUrl, Profile, Reranker, RerankerModel, load_llm
+from rankvideo_rag.cli.options import Archive, Device, Llm, LlmUrl, Profile, Reranker, RerankerModel, Vectors, load_llm
 
 GOODBYE_SECONDS = 5  # that running requests get after Ctrl-C
 
@@ -26,6 +26,7 @@ def serve(
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
     device: Device = None,
+    vectors: Vectors = None,
 ) -> None:
     """Serve a page to ask an archive and watch its clips, with a JSON API behind it."""
     from rankvideo_rag.archive import VideoArchive
@@ -33,7 +34,7 @@ def serve(
 
     create_app = import_with_advice("rankvideo_rag.server", "serve").create_app
     uvicorn = import_with_advice("uvicorn", "serve")
-    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device}
+    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
     with VideoArchive.open(archive, **options) as opened, _listen(host, port) as listening:
         app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm, llm_url))
         _announce(str(archive), listening)

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from rankvideo_rag.cli.console import note, out, print_json, shown
-from rankvideo_rag.cli.index import PARTLY, Display, as_contract, print_report
-from rankvideo_rag.cli.options import Archive, AsJson, Device
+from rankvideo_rag.cli.index import PARTLY, Display, as_contract, check_vectors, copy_vectors, print_report
+from rankvideo_rag.cli.options import Archive, AsJson, Device, Vectors
 
 
 def update(
@@ -18,6 +18,7 @@ def update(
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Forget files whose folder cannot be seen, too.")] = False,
     device: Device = None,
+    vectors: Vectors = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring an archive into step with its folders: new, changed, renamed, moved and deleted files.
@@ -28,8 +29,11 @@ def update(
     from rankvideo_rag.indexing.update import update as run
     from rankvideo_rag.settings import Settings
 
+    settings = Settings.load(device=device, vectors=vectors)
+    check_vectors(settings)
     with Display({"speech", "on-screen text"}) as display:
-        done = run(archive, Settings.load(device=device), inputs or (), prune=prune, begin=display.begin, listen=display.listen)
+        done = run(archive, settings, inputs or (), prune=prune, begin=display.begin, listen=display.listen)
+    copy_vectors(archive, settings)
     if as_json:
         kept = [{"folder": str(place.folder), "files": place.files} for place in done.kept]
         print_json(as_contract(done.report) | {"forgotten": list(map(str, done.forgotten)), "kept": kept})
