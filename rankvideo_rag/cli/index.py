@@ -33,6 +33,10 @@ def index(
         str | None,
         typer.Option(metavar="MODEL", help="Hear speech with this Whisper model or checkpoint file.", show_default=False),
     ] = None,
+    asr: Annotated[
+        str | None,
+        typer.Option(help="What runs it: whisper, faster_whisper or package.module:function.", show_default=False),
+    ] = None,
     speech: Annotated[
         bool | None, typer.Option("--speech/--no-speech", help="Recognise speech at all.", show_default=False)
     ] = None,
@@ -71,13 +75,13 @@ def index(
     from rankvideo_rag.indexing.store import Store
     from rankvideo_rag.settings import Settings
 
-    if whisper and speech is False:
-        raise InputError("--whisper and --no-speech contradict each other: give one of them")
+    if (whisper or asr) and speech is False:
+        raise InputError(f"--{'whisper' if whisper else 'asr'} and --no-speech contradict each other: give one of them")
     settings = Settings.load(
         profile=profile,
         embedder=embedder,
         embedder_model=embedder_model,
-        asr="whisper" if whisper or speech else _off(speech),
+        asr=asr or ("whisper" if whisper or speech else _off(speech)),
         asr_model=whisper,
         ocr="rapidocr" if ocr else _off(ocr),
         subtitles=subtitles,

@@ -1,0 +1,69 @@
+"""What a Whisper hears becomes timed words, whichever code runs it: one passage at a time, within the sound, without loops.
+
+Defences that all of them share: only stretches with something to hear are shown to the model, what it places beyond the one it
+was hearing is cut off, loops are reduced to one. This file knows no model.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankvideo_rag.indexing.words.loops import without_loops, without_repeated_phrase
+from rankvideo_rag.indexing.words.sounding import Stretch, passages
+from rankvideo_rag.media import SAMPLE_RATE
+from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.text import clean
+
+HOP = 160  # samples between two columns of the spectrogram that a Whisper hears
+FRAMES_A_SECOND = SAMPLE_RATE // HOP
+SEED = 0  # above temperature 0 Whisper samples: seeded, so that the same sound gives the same words
+
+# Whisper's own values, written out because answers depend on them. A window whose text compresses more than 2.4-fold
+# repeats itself, and one below a mean log-probability of -1.0 is a guess: both are tried again at the next temperature.
+# A guess with more than 0.6 on the no-speech token is dropped.
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+MOST_COMPRESSION, LEAST_LOG_PROBABILITY, MOST_NO_SPEECH = 2.4, -1.0, 0.6
+
+
+class Segment(NamedTuple):
+    """What a Whisper says it heard, in seconds from the beginning of the sound that it was given."""
+
+    window: float  # the beginning of the 30 seconds in which it heard this
+    start: float
+    end: float
+    text: str
+    mean_log_probability: float
+
+
+Hear = Callable[[NDArray[np.float32], list[float]], Iterable[Segment]]
+"""Hears stretches of a sound: (samples,), and where they begin and end in turn, in seconds."""
+
+
+def words_heard(hear: Hear, audio: NDArray[np.float32], stretches: Sequence[Stretch], *, source: str) -> list[TextSpan]:
+    """The words spoken in those stretches of `audio` ((samples,) mono, 16 kHz), in order of time."""
+    return without_loops([span for passage in passages(stretches) for span in _passage(hear, audio, passage, source)])
+
+
+def _passage(hear: Hear, audio: NDArray[np.float32], passage: Sequence[Stretch], source: str) -> Iterator[TextSpan]:
+    """The words of one passage. It gets a language of its own: that of its first 30 seconds of sound and pauses."""
+    first, last = passage[0].start, passage[-1].end
+    sound = audio[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
+    # Whisper never comes back from a stretch that ends after its last whole frame: it goes on asking for nothing.
+    whole = len(sound) // HOP / FRAMES_A_SECOND
+    inside = [(start - first, min(end - first, whole)) for start, end in passage if start - first < whole]
+    for segment in hear(np.ascontiguousarray(sound), [edge for stretch in inside for edge in stretch]):
+        heard_in = _stretch_of(first + segment.window, passage)
+        text = without_repeated_phrase(clean(segment.text))
+        # Beyond its stretch there is silence: what Whisper places there it cannot have heard.
+        start, end = (round(first + edge, 3) for edge in (segment.start, segment.end))
+        start, end = max(start, heard_in.start), min(end, heard_in.end)
+        if text and end > start:
+            confidence = min(1.0, float(np.exp(segment.mean_log_probability)))
+            yield TextSpan(channel="speech", text=text, start=start, end=end, source=source, confidence=confidence)
+
+
+def _stretch_of(time: float, stretches: Sequence[Stretch]) -> Stretch:
+    """The stretch in which a window that begins at `time` lies: the last one that begins no later, but for rounding."""
+    return next((s for s in reversed(stretches) if s.start <= time + 0.01), stretches[0])
