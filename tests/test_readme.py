@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import World
@@ -19,7 +21,7 @@ from tiny_models import tiny_qwen3_vl
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ASKING, RERANKING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ASKING, INDEXING, RERANKING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_snippet_that_asks_an_archive_runs(
@@ -28,6 +30,18 @@ def test_the_snippet_that_asks_an_archive_runs(
     monkeypatch.chdir(world.archive.parent)
     exec(ASKING, {})  # the text of the README, nothing else
     assert "The archive does not answer this." in capsys.readouterr().out
+
+
+def test_the_snippet_that_makes_clips_in_somebody_elses_pipeline_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copy(world.videos / f"{world.clips[0].stem}.mp4", tmp_path / "harbour.mp4")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    assert '{"profile": "cpu"}' in INDEXING  # its models would be downloaded
+    exec(INDEXING.replace('{"profile": "cpu"}', '{"embedder": "scripted", "ocr": "none"}'), names)
+    (node,) = names["nodes"]
+    assert len(node.embedding) == len(names["clips"].embed_query("a red circle"))
 
 
 async def test_the_snippet_that_reranks_somebody_elses_index_runs_sync_and_async(

@@ -1,17 +1,21 @@
 """rankvideo index: media files into an archive, with progress, a final table and an honest exit code."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
+from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.foreign import say_what_is_foreign
 from rankvideo_rag.cli.options import AsJson, Device, Gpu, Profile, Vectors
+from rankvideo_rag.cli.stages import Pace, Stages
 
 if TYPE_CHECKING:
     from rankvideo_rag.indexing.build import Event, Report
@@ -169,13 +173,36 @@ def _say_what_would_be_done(inputs: Sequence[Path], to: Path, settings: "Setting
     out.print(f"Estimated from: {shown(found.basis)}.")
 
 
+class _Bars(Progress):
+    """A bar over the files, and below it each stage with its rate and the time that it will take."""
+
+    stages: Stages | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        if self.stages and (paces := list(self.stages.paces())):
+            yield stages_table(paces)
+
+
+def stages_table(paces: Sequence[Pace]) -> Table:
+    """The stages of a run: files, time, rate, and the time that is left of each."""
+    table = plain_table()
+    table.add_column("stage")
+    for column in ("files", "time", "files/s", "ETA"):
+        table.add_column(column, justify="right")
+    for pace in paces:
+        left = "-" if pace.left == float("inf") else str(timedelta(seconds=round(pace.left)))
+        table.add_row(pace.stage, str(pace.files), str(timedelta(seconds=round(pace.seconds))), f"{pace.rate:,.2f}", left)
+    return table
+
+
 class Display:
-    """A progress bar over the files, with the stage of the present one, and a line for each that is not fine. Stopped by
-    Ctrl-C it says how to go on."""
+    """A progress bar over the files, with the stage of the present one, the pace of all stages, and a line for each file that
+    is not fine. Stopped by Ctrl-C it says how to go on."""
 
     def __init__(self, asked_off: set[str]) -> None:
         self._asked_off = asked_off
-        self._progress = Progress(
+        self._progress = _Bars(
             TextColumn("{task.description}", table_column=None),
             BarColumn(),
             MofNCompleteColumn(),
@@ -206,12 +233,14 @@ class Display:
         if "speech" in off:
             note("speech is taken from subtitles only: --whisper MODEL hears it, e.g. --whisper base or a checkpoint file")
         self.total = len(paths)
+        self._progress.stages = Stages(self.total, time.monotonic)
         self._task = self._progress.add_task("indexing", total=self.total)
         self._progress.start()
 
     def listen(self, event: "Event") -> None:
-        if self._task is None:
+        if self._task is None or self._progress.stages is None:
             return
+        self._progress.stages.hear(event)
         if event.done is None:
             self._progress.update(self._task, description=f"{shown(event.path.name)} [dim]{event.stage}[/]")
             return
