@@ -41,7 +41,8 @@ failpoints: $(VENV)/installed-test  ## fail every write, sync, rename and deleti
 
 lock: $(BIN)/uv  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
-	  --extra models --extra asr --extra ocr --extra eval --extra served --extra server --extra train --group dev \
+	  --extra models --extra asr --extra faster-whisper --extra ocr --extra eval --extra served --extra server --extra train \
+	  --extra milvus --extra ray --group dev \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
 
 tiny: $(VENV)/installed-test  ## train the models that ship, from random weights (some 40 minutes on two cores)

@@ -101,7 +101,7 @@ def report(
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "score_cache": score_cache}
     if archive is None:
         written = {"llm": llm, "llm_url": llm_url, "frames": frames or None, "plans": plans if plans > 1 else None}
-        _refuse_what_asks(options | {"questions": questions, "qrels": qrels} | written)
+        _refuse_what_asks({**options, "questions": questions, "qrels": qrels, **written})
     else:
         asking = options | {"score_cache": score_cache or "none", "device": device}
         writer = Writer(load_llm(llm, llm_url), llm or llm_url, frames, plans)
