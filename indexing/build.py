@@ -17,7 +17,7 @@ from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.discover import leads_out
-from rankvideo_rag.indexing.draft import TRANSIENT, Drafter, Kept, Stage, Tools
+from rankvideo_rag.indexing.draft import Kept, Stage, Tools
 from rankvideo_rag.indexing.file_state import (
     OUT_OF_SIGHT,
     FileState,
@@ -26,11 +26,12 @@ from rankvideo_rag.indexing.file_state import (
     state_of,
     video_id_of,
 )
+from rankvideo_rag.indexing.make import Ground, Made, Maker, refusal
 from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.store import KnownFile, Store
 from rankvideo_rag.indexing.writer import TAKEN_OUT, Writer, title_of, writing
 from rankvideo_rag.media import Limits
-from rankvideo_rag.schema import FileOutcome, Outcome, Video
+from rankvideo_rag.schema import FileOutcome, Outcome
 
 
 class Event(NamedTuple):
@@ -75,7 +76,7 @@ def build(
     with writing(store) as writer:
         if store.recipe != recipe.model_dump(mode="json"):
             writer.set_recipe(recipe.model_dump(mode="json"))
-        indexer = _Indexer(store, writer, recipe, tools, frozenset(named), limits, listen)
+        indexer = Indexer(store, writer, recipe, tools, frozenset(named), limits, listen)
         with closing(indexer.ahead):
             files = tuple(indexer.index(path, then) for path, then in zip_longest(paths, paths[1:]))
     return Report(files, indexer.unchanged, media.decode_calls() - decodes, indexer.embeddings, time.monotonic() - began)
@@ -101,7 +102,7 @@ def known_outcome(store: Store, path: Path, recipe: Recipe, *, named: bool = Fal
     return known.outcome if (known.size, known.mtime_ns, known.sidecars) == state else None
 
 
-class _Indexer:
+class Indexer:
     """One run over some files."""
 
     def __init__(
@@ -117,14 +118,14 @@ class _Indexer:
         self._store, self._writer, self._recipe, self._named = store, writer, recipe, named
         self._listen = listen
         self.ahead = Ahead(recipe, limits)
-        self._drafter = Drafter(recipe, tools, limits, self._at, self.ahead)
+        self._maker = Maker(recipe, tools, limits, self._at, self.ahead)
         self._hash, self._roots = recipe.fingerprint, store.sources()
         self.unchanged = 0
 
     @property
     def embeddings(self) -> int:
         """Clips given to the embedder so far."""
-        return self._drafter.embeddings
+        return self._maker.embeddings
 
     def index(self, path: Path, then: Path | None = None) -> FileOutcome:
         """What becomes of a file, while `then`, the next one, is begun to be read."""
@@ -135,17 +136,17 @@ class _Indexer:
         self._listen(Event(path, None, outcome, unchanged=known is not None))
         return outcome
 
-    def _index_new(self, path: Path, then: Path | None) -> FileOutcome:
+    def _index_new(self, path: Path, then: Path | None = None) -> FileOutcome:
         state = None
         try:
             state = state_of(path, subtitles=self._recipe.subtitles)
             refuse_by_place(path, self._roots)
             return self._index_content(path, state, then)
-        except MediaError as error:
-            verdict: Outcome = "failed" if error.code in TRANSIENT else "skipped"
-            outcome = FileOutcome(path=str(path), outcome=verdict, reason=f"{error.code}: {error}")
-        except ModelError as error:
-            outcome = FileOutcome(path=str(path), outcome="failed", reason=f"model: {error}")
+        except (MediaError, ModelError) as error:
+            outcome = refusal(path, error)
+        return self._put_refused(path, state, outcome)
+
+    def _put_refused(self, path: Path, state: FileState | None, outcome: FileOutcome) -> FileOutcome:
         if state is None:
             return self._out_of_sight(path, outcome)
         self._writer.put_file(KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars))
@@ -159,43 +160,39 @@ class _Indexer:
         return outcome
 
     def _index_content(self, path: Path, state: FileState, then: Path | None) -> FileOutcome:
-        began = time.monotonic()
         # A file is hashed first only where its content may be known: hashing a huge one that is no video would be for nothing.
         early = self._identify(path) if state.size and self._store.may_hold(state.size) else None
         if early and (outcome := self._adopt(path, state, early)):
             return outcome
-        self._at(path, "probe")
-        probe = self.ahead.probe(path, state)
-        video_id = early or self._identify(path)
-        gone, subtitles_of = self._elsewhere(path, state, video_id)
-        lies_at = min([path, *(p for p in self._store.paths(video_id) if p not in gone)], key=os.fsencode)
-        video = Video(video_id=video_id, path=str(path), title=title_of(probe, lies_at), probe=probe)
-        kept = self._kept(video_id)
-        draft = self._drafter.draft(
-            path, video, subtitles_of=subtitles_of, kept=kept, when_read=lambda: self._expect(then, state.size)
+        made = self._maker.make(
+            path,
+            state,
+            video_id=early,
+            identify=self._identify,
+            ground=lambda video_id: Ground(self._elsewhere(path, state, video_id)[1], self._kept(video_id)),
+            when_read=lambda: self._expect(then, state.size),
         )
+        return self._commit(made)
+
+    def _commit(self, made: Made) -> FileOutcome:
+        """Write what was made of a file, if that is still as it was. Raises MediaError when it is not."""
+        path, state, video_id = made.path, made.state, made.video.video_id
         self._check_unchanged(path, state)
-        outcome = FileOutcome(
-            path=str(path),
-            outcome="partial" if draft.damage else "ok",
-            reason="; ".join([*draft.damage, *probe.warnings]) or None,
-            clips=len(draft.clips),
-            video_id=video_id,
-        )
+        gone, _ = self._elsewhere(path, state, video_id)
+        lies_at = min([path, *(p for p in self._store.paths(video_id) if p not in gone)], key=os.fsencode)
+        video = made.video.model_copy(update={"title": title_of(made.video.probe, lies_at)})
         self._at(path, "commit")
-        file = KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars)
-        work = None if kept else time.monotonic() - began
         self._writer.put_video(
             video,
-            draft.clips,
-            draft.spans,
-            draft.vectors,
-            file=file,
+            made.draft.clips,
+            made.draft.spans,
+            made.draft.vectors,
+            file=KnownFile(state.size, state.mtime_ns, self._hash, made.outcome, state.sidecars),
             gone=gone,
-            work_seconds=work,
-            pictures=draft.pictures,
+            work_seconds=made.seconds,
+            pictures=made.draft.pictures,
         )
-        return outcome
+        return made.outcome
 
     def _expect(self, path: Path | None, size_now: int) -> None:
         """Have the next file read ahead, unless it is known, may be of known content, or cannot be read: its turn will tell."""
