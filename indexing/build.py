@@ -41,6 +41,7 @@ class Event(NamedTuple):
     stage: Stage | None
     done: FileOutcome | None = None
     unchanged: bool = False
+    seconds: float | None = None  # what it took, where that is not the time since the last event
 
 
 class Report(NamedTuple):

@@ -28,7 +28,7 @@ Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "shots", "f
 BATCH = 8  # clips whose frames are held at once
 MOST_SPANS = 20  # of damage, that are told one by one
 # Reasons that may be gone at the next run; every other one stays until the file changes.
-TRANSIENT = frozenset({"changed", "crash", "io", "timeout"})
+TRANSIENT = frozenset({"changed", "crash", "io", "timeout", "worker"})
 
 
 class Tools(NamedTuple):

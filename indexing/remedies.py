@@ -35,6 +35,7 @@ REMEDIES = {
     "truncated_no_index": _REPLACE,
     "undecodable": _REPLACE,
     "vanished": "nothing if it was deleted: rankvideo update ARCHIVE forgets it",
+    "worker": f"{AGAIN}; if it goes on, see whether the machines of the cluster have memory enough for the models",
 }
 
 

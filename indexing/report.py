@@ -53,7 +53,7 @@ class RunReport:
         def hear(event: Event) -> None:
             self._begin()
             if event.done:
-                self._note(event.done)
+                self._note(event.done, event.seconds)
             listen(event)
 
         return hear
@@ -66,10 +66,10 @@ class RunReport:
                 with explaining(self._file.parent):
                     left.unlink(missing_ok=True)
 
-    def _note(self, done: FileOutcome) -> None:
+    def _note(self, done: FileOutcome, took: float | None) -> None:
         now = time.monotonic()
         before = self._lines.get(done.path)
-        seconds = now - self._since + (json.loads(before)["seconds"] if before else 0.0)
+        seconds = (now - self._since if took is None else took) + (json.loads(before)["seconds"] if before else 0.0)
         self._since = now
         self._lines[done.path] = _line(done, round(seconds, 3))
 

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from rankvideo_rag.backends import import_with_advice
 from rankvideo_rag.embedders import load_embedder
 from rankvideo_rag.indexing.build import Event, Report, build, known_outcome
 from rankvideo_rag.indexing.discover import absolute, discover
 from rankvideo_rag.indexing.draft import Tools
+from rankvideo_rag.indexing.receipts import build_from_receipts
 from rankvideo_rag.indexing.recipe import REMEMBERED, Recipe, check_embedder, settings_for
 from rankvideo_rag.indexing.report import RunReport
 from rankvideo_rag.indexing.store import Store
@@ -34,6 +37,7 @@ class Run(NamedTuple):
     limits: Limits
     gpu: bool = False  # derives the vector index
     faiss: bool = True  # searches the vectors
+    build: Callable[..., Report] = build  # this process reads the files, or workers do
 
 
 def index(
@@ -73,29 +77,23 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
         settings = settings_for(store.folder, store.recipe, settings)
     settings = settings.model_copy(update={"ocr": _text_reader_name(settings.ocr)})
     limits = Limits(seconds=settings.media_seconds, bytes=settings.media_bytes)
+    faiss = settings.vectors == FAISS
     remembered = store and _remembered(store, settings)
     if store and remembered:
         known = [known_outcome(store, path, remembered, named=path in named) for path in paths]
         if None not in known:
-            return Run(
-                paths, named, remembered, None, tuple(filter(None, known)), limits, settings.gpu, settings.vectors == FAISS
-            )
+            return Run(paths, named, remembered, None, tuple(filter(None, known)), limits, settings.gpu, faiss)
+    engine = _engine(settings)
     tools = load_tools(settings)
     if store:
         check_embedder(store.folder, store.recipe, tools.embedder.info)
-    recipe = Recipe.of(
-        settings,
-        tools.embedder.info,
-        transcriber=tools.transcriber.name if tools.transcriber else None,
-        text_reader=tools.text_reader.name if tools.text_reader else None,
-    )
-    return Run(paths, named, recipe, tools, (), limits, settings.gpu, settings.vectors == FAISS)
+    return Run(paths, named, _recipe_of(settings, tools), tools, (), limits, settings.gpu, faiss, engine)
 
 
 def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda event: None) -> Report:
     """Bring the archive up to date with the files of a run, and its derived files with the archive."""
     if run.tools:
-        report = build(store, run.paths, run.recipe, run.tools, named=run.named, limits=run.limits, listen=listen)
+        report = run.build(store, run.paths, run.recipe, run.tools, named=run.named, limits=run.limits, listen=listen)
     else:
         began = time.monotonic()
         with writing(store):  # nothing is written, but whoever comes while another writes is told so
@@ -128,6 +126,30 @@ def load_tools(settings: Settings) -> Tools:
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),
         None if settings.ocr == "none" else load_text_reader(settings.ocr),
     )
+
+
+def load_with_recipe(settings: Settings) -> tuple[Recipe, Tools]:
+    """The models that these settings name, and the recipe that they give, as a worker on another machine needs them."""
+    tools = load_tools(settings)
+    return _recipe_of(settings, tools), tools
+
+
+def _recipe_of(settings: Settings, tools: Tools) -> Recipe:
+    return Recipe.of(
+        settings,
+        tools.embedder.info,
+        transcriber=tools.transcriber.name if tools.transcriber else None,
+        text_reader=tools.text_reader.name if tools.text_reader else None,
+    )
+
+
+def _engine(settings: Settings) -> Callable[..., Report]:
+    """Who reads the files: this process, or workers on a Ray cluster. Raises MissingDependency where Ray is not installed."""
+    if settings.engine == "local":
+        return build
+    ray_engine = import_with_advice("rankvideo_rag.indexing.ray_engine", "ray")
+    models = ray_engine.Models(partial(load_with_recipe, settings), settings.device)
+    return partial(build_from_receipts, workers=ray_engine.on_cluster(models, settings.ray_address))
 
 
 def _remembered(store: Store, settings: Settings) -> Recipe | None:

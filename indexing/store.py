@@ -170,6 +170,15 @@ class Store:
         """Whether this content was taken out of the archive and is to stay out."""
         return bool(self._rows("SELECT EXISTS (SELECT 1 FROM removed WHERE video_id = ?)", video_id)[0][0])
 
+    def removed(self) -> frozenset[str]:
+        """The contents that were taken out of the archive and are to stay out."""
+        return frozenset(row[0] for row in self._rows("SELECT video_id FROM removed"))
+
+    def contents_of(self, size: int, recipe: str) -> frozenset[str]:
+        """The contents of so many bytes that were indexed under that recipe."""
+        sql = "SELECT v.video_id FROM files f JOIN videos v USING (video_id) WHERE size = ? AND v.recipe = ?"
+        return frozenset(row[0] for row in self._rows(sql, size, recipe))
+
     def content(self, video_id: str, recipe: str) -> KnownContent | None:
         """What came of a content under that recipe; None where it was not indexed so."""
         rows = self._rows(

@@ -37,6 +37,7 @@ _EXTRA_OF = {
     "demo ablate": "train",
     "starlette": "server",
     "uvicorn": "server",
+    "ray": "ray",
 }
 
 

@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     least_margin: float = Field(0.0, allow_inf_nan=False)  # nats, from which on a clip is taken to show what is asked
     score_cache: str | None = None  # file in which verdicts are kept, "none"; None: rankvideo/scores.db in the user's cache
 
+    # Where files are read.
+    engine: Literal["local", "ray"] = "local"  # ray: by workers on a Ray cluster, while this process writes
+    ray_address: str | None = None  # of the cluster; None: $RAY_ADDRESS, else one is started on this machine
+
     # What one file may cost.
     media_seconds: float = Field(60.0, gt=0)  # least time budget of one call into the decoder
     media_bytes: int = Field(2 << 30, ge=1 << 28)  # address space of the decoder process

@@ -67,6 +67,16 @@ def index(
     device: Device = None,
     gpu: Gpu = None,
     vectors: Vectors = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Where files are read: local, or ray (by workers on a Ray cluster).", show_default=False),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="The Ray cluster; by default one is started on this machine.", show_default=False
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, in about what time and room.")
     ] = False,
@@ -96,7 +106,11 @@ def index(
         device=device,
         gpu=gpu,
         vectors=vectors,
+        engine=engine,
+        ray_address=address,
     )
+    if address and settings.engine != "ray":
+        raise InputError("--address names a Ray cluster: give --engine ray with it")
     if dry_run:
         _say_what_would_be_done(inputs, to, settings, as_json=as_json)
         return
