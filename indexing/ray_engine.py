@@ -6,7 +6,6 @@ the next, to the workers that there are then.
 """
 
 import contextlib
-import io
 import logging
 import os
 import pickle
@@ -168,7 +167,8 @@ def _connected(address: str | None) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     started: dict[str, Any] = {"address": address} if address else {"address": "local", "include_dashboard": False}
-    with contextlib.redirect_stdout(_WithoutRay(sys.stdout)):
+    without_ray: Any = _WithoutRay(sys.stdout)
+    with contextlib.redirect_stdout(without_ray):
         try:
             ray.init(**started, log_to_driver=False, logging_level=logging.CRITICAL)
         except Exception as error:  # of many kinds, also of none in particular
@@ -184,7 +184,7 @@ def _connected(address: str | None) -> Iterator[None]:
             ray.shutdown()
 
 
-class _WithoutRay(io.TextIOBase):
+class _WithoutRay:
     """Standard output but for what Ray's own threads print there, which would be taken for a result: it is logged."""
 
     def __init__(self, inner: Any) -> None:

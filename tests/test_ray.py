@@ -14,6 +14,7 @@ from archive_dump import dump
 from conftest import plain_clips
 from media_files import SIZE, write_video
 
+from rankvideo_rag.cli.index import INTERRUPTED
 from rankvideo_rag.demo import write_clips
 from rankvideo_rag.errors import MissingDependency
 from rankvideo_rag.indexing.run import index
@@ -44,20 +45,26 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return Runs(tmp_path_factory.mktemp("ray"))
+    return Runs(tmp_path_factory.mktemp("cluster"))
 
 
 @needs_ray
 @pytest.mark.timeout(900)
-def test_a_driver_and_a_node_that_die_lose_nothing_committed_and_nothing_is_done_twice(runs: Runs) -> None:
+def test_drivers_and_a_node_that_end_in_the_middle_lose_nothing_committed_and_nothing_is_done_twice(runs: Runs) -> None:
     seen = runs.seen
-    assert seen["committed before the driver died"] == seen["committed after it died"] == 2
-    assert seen["second run"]["ok"] == VIDEOS
-    assert seen["second run"]["unchanged"] == 2
-    # One clip a video. What the dead node's worker waited with had not come through: five videos were left, and five were made.
-    assert seen["embedded in the second run"] == VIDEOS - 2
-    assert seen["third run"]["unchanged"] == VIDEOS + 1
-    assert seen["embedded in the third run"] == seen["third run"]["work"]["decodes"] == 0
+    assert seen["committed"] == [2, 3]
+    assert seen["without a node"]["ok"] == VIDEOS
+    # One clip a video. Whoever waited when it ended had embedded nothing yet: each video is embedded once in all.
+    assert seen["embedded"] == [2, 3, VIDEOS, VIDEOS]
+    assert seen["again"]["unchanged"] == VIDEOS + 1
+    assert seen["again"]["work"] == {"decodes": 0, "embeddings": 0}
+
+
+@needs_ray
+def test_a_run_that_is_stopped_says_how_to_go_on(runs: Runs) -> None:
+    code, said = runs.seen["ended"][1]
+    assert code == INTERRUPTED
+    assert "Run the same command again to go on." in said
 
 
 @needs_ray
@@ -79,8 +86,9 @@ def test_a_file_that_ends_every_worker_is_failed_and_the_others_are_read(runs: R
 
 @needs_ray
 def test_ray_says_nothing_on_the_terminal(runs: Runs) -> None:
-    said = {name: run["stderr"] for name, run in runs.seen.items() if isinstance(run, dict)}
-    assert [text for text in said.values() if "ray" in text.lower()] == []
+    # Their standard output was JSON and no more, else it could not have been read.
+    said = [said for _, said in runs.seen["ended"]] + [runs.seen[run]["stderr"] for run in ("without a node", "poisoned")]
+    assert [text for text in said if "ray" in text.lower()] == []
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
