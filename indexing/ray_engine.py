@@ -6,6 +6,7 @@ the next, to the workers that there are then.
 """
 
 import contextlib
+import io
 import logging
 import os
 import pickle
@@ -13,6 +14,7 @@ import platform
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +32,6 @@ ROUNDS = 3  # a file whose worker dies in so many is failed
 _AT_A_TIME = 8  # files given to a worker at once, of many: the more, the less Ray has to keep count of
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what Ray's own library writes to standard error
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as later versions have it; silences a warning about that
 }
 
@@ -98,7 +99,10 @@ def _round(models: Models, brief: Brief, tasks: Sequence[Task], *, together: boo
     options.enable_progress_bars = options.print_on_execution_start = False
     options.max_errored_blocks = -1  # a worker that dies costs what it was at, not the round
     options.target_max_block_size = 1  # bytes: each receipt comes at once, and is not kept for company
-    with ray.data.DataContext.current(options):
+    with ray.data.DataContext.current(options), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="`ray_remote_args` is deprecated"
+        )  # there is no other way to say the last two
         given = ray.data.from_items([{"task": pickle.dumps(t)} for t in tasks], override_num_blocks=-(-len(tasks) // files))
         done = given.map_batches(
             _Actor,
@@ -112,7 +116,8 @@ def _round(models: Models, brief: Brief, tasks: Sequence[Task], *, together: boo
             num_cpus=1,
             num_gpus=1 if gpus else 0,
             # Else Ray would try a file for ever, and wait for an actor to come back for which there may be no machine.
-            ray_remote_args_fn=lambda: {"max_task_retries": 0},
+            max_restarts=0,
+            max_task_retries=0,
         )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for message in map(pickle.loads, batch["receipt"].to_pylist()):
@@ -181,7 +186,8 @@ def _connected(address: str | None) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
+            with contextlib.redirect_stdout(io.StringIO()):  # what Ray kept back to say once
+                ray.shutdown()
 
 
 class _WithoutRay:

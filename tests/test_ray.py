@@ -79,7 +79,7 @@ def test_the_archive_of_a_cluster_that_lost_a_node_is_that_of_one_process(
 
 @needs_ray
 def test_a_file_that_ends_every_worker_is_failed_and_the_others_are_read(runs: Runs) -> None:
-    white, well = runs.seen["poisoned"]["videos"]
+    well, white = runs.seen["poisoned"]["videos"]
     assert (well["outcome"], white["outcome"]) == ("ok", "failed")
     assert white["reason"].startswith("worker: each of 3 workers")
 
