@@ -21,6 +21,7 @@ from rankvideo_rag.indexing.run import index
 from rankvideo_rag.settings import Settings
 
 VIDEOS = 7
+pytestmark = pytest.mark.timeout(900)  # a cluster on a machine that has other things to do
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
 
@@ -49,7 +50,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 
 @needs_ray
-@pytest.mark.timeout(900)
 def test_drivers_and_a_node_that_end_in_the_middle_lose_nothing_committed_and_nothing_is_done_twice(runs: Runs) -> None:
     seen = runs.seen
     assert seen["committed"] == [2, 3]
