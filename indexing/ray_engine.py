@@ -95,14 +95,9 @@ def _round(models: Models, brief: Brief, tasks: Sequence[Task], *, together: boo
     gpus = 0 if models.device == "cpu" else int(resources.get("GPU", 0))
     workers = max(1, min(len(tasks), gpus or int(resources.get("CPU", 0))))
     files = max(1, min(_AT_A_TIME, len(tasks) // (4 * workers))) if together else 1
-    options = ray.data.DataContext.get_current().copy()
-    options.enable_progress_bars = options.print_on_execution_start = False
-    options.max_errored_blocks = -1  # a worker that dies costs what it was at, not the round
-    options.target_max_block_size = 1  # bytes: each receipt comes at once, and is not kept for company
-    with ray.data.DataContext.current(options), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="`ray_remote_args` is deprecated"
-        )  # there is no other way to say the last two
+    with ray.data.DataContext.current(_options()), warnings.catch_warnings():
+        # There is no other way yet to say max_restarts and max_task_retries.
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         given = ray.data.from_items([{"task": pickle.dumps(t)} for t in tasks], override_num_blocks=-(-len(tasks) // files))
         done = given.map_batches(
             _Actor,
@@ -120,10 +115,23 @@ def _round(models: Models, brief: Brief, tasks: Sequence[Task], *, together: boo
             max_task_retries=0,
         )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for message in map(pickle.loads, batch["receipt"].to_pylist()):
-            if isinstance(message, _Fault):
-                raise RankVideoError(f"a worker on {message.machine} cannot work: {message.words}")
-            yield message
+        yield from map(_received, batch["receipt"].to_pylist())
+
+
+def _options() -> Any:
+    """How Ray Data is to go about a round."""
+    options = ray.data.DataContext.get_current().copy()
+    options.enable_progress_bars = options.print_on_execution_start = False
+    options.max_errored_blocks = -1  # a worker that dies costs what it was at, not the round
+    options.target_max_block_size = 1  # bytes: each receipt comes at once, and is not kept for company
+    return options
+
+
+def _received(message: bytes) -> Receipt:
+    receipt: Receipt | _Fault = pickle.loads(message)
+    if isinstance(receipt, _Fault):
+        raise RankVideoError(f"a worker on {receipt.machine} cannot work: {receipt.words}")
+    return receipt
 
 
 class _Actor:
