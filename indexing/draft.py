@@ -84,6 +84,7 @@ class Drafter:
         pictures: dict[str, bytes] = {}
         if not probe.video_codec:
             return Draft(clips, spans, {}, damage, pictures)
+        self._at(path, "frames")
         with closing(self._ahead.clips(path, clips)) as media_of_clips:
             media_in_turn = _calling_at_the_end(media_of_clips, len(clips), when_read)
             vectors = self._vectors(path, clips, media_in_turn, damage, pictures, all_there_is=all_there_is)

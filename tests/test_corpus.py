@@ -68,9 +68,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(FILES):
         look = looks[number % len(looks)]
         height, width, _ = look[0].shape
-        path = write_video(
-            folder / f"{number:04d}.mp4", frames=look, fps=4, size=(width, height), title="i" * (number + 1)
-        )  # of sizes that differ: so each is read ahead
+        title = "i" * (number + 1)  # their sizes differ, so that they are read ahead
+        path = write_video(folder / f"{number:04d}.mp4", frames=look, fps=4, size=(width, height), title=title)
         if is_poisoned(path):
             poison, _ = POISONS[number // 10 % len(POISONS)]
             path.write_bytes(poison(path.read_bytes()))
