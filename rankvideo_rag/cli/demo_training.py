@@ -96,13 +96,15 @@ def exam_tables(exam: "Exam") -> None:
     """What came of an exam, for people."""
     stages = list(exam.stages)
     table = plain_table(f"{exam.questions} questions about {exam.clips} clips that training has not seen")
-    for column in ("", *stages):
-        table.add_column(column, justify="right" if column else "left")
+    table.add_column("", no_wrap=True)
+    for stage in stages:
+        table.add_column(stage, justify="right", min_width=max(map(len, stage.split())))
     for name in next(iter(exam.stages.values())):
         table.add_row(name, *(f"{exam.stages[stage][name]:.3f}" for stage in stages))
     table.add_section()
+    table.add_row("nDCG@10 of")
     for name, by_stage in exam.slices.items():
-        table.add_row(f"nDCG@10, {name} ({exam.sizes[name]})", *(f"{by_stage[stage]:.3f}" for stage in stages))
+        table.add_row(f"{exam.sizes[name]:3} {name}", *(f"{by_stage[stage]:.3f}" for stage in stages))
     out.print(table)
     if exam.pair_accuracy is not None:
         by_attribute = ", ".join(f"{name} {share:.3f}" for name, share in exam.by_attribute.items())

@@ -95,12 +95,12 @@ def examine(
 def _slices(questions: Sequence[Question]) -> dict[str, list[Question]]:
     """Questions by kind, those that one vector cannot answer, and those on what training never showed."""
     kept: dict[str, Callable[[Question], bool]] = {
-        "seen: one shape": lambda question: question.kind == "one",
-        "seen: ground": lambda question: question.kind == "ground",
-        "seen: two, bound": lambda question: question.kind == "together",
-        "seen: order": lambda question: question.kind == "before",
+        "one shape": lambda question: question.kind == "one",
+        "ground": lambda question: question.kind == "ground",
+        "two, bound": lambda question: question.kind == "together",
+        "order": lambda question: question.kind == "before",
         "bound and order": lambda question: question.kind in ("together", "before"),
-        "held-out combinations": lambda question: question.held_out,
+        "held out": lambda question: question.held_out,
         "all seen": lambda question: question.channel == "visual",
         "said": lambda question: question.channel == "speech",
         "written": lambda question: question.channel == "on_screen",
