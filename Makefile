@@ -45,7 +45,7 @@ lock: $(BIN)/uv  ## resolve requirements.lock anew
 	  --extra milvus --extra ray --group dev \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
 
-tiny: $(VENV)/installed-test  ## train the models that ship, from random weights (some 40 minutes on two cores)
+tiny: $(VENV)/installed-test  ## train the models that ship, from random weights (75 minutes on one busy core, in parts)
 	$(BIN)/rankvideo demo train --to build/tiny --ship
 
 tree:  ## write the README's file tree anew

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from rankvideo_rag.bundled import local_folder, names
@@ -11,8 +13,10 @@ from rankvideo_rag.cli import app
 from rankvideo_rag.demo import plan_clips, questions
 from rankvideo_rag.demo.exam import Exam, sit
 from rankvideo_rag.demo.network import untrained
-from rankvideo_rag.demo.school import School
+from rankvideo_rag.demo.school import School, pack
+from rankvideo_rag.embedders import load_embedder
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.vlm import load_vlm
 from rankvideo_rag.vlm.prompts import RANKVIDEO, spec_for
 
 
@@ -98,3 +102,16 @@ def test_sixty_steps_from_random_weights_tell_clips_apart_better_than_chance(tmp
     (first, last), (_, right) = (curve(tmp_path / "reranker", name) for name in ("loss", "pair_accuracy"))
     assert last < first
     assert right > 0.55
+
+
+def test_a_school_goes_from_random_weights_to_models_that_ship(tmp_path: Path) -> None:
+    """A step or two of each lesson: what comes out is whole, whatever it knows."""
+    graduates = School(tmp_path, seed=0, share=0.001).all()
+    packed = pack(graduates.reranker, tmp_path / "shipped" / "tiny-reranker")
+    record = (packed / "training.yaml").read_text(encoding="utf-8").splitlines()
+    assert record[:2] == ["model: reranker/model", "output: practice"]
+    assert str(tmp_path) not in "".join(record)
+    assert spec_for(None, str(packed)) == spec_for(None, "bundled:tiny-reranker")
+    assert {weight.dtype for weight in load_file(packed / "model.safetensors").values()} == {torch.float16}
+    assert load_vlm("transformers", str(packed), device="cpu").name
+    assert load_embedder("sentence_transformers", str(graduates.embedder), device="cpu").info.dim == 128
