@@ -1,6 +1,7 @@
 """The models that ship, measured again on clips that training has not seen, and a school so short that it fits a test."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from typer.testing import CliRunner
 
 from rankvideo_rag.bundled import local_folder, names
 from rankvideo_rag.cli import app
-from rankvideo_rag.demo import plan_clips, questions
+from rankvideo_rag.demo import ablations, plan_clips, questions
 from rankvideo_rag.demo.exam import Exam, sit
 from rankvideo_rag.demo.network import untrained
-from rankvideo_rag.demo.school import School, pack
+from rankvideo_rag.demo.school import PACKED, School, pack
 from rankvideo_rag.embedders import load_embedder
+from rankvideo_rag.errors import InputError
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.training.config import RerankerConfig, read_config
 from rankvideo_rag.vlm import load_vlm
 from rankvideo_rag.vlm.prompts import RANKVIDEO, spec_for
 
@@ -98,20 +101,46 @@ def test_sixty_steps_from_random_weights_tell_clips_apart_better_than_chance(tmp
     """Seed 0, questions of one attribute. Of the last thirty steps' 2160 pairs chance has .5 right, give or take .011."""
     school = School(tmp_path, seed=0, share=0.016)
     blank = untrained(tmp_path / "untrained", seed=0)
-    school.reranker(blank, easy=1000.0, vision="trained", max_steps=60, groups_per_batch=24, log_steps=30)
+    school.reranker(
+        blank, easy=1000.0, vision="trained", max_steps=60, groups_per_batch=24, gradient_accumulation=1, log_steps=30
+    )
     (first, last), (_, right) = (curve(tmp_path / "reranker", name) for name in ("loss", "pair_accuracy"))
     assert last < first
     assert right > 0.55
 
 
-def test_a_school_goes_from_random_weights_to_models_that_ship(tmp_path: Path) -> None:
-    """A step or two of each lesson: what comes out is whole, whatever it knows."""
-    graduates = School(tmp_path, seed=0, share=0.001).all()
-    packed = pack(graduates.reranker, tmp_path / "shipped" / "tiny-reranker")
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a school of a step or two of each lesson writes: it is whole, whatever it knows."""
+    folder = tmp_path_factory.mktemp("school")
+    graduates = School(folder, seed=0, share=0.001).all()
+    for name, place in PACKED.items():
+        pack(getattr(graduates, name), folder / place)
+    return folder
+
+
+def test_a_school_goes_from_random_weights_to_models_that_ship(school: Path) -> None:
+    packed = school / PACKED["reranker"]
     record = (packed / "training.yaml").read_text(encoding="utf-8").splitlines()
     assert record[:2] == ["model: reranker/model", "output: practice"]
-    assert str(tmp_path) not in "".join(record)
+    assert str(school) not in "".join(record)
     assert spec_for(None, str(packed)) == spec_for(None, "bundled:tiny-reranker")
     assert {weight.dtype for weight in load_file(packed / "model.safetensors").values()} == {torch.float16}
     assert load_vlm("transformers", str(packed), device="cpu").name
-    assert load_embedder("sentence_transformers", str(graduates.embedder), device="cpu").info.dim == 128
+    assert load_embedder("sentence_transformers", str(school / PACKED["embedder"]), device="cpu").info.dim == 128
+
+
+def test_each_part_is_left_out_and_examined_and_what_is_done_is_not_done_again(
+    school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ablations, "sit", partial(sit, clips=15))
+    monkeypatch.setattr(ablations, "ABLATIONS", {name: ablations.ABLATIONS[name] for name in ("all of it", "pointwise only")})
+    rows = ablations.ablations(tmp_path, seed=0, share=0.001, school=school)
+    assert [(row.name, row.share) for row in rows] == [("all of it", 0.001), ("pointwise only", 0.001)]
+    assert all(0 <= row.bound_and_order <= 1 for row in rows)
+    records = [tmp_path / name / "model" / "training.yaml" for name in ("all-of-it", "pointwise-only")]
+    assert [read_config(record, RerankerConfig).objective for record in records] == ["ranking", "pointwise"]
+    monkeypatch.setattr(School, "reranker", None)  # nothing is trained any more
+    assert ablations.ablations(tmp_path, seed=0, share=0.001, school=school) == rows
+    with pytest.raises(InputError, match="holds no finished training: rankvideo demo train --to"):
+        ablations.ablations(tmp_path, seed=0, share=0.001, school=tmp_path / "nowhere")

@@ -35,7 +35,7 @@ def train(
     school = import_with_advice("rankvideo_rag.demo.school", "demo train")
     begun = time.monotonic()
     graduates = school.School(to, seed=seed, share=share).all()
-    packed = {name: school.pack(getattr(graduates, name), to / "shipped" / f"tiny-{name}") for name in ("reranker", "embedder")}
+    packed = {name: school.pack(getattr(graduates, name), to / folder) for name, folder in school.PACKED.items()}
     minutes = (time.monotonic() - begun) / 60
     exam = sit(to / "exam", embedder=str(packed["embedder"]), reranker=str(packed["reranker"]))
     for name, folder in packed.items():
@@ -73,15 +73,22 @@ def exam(
 def ablate(
     to: _To = Path("build/ablations"),
     seed: _Seed = 0,
-    share: _Share = 0.5,
+    share: Annotated[float, typer.Option(min=0.001, max=1, help="Of the full stage two: clips and steps.")] = 0.5,
+    school: Annotated[
+        Path | None, typer.Option(help="What `demo train` wrote: its eyes and its embedder serve; else they are trained first.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the reranker again without one part of its training after the other, for as many steps, and examine each."""
+    """Train the reranker again without one part of its training after the other, for as many steps, and examine each.
+
+    Interrupted, it goes on with the next one.
+    """
     from rankvideo_rag.backends import import_with_advice
 
-    rows = import_with_advice("rankvideo_rag.demo.ablations", "demo ablate").ablations(to, seed=seed, share=share)
+    ablations = import_with_advice("rankvideo_rag.demo.ablations", "demo ablate").ablations
+    rows = ablations(to, seed=seed, share=share, school=school)
     if as_json:
-        print_json([row._asdict() for row in rows])
+        print_json([row.model_dump() for row in rows])
         return
     table = plain_table("What each part of the training is worth")
     for column in ("", "nDCG@10", "all seen", "bound and order", "pair accuracy", "minutes"):

@@ -4,6 +4,7 @@ Drawing is a pure function of the record. Nothing here knows questions.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -129,4 +130,9 @@ def _draw_thing(draw: ImageDraw.ImageDraw, thing: Thing, progress: float) -> Non
 def _draw_sign(draw: ImageDraw.ImageDraw, text: str) -> None:
     """A white board across the top with the text in its middle."""
     draw.rectangle((8, 5, WIDTH - 9, SIGN_HEIGHT - 6), fill=_BOARD, outline=_BOARD_EDGE, width=2)
-    draw.text((WIDTH / 2, SIGN_HEIGHT / 2), text, fill=_INK, font=ImageFont.load_default(size=_LETTER_SIZE), anchor="mm")
+    draw.text((WIDTH / 2, SIGN_HEIGHT / 2), text, fill=_INK, font=_font(), anchor="mm")
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=_LETTER_SIZE)

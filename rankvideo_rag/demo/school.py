@@ -27,6 +27,10 @@ from rankvideo_rag.training.reranker import train_reranker
 
 SHIPPED = Path(__file__).parent / "models"
 RECIPES = Path(__file__).parent / "recipes"
+PACKED = {
+    "reranker": "shipped/tiny-reranker",
+    "embedder": "shipped/tiny-embedder",
+}  # where they are put below a school's folder
 _EASY = 0.3  # share of the lessons over which questions grow from one attribute to nearly all
 FAMILIES = 4000  # of training clips, four in each; as many again for practice
 _OTHER_CLIPS = 1001  # is added to the seed
@@ -100,7 +104,8 @@ class School:
     def _lessons(self, config: RerankerConfig | EmbedderConfig, learner: str, easy: float) -> list[Lesson]:
         """As many as the steps go through."""
         questions = _QUESTIONS_OF_A_LESSON[learner]
-        count = -(-(config.max_steps or 1) * config.groups_per_batch // questions)
+        groups = (config.max_steps or 1) * config.gradient_accumulation * config.groups_per_batch
+        count = -(-groups // questions)
         return list(lessons(self._families, count=count, questions=questions, easy=easy, seed=self._seed))
 
     def _config(self, recipe: str, kind: type[Config], model: Path, *, name: str | None = None, **changes: Any) -> Config:
