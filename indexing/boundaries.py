@@ -47,9 +47,10 @@ def at_pauses(pauses: Sequence[tuple[float, float]], duration: float, *, longest
 
 
 def pauses_between(words: Sequence[TextSpan], *, least: float = PAUSE) -> list[tuple[float, float]]:
-    """The pauses between timed words as (middle, seconds), where nothing is said for at least so long."""
+    """The pauses between timed words as (middle, seconds), where nothing is said for at least so long. Words that are timed one
+    by one count each, others with their span."""
     found, until = [], None
-    for word in sorted(words, key=lambda span: (span.start, span.end)):
+    for word in sorted((part for span in words for part in span.words or [span]), key=lambda part: (part.start, part.end)):
         if until is not None and word.start - until >= least:
             found.append(((until + word.start) / 2, word.start - until))
         until = word.end if until is None else max(until, word.end)

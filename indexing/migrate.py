@@ -1,16 +1,27 @@
 """Bringing an archive of an older format up to this one, in one transaction: it is done whole or not at all.
 
 From 1 to 2: words are cleaned and indexed anew from the timed words that are stored, so that scripts without spaces are found;
-inputs, removals and the state of subtitle files are remembered from now on. No media file is opened.
+inputs, removals and the state of subtitle files are remembered from now on. From 2 to 3: words may have times of their own, and
+a language; those that are stored have none until their video is read anew. No media file is opened.
 """
 
 import logging
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.indexing.lock import writer_lock
-from rankvideo_rag.indexing.tables import FILES_OF_SIZE, PICTURES, REMOVED, SCHEMA_VERSION, SOURCES, WORDS
+from rankvideo_rag.indexing.tables import (
+    FILES_OF_SIZE,
+    LANGUAGE,
+    PICTURES,
+    REMOVED,
+    SCHEMA_VERSION,
+    SOURCES,
+    TIMED_WORDS,
+    WORDS,
+)
 from rankvideo_rag.indexing.word_rows import index_words
 from rankvideo_rag.text import clean
 
@@ -30,6 +41,7 @@ _ONE_TO_TWO = (
     "DROP TABLE words",
     *WORDS,
 )
+_TWO_TO_THREE = (f"ALTER TABLE spans ADD COLUMN {LANGUAGE}", f"ALTER TABLE spans ADD COLUMN {TIMED_WORDS}")
 
 
 def migrate(folder: Path, connection: sqlite3.Connection) -> None:
@@ -41,8 +53,12 @@ def migrate(folder: Path, connection: sqlite3.Connection) -> None:
         with writer_lock(folder):
             connection.execute("BEGIN IMMEDIATE")
             try:
-                if _version(connection) == OLDEST:  # else another process has done it since
+                was = _version(connection)  # the present one, where another process has done it since
+                if was < 3:
+                    _all(connection, _TWO_TO_THREE)
+                if was < 2:
                     _one_to_two(connection)
+                connection.execute(f"UPDATE meta SET value = '{SCHEMA_VERSION}' WHERE key = 'schema_version'")
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -57,12 +73,15 @@ def migrate(folder: Path, connection: sqlite3.Connection) -> None:
 
 def _one_to_two(connection: sqlite3.Connection) -> None:
     logger.info("indexing the words of an archive of format 1 anew")
-    for statement in _ONE_TO_TWO:
-        connection.execute(statement)
+    _all(connection, _ONE_TO_TWO)
     clean_texts(connection)
     for (video_id,) in connection.execute("SELECT video_id FROM videos ORDER BY video_id").fetchall():
         index_words(connection, video_id)
-    connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+
+
+def _all(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement)
 
 
 def clean_texts(connection: sqlite3.Connection) -> int:

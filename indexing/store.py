@@ -284,6 +284,14 @@ class Store:
         by_outcome = dict(self._rows("SELECT outcome, count(*) FROM files GROUP BY outcome"))
         return tables | {f"spans_{name}": by_channel.get(name, 0) for name in WORD_CHANNELS} | by_outcome
 
+    def languages(self) -> dict[str, int]:
+        """How many videos have words spoken in a language, commonest first; "unknown" where nothing says which."""
+        rows = self._rows(
+            "SELECT coalesce(language, 'unknown'), count(DISTINCT video_id) AS videos FROM spans WHERE channel = 'speech' "
+            "GROUP BY 1 ORDER BY videos DESC, 1"
+        )
+        return dict(rows)
+
     def scripts(self) -> dict[str, dict[str, int]]:
         """How many words the full-text index holds by channel and script, such as LATIN, CJK or ARABIC, commonest first. In
         scripts without spaces each character counts. The words of overlapping clips count in each."""

@@ -7,7 +7,7 @@ from typing import get_args
 from rankvideo_rag.indexing.full_text import TOKENIZER
 from rankvideo_rag.schema import WordChannel
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DATABASE = "archive.db"
 WORD_CHANNELS: tuple[WordChannel, ...] = get_args(WordChannel)
 
@@ -23,6 +23,9 @@ REMOVED = "CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT"
 PICTURES = """
 CREATE TABLE pictures (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, picture BLOB NOT NULL) STRICT
 """
+# Of a span: the language it is in, and its words one by one as [[text, start, end], …].
+LANGUAGE = "language TEXT"
+TIMED_WORDS = "words TEXT NOT NULL DEFAULT '[]'"
 FILES_OF_SIZE = "CREATE INDEX files_of_size ON files (size)"
 
 # `sidecars` is the state of the subtitle files beside a path; of a video, that of those which its words were made with.
@@ -53,7 +56,8 @@ CREATE VIEW clip_facts AS
   FROM clips c JOIN videos USING (video_id);
 CREATE TABLE spans (
   video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, channel TEXT NOT NULL, text TEXT NOT NULL,
-  start REAL NOT NULL, "end" REAL NOT NULL, source TEXT NOT NULL, confidence REAL
+  start REAL NOT NULL, "end" REAL NOT NULL, source TEXT NOT NULL, confidence REAL,
+  {LANGUAGE}, {TIMED_WORDS}
 ) STRICT;
 CREATE INDEX spans_of_video ON spans (video_id, start);
 CREATE TABLE vectors (

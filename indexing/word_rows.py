@@ -1,17 +1,21 @@
-"""The full-text rows of a video: derived from its timed words, at most one a clip and channel, and made by the same function
-whether a video is written, an older archive is brought up to date, or a damaged index is mended. Knows SQL, no store.
+"""The timed words of a video as they are stored, and its full-text rows: derived from them, at most one a clip and channel.
+
+They are made by the same functions whether a video is written, an older archive is brought up to date, or a damaged index is
+mended. Knows SQL, no store.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rankvideo_rag.indexing.full_text import indexed
 from rankvideo_rag.indexing.segment import words_within
 from rankvideo_rag.indexing.tables import WORD_TABLES
 from rankvideo_rag.schema import TextSpan, WordChannel
+from rankvideo_rag.text import clean
 
-_FIELDS = ("channel", "text", "start", "end", "source", "confidence")
+_FIELDS = ("channel", "text", "start", "end", "source", "confidence", "language", "words")
 
 
 class WordRow(NamedTuple):
@@ -24,11 +28,21 @@ class WordRow(NamedTuple):
 def read_spans(connection: sqlite3.Connection, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
     """The timed words of a video that touch [start, end), by channel and in order of time."""
     rows = connection.execute(
-        'SELECT channel, text, start, "end", source, confidence FROM spans '
+        'SELECT channel, text, start, "end", source, confidence, language, words FROM spans '
         'WHERE video_id = ? AND start < ? AND "end" > ? ORDER BY channel, start, "end", rowid',
         (video_id, end, start),
     ).fetchall()
-    return [TextSpan(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+    return [TextSpan(**dict(zip(_FIELDS, (*row[:-1], json.loads(row[-1])), strict=True))) for row in rows]
+
+
+def write_spans(connection: sqlite3.Connection, video_id: str, spans: Iterable[TextSpan]) -> None:
+    """Write timed words, cleaned, in the caller's transaction; those of which nothing is left are left out."""
+    for span in spans:
+        words = [(text, start, end) for word, start, end in span.words if (text := clean(word))]
+        row = (span.channel, clean(span.text), span.start, span.end, span.source, span.confidence, span.language)
+        if row[1]:
+            kept = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+            connection.execute("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (video_id, *row, kept))
 
 
 def rows_of(connection: sqlite3.Connection, video_id: str) -> Iterator[WordRow]:

@@ -16,7 +16,7 @@ from rankvideo_rag.indexing.disk import explaining
 from rankvideo_rag.indexing.lock import writer_lock
 from rankvideo_rag.indexing.store import KnownFile, Store
 from rankvideo_rag.indexing.tables import WORD_TABLES
-from rankvideo_rag.indexing.word_rows import index_words
+from rankvideo_rag.indexing.word_rows import index_words, write_spans
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video
 from rankvideo_rag.text import clean
 
@@ -89,14 +89,7 @@ class Writer:
                 "WHERE video_id = ?",
                 (*facts, sum(clip.clip_id in vectors for clip in clips), work_seconds, video.video_id),
             )
-            connection.executemany(
-                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (video.video_id, s.channel, text, s.start, s.end, s.source, s.confidence)
-                    for s in spans
-                    if (text := clean(s.text))
-                ],
-            )
+            write_spans(connection, video.video_id, spans)
             for clip in clips:
                 self._put_clip(connection, clip, vectors.get(clip.clip_id), pictures.get(clip.clip_id))
             index_words(connection, video.video_id)

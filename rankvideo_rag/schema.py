@@ -5,7 +5,7 @@ What could not be measured is None beside a reason, never 0.0 and never nan.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -71,6 +71,14 @@ class Clip(Record):
     end: float = Field(gt=0)
 
 
+class TimedWord(NamedTuple):
+    """One word of a span, and when it is heard, in seconds from the video's beginning."""
+
+    text: str
+    start: float
+    end: float
+
+
 class TextSpan(Record):
     """Words with the time at which they are heard, shown or true."""
 
@@ -80,6 +88,24 @@ class TextSpan(Record):
     end: float = Field(ge=0)
     source: str  # "subtitles", "whisper", "rapidocr"
     confidence: float | None = Field(None, ge=0, le=1)
+    language: str | None = None  # as a recogniser heard it, or as a subtitle file's name says: "en", "pt-br"
+    words: tuple[TimedWord, ...] = ()  # where they are timed one by one: they stand in `text` in this order
+
+    def when(self, first: int, last: int) -> tuple[float, float]:
+        """The seconds in which the characters [first, last) of the text are heard; those of the span where words have none.
+
+        >>> said = TextSpan(channel="speech", text="At nine.", start=0, end=2, source="whisper",
+        ...     words=[("At", 0.1, 0.4), ("nine.", 0.9, 1.5)])
+        >>> said.when(3, 7)
+        (0.9, 1.5)
+        """
+        times, place = [], 0
+        for word in self.words:
+            at = self.text.find(word.text, place)
+            if at >= 0:
+                place = at + len(word.text)
+                times += [word] if at < last and place > first else []
+        return (times[0].start, times[-1].end) if times else (self.start, self.end)
 
 
 class Hit(Record):

@@ -19,7 +19,7 @@ _ROWS = {
     "files": "SELECT path, size, mtime_ns, video_id, outcome, reason, recipe, sidecars FROM files ORDER BY path",
     "videos": "SELECT video_id, title, probe, recipe, outcome, reason, sidecars, vectors FROM videos ORDER BY video_id",
     "clips": 'SELECT clip_id, video_id, start, "end" FROM clips ORDER BY clip_id',
-    "spans": 'SELECT video_id, channel, start, "end", text, source, confidence FROM spans ORDER BY 1, 2, 3, 4, 5',
+    "spans": 'SELECT video_id, channel, start, "end", text, source, confidence, language, words FROM spans ORDER BY 1,2,3,4,5',
     **{
         table: f"SELECT clip_id, text FROM {table} LEFT JOIN clips ON clip = {table}.rowid ORDER BY clip_id"
         for table in ("words_speech", "words_on_screen", "words_description")

@@ -37,6 +37,12 @@ def test_a_sentence_cut_by_subtitles_is_put_together_with_its_time() -> None:
     assert (second.text, second.end) == ("It is never late.", 7.0)
 
 
+def test_a_sentence_whose_words_are_timed_has_their_time() -> None:
+    words = [("It", 4.1, 4.3), ("leaves.", 4.3, 5.0), ("We", 7.5, 7.7), ("wait.", 7.7, 8.8)]
+    timed = TextSpan(channel="speech", text="It leaves. We wait.", start=4.0, end=9.0, source="whisper", words=words)
+    assert [(s.text, s.start, s.end) for s in sentences(clip(1, timed))] == [("It leaves.", 4.1, 5.0), ("We wait.", 7.5, 8.8)]
+
+
 def test_texts_on_screen_stand_for_themselves() -> None:
     signs = clip(1, said("EXIT", 0, 1, "on_screen"), said("GATE 9", 1, 2, "on_screen"))
     assert [s.text for s in sentences(signs)] == ["EXIT", "GATE 9"]

@@ -49,7 +49,7 @@ from rankvideo_rag.answering.streaming import Teller
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.ranking.windows import Span
-from rankvideo_rag.schema import Answer, as_contract
+from rankvideo_rag.schema import Answer, TextSpan, as_contract
 
 WHEN = "When does the ferry to Ostrey leave?"
 
@@ -154,6 +154,23 @@ def test_a_quote_in_a_script_without_spaces_is_found_letter_by_letter() -> None:
     assert found is not None
     assert (found.text, found.start, found.end) == ("九点出发。", 0.0, 3.0)
     assert find("十点出发", chinese) is None
+
+
+def test_a_quote_of_words_that_are_timed_one_by_one_has_their_time() -> None:
+    """A word said twice has the time of its own place; one that the recogniser did not time leaves that of its neighbours."""
+    words = [("No,", 1.0, 1.2), ("no", 1.4, 1.6), ("ferry", 1.6, 2.0), ("today,", 5.0, 5.5), ("no", 6.0, 6.2)]
+    timed = TextSpan(channel="speech", text="No, no ferry at all today, no.", start=0, end=9, source="test", words=words)
+    evidence = clip(1, timed, said("Try tomorrow.", 9.0, 10.0))
+
+    def time(quote: str) -> tuple[float, float]:
+        found = find(quote, evidence)
+        assert found is not None
+        return found.start, found.end
+
+    assert time("no ferry") == (1.4, 2.0)
+    assert time("no ferry at all today") == (1.4, 5.5)
+    assert time("today, no. Try tomorrow.") == (5.0, 10.0)
+    assert time("at all") == (0.0, 9.0)
 
 
 def test_words_of_different_kinds_make_no_quote_together() -> None:

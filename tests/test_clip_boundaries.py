@@ -22,7 +22,7 @@ from rankvideo_rag.indexing.boundaries import LEAST, at_pauses, at_shots, pauses
 from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.segment import between
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.schema import TextSpan, TimedWord
 from rankvideo_rag.settings import Settings
 
 RED, BLUE, GREEN, WHITE = (200, 30, 30), (30, 30, 200), (30, 180, 40), (255, 255, 255)
@@ -190,6 +190,8 @@ def said(start: float, end: float) -> TextSpan:
 def test_pauses_are_where_nobody_speaks() -> None:
     words = [said(4.0, 5.0), said(0.0, 3.0), said(1.0, 2.0), said(5.1, 9.0), said(10.0, 11.0)]
     assert pauses_between(words) == [(3.5, 1.0), (9.5, 1.0)]
+    timed = said(0.0, 9.0).model_copy(update={"words": (TimedWord("one", 0.5, 1.0), TimedWord("two", 3.0, 3.5))})
+    assert pauses_between([timed, said(4.5, 5.0)]) == [(2.0, 2.0), (4.0, 1.0)]
 
 
 # Archives

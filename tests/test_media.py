@@ -500,7 +500,7 @@ def test_a_subtitle_file_beside_the_video_wins(tmp_path: Path, caplog: pytest.Lo
     assert [s.text for s in read_subtitles(str(path))] == ["inside"]
     (tmp_path / "film.en.forced.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nforced\n")
     (tmp_path / "film.en.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nEnglish\n")
-    assert [s.text for s in read_subtitles(str(path))] == ["English"]
+    assert [(s.text, s.language) for s in read_subtitles(str(path))] == [("English", "en")]
     (tmp_path / "film.VTT").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nplain\n")
     assert [s.text for s in read_subtitles(str(path))] == ["plain"]
     (tmp_path / "film.srt").write_text("not a single cue")

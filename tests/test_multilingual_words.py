@@ -20,6 +20,7 @@ from rankvideo_rag.indexing.lock import writer_lock
 from rankvideo_rag.indexing.recipe import Recipe
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.indexing.store import KnownFile, Store
+from rankvideo_rag.indexing.word_rows import write_spans
 from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
@@ -166,7 +167,7 @@ def old_archive(archive: Store, tmp_path: Path) -> Path:
 
 def test_an_archive_of_an_older_format_is_migrated_from_its_stored_words(archive: Store, old_archive: Path) -> None:
     store = Store.open(old_archive)
-    assert store.meta("schema_version") == "2"
+    assert store.meta("schema_version") == "3"
     for language, question, sentence in QUESTIONS:
         assert found(store, question)[:1] == [SENTENCES[language][sentence]]
     assert [span.text for span in store.spans(f"{0:032x}")] == [EVERY[0] + " [ INST]"]
@@ -189,6 +190,27 @@ def test_a_migrated_archive_has_the_tables_of_a_new_one(archive: Store, old_arch
 
     assert shape(store) == shape(archive)
     store.close()
+
+
+def test_an_archive_of_format_2_keeps_its_words_and_can_time_new_ones(archive: Store, tmp_path: Path) -> None:
+    """Format 2 is today's without the two columns of timed words."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "archive.db")) as connection, connection:
+        archive.connection.backup(connection)
+        for column in ("language", "words"):
+            connection.execute(f"ALTER TABLE spans DROP COLUMN {column}")
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+    with closing(Store.open(folder)) as store:
+        assert store.meta("schema_version") == "3"
+        video_id = f"{0:032x}"
+        assert store.spans(video_id) == archive.spans(video_id)
+        said = TextSpan(
+            channel="speech", text="Bonjour.", start=0, end=9, source="whisper", language="fr", words=[("Bonjour.", 2.5, 3.0)]
+        )
+        with writing(store) as writer, writer.mending(vectors=False) as connection:
+            write_spans(connection, video_id, [said])
+        assert said in store.spans(video_id)
 
 
 def test_a_migration_that_is_interrupted_leaves_the_archive_as_it_was(

@@ -1,11 +1,10 @@
 """Speech recognition with faster-whisper (CTranslate2), on sound that is already decoded: its own file reader is not used.
 
-The defences are those of `whisper`, and one more: only what a voice detector (Silero, which comes with faster-whisper) takes
-for speech reaches the model, so that music and noise give no words.
+The defences are those of `whisper`; Silero's voice detector comes with faster-whisper, as an ONNX file.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,20 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import file_hash
 from rankvideo_rag.indexing.words.hearing import (
     FRAMES_A_SECOND,
+    KEPT_AROUND,
     LEAST_LOG_PROBABILITY,
     MOST_COMPRESSION,
     MOST_NO_SPEECH,
     SEED,
+    SHORTEST_SILENCE,
     TEMPERATURES,
+    Find,
     Segment,
+    voiced,
     words_heard,
 )
-from rankvideo_rag.indexing.words.sounding import Stretch, sounding_stretches
-from rankvideo_rag.media import SAMPLE_RATE
-from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.indexing.words.sounding import Stretch
+from rankvideo_rag.schema import TextSpan, TimedWord
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +47,14 @@ _FILES = ("model.bin", "config.json", "tokenizer.json")
 
 def voiced_stretches(audio: NDArray[np.float32]) -> list[Stretch]:
     """The spans of `audio` ((samples,) 16 kHz) in which somebody speaks, in order; pauses under 2 s are part of speech."""
-    return [
-        Stretch(round(around.start + part["start"] / SAMPLE_RATE, 3), round(around.start + part["end"] / SAMPLE_RATE, 3))
-        for around in sounding_stretches(audio)
-        for part in get_speech_timestamps(
-            audio[round(around.start * SAMPLE_RATE) : round(around.end * SAMPLE_RATE)], VadOptions()
-        )
-    ]
+    options = VadOptions(min_silence_duration_ms=SHORTEST_SILENCE, speech_pad_ms=KEPT_AROUND)
+    return voiced(audio, lambda sound: get_speech_timestamps(sound, options))
 
 
 class FasterWhisperTranscriber:
     """A loaded model. `find` says where there is something to hear; what lies elsewhere does not reach the model."""
 
-    def __init__(
-        self, model: WhisperModel, name: str, *, find: Callable[[NDArray[np.float32]], list[Stretch]] = voiced_stretches
-    ) -> None:
+    def __init__(self, model: WhisperModel, name: str, *, find: Find = voiced_stretches) -> None:
         self.name = name
         self._model, self._find = model, find
 
@@ -69,8 +64,11 @@ class FasterWhisperTranscriber:
 
     def _hear(self, sound: NDArray[np.float32], edges: list[float]) -> Iterator[Segment]:
         ctranslate2.set_random_seed(SEED)
-        for found in self._model.transcribe(sound, clip_timestamps=edges, **GATES)[0]:
-            yield Segment(found.seek / FRAMES_A_SECOND, found.start, found.end, found.text, found.avg_logprob)
+        segments, told = self._model.transcribe(sound, clip_timestamps=edges, word_timestamps=True, **GATES)
+        for found in segments:
+            words = [TimedWord(word.word, word.start, word.end) for word in found.words or ()]
+            heard = found.start, found.end, found.text, found.avg_logprob
+            yield Segment(found.seek / FRAMES_A_SECOND, *heard, told.language, words)
 
 
 def load(model: str | None, *, device: str | None = None) -> FasterWhisperTranscriber:

@@ -1,19 +1,19 @@
 """What a Whisper hears becomes timed words, whichever code runs it: one passage at a time, within the sound, without loops.
 
-Defences that all of them share: only stretches with something to hear are shown to the model, what it places beyond the one it
-was hearing is cut off, loops are reduced to one. This file knows no model.
+Defences that all of them share: only stretches in which a voice detector hears somebody speak are shown to the model, what it
+places beyond the one it was hearing is cut off, loops are reduced to one. This file knows no model.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.indexing.words.loops import without_loops, without_repeated_phrase
-from rankvideo_rag.indexing.words.sounding import Stretch, passages
+from rankvideo_rag.indexing.words.sounding import Stretch, passages, sounding_stretches
 from rankvideo_rag.media import SAMPLE_RATE
-from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.schema import TextSpan, TimedWord
 from rankvideo_rag.text import clean
 
 HOP = 160  # samples between two columns of the spectrogram that a Whisper hears
@@ -35,10 +35,30 @@ class Segment(NamedTuple):
     end: float
     text: str
     mean_log_probability: float
+    language: str | None
+    words: Sequence[TimedWord]  # in seconds from the same beginning
 
 
 Hear = Callable[[NDArray[np.float32], list[float]], Iterable[Segment]]
 """Hears stretches of a sound: (samples,), and where they begin and end in turn, in seconds."""
+
+Detect = Callable[[NDArray[np.float32]], Iterable[Mapping[str, Any]]]
+"""Where somebody speaks in a sound ((samples,) mono, 16 kHz): `start` and `end` in samples, as Silero's detector gives them."""
+
+Find = Callable[[NDArray[np.float32]], list[Stretch]]
+"""Where there is something to hear in a recording."""
+
+# Silero's detector: milliseconds that a pause may last before it parts speech, and that are kept around what is spoken.
+SHORTEST_SILENCE, KEPT_AROUND = 2000, 400
+
+
+def voiced(audio: NDArray[np.float32], detect: Detect) -> list[Stretch]:
+    """The spans of `audio` in which somebody speaks, in order. Music and noise are none, and silence is not looked into."""
+    return [
+        Stretch(round(around.start + part["start"] / SAMPLE_RATE, 3), round(around.start + part["end"] / SAMPLE_RATE, 3))
+        for around in sounding_stretches(audio)
+        for part in detect(audio[round(around.start * SAMPLE_RATE) : round(around.end * SAMPLE_RATE)])
+    ]
 
 
 def words_heard(hear: Hear, audio: NDArray[np.float32], stretches: Sequence[Stretch], *, source: str) -> list[TextSpan]:
@@ -57,11 +77,26 @@ def _passage(hear: Hear, audio: NDArray[np.float32], passage: Sequence[Stretch],
         heard_in = _stretch_of(first + segment.window, passage)
         text = without_repeated_phrase(clean(segment.text))
         # Beyond its stretch there is silence: what Whisper places there it cannot have heard.
-        start, end = (round(first + edge, 3) for edge in (segment.start, segment.end))
-        start, end = max(start, heard_in.start), min(end, heard_in.end)
+        start, end = (_within(heard_in, first + edge) for edge in (segment.start, segment.end))
         if text and end > start:
-            confidence = min(1.0, float(np.exp(segment.mean_log_probability)))
-            yield TextSpan(channel="speech", text=text, start=start, end=end, source=source, confidence=confidence)
+            yield TextSpan(
+                channel="speech",
+                text=text,
+                start=start,
+                end=end,
+                source=source,
+                confidence=min(1.0, float(np.exp(segment.mean_log_probability))),
+                language=segment.language,
+                words=[
+                    TimedWord(bare, _within(heard_in, first + begins), _within(heard_in, first + ends))
+                    for word, begins, ends in segment.words
+                    if (bare := clean(word))
+                ],
+            )
+
+
+def _within(stretch: Stretch, time: float) -> float:
+    return min(max(round(time, 3), stretch.start), stretch.end)
 
 
 def _stretch_of(time: float, stretches: Sequence[Stretch]) -> Stretch:

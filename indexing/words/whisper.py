@@ -1,8 +1,8 @@
 """Speech recognition with openai-whisper, on sound that is already decoded: its own file reader and its ffmpeg are not used.
 
-Defences against made-up words (Whisper writes sentences over silence and music, and gets stuck in loops): silence is cut out
-before the model hears it, no window is told what the one before said, Whisper's own gates stay on, loops are reduced to one,
-and every span carries its confidence.
+Defences against made-up words (Whisper writes sentences over silence and music, and gets stuck in loops): only what a voice
+detector (Silero's) takes for speech reaches the model, no window is told what the one before said, Whisper's own gates stay on,
+loops are reduced to one, and every span carries its confidence.
 """
 
 import contextlib
@@ -11,10 +11,12 @@ import logging
 import pickle
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import silero_vad
 import torch
 import whisper
 from numpy.typing import NDArray
@@ -23,16 +25,20 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import file_hash
 from rankvideo_rag.indexing.words.hearing import (
     FRAMES_A_SECOND,
+    KEPT_AROUND,
     LEAST_LOG_PROBABILITY,
     MOST_COMPRESSION,
     MOST_NO_SPEECH,
     SEED,
+    SHORTEST_SILENCE,
     TEMPERATURES,
+    Find,
     Segment,
+    voiced,
     words_heard,
 )
-from rankvideo_rag.indexing.words.sounding import sounding_stretches
-from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.indexing.words.sounding import Stretch
+from rankvideo_rag.schema import TextSpan, TimedWord
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +51,31 @@ GATES: dict[str, Any] = {
 }
 
 
-class WhisperTranscriber:
-    """A loaded Whisper model."""
+def voiced_stretches(audio: NDArray[np.float32]) -> list[Stretch]:
+    """The spans of `audio` ((samples,) 16 kHz) in which somebody speaks, in order; pauses under 2 s are part of speech."""
+    return voiced(
+        audio,
+        lambda sound: silero_vad.get_speech_timestamps(
+            torch.from_numpy(sound), _detector(), min_silence_duration_ms=SHORTEST_SILENCE, speech_pad_ms=KEPT_AROUND
+        ),
+    )
 
-    def __init__(self, model: whisper.Whisper, name: str) -> None:
+
+@cache
+def _detector() -> Any:
+    return silero_vad.load_silero_vad(onnx=True)  # its weights are in its wheel
+
+
+class WhisperTranscriber:
+    """A loaded Whisper model. `find` says where there is something to hear; what lies elsewhere does not reach the model."""
+
+    def __init__(self, model: whisper.Whisper, name: str, *, find: Find = voiced_stretches) -> None:
         self.name = name
-        self._model = model
+        self._model, self._find = model, find
 
     def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
-        """The words spoken in `audio` ((samples,) mono, 16 kHz), in order of time; silence does not reach the model."""
-        return words_heard(self._hear, audio, sounding_stretches(audio), source="whisper")
+        """The words spoken in `audio` ((samples,) mono, 16 kHz), in order of time; none for silence and music."""
+        return words_heard(self._hear, audio, self._find(audio), source="whisper")
 
     def _hear(self, sound: NDArray[np.float32], edges: list[float]) -> Iterator[Segment]:
         device = self._model.device
@@ -67,12 +88,15 @@ class WhisperTranscriber:
                 sound,
                 clip_timestamps=edges,
                 fp16=device.type == "cuda",
+                word_timestamps=True,
                 verbose=None,
                 **GATES,
             )
         for found in result["segments"]:
             window = found["seek"] / FRAMES_A_SECOND
-            yield Segment(window, found["start"], found["end"], found["text"], found["avg_logprob"])
+            words = [TimedWord(word["word"], word["start"], word["end"]) for word in found["words"]]
+            heard = found["start"], found["end"], found["text"], found["avg_logprob"]
+            yield Segment(window, *heard, result["language"], words)
 
 
 def load(model: str | None, *, device: str | None = None) -> WhisperTranscriber:

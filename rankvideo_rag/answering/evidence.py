@@ -116,8 +116,8 @@ def sentences(evidence: Evidence) -> list[Sentence]:
 def _until_sentence_end(spans: Iterable[TextSpan]) -> Iterable[list[TextSpan]]:
     group: list[TextSpan] = []
     for span in spans:
-        # A span that holds the end of one sentence and the beginning of the next is cut where the sentence ends, its time
-        # shared out by length.
+        # A span that holds the end of one sentence and the beginning of the next is cut where the sentence ends. Where its
+        # words have no times, its own is shared out by length.
         for piece in _pieces(span):
             group.append(piece)
             if piece.text[-1:] in ".!?。！？؟":
@@ -132,9 +132,11 @@ def _pieces(span: TextSpan) -> Sequence[TextSpan]:
     if len(texts) < 2:
         return [span]
     total = sum(len(text) for text in texts)
-    pieces, start = [], span.start
+    pieces, place, start = [], 0, span.start
     for text in texts:
         end = start + (span.end - span.start) * len(text) / total
-        pieces.append(span.model_copy(update={"text": text, "start": round(start, 3), "end": round(end, 3)}))
+        first, place = place, span.text.index(text, place) + len(text)
+        begins, ends = span.when(first, place) if span.words else (round(start, 3), round(end, 3))
+        pieces.append(span.model_copy(update={"text": text, "start": begins, "end": ends, "words": ()}))
         start = end
     return pieces

@@ -1,7 +1,8 @@
 """Where words that a generator quotes stand in the evidence: exactly, or with at most a tenth of the letters different.
 
 Compared are the words alone: no case, no punctuation, no line breaks. What is found is given as it is stored, never as it was
-quoted, with the time of the cues that hold it. This file knows neither LlamaIndex nor models.
+quoted, with the time of its words, or of the cues that hold it where words have none. This file knows neither LlamaIndex nor
+models.
 """
 
 import re
@@ -31,7 +32,7 @@ class Found(NamedTuple):
     """Stored words that a quote means."""
 
     text: str
-    start: float  # seconds: of the cues that hold the words
+    start: float  # seconds: of the words, or of the cues that hold them
     end: float
     channel: WordChannel
     similarity: float  # 1 - edits / letters, from 0.9 to 1
@@ -91,16 +92,16 @@ def _stored(words: Sequence[_Word], start: int, end: int, similarity: float) -> 
     first = max(bisect_right(begins, start + 1) - 1, 0)
     last = max(bisect_right(begins, end - 2) - 1, first)
     chosen = words[first : last + 1]
-    return Found(_as_written(chosen), chosen[0].span.start, max(w.span.end for w in chosen), chosen[0].span.channel, similarity)
+    parts = [list(part) for _, part in groupby(chosen, key=lambda word: id(word.span))]
+    times = [part[0].span.when(part[0].start, part[-1].end) for part in parts]
+    until = max(end for _, end in times)
+    return Found(" ".join(map(_as_written, parts)), times[0][0], until, chosen[0].span.channel, similarity)
 
 
 def _as_written(words: Sequence[_Word]) -> str:
-    pieces = []
-    for _, group in groupby(words, key=lambda word: id(word.span)):
-        part = list(group)
-        text, end = part[0].span.text, part[-1].end
-        pieces.append(text[part[0].start : end + (text[end : end + 1] in _CLOSING)])
-    return " ".join(pieces)
+    """Neighbours in one span, as they stand there."""
+    text, end = words[0].span.text, words[-1].end
+    return text[words[0].start : end + (text[end : end + 1] in _CLOSING)]
 
 
 def _letters(text: str) -> _Letters:

@@ -44,7 +44,7 @@ def _facts(opened: Any, sizes: dict[str, int]) -> dict[str, Any]:
         "made_from": [str(source) for source in opened.store.sources()],
         "hours": round(sum(video.probe.duration for video in videos.values()) / 3600, 4),
         **counts,
-        # Languages are not recorded: the scripts are what can be told.
+        "videos_by_spoken_language": opened.store.languages(),
         "words": {channel: {"all": sum(scripts.values()), **scripts} for channel, scripts in opened.store.scripts().items()},
         "bytes": sum(sizes.values()),
         "bytes_by_part": sizes,

@@ -17,7 +17,7 @@ from rankvideo_rag.text import clean
 
 _MAX_FILE_BYTES = 16 << 20
 _EXTENSIONS = (".srt", ".vtt")
-_LANGUAGE = re.compile(r"\.[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*(?:\.(?:forced|sdh|cc|hi))?")  # .en  .pt-BR  .en.sdh
+_LANGUAGE = re.compile(r"\.([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)(?:\.(?:forced|sdh|cc|hi))?")  # .en  .pt-BR  .en.sdh
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +27,16 @@ def read_subtitles(path: str, *, limits: Limits = Limits()) -> list[TextSpan]:
 
     A file beside it wins: `name.srt`, `name.vtt`, then one with a language, `name.en.srt`, in order of the alphabet. A file
     that cannot be used is passed over with a warning in the log. Otherwise the default stream of words in the video, or the
-    first. Broken cues are left out and counted in the log.
+    first. Broken cues are left out and counted in the log. Their language is what the file's name or the stream says.
 
     Raises MediaError when the video itself has to be opened and cannot be.
     """
     path = os.path.abspath(path)
     for sidecar in sidecars(path):
         if cues := _read_sidecar(sidecar):
-            return _spans(cues)
-    reply = call("subtitles:decode_subtitles", limits, path=path)
-    return _spans([Cue(*cue) for cue in reply.value["cues"]])
+            return _spans(cues, _language(path, sidecar))
+    reply = call("subtitles:decode_subtitles", limits, path=path).value
+    return _spans([Cue(*cue) for cue in reply["cues"]], reply["language"])
 
 
 def sidecars(path: str) -> list[str]:
@@ -63,6 +63,13 @@ def _belongs(ending: str) -> bool:
     return ending.lower() in _EXTENSIONS or (bool(extension) and _LANGUAGE.fullmatch(language) is not None)
 
 
+def _language(path: str, sidecar: str) -> str | None:
+    """What a subtitle file's name says of its language."""
+    ending = os.path.splitext(sidecar)[0][len(os.path.splitext(path)[0]) :]
+    found = _LANGUAGE.fullmatch(ending)
+    return found[1].lower().replace("_", "-") if found else None
+
+
 def _preference(ending: str) -> tuple[bool, bool, str]:
     return ending.lower() not in _EXTENSIONS, ".forced." in ending.lower(), ending.lower()
 
@@ -84,8 +91,10 @@ def _read_sidecar(path: str) -> list[Cue]:
     return cues
 
 
-def _spans(cues: list[Cue]) -> list[TextSpan]:
+def _spans(cues: list[Cue], language: str | None) -> list[TextSpan]:
     cleaned = [(cue, clean(cue.text)) for cue in sorted(cues)]
     return [
-        TextSpan(channel="speech", text=text, start=cue.start, end=cue.end, source="subtitles") for cue, text in cleaned if text
+        TextSpan(channel="speech", text=text, start=cue.start, end=cue.end, source="subtitles", language=language)
+        for cue, text in cleaned
+        if text
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # Packet[...] is understood by type checkers only
 
+import re
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -25,16 +26,18 @@ class _Open(NamedTuple):
 
 
 def decode_subtitles(*, path: str) -> Reply:
-    """See `subtitles.read_subtitles`. The value's "cues" are (start, end, text), in order of time."""
+    """See `subtitles.read_subtitles`. The value: "cues", (start, end, text) in order of time, and the stream's "language"."""
     with open_media(path) as media:
         if media.subtitles is None:
-            return Reply({"cues": []})
+            return Reply({"cues": [], "language": None})
         media.only(media.subtitles)
         found: list[_Open] = []
         for packet in read_packets(media, media.subtitles):
             if packet.pts is not None and len(found) < MAX_CUES:
                 found.append(_read(media, media.subtitles, packet))
-    return Reply({"cues": _closed(sorted(found, key=lambda cue: cue.start))})
+        language = media.subtitles.language
+    known = language if language and re.fullmatch("[a-z]{2,3}", language) and language != "und" else None
+    return Reply({"cues": _closed(sorted(found, key=lambda cue: cue.start)), "language": known})
 
 
 def _read(media: Media, stream: SubtitleStream, packet: Packet[SubtitleStream]) -> _Open:
