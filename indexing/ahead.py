@@ -1,22 +1,24 @@
-"""Reading ahead: the next clips, and the next video's first ones, are decoded while the last ones are embedded and written.
+"""Reading ahead: while the last clips are embedded and written the next ones are decoded, and those that the next video begins
+with; its words are heard and read too.
 
 What is held is bounded: no more than AHEAD clips of the video whose turn it is, and as many of the next. Media are read here,
 never the archive, and what was met is raised at the turn of the file that it belongs to.
 """
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing.file_state import FileState, seconds_to_read
-from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.recipe import Recipe, Tools
 from rankvideo_rag.indexing.segment import segment
+from rankvideo_rag.indexing.word_reader import Step, WordReader
 from rankvideo_rag.media import ClipMedia, Limits
 from rankvideo_rag.ranking.prefetch import prefetched
-from rankvideo_rag.schema import Clip, Probe
+from rankvideo_rag.schema import Clip, Probe, TextSpan
 
 AHEAD = 8  # clips
 
@@ -30,14 +32,17 @@ class _Head:
         self.path, self.state = path, state
         self.probe: Future[Probe] = Future()
         self.clips: Future[dict[_Span, ClipMedia | MediaError]] = Future()
+        self.speech: Future[list[TextSpan]] = Future()
+        self.on_screen: Future[list[TextSpan]] = Future()
         self.unwanted = threading.Event()
 
 
 class Ahead:
     """Gives the media of one file after the other, read when they are asked for or, where the file was expected, before."""
 
-    def __init__(self, recipe: Recipe, limits: Limits) -> None:
+    def __init__(self, recipe: Recipe, limits: Limits, tools: Tools) -> None:
         self._recipe, self._limits = recipe, limits
+        self._words = WordReader(recipe, limits, tools.transcriber, tools.text_reader)
         self._head: _Head | None = None
         self._thread: threading.Thread | None = None
 
@@ -54,6 +59,19 @@ class Ahead:
         if self._head and (self._head.path, self._head.state) != (path, state):
             self.close()
         return self._head.probe.result() if self._head else self._probe(path)
+
+    def speech(self, path: Path, subtitles_of: Path, probe: Probe, at: Callable[[Step], None]) -> list[TextSpan]:
+        """What is said in the file, by the subtitles of `subtitles_of`, which has the same content; `at` is told what is left
+        to be done."""
+        if self._head and self._head.path == path == subtitles_of:
+            return self._head.speech.result()
+        return self._words.speech(subtitles_of, probe, at)
+
+    def on_screen(self, path: Path, probe: Probe, at: Callable[[Step], None]) -> list[TextSpan]:
+        """What is written in the file's picture; `at` is told where that is still to be read."""
+        if self._head and self._head.path == path:
+            return self._head.on_screen.result()
+        return self._words.on_screen(path, probe, at)
 
     def clips(self, path: Path, clips: Sequence[Clip]) -> Generator[ClipMedia | MediaError, None, None]:
         """The media of each of these clips, in order, or why it cannot be had."""
@@ -79,8 +97,11 @@ class Ahead:
             probe = self._probe(head.path)
             head.probe.set_result(probe)
             head.clips.set_result(self._first_clips(head, probe))
+            _settle(head.speech, lambda: self._words.speech(head.path, probe, _unheard))
+            if not head.unwanted.is_set():
+                _settle(head.on_screen, lambda: self._words.on_screen(head.path, probe, _unheard))
         except BaseException as error:
-            for future in (head.probe, head.clips):
+            for future in (head.probe, head.clips, head.speech, head.on_screen):
                 if not future.done():
                     future.set_exception(error)
 
@@ -107,3 +128,15 @@ class Ahead:
             return ClipMedia(frames, media.read_audio(*span, limits=self._limits) if hears else None)
         except MediaError as error:
             return error
+
+
+def _settle(future: Future[list[TextSpan]], read: Callable[[], list[TextSpan]]) -> None:
+    """What was read, or why nothing could be; the other kind of words is read all the same."""
+    try:
+        future.set_result(read())
+    except Exception as error:
+        future.set_exception(error)
+
+
+def _unheard(step: Step) -> None:
+    """Nobody is told of a file before its turn."""

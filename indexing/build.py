@@ -17,7 +17,7 @@ from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.discover import leads_out
-from rankvideo_rag.indexing.draft import Kept, Stage, Tools
+from rankvideo_rag.indexing.draft import Kept, Stage
 from rankvideo_rag.indexing.file_state import (
     OUT_OF_SIGHT,
     FileState,
@@ -27,7 +27,7 @@ from rankvideo_rag.indexing.file_state import (
     video_id_of,
 )
 from rankvideo_rag.indexing.make import Ground, Made, Maker, refusal
-from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.recipe import Recipe, Tools
 from rankvideo_rag.indexing.store import KnownFile, Store
 from rankvideo_rag.indexing.writer import TAKEN_OUT, Writer, title_of, writing
 from rankvideo_rag.media import Limits
@@ -118,7 +118,7 @@ class Indexer:
     ) -> None:
         self._store, self._writer, self._recipe, self._named = store, writer, recipe, named
         self._listen = listen
-        self.ahead = Ahead(recipe, limits)
+        self.ahead = Ahead(recipe, limits, tools)
         self._maker = Maker(recipe, tools, limits, self._at, self.ahead)
         self._hash, self._roots = recipe.fingerprint, store.sources()
         self.unchanged = 0

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -10,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag import media
-from rankvideo_rag.embedders import Embedder, Vector
+from rankvideo_rag.embedders import Vector
 from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_between
 from rankvideo_rag.indexing.likeness import picture_of
-from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.recipe import Recipe, Tools
 from rankvideo_rag.indexing.segment import between, segment
-from rankvideo_rag.indexing.words import TextReader, Transcriber
 from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
-from rankvideo_rag.media.subtitles import sidecars
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
 from rankvideo_rag.text import timestamp
 
@@ -29,14 +28,6 @@ BATCH = 8  # clips whose frames are held at once
 MOST_SPANS = 20  # of damage, that are told one by one
 # Reasons that may be gone at the next run; every other one stays until the file changes.
 TRANSIENT = frozenset({"changed", "crash", "io", "timeout", "worker"})
-
-
-class Tools(NamedTuple):
-    """The models that make words and vectors; None for a kind of words that is switched off."""
-
-    embedder: Embedder
-    transcriber: Transcriber | None
-    text_reader: TextReader | None
 
 
 class Kept(NamedTuple):
@@ -62,7 +53,7 @@ class Drafter:
     """Makes drafts by a recipe. `at` is told each stage; `embeddings` counts the clips given to the embedder."""
 
     def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead) -> None:
-        self._recipe, self._tools, self._limits, self._at, self._ahead = recipe, tools, limits, at, ahead
+        self._recipe, self._embedder, self._limits, self._at, self._ahead = recipe, tools.embedder, limits, at, ahead
         self.embeddings = 0
 
     def draft(
@@ -75,11 +66,11 @@ class Drafter:
         """
         probe = video.probe
         damage = [] if probe.coverage > 0.995 else [_incomplete(probe)]
-        spans = self._read(damage, lambda: self._speech(subtitles_of, probe))
+        spans = self._read(damage, lambda: self._ahead.speech(path, subtitles_of, probe, partial(self._at, path)))
         if kept:
             return Draft(list(kept.clips), [*spans, *kept.on_screen], kept.vectors, damage, kept.pictures)
         clips = self._clips(path, video, spans, damage)
-        spans += self._read(damage, lambda: self._on_screen(path, probe))
+        spans += self._read(damage, lambda: self._ahead.on_screen(path, probe, partial(self._at, path)))
         all_there_is = not spans and probe.audio_codec is None
         pictures: dict[str, bytes] = {}
         if not probe.video_codec:
@@ -106,7 +97,7 @@ class Drafter:
 
     def _shots(self, path: Path, probe: Probe, detector: ShotDetector) -> list[float]:
         self._at(path, "shots")
-        return media.find_shots(str(path), detector=detector, limits=self._whole(probe))
+        return media.find_shots(str(path), detector=detector, limits=self._limits.at_least(probe.duration / 2))
 
     @staticmethod
     def _read(damage: list[str], read: Callable[[], list[T]]) -> list[T]:
@@ -117,29 +108,6 @@ class Drafter:
                 raise
             damage.append(f"{error.code}: {error}")
             return []
-
-    def _speech(self, path: Path, probe: Probe) -> list[TextSpan]:
-        """What is said: from subtitles, else heard."""
-        self._at(path, "subtitles")
-        there = self._recipe.subtitles and (probe.subtitle_streams or sidecars(str(path)))
-        spans = media.read_subtitles(str(path), limits=self._whole(probe)) if there else []
-        if spans or self._tools.transcriber is None or probe.audio_codec is None:
-            return spans
-        self._at(path, "speech")
-        audio = media.read_audio(str(path), limits=self._whole(probe))
-        return [] if audio is None else self._tools.transcriber.transcribe(audio)
-
-    def _on_screen(self, path: Path, probe: Probe) -> list[TextSpan]:
-        """What is written in the picture."""
-        if self._tools.text_reader is None or probe.video_codec is None:
-            return []
-        self._at(path, "on-screen")
-        frames = media.read_key_frames(str(path), max_pixels=1280 * 720, limits=self._whole(probe))
-        return self._tools.text_reader.read(frames, end=probe.duration)
-
-    def _whole(self, probe: Probe) -> Limits:
-        """What going through the whole file may cost: half of the time that watching it takes, if that is longer."""
-        return self._limits.at_least(probe.duration / 2)
 
     def _vectors(
         self,
@@ -173,7 +141,7 @@ class Drafter:
             pictures |= {clip.clip_id: picture_of(m.frames.pixels) for clip, m in watched if m.frames}
             self._at(path, "vectors")
             self.embeddings += len(watched)
-            vectors = self._tools.embedder.embed_clips([m for _, m in watched])
+            vectors = self._embedder.embed_clips([m for _, m in watched])
             found |= {
                 clip.clip_id: self._stored(vector)
                 for (clip, _), vector in zip(watched, vectors, strict=True)
@@ -192,7 +160,7 @@ class Drafter:
         with np.errstate(over="ignore"):  # then it is infinite, and refused
             kept = vector.astype(np.float16)
         if not (np.isfinite(kept).all() and kept.any()):
-            raise ModelError(f"the embedder {self._tools.embedder.info} gave a vector of zeros or with numbers that are none")
+            raise ModelError(f"the embedder {self._embedder.info} gave a vector of zeros or with numbers that are none")
         return kept
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.ahead import Ahead
-from rankvideo_rag.indexing.draft import TRANSIENT, Draft, Drafter, Kept, Stage, Tools
+from rankvideo_rag.indexing.draft import TRANSIENT, Draft, Drafter, Kept, Stage
 from rankvideo_rag.indexing.file_state import FileState
-from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.recipe import Recipe, Tools
 from rankvideo_rag.indexing.writer import title_of
 from rankvideo_rag.media import Limits
 from rankvideo_rag.schema import FileOutcome, Outcome, Video
@@ -50,7 +50,7 @@ class Maker:
     """Makes what is written, by a recipe. `at` is told each stage."""
 
     def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead) -> None:
-        self._at, self._ahead = at, ahead
+        self._recipe, self._at, self._ahead = recipe, at, ahead
         self._drafter = Drafter(recipe, tools, limits, at, ahead)
 
     @property
@@ -74,6 +74,8 @@ class Maker:
         began = time.monotonic()
         self._at(path, "probe")
         probe = self._ahead.probe(path, state)
+        if not (probe.video_codec or self._recipe.sound_only):
+            raise MediaError("sound_only", f"{str(path)!r} has sound and no picture, and such files are left out here")
         video_id = video_id or identify(path)
         subtitles_of, kept = ground(video_id)
         video = Video(video_id=video_id, path=str(path), title=title_of(probe, path), probe=probe)

@@ -17,10 +17,9 @@ from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.build import Event, Indexer, Report, known_outcome
-from rankvideo_rag.indexing.draft import Tools
 from rankvideo_rag.indexing.file_state import OUT_OF_SIGHT, FileState, refuse_by_place, state_of, video_id_of
 from rankvideo_rag.indexing.make import Ground, Made, Maker, refusal
-from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.recipe import Recipe, Tools
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.writer import writing
 from rankvideo_rag.media import Limits
@@ -71,7 +70,8 @@ class Worker:
 
     def __init__(self, brief: Brief, tools: Tools) -> None:
         self._brief = brief
-        self._maker = Maker(brief.recipe, tools, brief.limits, lambda path, stage: None, Ahead(brief.recipe, brief.limits))
+        ahead = Ahead(brief.recipe, brief.limits, tools)
+        self._maker = Maker(brief.recipe, tools, brief.limits, lambda path, stage: None, ahead)
 
     def work(self, task: Task) -> Receipt:
         """What became of a task. Raises nothing for what a file may be."""

@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import field_validator
 
-from rankvideo_rag.embedders import EmbedderInfo
+from rankvideo_rag.embedders import Embedder, EmbedderInfo
 from rankvideo_rag.errors import ArchiveMismatch
+from rankvideo_rag.indexing.words import TextReader, Transcriber
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import ClipBoundaries, FrameSampling, Settings
 
 # What was always so in archives from before there was a choice: it goes unsaid in the hash of a recipe.
-_ALWAYS_BEFORE = {"clip_boundaries": "windows", "frame_sampling": "exact"}
+_ALWAYS_BEFORE = {"clip_boundaries": "windows", "frame_sampling": "exact", "sound_only": True}
 KEY_TOLERANCE = 1.0  # seconds by which a key frame may lie off the time that is wanted, twice as many at a clip's ends
 
 # The settings that an archive remembers, so that a later run or question need not repeat them.
@@ -25,11 +26,20 @@ REMEMBERED = (
     "clip_overlap",
     "clip_boundaries",
     "frame_sampling",
+    "sound_only",
     "subtitles",
     "asr",
     "asr_model",
     "ocr",
 )
+
+
+class Tools(NamedTuple):
+    """The models that make words and vectors; None for a kind of words that is switched off."""
+
+    embedder: Embedder
+    transcriber: Transcriber | None
+    text_reader: TextReader | None
 
 
 class Recipe(Record):
@@ -41,6 +51,7 @@ class Recipe(Record):
     clip_overlap: float
     clip_boundaries: ClipBoundaries = "windows"
     frame_sampling: FrameSampling = "exact"
+    sound_only: bool = True
     subtitles: bool
     transcriber: str | None  # with model and revision
     text_reader: str | None
@@ -78,6 +89,7 @@ class Recipe(Record):
             clip_overlap=settings.clip_overlap,
             clip_boundaries=settings.clip_boundaries,
             frame_sampling=settings.frame_sampling,
+            sound_only=settings.sound_only,
             subtitles=settings.subtitles,
             transcriber=transcriber,
             text_reader=text_reader,

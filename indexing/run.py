@@ -12,9 +12,8 @@ from rankvideo_rag.backends import import_with_advice
 from rankvideo_rag.embedders import load_embedder
 from rankvideo_rag.indexing.build import Event, Report, build, known_outcome
 from rankvideo_rag.indexing.discover import absolute, discover
-from rankvideo_rag.indexing.draft import Tools
 from rankvideo_rag.indexing.receipts import build_from_receipts
-from rankvideo_rag.indexing.recipe import REMEMBERED, Recipe, check_embedder, settings_for
+from rankvideo_rag.indexing.recipe import REMEMBERED, Recipe, Tools, check_embedder, settings_for
 from rankvideo_rag.indexing.report import RunReport
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.indexing.tables import DATABASE

@@ -7,6 +7,7 @@ RankVideoError                  exit code 1: the run failed
 ├── ModelError                  a model cannot be loaded, or answered nonsense
 └── ArchiveError                an archive cannot be opened or written
     ├── ArchiveLocked           another process is writing it
+    ├── DiskFull                its disk has no room left
     └── ArchiveMismatch         it was made with another embedder or a newer schema
 """
 
@@ -49,6 +50,10 @@ class ArchiveError(RankVideoError):
 
 class ArchiveLocked(ArchiveError):
     """Another process is writing this archive."""
+
+
+class DiskFull(ArchiveError):
+    """The disk of an archive has no room left."""
 
 
 class ArchiveMismatch(ArchiveError):

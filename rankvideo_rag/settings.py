@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     # Key frames stand for the frames that are wanted where each has one within a second: "auto" reads as many, "keyframes" as
     # many as there are, but no fewer than the embedder's least.
     frame_sampling: FrameSampling = "auto"
+    sound_only: bool = True  # files without a picture are indexed, by the words that are heard
     subtitles: bool = True
     asr: str = Field("none", description="speech recognition: a file of indexing/words/, or none")
     asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint

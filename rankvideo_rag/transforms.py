@@ -89,7 +89,7 @@ class VideoClips(TransformComponent):
     def _draft(self, path: Path) -> tuple[Video, Draft]:
         run = self._loaded()
         assert run.tools is not None
-        with closing(Ahead(run.recipe, run.limits)) as ahead:
+        with closing(Ahead(run.recipe, run.limits, run.tools)) as ahead:
             probe = ahead.probe(path, state_of(path, subtitles=run.recipe.subtitles))
             video = Video(video_id=video_id_of(path), path=str(path), title=title_of(probe, path), probe=probe)
             drafter = Drafter(run.recipe, run.tools, run.limits, lambda path, stage: None, ahead)

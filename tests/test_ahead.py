@@ -1,6 +1,8 @@
 """Reading ahead changes when media are read, and nothing else: the same frames and vectors, each outcome its own file's."""
 
 import shutil
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,13 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.embedders import Vector, scripted
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing import ahead
+from rankvideo_rag.indexing import ahead, run
 from rankvideo_rag.indexing.build import Report
 from rankvideo_rag.indexing.recipe import Recipe, settings_for
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.media import ClipMedia, read_frames
+from rankvideo_rag.media import SAMPLE_RATE, ClipMedia, read_frames
+from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.settings import Settings
 
 CLIP_SECONDS = 0.5
@@ -81,6 +84,39 @@ def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching:
         assert (seen.times.tolist(), seen.coverage) == (alone.times.tolist(), alone.coverage)
         assert np.array_equal(vector, _vector(ClipMedia(alone)).astype(np.float16))
     store.close()
+
+
+def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard_by: list[str] = []
+    next_one_heard = threading.Event()
+
+    class Hearing:
+        name = "hearing"
+
+        def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
+            heard_by.append(threading.current_thread().name)
+            if len(heard_by) == 2:
+                next_one_heard.set()
+            text = f"{len(audio) / SAMPLE_RATE:.1f} seconds"
+            return [TextSpan(channel="speech", text=text, start=0.0, end=1.0, source="hearing")]
+
+    class Waiting(Watching):
+        def embed_clips(self, clips: list[ClipMedia]) -> list[Vector | None]:  # type: ignore[override]
+            assert next_one_heard.wait(timeout=30)
+            return super().embed_clips(clips)
+
+    monkeypatch.setattr(scripted, "load", lambda *_, **__: Waiting())
+    monkeypatch.setattr(run, "load_transcriber", lambda *_, **__: Hearing())
+    (tmp_path / "in").mkdir()
+    for seconds in (2, 3):
+        write_video(tmp_path / "in" / f"{seconds}.mp4", frames=25 * seconds, tone=Tone(float(seconds), 0.5, 1.0))
+    indexed(tmp_path / "in", tmp_path / "archive", clip_seconds=30.0, embedder="scripted", asr="hearing")
+    assert heard_by == ["MainThread", "ahead"]
+    with closing(Store.open(tmp_path / "archive")) as store:
+        said = {Path(video.path).name: store.spans(video_id)[0].text for video_id, video in store.videos().items()}
+    assert said == {"2.mp4": "2.0 seconds", "3.mp4": "3.0 seconds"}
 
 
 @pytest.mark.parametrize("code", ["crash", "timeout", "undecodable"])

@@ -15,8 +15,8 @@ from rankvideo_rag.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.indexing import run
 from rankvideo_rag.indexing.build import Report
-from rankvideo_rag.indexing.draft import Tools
 from rankvideo_rag.indexing.receipts import Brief, Receipt, Task, Worker, build_from_receipts, lost
+from rankvideo_rag.indexing.recipe import Tools
 from rankvideo_rag.indexing.update import remove, update
 from rankvideo_rag.settings import Settings
 

@@ -21,8 +21,7 @@ from PIL import Image
 
 from rankvideo_rag.embedders import EmbedderInfo, Vector
 from rankvideo_rag.indexing.build import Event, build
-from rankvideo_rag.indexing.draft import Tools
-from rankvideo_rag.indexing.recipe import Recipe
+from rankvideo_rag.indexing.recipe import Recipe, Tools
 from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.media import ClipMedia, target_size
 from rankvideo_rag.media.yardsticks import decode_all, sampled, write_films

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.foreign import say_what_is_foreign
-from rankvideo_rag.cli.options import AsJson, Device, Gpu, Profile, Vectors
+from rankvideo_rag.cli.options import Address, AsJson, Device, Engine, Gpu, Profile, Vectors
 from rankvideo_rag.cli.stages import Pace, Stages
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def index(
     subtitles: Annotated[
         bool | None, typer.Option("--subtitles/--no-subtitles", help="Use subtitle files and streams.", show_default=False)
     ] = None,
+    sound_only: Annotated[
+        bool | None, typer.Option("--sound-only/--no-sound-only", help="Index files without a picture too.", show_default=False)
+    ] = None,
     clip_seconds: Annotated[float | None, typer.Option(help="Longest clip, in seconds.", show_default=False)] = None,
     clip_overlap: Annotated[float | None, typer.Option(help="Overlap of clips, in seconds.", show_default=False)] = None,
     clips_at: Annotated[
@@ -67,23 +70,15 @@ def index(
     device: Device = None,
     gpu: Gpu = None,
     vectors: Vectors = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(help="Where files are read: local, or ray (by workers on a Ray cluster).", show_default=False),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT", help="The Ray cluster; by default one is started on this machine.", show_default=False
-        ),
-    ] = None,
+    engine: Engine = None,
+    address: Address = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, in about what time and room.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Index videos into an archive. Interrupted or run again, it goes on where it was; unchanged files cost nothing."""
-    from rankvideo_rag.errors import InputError
+    from rankvideo_rag.errors import DiskFull, InputError
     from rankvideo_rag.indexing.report import REPORT
     from rankvideo_rag.indexing.run import index as run
     from rankvideo_rag.indexing.store import Store
@@ -99,6 +94,7 @@ def index(
         asr_model=whisper,
         ocr="rapidocr" if ocr else _off(ocr),
         subtitles=subtitles,
+        sound_only=sound_only,
         clip_seconds=clip_seconds,
         clip_overlap=clip_overlap,
         clip_boundaries=clips_at,
@@ -109,15 +105,16 @@ def index(
         engine=engine,
         ray_address=address,
     )
-    if address and settings.engine != "ray":
-        raise InputError("--address names a Ray cluster: give --engine ray with it")
+    check_places(settings, address)
     if dry_run:
         _say_what_would_be_done(inputs, to, settings, as_json=as_json)
         return
-    check_vectors(settings)
     asked_off = {name for name, switch in (("speech", speech), ("on-screen text", ocr)) if switch is False}
-    with Display(asked_off) as display:
-        report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
+    try:
+        with Display(asked_off) as display:
+            report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
+    except DiskFull as error:
+        raise DiskFull(f"{error}{_room_for_the_rest(inputs, to, settings)}") from error
     copy_vectors(to, settings)
     if as_json:
         print_json(as_contract(report))
@@ -131,10 +128,25 @@ def index(
         raise typer.Exit(PARTLY)
 
 
-def check_vectors(settings: "Settings") -> None:
-    """Refuse a place for vectors that cannot be, before any work is done."""
+def _room_for_the_rest(inputs: "list[Path]", to: Path, settings: "Settings") -> str:
+    """About how much room the files need that are not indexed yet."""
+    from rankvideo_rag.errors import ArchiveError
+    from rankvideo_rag.indexing.plan import plan
+
+    try:
+        rest = plan(inputs, to, settings)
+    except ArchiveError:  # without room for SQLite's own files the archive cannot even be looked into
+        return ""
+    return f" About {rest.disk_bytes:,} bytes are needed for the rest; the estimate rests on {rest.basis}."
+
+
+def check_places(settings: "Settings", address: str | None) -> None:
+    """Refuse places for work and for vectors that cannot be, before any work is done."""
+    from rankvideo_rag.errors import InputError
     from rankvideo_rag.settings import FAISS
 
+    if address and settings.engine != "ray":
+        raise InputError("--address names a Ray cluster: give --engine ray with it")
     if settings.vectors != FAISS:
         from rankvideo_rag.vector_stores import check_place
 

@@ -31,6 +31,13 @@ Vectors = Annotated[
         show_default=False,
     ),
 ]
+Engine = Annotated[
+    str | None, typer.Option(help="Where files are read: local, or ray (by workers on a Ray cluster).", show_default=False)
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="The Ray cluster; by default one is started on this machine.", show_default=False),
+]
 Reranker = Annotated[
     str | None,
     typer.Option(help="Who watches the clips: transformers, scripted, none, or package.module:function.", show_default=False),

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from rankvideo_rag.cli.console import note, out, print_json, shown
-from rankvideo_rag.cli.index import PARTLY, Display, as_contract, check_vectors, copy_vectors, print_report
-from rankvideo_rag.cli.options import Archive, AsJson, Device, Vectors
+from rankvideo_rag.cli.index import PARTLY, Display, as_contract, check_places, copy_vectors, print_report
+from rankvideo_rag.cli.options import Address, Archive, AsJson, Device, Engine, Vectors
 
 
 def update(
@@ -19,6 +19,8 @@ def update(
     prune: Annotated[bool, typer.Option("--prune", help="Forget files whose folder cannot be seen, too.")] = False,
     device: Device = None,
     vectors: Vectors = None,
+    engine: Engine = None,
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring an archive into step with its folders: new, changed, renamed, moved and deleted files.
@@ -29,8 +31,8 @@ def update(
     from rankvideo_rag.indexing.update import update as run
     from rankvideo_rag.settings import Settings
 
-    settings = Settings.load(device=device, vectors=vectors)
-    check_vectors(settings)
+    settings = Settings.load(device=device, vectors=vectors, engine=engine, ray_address=address)
+    check_places(settings, address)
     with Display({"speech", "on-screen text"}) as display:
         done = run(archive, settings, inputs or (), prune=prune, begin=display.begin, listen=display.listen)
     copy_vectors(archive, settings)
