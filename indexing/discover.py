@@ -29,7 +29,8 @@ def discover(inputs: Sequence[Path]) -> list[Path]:
     found = media_files(inputs)
     if not found:
         folders = ", ".join(str(given) for given in inputs)
-        raise InputError(f"no video or audio file under {folders}: looked for {' '.join(sorted(MEDIA_SUFFIXES))}")
+        looked_for = " ".join(sorted(MEDIA_SUFFIXES))
+        raise InputError(f"no video or audio file under {folders}, 0 videos indexed: looked for {looked_for}")
     return found
 
 

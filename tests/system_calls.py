@@ -23,7 +23,7 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -37,15 +37,16 @@ _NUMBERS = {
     "x86_64": {
         **{"write": 1, "pwrite64": 18, "writev": 20, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "rename": 82, "unlink": 87},
         **{"unlinkat": 263, "renameat": 264, "fallocate": 285, "renameat2": 316},
-        **{"seccomp": 317, "pidfd_getfd": 438},
+        **{"read": 0, "pread64": 17, "seccomp": 317, "pidfd_getfd": 438},
     },
     "aarch64": {
         **{"write": 64, "pwrite64": 68, "writev": 66, "fsync": 82, "fdatasync": 83, "ftruncate": 46},
         **{"unlinkat": 35, "renameat": 38, "fallocate": 47, "renameat2": 276},
-        **{"seccomp": 277, "pidfd_getfd": 438},
+        **{"read": 63, "pread64": 67, "seccomp": 277, "pidfd_getfd": 438},
     },
 }.get(platform.machine(), {})
-_STOPPED = {number: name for name, number in _NUMBERS.items() if name not in ("seccomp", "pidfd_getfd")}
+_CALLS = {number: name for name, number in _NUMBERS.items() if name not in ("seccomp", "pidfd_getfd")}
+_READING = ("read", "pread64")  # stopped only where that is asked for: there are many
 # Of a call on names: which arguments are names.
 _NAMES = {"rename": (0, 1), "renameat": (1, 3), "renameat2": (1, 3), "unlink": (0,), "unlinkat": (1,)}
 _SENDING = ("write", "pwrite64")
@@ -94,12 +95,16 @@ def applies(kind: str, call: str) -> bool:
     return kind != "full" or call in _TAKING_ROOM
 
 
-def run(step: Callable[[], object], folder: Path | None = None, fault: Fault | None = None) -> Ended:
-    """Run a step in a forked process, with that fault among its calls on files in `folder`. Without one none is stopped."""
+def run(step: Callable[[], object], folder: Path | None = None, fault: Fault | None = None, *, reads: bool = False) -> Ended:
+    """Run a step in a forked process, with that fault among its calls on files in `folder`. Without one none is stopped.
+
+    With `reads` it is the readings that are stopped, in place of the writes and the like, those of the step's own children too.
+    """
+    stopped = [number for number, name in _CALLS.items() if (name in _READING) == reads]
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        _behave(step, theirs if folder else None)
+        _behave(step, theirs if folder else None, stopped)
     theirs.close()
     with ours:
         calls = _supervised(child, ours, folder, fault) if folder else []
@@ -118,12 +123,12 @@ def _supervised(child: int, ours: socket.socket, folder: Path, fault: Fault | No
     return supervisor.calls
 
 
-def _behave(step: Callable[[], object], to: socket.socket | None) -> None:
+def _behave(step: Callable[[], object], to: socket.socket | None, stopped: Sequence[int]) -> None:
     """The child's life."""
     code = 1
     try:
         if to:
-            listener = _take_filter()
+            listener = _take_filter(stopped)
             socket.send_fds(to, [b"."], [listener])
             os.close(listener)
         step()
@@ -136,10 +141,10 @@ def _behave(step: Callable[[], object], to: socket.socket | None) -> None:
         os._exit(code)
 
 
-def _take_filter() -> int:
-    """Have the kernel hand this process's calls to a listener, which is returned."""
+def _take_filter(stopped: Sequence[int]) -> int:
+    """Have the kernel hand this process's calls of these numbers to a listener, which is returned."""
     load = [(0x20, 0, 0, 0)]  # the call's number
-    tests = [(0x15, len(_STOPPED) - at, 0, number) for at, number in enumerate(_STOPPED)]
+    tests = [(0x15, len(stopped) - at, 0, number) for at, number in enumerate(stopped)]
     program = b"".join(struct.pack("=HBBI", *line) for line in [*load, *tests, (6, 0, 0, _ALLOW), (6, 0, 0, _NOTIFY)])
     held = ctypes.create_string_buffer(program)
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
@@ -176,7 +181,7 @@ class _Supervisor:
 
     def _answer(self, message: bytearray) -> None:
         number, thread, _, call, _, _, *arguments = _CALL.unpack(message)
-        name = _STOPPED[call]
+        name = _CALLS[call]
         value, error, flags = 0, 0, _CONTINUE
         if self._concerns(thread, name, arguments):
             at = len(self.calls)

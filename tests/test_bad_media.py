@@ -10,16 +10,18 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import system_calls
 from bad_media import hostile, places
 from bad_media.kinds import film
 from bad_media.table import DEEP, Row, generate, rows
+from media_files import Tone, write_sound, write_video
 
 from rankvideo_rag import VideoArchive
 from rankvideo_rag.embedders import Embedder, Vector
@@ -37,17 +39,30 @@ from rankvideo_rag.settings import Settings
 TESTS = Path(__file__).parent
 TABLE = rows(port=0)
 OPTIONS: dict[str, Any] = {"ocr": "none", "asr": "none", "clip_seconds": 3600.0}  # an hour: two rows last twelve
-# Runs a command without root's right to read what nobody may read, and with few descriptors.
+# Runs a command without root's right to read what nobody may read, with few descriptors and, where that may be, 64 MB of
+# shared memory.
 WITH_LITTLE = """
 import ctypes, os, resource, sys
+libc = ctypes.CDLL(None)
+if libc.unshare(0x20000) == 0:  # CLONE_NEWNS
+    libc.mount(b"none", b"/", None, (1 << 14) | (1 << 18), None)  # MS_REC, MS_PRIVATE
+    libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=64m")
 for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
+    libc.prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 os.execv(sys.argv[1], sys.argv[1:])
 """
 ODD_ENVIRONMENT = {"TZ": "Asia/Kathmandu", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "80"}
 PYTHON = [sys.executable, "-c", WITH_LITTLE, sys.executable]
-RANKVIDEO = [*PYTHON, "-c", "from rankvideo_rag.cli import main; main()"]
+# Runs the command while the clock on the wall jumps to and fro by days and years.
+JUMPING = """
+import itertools, time
+now, jumps = time.time, itertools.cycle([0, 86_400, -86_400, 1e9, -1e9])
+time.time = lambda: now() + next(jumps)
+from rankvideo_rag.cli import main
+main()
+"""
+RANKVIDEO = [*PYTHON, "-c", JUMPING]
 
 Lines = dict[tuple[int, str], dict[str, Any]]
 
@@ -318,6 +333,41 @@ def test_a_disk_that_fails_while_a_file_is_opened_is_told_from_a_damaged_header(
         read_ends(sound.fileno(), 4096)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.95])
+def test_a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later(tmp_path: Path, share: float) -> None:
+    """From that share of the readings on, every one of them fails."""
+    if why := system_calls.why_not():
+        pytest.skip(why)
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mp4", frames=50, size=(320, 240), codec_options={"crf": "1"})
+    assert (tmp_path / "in" / "a.mp4").stat().st_size > 300_000  # many times what FFmpeg reads at once
+
+    def indexing(archive: str) -> Callable[[], object]:
+        return lambda: indexed_now(tmp_path / "in", tmp_path / archive)
+
+    readings = len(system_calls.run(indexing("whole"), tmp_path / "in", reads=True).calls)
+    assert readings > 20
+    fault = system_calls.Fault("dead", round(share * readings))
+    assert system_calls.run(indexing("archive"), tmp_path / "in", fault, reads=True).how == "done"
+    assert outcomes(tmp_path / "archive") == {"a.mp4": ("failed", "io")}
+    indexed_now(tmp_path / "in", tmp_path / "archive")
+    assert canonical(tmp_path / "archive", tmp_path / "in") == canonical(tmp_path / "whole", tmp_path / "in")
+
+
+def test_files_of_sound_only_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
+    films(tmp_path / "in", "a.mp4")
+    write_sound(tmp_path / "in" / "b.m4a", Tone(seconds=1.0, start=0.2, end=0.8))
+    for said, b in (([], ("ok", None)), (["--no-sound-only"], ("skipped", "sound_only")), (["--sound-only"], ("ok", None))):
+        done = subprocess.run(
+            [*RANKVIDEO, "index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr", *said],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (3 if b[0] == "skipped" else 0), done.stderr
+        assert outcomes(tmp_path / "archive") == {"a.mp4": ("ok", None), "b.m4a": b}
+
+
 # Indexes on a disk of 500 kB that fills, is asked, and gets room.
 ON_A_SMALL_DISK = """
 import subprocess, sys
@@ -346,7 +396,10 @@ def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is
     script = ["unshare", "-rm", sys.executable, "-c", ON_A_SMALL_DISK, tmp_path / "disk", tmp_path / "in"]
     done = subprocess.run(script, capture_output=True, text=True, check=True)
     full, opened, rest = done.stdout.splitlines()
-    assert re.match(r"1 .*database or disk is full\. [\d,]+ bytes are free there\. .*run the same command to go on", full), full
+    assert re.match(
+        r"1 .*database or disk is full\. [\d,]+ bytes are free there\. .*run the same command to go on\. About [\d,]+ bytes",
+        full,
+    ), full
     assert opened.startswith("0 {")
     assert rest.startswith('0 { "ok": 8, "partial": 0, "skipped": 0, "failed": 0,'), rest
     assert not re.search(r'"unchanged": 0\b', rest)

@@ -67,7 +67,13 @@ def rows(port: int) -> list[Row]:
             {"a.mp4": partly("incomplete", 5.0, "5.0 of the declared 10.0 s are there (50%)")},
         ),
         Row(6, "mp4 with its index at the end", kinds.index_at_the_end, {"a.mp4": ok(2.0)}),
-        Row(7, "sound only", kinds.sound_only, {"a.mp4": ok(3.0)}),
+        Row(
+            7,
+            "sound only",
+            kinds.sound_only,
+            {"a.mp4": ok(3.0)},
+            _here("files_of_sound_only_are_left_out_where_that_is_asked"),
+        ),
         Row(8, "picture only", kinds.picture_only, {"a.mp4": ok(2.0)}),
         Row(9, "webm named .mp4", kinds.webm_called_mp4, {"a.mp4": ok(2.0)}),
         Row(10, "mp3 named .mp4", kinds.mp3_called_mp4, {"a.mp4": ok(3.0)}),
@@ -174,7 +180,14 @@ def rows(port: int) -> list[Row]:
         ),
         Row(61, "deleted while indexing", tests=_here("a_file_that_goes_away_between_listing_and_opening_is_skipped")),
         Row(62, "changed while indexing", tests=_here("a_file_that_grows_while_it_is_read_fails_and_is_tried_again")),
-        Row(63, "I/O error", tests=_here("a_failing_disk_fails_one_file_and_the_others_go_on")),
+        Row(
+            63,
+            "I/O error",
+            tests=[
+                *_here("a_failing_disk_fails_one_file_and_the_others_go_on"),
+                *_here("a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later"),
+            ],
+        ),
         Row(
             64,
             "disk full",

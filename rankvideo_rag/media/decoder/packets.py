@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # array[int] and Packet[Stream] are understood by type checkers only
 
+import errno
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
+from rankvideo_rag.media.decoder.safe_open import read_through
 from rankvideo_rag.media.decoder.streams import Media, time_base
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
@@ -46,7 +48,10 @@ class Index:
 
 
 def read_packets(media: Media, *streams: AnyStream) -> Iterator[Packet[AnyStream]]:
-    """The packets that follow in the file, without the empty ones at its end. Damage is stepped over."""
+    """The packets that follow in the file, without the empty ones at its end. Damage is stepped over.
+
+    Raises OSError where it is the disk that fails: what is missing then may be there at the next reading.
+    """
     failures = 0
     while failures < _MAX_FAILURES:
         try:
@@ -57,7 +62,9 @@ def read_packets(media: Media, *streams: AnyStream) -> Iterator[Packet[AnyStream
             return
         except MemoryError:
             raise
-        except FFmpegError:
+        except FFmpegError as error:
+            if error.errno == errno.EIO:
+                read_through(media.path)
             failures += 1
 
 

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import av
 from av.container import InputContainer
@@ -69,6 +70,14 @@ def read_ends(descriptor: int, size: int) -> None:
     for start in {0, max(0, size - _END_BYTES)}:
         for place in range(start, min(size, start + _END_BYTES), _PIECE_BYTES):
             os.pread(descriptor, _PIECE_BYTES, place)
+
+
+@lru_cache(maxsize=1)
+def read_through(path: str) -> None:
+    """Read a whole file plainly, once. Raises OSError where the disk fails."""
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+        while file.read(_PIECE_BYTES):
+            pass
 
 
 def _refuse_by_content(path: str, head: bytes) -> None:
