@@ -297,7 +297,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
         sql("INSERT INTO words_speech (rowid, text) VALUES (999, 'x')"),
         "1 rows of words_speech",
     ),
-    "orphan spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL)"), "1 rows of spans"),
+    "orphan spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL, NULL, '[]')"), "1 rows of spans"),
     "video that is not there": (
         sql("UPDATE files SET video_id = 'none' WHERE CAST(path AS TEXT) LIKE '%c.mp4'"),
         "a video that is not there",
