@@ -20,6 +20,7 @@ _EXTRA_OF = {
     "qwen_vl_utils": "models",
     "accelerate": "models",
     "whisper": "asr",
+    "silero_vad": "asr",
     "faster_whisper": "faster-whisper",
     "rapidocr": "ocr",
     "onnxruntime": "ocr",

@@ -23,6 +23,7 @@ _PACKAGES = {
     "sentence-transformers": "models",
     "qwen-vl-utils": "models",
     "openai-whisper": "asr",
+    "silero-vad": "asr",
     "faster-whisper": "faster-whisper",
     "rapidocr": "ocr",
     "onnxruntime": "ocr",

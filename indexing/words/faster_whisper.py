@@ -11,6 +11,7 @@ from typing import Any
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel, available_models
+from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ from rankvideo_rag.indexing.words.hearing import (
     TEMPERATURES,
     Find,
     Segment,
+    times_said,
     voiced,
     words_heard,
 )
@@ -57,6 +59,8 @@ class FasterWhisperTranscriber:
     def __init__(self, model: WhisperModel, name: str, *, find: Find = voiced_stretches) -> None:
         self.name = name
         self._model, self._find = model, find
+        # Task and language, which a multilingual one would ask for, do not move the timestamps.
+        self._first_timestamp = Tokenizer(model.hf_tokenizer, False).timestamp_begin
 
     def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
         """The words spoken in `audio` ((samples,) mono, 16 kHz), in order of time; none for silence and music."""
@@ -67,8 +71,9 @@ class FasterWhisperTranscriber:
         segments, told = self._model.transcribe(sound, clip_timestamps=edges, word_timestamps=True, **GATES)
         for found in segments:
             words = [TimedWord(word.word, word.start, word.end) for word in found.words or ()]
-            heard = found.start, found.end, found.text, found.avg_logprob
-            yield Segment(found.seek / FRAMES_A_SECOND, *heard, told.language, words)
+            window = found.seek / FRAMES_A_SECOND
+            times = times_said(window, found.tokens, self._first_timestamp, (found.start, found.end))
+            yield Segment(window, *times, found.text, found.avg_logprob, told.language, words)
 
 
 def load(model: str | None, *, device: str | None = None) -> FasterWhisperTranscriber:

@@ -18,6 +18,7 @@ from rankvideo_rag.text import clean
 
 HOP = 160  # samples between two columns of the spectrogram that a Whisper hears
 FRAMES_A_SECOND = SAMPLE_RATE // HOP
+TICK = 0.02  # seconds between two timestamps that a Whisper can write
 SEED = 0  # above temperature 0 Whisper samples: seeded, so that the same sound gives the same words
 
 # Whisper's own values, written out because answers depend on them. A window whose text compresses more than 2.4-fold
@@ -61,6 +62,22 @@ def voiced(audio: NDArray[np.float32], detect: Detect) -> list[Stretch]:
     ]
 
 
+def times_said(
+    window: float, tokens: Sequence[int], first_timestamp: int, otherwise: tuple[float, float]
+) -> tuple[float, float]:
+    """When a segment begins and ends by the timestamps that the model wrote around it, in seconds as `window` is.
+
+    Once words are timed, both libraries move a segment's edges to theirs, and the first word of a stretch is always laid at the
+    stretch's beginning. Where there is no timestamp at an edge it is as the library has it.
+    """
+    edges = tokens[:1], tokens[-1:]
+    start, end = (
+        window + (edge[0] - first_timestamp) * TICK if edge and edge[0] >= first_timestamp else other
+        for edge, other in zip(edges, otherwise, strict=True)
+    )
+    return start, end
+
+
 def words_heard(hear: Hear, audio: NDArray[np.float32], stretches: Sequence[Stretch], *, source: str) -> list[TextSpan]:
     """The words spoken in those stretches of `audio` ((samples,) mono, 16 kHz), in order of time."""
     return without_loops([span for passage in passages(stretches) for span in _passage(hear, audio, passage, source)])
@@ -88,7 +105,7 @@ def _passage(hear: Hear, audio: NDArray[np.float32], passage: Sequence[Stretch],
                 confidence=min(1.0, float(np.exp(segment.mean_log_probability))),
                 language=segment.language,
                 words=[
-                    TimedWord(bare, _within(heard_in, first + begins), _within(heard_in, first + ends))
+                    TimedWord(bare, _within(Stretch(start, end), first + begins), _within(Stretch(start, end), first + ends))
                     for word, begins, ends in segment.words
                     if (bare := clean(word))
                 ],

@@ -20,6 +20,7 @@ import silero_vad
 import torch
 import whisper
 from numpy.typing import NDArray
+from whisper.tokenizer import get_tokenizer
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import file_hash
@@ -34,6 +35,7 @@ from rankvideo_rag.indexing.words.hearing import (
     TEMPERATURES,
     Find,
     Segment,
+    times_said,
     voiced,
     words_heard,
 )
@@ -72,6 +74,10 @@ class WhisperTranscriber:
     def __init__(self, model: whisper.Whisper, name: str, *, find: Find = voiced_stretches) -> None:
         self.name = name
         self._model, self._find = model, find
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="unclosed file .*tiktoken", category=ResourceWarning)  # Whisper's own
+            tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
+        self._first_timestamp = tokenizer.timestamp_begin
 
     def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
         """The words spoken in `audio` ((samples,) mono, 16 kHz), in order of time; none for silence and music."""
@@ -95,8 +101,8 @@ class WhisperTranscriber:
         for found in result["segments"]:
             window = found["seek"] / FRAMES_A_SECOND
             words = [TimedWord(word["word"], word["start"], word["end"]) for word in found["words"]]
-            heard = found["start"], found["end"], found["text"], found["avg_logprob"]
-            yield Segment(window, *heard, result["language"], words)
+            times = times_said(window, found["tokens"], self._first_timestamp, (found["start"], found["end"]))
+            yield Segment(window, *times, found["text"], found["avg_logprob"], result["language"], words)
 
 
 def load(model: str | None, *, device: str | None = None) -> WhisperTranscriber:
