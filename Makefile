@@ -64,18 +64,18 @@ $(BIN)/uv:
 
 # The lock serves as constraints, so that the demo installs its part of it and no more.
 $(VENV)/installed-demo: $(BIN)/uv pyproject.toml requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[$(DEMO_EXTRAS)]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint requirements.lock --editable ".[$(DEMO_EXTRAS)]"
 	touch $@
 
 $(VENV)/installed-test: $(BIN)/uv pyproject.toml requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@ $(VENV)/installed-demo
 
 # vLLM pins what the lock of everything else has newer: an environment of its own. Its overridden requirements are why --no-deps.
 $(VLLM_VENV)/installed: $(BIN)/uv pyproject.toml requirements-vllm.lock
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VLLM_VENV)
-	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --require-hashes -r requirements-vllm.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VLLM_VENV)/bin/python --no-deps --require-hashes -r requirements-vllm.lock
 	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --editable .
 	touch $@
 

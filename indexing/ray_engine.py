@@ -123,6 +123,10 @@ def _options() -> Any:
     options.enable_progress_bars = options.print_on_execution_start = False
     options.max_errored_blocks = -1  # a worker that dies costs what it was at, not the round
     options.target_max_block_size = 1  # bytes: each receipt comes at once, and is not kept for company
+    # A worker without a task for a moment stays, and one that went is replaced while the others have theirs: by default Ray
+    # sends the idle home and calls for more once each has 1.75 tasks, of which ours have one at most.
+    options.autoscaling_config.actor_pool_util_downscaling_threshold = -1.0
+    options.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
     return options
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
-PATIENCE = 240.0  # seconds, on a machine that has other things to do
+PATIENCE = 600.0  # seconds, on a machine that has other things to do
 
 
 def until(holds: Callable[[], Any], what: str) -> Any:
@@ -68,6 +68,19 @@ class Runs:
         """Clips that came through the gate."""
         log = self.gate / "embedded"
         return len(log.read_text().splitlines()) if log.exists() else 0
+
+    def until_waiting(self, driver: subprocess.Popen[str], committed: int) -> None:
+        """Until so many videos are committed, and each node is in the middle of another. A driver that ended is told of."""
+
+        def holds() -> bool:
+            if driver.poll() is not None:
+                raise RuntimeError(f"the driver ended with {driver.returncode}: {driver.communicate()}")
+            return self.committed() == committed and len(self.waiting()) == len(self.nodes)
+
+        try:
+            until(holds, f"{committed} videos")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self.committed()} committed, {len(self.waiting())} wait") from None
 
     def end_driver(self, driver: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]:
         """Its exit code and what it said; its workers end with it."""
@@ -127,12 +140,12 @@ def main(videos: Path, work: Path) -> None:
         wanted = runs.committed() + more
         runs.let_through(more)
         driver = runs.driver(videos, runs.archive)
-        until(lambda: runs.committed() == wanted and len(runs.waiting()) == 2, f"{wanted} videos")  # noqa: B023
+        runs.until_waiting(driver, wanted)
         seen["ended"].append(runs.end_driver(driver, how))
         seen["committed"].append(runs.committed())
         seen["embedded"].append(runs.embedded())
     driver = runs.driver(videos, runs.archive)
-    until(lambda: len(runs.waiting()) == 2, "both nodes to be in the middle of a video")
+    runs.until_waiting(driver, runs.committed())
     runs.kill_node()
     (runs.gate / "open").touch()
     seen["without a node"] = _ended(driver)
