@@ -46,7 +46,7 @@ lock: $(BIN)/uv  ## resolve requirements.lock anew
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
 
 # A step's tensors come and go: in pages of 4 kB the kernel hands them out anew by the ten thousand (glibc 2.35 or newer).
-tiny: $(VENV)/installed-test  ## train the models that ship, from random weights (about three quarters of an hour on two cores)
+tiny: $(VENV)/installed-test  ## train the models that ship, from random weights
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/rankvideo demo train --to build/tiny --ship
 
 tree:  ## write the README's file tree anew

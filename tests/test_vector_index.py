@@ -267,7 +267,7 @@ def test_building_holds_a_part_of_the_vectors_at_a_time(tmp_path: Path) -> None:
     put(store, topics(count, seed=4, dim=dim))
     command = [sys.executable, "-c", CAPPED, str(few.folder), str(store.folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    # The finished codes take 4 MB, twice while they are packed; the rest is SQLite's cache, one batch and the libraries'.
+    # The finished codes take 4 MB, twice while they are packed; the rest is SQLite's cache and one batch.
     assert int(done.stdout) < 45e6
     assert (store.folder / "visual.rows").stat().st_size > count * dim * 2
     few.close()

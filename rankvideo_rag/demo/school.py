@@ -27,10 +27,8 @@ from rankvideo_rag.training.reranker import train_reranker
 
 SHIPPED = Path(__file__).parent / "models"
 RECIPES = Path(__file__).parent / "recipes"
-PACKED = {
-    "reranker": "shipped/tiny-reranker",
-    "embedder": "shipped/tiny-embedder",
-}  # where they are put below a school's folder
+# Where they are put, below a school's folder.
+PACKED = {"reranker": "shipped/tiny-reranker", "embedder": "shipped/tiny-embedder"}
 _EASY = 0.3  # share of the lessons over which questions grow from one attribute to nearly all
 FAMILIES = 4000  # of training clips, four in each; as many again for practice
 _OTHER_CLIPS = 1001  # is added to the seed
