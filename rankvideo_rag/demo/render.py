@@ -71,7 +71,9 @@ def sampled_frames(clip: WorldClip, budget: FrameBudget, *, side: int) -> Frames
     times = np.arange(count) / FPS
     read = frame_count(count, clip.seconds, fps=budget.fps, min_frames=budget.min_frames, max_frames=budget.max_frames)
     numbers = spread(times, read)
-    pictures = [_picture(clip, number, count).resize((side, side), Image.Resampling.BICUBIC) for number in numbers]
+    pictures = [
+        _picture(clip, number, count).resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0) for number in numbers
+    ]
     return Frames(np.stack([np.asarray(picture) for picture in pictures]), times[numbers])
 
 
