@@ -10,7 +10,16 @@ from little_world import asked_in, told_in
 from rankvideo_rag.demo import WorldClip, grade
 from rankvideo_rag.demo.facts import facts, signs
 from rankvideo_rag.demo.grammar import Request, caption
-from rankvideo_rag.demo.lessons import Lesson, as_examples, captions, families, lessons, paraphrases, request_about
+from rankvideo_rag.demo.lessons import (
+    Lesson,
+    as_examples,
+    captions,
+    descriptions,
+    families,
+    lessons,
+    paraphrases,
+    request_about,
+)
 from rankvideo_rag.demo.world import HELD_OUT_TRIPLES, Cast, Look
 from rankvideo_rag.training.records import TrainingExample
 
@@ -49,6 +58,7 @@ def is_kept_from_training(look: Look) -> bool:
 
 def test_the_same_seed_gives_the_same_families_whatever_the_count(pool: Pool) -> None:
     assert families(5, seed=3) == pool[:5]
+    assert families(3, seed=3, first=2) == pool[2:5]
     assert families(5, seed=4) != pool[:5]
 
 
@@ -61,7 +71,8 @@ def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, taught: list[Lesson
     shown = [look for family in pool for one in family for look in one.cast.looks]
     asked = [look for lesson in taught for request in of_the_eye(lesson) for look in request.looks]
     assert not any(map(is_kept_from_training, [*shown, *asked]))
-    told = paraphrases([one for family in pool for one in family], seed=0)
+    clips = [one for family in pool for one in family]
+    told = paraphrases(clips, seed=0) + descriptions(clips, seed=0)
     said = [look for example in told for look in asked_in(example.evidence.caption or "").looks]
     assert not any(map(is_kept_from_training, said))
 
@@ -165,6 +176,14 @@ def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
         assert said.ground == shown.ground
         assert sorted(map(whole, said.looks)) == sorted(shown.cast.looks)
         assert grade(said, shown.cast) == 2
+
+
+def test_descriptions_are_true_and_tell_a_part(pool: Pool) -> None:
+    clips = [shown for family in pool for shown in family]
+    said = [asked_in(example.evidence.caption or "") for example in descriptions(clips, seed=1)]
+    assert all(grade(request, shown.cast) > 0 for request, shown in zip(said, clips, strict=True))
+    assert {named(request) for request in said} >= {1, 2, 3, 4, 5, 6}
+    assert descriptions(clips, seed=1) != descriptions(clips, seed=2)
 
 
 def whole(look: Look) -> Look:

@@ -45,7 +45,7 @@ def train(
     if as_json:
         print_json({"seed": seed, "share": share, "minutes": round(minutes, 1), **exam_as_json(exam)})
         return
-    for kind in ("perception", "wordings", "reranker", "practice", "embedder"):
+    for kind in ("perception", "reranker", "embedder"):
         _curve(to / kind / "curve.jsonl", kind)
     exam_tables(exam)
     out.print(f"trained in {minutes:.1f} minutes, seed {seed}")

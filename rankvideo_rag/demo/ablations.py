@@ -45,7 +45,7 @@ def ablations(folder: Path, *, seed: int, share: float, school: Path | None = No
     if school is None and not embedder.exists():
         full = School(folder, seed=seed)
         pack(full.embedder(full.perception(untrained(folder / "untrained", seed=seed))), embedder)
-    seen = (school or folder) / "wordings" / "model"
+    seen = (school or folder) / "perception" / "model"
     if not (seen.exists() and embedder.exists()):
         raise InputError(f"{school} holds no finished training: rankvideo demo train --to {school}")
     blank, short = untrained(folder / "untrained", seed=seed), School(folder, seed=seed, share=share)

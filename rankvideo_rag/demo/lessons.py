@@ -34,9 +34,9 @@ class Lesson(NamedTuple):
     questions: tuple[Asked, ...]
 
 
-def families(count: int, *, seed: int) -> list[list[WorldClip]]:
-    """That many families of clips to train on: the same seed gives the same, whatever the count."""
-    return [_family(number, Random(f"{seed}/{number}")) for number in range(count)]
+def families(count: int, *, seed: int, first: int = 0) -> list[list[WorldClip]]:
+    """That many families of clips to train on, from number `first`: the same seed and number give the same one."""
+    return [_family(number, Random(f"{seed}/{number}")) for number in range(first, first + count)]
 
 
 def captions(clips: Iterable[WorldClip]) -> list[TrainingExample]:
@@ -48,6 +48,13 @@ def paraphrases(clips: Iterable[WorldClip], *, seed: int) -> list[TrainingExampl
     """Each clip with a caption in the words of questions."""
     random = Random(seed)
     return [_captioned(clip, paraphrase(clip.cast, random)) for clip in clips]
+
+
+def descriptions(clips: Iterable[WorldClip], *, seed: int) -> list[TrainingExample]:
+    """Each clip as a question might describe it: some of what can be said of it, in the words of questions."""
+    random = Random(seed)
+    asked = ((clip, request_about(clip.cast, random, detail=random.random() ** 0.5)) for clip in clips)
+    return [_captioned(clip, _sentence(request, random)) for clip, request in asked]
 
 
 def lessons(pool: Sequence[Sequence[WorldClip]], *, count: int, questions: int, easy: float, seed: int) -> Iterator[Lesson]:
@@ -101,7 +108,11 @@ def request_about(cast: Cast, random: Random, *, detail: float, both: float = 0.
 def paraphrase(cast: Cast, random: Random) -> str:
     """The clip in a sentence in the words of questions: all that can be said of it, in one of many wordings."""
     told = tuple(look if look.event != "steady" else look._replace(event=None) for look in cast.looks)
-    said = phrase(Request(kind_of(cast), told, cast.ground), random)
+    return _sentence(Request(kind_of(cast), told, cast.ground), random)
+
+
+def _sentence(request: Request, random: Random) -> str:
+    said = phrase(request, random)
     return f"{said[0].upper()}{said[1:]}."
 
 

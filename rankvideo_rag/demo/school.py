@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from rankvideo_rag.demo.exam import Exam
 from rankvideo_rag.demo.grammar import grade
-from rankvideo_rag.demo.lessons import Lesson, as_examples, captions, families, lessons, paraphrases
+from rankvideo_rag.demo.lessons import Lesson, as_examples, captions, descriptions, families, lessons, paraphrases
 from rankvideo_rag.demo.network import SIDE, SPEC, untrained
 from rankvideo_rag.demo.render import sampled_frames
 from rankvideo_rag.demo.world import WorldClip
@@ -29,9 +29,8 @@ SHIPPED = Path(__file__).parent / "models"
 RECIPES = Path(__file__).parent / "recipes"
 # Where they are put, below a school's folder.
 PACKED = {"reranker": "shipped/tiny-reranker", "embedder": "shipped/tiny-embedder"}
-_EASY = 0.3  # share of the lessons over which questions grow from one attribute to nearly all
-FAMILIES = 4000  # of training clips, four in each; as many again for practice
-_OTHER_CLIPS = 1001  # is added to the seed
+_EASY = 0.2  # share of the lessons over which questions grow from one attribute to nearly all
+FAMILIES = 4000  # of clips to learn seeing from, four in each; as many again to learn judging from
 _QUESTIONS_OF_A_LESSON = {"reranker": 6, "embedder": 2}  # a reranker shares each clip's tokens, an embedder wants many clips
 
 Config = TypeVar("Config", bound=TrainingConfig)
@@ -46,8 +45,9 @@ class Graduates(NamedTuple):
 
 
 class School:
-    """Clips to learn from, and the three lessons, each written to a folder of its own below `folder`.
+    """Clips to learn from, and what is taught with them, each written to a folder of its own below `folder`.
 
+    Judging is learnt from clips that the eyes were not trained on, as those of an archive are.
     `share` shortens everything alike: 0.1 has a tenth of the clips and of the steps.
     """
 
@@ -55,32 +55,26 @@ class School:
         self._folder = folder
         self._seed = seed
         self._share = share
-        self._families = families(max(8, round(share * FAMILIES)), seed=seed)
-        self.footage = _footage([clip for family in self._families for clip in family])
+        count = max(8, round(share * FAMILIES))
+        self._seen = [clip for family in families(count, seed=seed) for clip in family]
+        self._new = families(count, seed=seed, first=FAMILIES)
+        self._footage = _footage([clip for family in self._new for clip in family])
 
     def all(self) -> Graduates:
         """Everything, from random weights."""
         seen = self.perception(untrained(self._folder / "untrained", seed=self._seed))
-        return Graduates(seen, self.practice(self.reranker(seen)), self.embedder(seen))
+        return Graduates(seen, self.reranker(seen), self.embedder(seen))
 
     def perception(self, model: Path) -> Path:
-        """Stage one: plain captions first, then in the words of questions too."""
-        clips = [clip for family in self._families for clip in family]
-        plain = train_perception(self._config("perception", PerceptionConfig, model), captions(clips), footage=self.footage)
-        config = self._config("wordings", PerceptionConfig, plain)
-        return train_perception(config, captions(clips) + paraphrases(clips, seed=self._seed), footage=self.footage)
+        """Stage one: what is to be seen, told plainly, in the words of questions, and in part, as questions tell it."""
+        clips = self._seen
+        told = captions(clips) + paraphrases(clips, seed=self._seed) + descriptions(clips, seed=self._seed)
+        return train_perception(self._config("perception", PerceptionConfig, model), told, footage=_footage(clips))
 
-    def reranker(
-        self, model: Path, *, recipe: str = "reranker", name: str | None = None, easy: float = _EASY, **changes: Any
-    ) -> Path:
+    def reranker(self, model: Path, *, name: str = "reranker", easy: float = _EASY, **changes: Any) -> Path:
         """Stage two. `easy` is the lessons', `changes` are those of an ablation to the recipe."""
-        config = self._config(recipe, RerankerConfig, model, name=name, prompt=SPEC, **changes)
-        return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), footage=self.footage)
-
-    def practice(self, model: Path) -> Path:
-        """Stage two, continued: hard lessons only, on other clips. What is learnt of who has which is learnt late."""
-        others = School(self._folder, seed=self._seed + _OTHER_CLIPS, share=self._share)
-        return others.reranker(model, recipe="practice", easy=0.0)
+        config = self._config("reranker", RerankerConfig, model, name=name, prompt=SPEC, **changes)
+        return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), footage=self._footage)
 
     def embedder(self, model: Path) -> Path:
         """The embedder. Of all clips of a batch it is told which answer a question, not only of those in its lesson."""
@@ -97,14 +91,14 @@ class School:
             request = asked[question]
             return request is not None and grade(request, casts[stem]) > 0
 
-        return train_embedder(config, _examples(taught), footage=self.footage, relevance=answers)
+        return train_embedder(config, _examples(taught), footage=self._footage, relevance=answers)
 
     def _lessons(self, config: RerankerConfig | EmbedderConfig, learner: str, easy: float) -> list[Lesson]:
         """As many as the steps go through."""
         questions = _QUESTIONS_OF_A_LESSON[learner]
         groups = (config.max_steps or 1) * config.gradient_accumulation * config.groups_per_batch
         count = -(-groups // questions)
-        return list(lessons(self._families, count=count, questions=questions, easy=easy, seed=self._seed))
+        return list(lessons(self._new, count=count, questions=questions, easy=easy, seed=self._seed))
 
     def _config(self, recipe: str, kind: type[Config], model: Path, *, name: str | None = None, **changes: Any) -> Config:
         told = read_config(RECIPES / f"{recipe}.yaml", kind, model=str(model), output=str(self._folder / (name or recipe)))
