@@ -104,8 +104,17 @@ def test_sixty_steps_from_random_weights_tell_clips_apart_better_than_chance(tmp
     """
     school = School(tmp_path, seed=0, share=0.016)
     blank = untrained(tmp_path / "untrained", seed=0)
-    steps = {"max_steps": 60, "groups_per_batch": 24, "gradient_accumulation": 1, "log_steps": 30}
-    school.reranker(blank, easy=1000.0, vision="trained", learning_rate=0.002, adamw_learning_rate=0.001, **steps)
+    school.reranker(
+        blank,
+        easy=1000.0,
+        vision="trained",
+        learning_rate=0.002,
+        adamw_learning_rate=0.001,
+        max_steps=60,
+        groups_per_batch=24,
+        gradient_accumulation=1,
+        log_steps=30,
+    )
     (first, last), (_, right) = (curve(tmp_path / "reranker", name) for name in ("loss", "pair_accuracy"))
     assert last < first
     assert right > 0.55
