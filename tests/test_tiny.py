@@ -100,7 +100,7 @@ def test_some_steps_of_a_school_make_its_loss_fall(tmp_path: Path, kind: str) ->
 def test_sixty_steps_from_random_weights_tell_clips_apart_better_than_chance(tmp_path: Path) -> None:
     """Seed 0, questions of one attribute. Of the last thirty steps' 2160 pairs chance has .5 right, give or take .011.
 
-    Few steps want greater ones: twice the recipe's.
+    So few are taken at twice the recipe's learning rate.
     """
     school = School(tmp_path, seed=0, share=0.016)
     blank = untrained(tmp_path / "untrained", seed=0)

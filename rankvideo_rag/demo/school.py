@@ -55,9 +55,8 @@ class School:
         self._folder = folder
         self._seed = seed
         self._share = share
-        count = max(8, round(share * FAMILIES))
-        self._seen = [clip for family in families(count, seed=seed) for clip in family]
-        self._new = families(count, seed=seed, first=FAMILIES)
+        self._count = max(8, round(share * FAMILIES))
+        self._new = families(self._count, seed=seed, first=FAMILIES)
         self._footage = _footage([clip for family in self._new for clip in family])
 
     def all(self) -> Graduates:
@@ -67,7 +66,7 @@ class School:
 
     def perception(self, model: Path) -> Path:
         """Stage one: what is to be seen, told plainly, in the words of questions, and in part, as questions tell it."""
-        clips = self._seen
+        clips = [clip for family in families(self._count, seed=self._seed) for clip in family]
         told = captions(clips) + paraphrases(clips, seed=self._seed) + descriptions(clips, seed=self._seed)
         return train_perception(self._config("perception", PerceptionConfig, model), told, footage=_footage(clips))
 
