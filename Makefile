@@ -7,7 +7,7 @@ VLLM_VENV ?= .venv-vllm
 # Beside the base install the demo needs what runs its tiny models, the OCR reader and the measures.
 DEMO_EXTRAS = models,ocr,eval
 
-.PHONY: demo test test-vllm check types unit kills failpoints lock lock-vllm tiny tree clean
+.PHONY: demo test test-vllm check types unit kills failpoints lock lock-vllm tiny clean
 
 demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
 	$(BIN)/rankvideo demo
@@ -15,7 +15,7 @@ demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questi
 test: check unit  ## everything that CI checks
 
 test-vllm: $(VLLM_VENV)/installed  ## compare with real vLLM, on the CPU (Linux on x86-64, some minutes)
-	$(VLLM_VENV)/bin/pytest tests/test_vllm.py -s
+	$(VLLM_VENV)/bin/pytest tests/models/test_vllm.py -s
 
 check: $(VENV)/installed-test types  ## style and types
 	$(BIN)/ruff check .
@@ -26,18 +26,18 @@ types: $(VENV)/installed-test
 	rm -rf build/types && mkdir -p build/types/rankvideo_rag
 	for part in rankvideo_rag/*; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
 	for part in indexing agents eval; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
-	cd build/types && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p rankvideo_rag
+	cd build/types && "$(CURDIR)/$(BIN)/mypy" --cache-dir "$(CURDIR)/.mypy_cache" --config-file "$(CURDIR)/pyproject.toml" -p rankvideo_rag
 
 unit: $(VENV)/installed-test
 	$(BIN)/pytest
 
 KILLS ?= 2000
 kills: $(VENV)/installed-test  ## kill indexing at that many random moments, and see that nothing is lost
-	RANKVIDEO_KILLS=$(KILLS) $(BIN)/pytest tests/test_kills.py -s
+	RANKVIDEO_KILLS=$(KILLS) $(BIN)/pytest tests/indexing/test_kills.py -s
 
 SHARE ?= 1
 failpoints: $(VENV)/installed-test  ## fail every write, sync, rename and deletion (or one of SHARE) in six ways, and fill a small disk
-	RANKVIDEO_FAILPOINTS_SHARE=$(SHARE) $(BIN)/pytest tests/test_failpoints.py -s
+	RANKVIDEO_FAILPOINTS_SHARE=$(SHARE) $(BIN)/pytest tests/indexing/test_failpoints.py -s
 
 lock: $(BIN)/uv  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
@@ -48,9 +48,6 @@ lock: $(BIN)/uv  ## resolve requirements.lock anew
 # A step's tensors come and go: in pages of 4 kB the kernel hands them out anew by the ten thousand (glibc 2.35 or newer).
 tiny: $(VENV)/installed-test  ## train the models that ship, from random weights
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/rankvideo demo train --to build/tiny --ship
-
-tree:  ## write the README's file tree anew
-	$(PYTHON) tests/file_tree.py
 
 lock-vllm: $(BIN)/uv  ## resolve requirements-vllm.lock anew
 	$(BIN)/uv pip compile pyproject.toml requirements-vllm.in --override requirements-vllm.overrides \

@@ -15,13 +15,13 @@ from llama_index.core.llms import LLM
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
-from rankvideo_rag.agents.wording import MAX_HITS, answered, found, transcript
+from rankvideo_rag.agents.rendering import MAX_HITS, answered, found, transcript
 from rankvideo_rag.answering.citations import seconds
-from rankvideo_rag.answering.synthesizer import ANSWER_KEY
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.retriever import MAX_QUESTION
 from rankvideo_rag.schema import Answer, TextSpan, Video
+from rankvideo_rag.synthesizer import ANSWER_KEY
 from rankvideo_rag.text import timestamp
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import measure
-from rankvideo_rag.eval.orders import first_stage_order, reranked
-from rankvideo_rag.eval.runs import Qrels, Run
-from rankvideo_rag.eval.verdicts import Verdicts
+from rankvideo_rag.formats.relevance_scores import Verdicts
+from rankvideo_rag.formats.trec import Qrels, Run
+from rankvideo_rag.ranking.orders import first_stage_order, reranked
 
 CUTOFFS = (5, 10, 20, 50, 100)
 MEASURES = tuple(f"{name}@{k}" for name in ("R", "nDCG") for k in CUTOFFS)

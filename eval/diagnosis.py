@@ -12,10 +12,10 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.calibration import BINS, Calibration, calibration
 from rankvideo_rag.eval.compare import DEPTH, before_and_after, notes_on
 from rankvideo_rag.eval.measures import mean_of, measure_each
-from rankvideo_rag.eval.runs import Qrels, Run
 from rankvideo_rag.eval.significance import CONFIDENCE, bootstrap_means, percentiles, randomisation_p
 from rankvideo_rag.eval.variance import VarianceShares, variance_shares
-from rankvideo_rag.eval.verdicts import Verdicts
+from rankvideo_rag.formats.relevance_scores import Verdicts
+from rankvideo_rag.formats.trec import Qrels, Run
 from rankvideo_rag.schema import Record, Score
 
 

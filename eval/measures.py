@@ -10,8 +10,8 @@ from typing import Any
 from rankvideo_rag.backends import import_with_advice
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.coverage import coverage_of
-from rankvideo_rag.eval.moments import Overlap, overlap_of
-from rankvideo_rag.eval.runs import Claims, Qrels, check_distinct
+from rankvideo_rag.formats.moments import Overlap, overlap_of
+from rankvideo_rag.formats.trec import Claims, Qrels, check_distinct
 
 ir_measures = import_with_advice("ir_measures", "measures")
 # ir-measures leaves out what is not installed, and would only then say that it cannot compute nDCG.

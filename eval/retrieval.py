@@ -10,7 +10,6 @@ import numpy as np
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import DEFAULT_MEASURES, mean_of, measure_each
-from rankvideo_rag.eval.runs import Claims, Qrels, Run, rankings_of
 from rankvideo_rag.eval.significance import (
     CONFIDENCE,
     ROUNDS,
@@ -23,6 +22,7 @@ from rankvideo_rag.eval.significance import (
 )
 from rankvideo_rag.eval.slices import Labels, Slice, slices
 from rankvideo_rag.eval.ties import Bounds, ByQuery, tie_bounds, tied_queries
+from rankvideo_rag.formats.trec import Claims, Qrels, Run, rankings_of
 from rankvideo_rag.schema import Record
 
 DEFAULT_WITH_CLAIMS = (*DEFAULT_MEASURES, "alpha_nDCG@10", "StRecall@10")

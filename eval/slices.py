@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.delimited import delimited_rows
 from rankvideo_rag.eval.measures import mean_of
-from rankvideo_rag.eval.strict_json import id_of, json_rows, shown
 from rankvideo_rag.eval.ties import ByQuery
-from rankvideo_rag.lines import numbered_lines
+from rankvideo_rag.formats.delimited import delimited_rows
+from rankvideo_rag.formats.strict_json import id_of, json_rows, shown
+from rankvideo_rag.formats.text_io import numbered_lines
 from rankvideo_rag.schema import Record
 
 Labels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rankvideo_rag.eval.measures import is_bounded_by_grade, mean_of, measure_each
-from rankvideo_rag.eval.runs import Qrels, Run, as_compared
+from rankvideo_rag.formats.trec import Qrels, Run, as_compared
 
 ByQuery = Mapping[str, Mapping[str, float]]  # query id -> measure -> value
 

@@ -18,8 +18,8 @@ from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 from rankvideo_rag import Settings, VideoArchive
 from rankvideo_rag.agents import VideoArchiveToolSpec
-from rankvideo_rag.demo import questions, render_archive
 from rankvideo_rag.indexing.run import index
+from rankvideo_rag.synthetic import questions, render_archive
 
 
 def scripted(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from rankvideo_rag import Settings, VideoArchive
-from rankvideo_rag.demo import questions, render_archive
 from rankvideo_rag.indexing.run import index
+from rankvideo_rag.synthetic import questions, render_archive
 
 
 def main() -> None:

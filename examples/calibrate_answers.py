@@ -13,8 +13,8 @@ from llama_index.core.schema import QueryBundle
 
 from rankvideo_rag import Settings, VideoArchive
 from rankvideo_rag.answering.abstention import calibrate_margin
-from rankvideo_rag.demo import questions, render_archive
 from rankvideo_rag.indexing.run import index
+from rankvideo_rag.synthetic import questions, render_archive
 
 
 def best_margin(engine: RetrieverQueryEngine, question: str) -> float | None:

@@ -15,7 +15,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.schema import TextNode
 
 from rankvideo_rag import RankVideoRerank
-from rankvideo_rag.demo import questions, render_archive
+from rankvideo_rag.synthetic import questions, render_archive
 
 
 def main() -> None:

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
-from rankvideo_rag.indexing.ahead import Ahead
-from rankvideo_rag.indexing.discover import leads_out
 from rankvideo_rag.indexing.draft import Kept, Stage
+from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
 from rankvideo_rag.indexing.file_state import (
     OUT_OF_SIGHT,
     FileState,
@@ -26,12 +25,13 @@ from rankvideo_rag.indexing.file_state import (
     state_of,
     video_id_of,
 )
-from rankvideo_rag.indexing.make import Ground, Made, Maker, refusal
-from rankvideo_rag.indexing.recipe import Recipe, Tools
-from rankvideo_rag.indexing.store import KnownFile, Store
-from rankvideo_rag.indexing.writer import TAKEN_OUT, Writer, title_of, writing
+from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.media import Limits
+from rankvideo_rag.media.discover import leads_out
 from rankvideo_rag.schema import FileOutcome, Outcome
+from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.store import KnownFile, Store
+from rankvideo_rag.storage.writer import TAKEN_OUT, Writer, title_of, writing
 
 
 class Event(NamedTuple):

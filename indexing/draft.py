@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag import media
-from rankvideo_rag.embedders import Vector
 from rankvideo_rag.errors import MediaError, ModelError
-from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_between
-from rankvideo_rag.indexing.likeness import picture_of
-from rankvideo_rag.indexing.recipe import Recipe, Tools
+from rankvideo_rag.indexing.perceptual_hash import picture_of
+from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.indexing.segment import between, segment
 from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
+from rankvideo_rag.models.embedders import Vector
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
+from rankvideo_rag.storage.index_config import Recipe, Tools
 from rankvideo_rag.text import timestamp
 
 T = TypeVar("T")

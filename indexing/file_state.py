@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing.discover import leads_out
-from rankvideo_rag.media.regular import open_regular, refusal
+from rankvideo_rag.media.discover import leads_out
+from rankvideo_rag.media.safe_open import open_regular, refusal
 from rankvideo_rag.media.subtitles import sidecars
 
 OUT_OF_SIGHT = frozenset({"broken_link", "vanished"})  # codes of a file of which there is no state

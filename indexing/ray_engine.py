@@ -24,8 +24,8 @@ import ray.data
 from ray.exceptions import RayError
 
 from rankvideo_rag.errors import ArchiveMismatch, InputError, RankVideoError
-from rankvideo_rag.indexing.receipts import Brief, Receipt, Task, Worker, lost
-from rankvideo_rag.indexing.recipe import Recipe, Tools
+from rankvideo_rag.indexing.distributed import Brief, Receipt, Task, Worker, lost
+from rankvideo_rag.storage.index_config import Recipe, Tools
 
 ROUNDS = 3  # a file whose worker dies in so many is failed
 _AT_A_TIME = 8  # files given to a worker at once, of many: the more, the less Ray has to keep count of

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.backends import import_with_advice
-from rankvideo_rag.embedders import load_embedder
 from rankvideo_rag.indexing.build import Event, Report, build, known_outcome
-from rankvideo_rag.indexing.discover import absolute, discover
-from rankvideo_rag.indexing.receipts import build_from_receipts
-from rankvideo_rag.indexing.recipe import REMEMBERED, Recipe, Tools, check_embedder, settings_for
-from rankvideo_rag.indexing.report import RunReport
-from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.tables import DATABASE
-from rankvideo_rag.indexing.vectors import Scale, derive
-from rankvideo_rag.indexing.words import load_text_reader, load_transcriber
-from rankvideo_rag.indexing.writer import writing
+from rankvideo_rag.indexing.distributed import build_from_receipts
+from rankvideo_rag.indexing.run_report import RunReport
 from rankvideo_rag.media import Limits, check_detector
+from rankvideo_rag.media.discover import absolute, discover
+from rankvideo_rag.models.asr import load_transcriber
+from rankvideo_rag.models.embedders import load_embedder
+from rankvideo_rag.models.ocr import load_text_reader
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.settings import FAISS, Settings
+from rankvideo_rag.storage.index_config import REMEMBERED, Recipe, Tools, check_embedder, settings_for
+from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.tables import DATABASE
+from rankvideo_rag.storage.vector_index import Scale, derive
+from rankvideo_rag.storage.writer import writing
 
 
 class Run(NamedTuple):

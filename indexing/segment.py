@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rankvideo_rag.schema import Clip, TextSpan, WordChannel
+from rankvideo_rag.schema import Clip
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://arxiv.org/abs/2602.02444")
 SHORTEST_CLIP = 0.1  # seconds: a single picture is shown for a while too
@@ -34,9 +34,3 @@ def clip(video_id: str, start: float, end: float) -> Clip:
     return Clip(
         clip_id=str(uuid.uuid5(_NAMESPACE, f"{video_id}:{start:.3f}:{end:.3f}")), video_id=video_id, start=start, end=end
     )
-
-
-def words_within(spans: Sequence[TextSpan], channel: WordChannel, start: float, end: float) -> str:
-    """The words of a channel that are heard or shown during [start, end), in order of time, each text once in a row."""
-    texts = [span.text for span in spans if span.channel == channel and span.start < end and span.end > start]
-    return " ".join(text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1])

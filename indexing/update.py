@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.indexing.build import Event, Report
-from rankvideo_rag.indexing.discover import absolute, media_files
 from rankvideo_rag.indexing.file_state import is_gone
-from rankvideo_rag.indexing.recipe import Recipe
-from rankvideo_rag.indexing.report import RunReport
 from rankvideo_rag.indexing.run import bring_in, files_among, prepare, remember
-from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.vectors import derive
-from rankvideo_rag.indexing.writer import writing
+from rankvideo_rag.indexing.run_report import RunReport
+from rankvideo_rag.media.discover import absolute, media_files
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.vector_index import derive
+from rankvideo_rag.storage.writer import writing
 
 _VIDEO_ID = re.compile("[0-9a-f]{32}")
 

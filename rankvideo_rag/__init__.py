@@ -7,18 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rankvideo_rag.answering import VideoAnswerSynthesizer as VideoAnswerSynthesizer
     from rankvideo_rag.archive import VideoArchive as VideoArchive
     from rankvideo_rag.errors import RankVideoError as RankVideoError
     from rankvideo_rag.reranker import RankVideoRerank as RankVideoRerank
     from rankvideo_rag.retriever import VideoRetriever as VideoRetriever
     from rankvideo_rag.settings import Settings as Settings
+    from rankvideo_rag.synthesizer import VideoAnswerSynthesizer as VideoAnswerSynthesizer
 
 _HOME = {
     "RankVideoError": "errors",
     "RankVideoRerank": "reranker",
     "Settings": "settings",
-    "VideoAnswerSynthesizer": "answering",
+    "VideoAnswerSynthesizer": "synthesizer",
     "VideoArchive": "archive",
     "VideoRetriever": "retriever",
 }

@@ -12,18 +12,18 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.vector_stores.types import MetadataFilters
 
-from rankvideo_rag.answering import VideoAnswerSynthesizer
 from rankvideo_rag.backends import check_name
-from rankvideo_rag.embedders import Embedder, load_embedder
-from rankvideo_rag.indexing.recipe import check_embedder, settings_for
-from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.vectors import VectorIndex
+from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.ranking.windows import Windows
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
 from rankvideo_rag.schema import Channel
 from rankvideo_rag.settings import Fusion, Settings
-from rankvideo_rag.vector_stores import open_vectors
+from rankvideo_rag.storage.index_config import check_embedder, settings_for
+from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.vector_index import VectorIndex
+from rankvideo_rag.storage.vector_stores import open_vectors
+from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
 class VideoArchive:
@@ -109,7 +109,7 @@ class VideoArchive:
         """The reranker of these settings; None when it is switched off. Raises InputError for one that there is not."""
         if self.settings.reranker == "none":
             return None
-        check_name("rankvideo_rag.vlm", self.settings.reranker)  # pydantic would wrap what the reranker itself raises
+        check_name("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap what the reranker itself raises
         return RankVideoRerank(
             backend=self.settings.reranker,
             model=self.settings.reranker_model,

@@ -43,7 +43,7 @@ _EXTRA_OF = {
 
 
 def load_backend(room: str, name: str, *args: Any, **options: Any) -> Any:
-    """Load backend `name` of a room such as `rankvideo_rag.embedders`, passing the arguments on.
+    """Load backend `name` of a room such as `rankvideo_rag.models.embedders`, passing the arguments on.
 
     Raises InputError for a name that is no backend, MissingDependency for a package that is not installed.
     """

@@ -18,16 +18,16 @@ from llama_index_instrumentation import get_dispatcher
 
 from rankvideo_rag.backends import check_name
 from rankvideo_rag.errors import InputError, RankVideoError
+from rankvideo_rag.models.vlm import VLM, load_vlm
+from rankvideo_rag.models.vlm.prompt_spec import prompt_spec, spec_for
 from rankvideo_rag.nodes import VideoResolver, clip_of, copy_with
 from rankvideo_rag.ranking.cache import ScoreCache, default_path
-from rankvideo_rag.ranking.long_clips import judge_in_windows
 from rankvideo_rag.ranking.pointwise import Footage, Pair
 from rankvideo_rag.ranking.reasoning import NEVER, Band, Reasoning, share_reasoned
-from rankvideo_rag.ranking.verdict import order
+from rankvideo_rag.ranking.scores import order
+from rankvideo_rag.ranking.windowed_scoring import judge_in_windows
 from rankvideo_rag.ranking.windows import WHOLE, Windows
 from rankvideo_rag.schema import Score
-from rankvideo_rag.vlm import VLM, load_vlm
-from rankvideo_rag.vlm.prompts import prompt_spec, spec_for
 
 dispatcher = get_dispatcher(__name__)
 
@@ -92,7 +92,7 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        check_name("rankvideo_rag.vlm", self.backend)
+        check_name("rankvideo_rag.models.vlm", self.backend)
         if self.prompt is not None:
             prompt_spec(self.prompt)
         if self.cache is not False:

@@ -11,18 +11,18 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
-from rankvideo_rag.embedders import Embedder, Vector
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.filters import where
-from rankvideo_rag.indexing.likeness import repeated, say_the_same
-from rankvideo_rag.indexing.segment import words_within
-from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.indexing.tables import WORD_CHANNELS
-from rankvideo_rag.indexing.vectors import Neighbour, VectorIndex
+from rankvideo_rag.indexing.perceptual_hash import repeated, say_the_same
+from rankvideo_rag.metadata_filters import where
+from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.nodes import node_of
 from rankvideo_rag.ranking.fusion import Fused, Scores, best_of, reciprocal_rank_fusion, standard_score_fusion
 from rankvideo_rag.schema import Channel, Clip, WordChannel
 from rankvideo_rag.settings import Fusion
+from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.tables import WORD_CHANNELS
+from rankvideo_rag.storage.text_rows import words_within
+from rankvideo_rag.storage.vector_index import Neighbour, VectorIndex
 
 MAX_QUESTION = 2_000  # characters
 DEFAULT_WEIGHTS: Mapping[Channel, float] = {"visual": 1.0, "speech": 1.0, "on_screen": 1.0, "description": 1.0}

@@ -86,9 +86,9 @@ class Settings(BaseSettings):
     frame_sampling: FrameSampling = "auto"
     sound_only: bool = True  # files without a picture are indexed, by the words that are heard
     subtitles: bool = True
-    asr: str = Field("none", description="speech recognition: a file of indexing/words/, or none")
+    asr: str = Field("none", description="speech recognition: a file of models/asr/, or none")
     asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint
-    ocr: str = Field("auto", description="on-screen text: a file of indexing/words/, none, or auto (rapidocr where installed)")
+    ocr: str = Field("auto", description="on-screen text: a file of models/ocr/, none, or auto (rapidocr where installed)")
 
     # How it is asked.
     reranker: str = Field("transformers", description="a file of vlm/, or none")

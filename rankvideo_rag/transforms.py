@@ -14,16 +14,16 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from pydantic import Field, PrivateAttr
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing.ahead import Ahead
 from rankvideo_rag.indexing.draft import Draft, Drafter
 from rankvideo_rag.indexing.file_state import state_of, video_id_of
+from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.indexing.run import Run, prepare
-from rankvideo_rag.indexing.segment import words_within
-from rankvideo_rag.indexing.tables import WORD_CHANNELS
-from rankvideo_rag.indexing.writer import title_of
 from rankvideo_rag.nodes import clip_of, node_of
 from rankvideo_rag.schema import Video
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.tables import WORD_CHANNELS
+from rankvideo_rag.storage.text_rows import words_within
+from rankvideo_rag.storage.writer import title_of
 
 logger = logging.getLogger(__name__)
 

@@ -1,50 +1,16 @@
-"""What many tests stand on: a small archive of rendered clips, indexed once."""
+"""Fixtures that many tests share."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from llama_index.core.schema import NodeWithScore
+from support.world import World, plain_clips
 
-from rankvideo_rag.demo import Question, WorldClip, plan_clips, questions, write_clips
-from rankvideo_rag.indexing.build import Report
 from rankvideo_rag.indexing.run import index
-from rankvideo_rag.nodes import hits_of
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.synthetic import write_clips
 
 SHARED_VIDEOS = Path(__file__).parents[2] / "shared" / "videos"
-
-
-class World(NamedTuple):
-    """A rendered world and its archive."""
-
-    videos: Path
-    archive: Path
-    clips: list[WorldClip]
-    report: Report
-
-
-def stems(nodes: list[NodeWithScore]) -> list[str]:
-    """The names of the clips that these nodes stand for."""
-    return [Path(hit.path).stem for hit in hits_of(nodes)]
-
-
-def asked(world: World, channel: str) -> list[Question]:
-    """The questions about this world that this channel can answer, but for grounds, which the pixel rules do not know."""
-    of_channel = [question for question in questions(world.clips) if question.channel == channel]
-    return [question for question in of_channel if question.request is None or question.request.ground is None]
-
-
-def narrated(world: World) -> WorldClip:
-    """A clip in which somebody speaks."""
-    return next(clip for clip in world.clips if clip.narration)
-
-
-def plain_clips(count: int, *, seed: int) -> list[WorldClip]:
-    """Those of so many clips that the pixel rules understand whole: one scene, nothing that comes or goes."""
-    planned = (clip for clip in plan_clips(count, seed=seed) if len(clip.scenes) == 1)
-    return [clip for clip in planned if all(look.event == "steady" for look in clip.cast.scenes[0])]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,16 +19,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import World
-from tiny_models import tiny_qwen3_vl
+from support.tiny_models import tiny_qwen3_vl
+from support.world import World
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
+from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, VIDEO_FIRST, prompt_spec
+from rankvideo_rag.models.vlm.transformers import load
 from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
 from rankvideo_rag.ranking.reasoning import Reasoning
-from rankvideo_rag.vlm import Generation, LabelLogprobs, Prompt, load_vlm
-from rankvideo_rag.vlm.prompts import RANKVIDEO, SPECS, VIDEO_FIRST, prompt_spec
-from rankvideo_rag.vlm.transformers import load
 
 SHOWN = Frames(np.zeros((4, 64, 64, 3), np.uint8), np.array([0.0, 0.5, 1.0, 1.5]))
 

@@ -1,4 +1,4 @@
-"""What the README says is true: its snippets run, its file tree is the tree, its examples print what they promise."""
+"""What the README says is true: its snippets run, its examples print what they promise."""
 
 import json
 import re
@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import World
-from file_tree import BEGIN, END, file_tree
 from llama_index.core import Settings as LlamaIndexSettings
 from llama_index.core import VectorStoreIndex
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
 from llama_index.core.schema import TextNode
-from tiny_models import tiny_qwen3_vl
+from support.tiny_models import tiny_qwen3_vl
+from support.world import World
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,12 +63,6 @@ async def test_the_snippet_that_reranks_somebody_elses_index_runs_sync_and_async
     assert [hit.node_id for hit in again.source_nodes] == [hit.node_id for hit in response.source_nodes]
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only git tells which files are the project's")
-def test_the_file_tree_is_the_tree() -> None:
-    written = README.partition(BEGIN)[2].partition(END)[0]
-    assert written == file_tree(), "the files have changed: write the README's tree anew with `make tree`"
-
-
 def test_the_command_that_reranks_in_bulk_runs_as_printed(world: World, tmp_path: Path) -> None:
     (command,) = re.findall(r"^rankvideo (rerank (?:.*\\\n)*.*)", README, re.MULTILINE)
     arguments = command.replace("\\\n", " ").split()
@@ -101,5 +94,5 @@ def test_the_wheel_owns_one_name_only_and_ships_every_part(tmp_path: Path) -> No
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"rankvideo_rag"}
-    for part in ("indexing/build.py", "agents/tools.py", "eval/runs.py", "server/page.html", "py.typed"):
+    for part in ("indexing/build.py", "agents/tools.py", "eval/measures.py", "server/page.html", "py.typed"):
         assert f"rankvideo_rag/{part}" in names

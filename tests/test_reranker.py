@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import World, asked, narrated, stems
 from llama_index.core import VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.embeddings import MockEmbedding
@@ -20,11 +19,12 @@ from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import MockLLM
 from llama_index.core.schema import MediaResource, MetadataMode, Node, NodeWithScore, TextNode
+from support.world import World, asked, narrated, stems
 
 from rankvideo_rag import RankVideoError, RankVideoRerank, VideoArchive
 from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
 from rankvideo_rag.ranking.windows import Windows
-from rankvideo_rag.vlm import Generation, LabelLogprobs, Prompt
 
 
 @pytest.fixture(scope="module")

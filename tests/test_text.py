@@ -6,7 +6,8 @@ import pytest
 
 from rankvideo_rag import text
 from rankvideo_rag.answering import citations, extractive
-from rankvideo_rag.ranking import reasoning, verdict
+from rankvideo_rag.ranking import reasoning
+from rankvideo_rag.ranking import scores as verdict
 
 
 @pytest.mark.parametrize("module", [text, citations, extractive, reasoning, verdict], ids=lambda module: module.__name__)

@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import World
 from llama_index.core import Document
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import MetadataMode, TransformComponent
+from support.world import World
 
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError, MediaError

@@ -9,7 +9,7 @@ with one that the answer does not have, is not entailed, and such a sentence's c
 words of the cited places; where footage can be judged, a sentence is also entailed if one of the cited clips bears it out.
 """
 
-from rankvideo_rag.eval.answers.checks import Ask, Check, any_of
+from rankvideo_rag.eval.answers.judge import Ask, Check, any_of
 from rankvideo_rag.eval.answers.records import Case, GivenAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.values import Value, share

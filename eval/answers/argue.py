@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.eval.answers.alce import bears_out
-from rankvideo_rag.eval.answers.checks import Ask, Check, any_of
+from rankvideo_rag.eval.answers.judge import Ask, Check, any_of
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.values import Value, f1, ratio

@@ -9,7 +9,7 @@ An answer that says nothing, where there is one to be given, is not correct.
 
 from collections import Counter
 
-from rankvideo_rag.eval.answers.checks import Ask, Check
+from rankvideo_rag.eval.answers.judge import Ask, Check
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.values import Value
 from rankvideo_rag.text import terms

@@ -15,13 +15,13 @@ from rankvideo_rag.eval.answers import argue
 from rankvideo_rag.eval.answers.abstention import abstention
 from rankvideo_rag.eval.answers.alce import alce
 from rankvideo_rag.eval.answers.correctness import correctness
+from rankvideo_rag.eval.answers.judgement_cache import Verdicts
 from rankvideo_rag.eval.answers.mirage import mirage
 from rankvideo_rag.eval.answers.mirage_original import mirage_original
 from rankvideo_rag.eval.answers.nuggets import nuggets
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.temporal import temporal
 from rankvideo_rag.eval.answers.values import Value
-from rankvideo_rag.eval.answers.verdicts import Verdicts
 
 MICRO = "(micro)"
 

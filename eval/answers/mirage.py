@@ -13,7 +13,7 @@ How the published code counts is in mirage_original.py.
 
 from collections.abc import Sequence
 
-from rankvideo_rag.eval.answers.checks import Ask, Check, any_of
+from rankvideo_rag.eval.answers.judge import Ask, Check, any_of
 from rankvideo_rag.eval.answers.records import Case, GivenAnswer, Reference, ReferenceClaim
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.values import Value, f1, share

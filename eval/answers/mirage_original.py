@@ -17,7 +17,7 @@ A judge that writes no reply is taken at its label.
 
 from collections.abc import Iterable, Sequence
 
-from rankvideo_rag.eval.answers.checks import PENDING, Ask, Check, Verdict
+from rankvideo_rag.eval.answers.judge import PENDING, Ask, Check, Verdict
 from rankvideo_rag.eval.answers.mirage import citing, listed_claims, supported
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
 from rankvideo_rag.eval.answers.values import Value, f1

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Sequence
 
 from rankvideo_rag.errors import ModelError
-from rankvideo_rag.eval.answers.checks import Ask, Check
-from rankvideo_rag.eval.answers.judges.writing import Write
-from rankvideo_rag.eval.answers.prompts import without_thoughts
+from rankvideo_rag.eval.answers.judge import Ask, Check
+from rankvideo_rag.eval.answers.judge_prompts import without_thoughts
+from rankvideo_rag.eval.answers.judges.llm_judge import Write
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
 from rankvideo_rag.eval.answers.values import Value, share
 from rankvideo_rag.text import clean

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.moments import Moment
+from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.schema import Record
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.values import Value, share
-from rankvideo_rag.eval.moments import Moment, temporal_iou
+from rankvideo_rag.formats.moments import Moment, temporal_iou
 
 LEAST_OVERLAP = 0.5
 _ROUNDING = 1e-9  # an overlap of 0.5 may come out as 0.4999999999999999

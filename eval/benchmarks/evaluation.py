@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rankvideo_rag.eval.retrieval import evaluate_runs
-from rankvideo_rag.eval.runs import read_qrels, read_run, write_qrels, write_run
+from rankvideo_rag.formats.trec import read_qrels, read_run, write_qrels, write_run
 from rankvideo_rag.schema import Record
 
 MEASURES = ("nDCG@10", "R@100", "RR", "AP", "Judged@10")

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rankvideo_rag.embedders import EmbedderInfo, Vector
+from rankvideo_rag.eval.benchmarks.baselines import decode_all, sampled, write_films
 from rankvideo_rag.indexing.build import Event, build
-from rankvideo_rag.indexing.recipe import Recipe, Tools
-from rankvideo_rag.indexing.store import Store
 from rankvideo_rag.media import ClipMedia, target_size
-from rankvideo_rag.media.yardsticks import decode_all, sampled, write_films
+from rankvideo_rag.models.embedders import EmbedderInfo, Vector
 from rankvideo_rag.schema import FrameBudget, Record
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.store import Store
 
 FPS, WIDTH, HEIGHT = 25, 1280, 720
 _PAN = 4  # pixels from frame to frame

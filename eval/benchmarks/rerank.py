@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import torch
 
-from rankvideo_rag.eval.benchmarks.footage import render_videos
+from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.eval.benchmarks.stages import now, timed_stages
+from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
+from rankvideo_rag.models.vlm.transformers import TransformersVLM
 from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
-from rankvideo_rag.ranking.prefetch import prefetched
 from rankvideo_rag.schema import Record
-from rankvideo_rag.vlm.prompts import RANKVIDEO, VIDEO_FIRST
-from rankvideo_rag.vlm.transformers import TransformersVLM
 
 COUNTS = (1, 4, 16, 64)  # questions on one video
 _DECODERS = 1  # beside the model, which on a CPU gets the other cores

@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.archive import VideoArchive
-from rankvideo_rag.embedders import EmbedderInfo
 from rankvideo_rag.eval.benchmarks.clustered import Clustered
-from rankvideo_rag.indexing.flat_vectors import Nearest
-from rankvideo_rag.indexing.recipe import Recipe
-from rankvideo_rag.indexing.store import KnownFile, Store
-from rankvideo_rag.indexing.vector_files import Tuning
-from rankvideo_rag.indexing.vectors import VectorIndex
-from rankvideo_rag.indexing.writer import Writer, writing
+from rankvideo_rag.models.embedders import EmbedderInfo
 from rankvideo_rag.schema import Clip, FileOutcome, FrameBudget, Probe, Record, Video
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.flat_index import Nearest
+from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.index_files import Tuning
+from rankvideo_rag.storage.store import KnownFile, Store
+from rankvideo_rag.storage.vector_index import VectorIndex
+from rankvideo_rag.storage.writer import Writer, writing
 
 DEPTH = 100  # neighbours of each question
 THREADS = 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rankvideo_rag.vlm.transformers import TransformersVLM
+from rankvideo_rag.models.vlm.transformers import TransformersVLM
 
 
 @dataclass

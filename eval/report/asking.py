@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rankvideo_rag.answering import VideoAnswerSynthesizer
-from rankvideo_rag.answering.synthesizer import ANSWER_KEY
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError, RankVideoError
 from rankvideo_rag.eval.answers.records import Reference
@@ -18,11 +16,12 @@ from rankvideo_rag.eval.report.folder import FIRST_STAGE, Indexed
 from rankvideo_rag.eval.report.questions import Questions
 from rankvideo_rag.eval.report.records import About, Seconds
 from rankvideo_rag.eval.report.writing import Asked, write_folder
-from rankvideo_rag.eval.runs import Qrels, video_ranking
-from rankvideo_rag.indexing.store import Store, Where
+from rankvideo_rag.formats.trec import Qrels, video_ranking
 from rankvideo_rag.nodes import hits_of
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.schema import Answer, Score, as_contract
+from rankvideo_rag.storage.store import Store, Where
+from rankvideo_rag.synthesizer import ANSWER_KEY, VideoAnswerSynthesizer
 
 T = TypeVar("T")
 WRITTEN_BY_NOBODY = "quoted from the archive's words"

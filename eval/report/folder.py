@@ -25,16 +25,16 @@ from pydantic import ValidationError
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.reading import read_references
 from rankvideo_rag.eval.answers.records import Reference
-from rankvideo_rag.eval.moments import Moment
-from rankvideo_rag.eval.multivent import read_judgements
-from rankvideo_rag.eval.published import read_first_stage
+from rankvideo_rag.eval.report.failure_analysis import Kept
 from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
 from rankvideo_rag.eval.report.replies import Reply, read_replies
-from rankvideo_rag.eval.report.stages import Kept
-from rankvideo_rag.eval.runs import Qrels, Run
 from rankvideo_rag.eval.slices import Labels, read_labels
-from rankvideo_rag.eval.strict_json import json_rows, read_json
-from rankvideo_rag.eval.verdicts import Verdicts, read_folder
+from rankvideo_rag.formats.moments import Moment
+from rankvideo_rag.formats.multivent import read_judgements
+from rankvideo_rag.formats.published import read_first_stage
+from rankvideo_rag.formats.relevance_scores import Verdicts, read_folder
+from rankvideo_rag.formats.strict_json import json_rows, read_json
+from rankvideo_rag.formats.trec import Qrels, Run
 from rankvideo_rag.schema import Record
 
 REFERENCES, QRELS, LABELS, INDEXED = "references.jsonl", "qrels.trec", "slices.jsonl", "indexed.jsonl"

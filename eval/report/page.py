@@ -6,12 +6,12 @@ Questions, answers, titles and reasons are foreign words: markup.py escapes them
 from collections.abc import Iterator
 from pathlib import Path
 
+from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, STAGES, WRONG, Stage
 from rankvideo_rag.eval.report.folder import PAGE, REPORT
+from rankvideo_rag.eval.report.glossary import meaning_of
 from rankvideo_rag.eval.report.markup import Html, element, joined, table
-from rankvideo_rag.eval.report.meanings import meaning_of
-from rankvideo_rag.eval.report.pictures import calibration_picture, cost_picture, gain_picture
+from rankvideo_rag.eval.report.plots import calibration_picture, cost_picture, gain_picture
 from rankvideo_rag.eval.report.records import SIDES, AnswerMeasure, Estimate, QuestionReport, Report
-from rankvideo_rag.eval.report.stages import NOT_KNOWN, STAGES, WRONG, Stage
 from rankvideo_rag.eval.report.style import STYLE
 from rankvideo_rag.eval.retrieval import Difference, Figure, RunFigures
 

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import Reference
-from rankvideo_rag.eval.published import read_queries
 from rankvideo_rag.eval.slices import Labels
-from rankvideo_rag.eval.strict_json import JsonRow, id_of, json_rows, text_of
-from rankvideo_rag.lines import numbered_lines
+from rankvideo_rag.formats.published import read_queries
+from rankvideo_rag.formats.strict_json import JsonRow, id_of, json_rows, text_of
+from rankvideo_rag.formats.text_io import numbered_lines
 
 _OTHER_NAMES = {"question_id": "query_id", "text": "question"}
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rankvideo_rag.eval.calibration import Calibration
 from rankvideo_rag.eval.diagnosis import Benefit
-from rankvideo_rag.eval.report.stages import Fate, Stage
+from rankvideo_rag.eval.report.failure_analysis import Fate, Stage
 from rankvideo_rag.eval.retrieval import RetrievalReport
 from rankvideo_rag.eval.variance import VarianceShares
 from rankvideo_rag.schema import Record

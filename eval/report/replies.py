@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.reading import given_answer
 from rankvideo_rag.eval.answers.records import GivenAnswer
-from rankvideo_rag.eval.moments import Moment
-from rankvideo_rag.eval.strict_json import json_rows
+from rankvideo_rag.formats.moments import Moment
+from rankvideo_rag.formats.strict_json import json_rows
 
 
 class Reply(NamedTuple):

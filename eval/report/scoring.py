@@ -10,12 +10,12 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate
+from rankvideo_rag.eval.answers.judgement_cache import Verdicts as Judged
 from rankvideo_rag.eval.answers.records import Case, Reference, cases_of
-from rankvideo_rag.eval.answers.verdicts import Verdicts as Judged
 from rankvideo_rag.eval.diagnosis import Benefit, Diagnosis, diagnose
 from rankvideo_rag.eval.measures import DEFAULT_MEASURES, mean_of, measure
-from rankvideo_rag.eval.moments import Moment
 from rankvideo_rag.eval.report.estimates import Column, estimates_of, gains_of
+from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, RIGHT, Fate, Trail, fate
 from rankvideo_rag.eval.report.folder import Material
 from rankvideo_rag.eval.report.records import (
     SIDES,
@@ -29,12 +29,12 @@ from rankvideo_rag.eval.report.records import (
     Side,
 )
 from rankvideo_rag.eval.report.replies import Reply
-from rankvideo_rag.eval.report.stages import NOT_KNOWN, RIGHT, Fate, Trail, fate
 from rankvideo_rag.eval.retrieval import Evaluation, RetrievalReport, evaluate_runs
-from rankvideo_rag.eval.runs import Qrels, rankings_of
 from rankvideo_rag.eval.significance import CONFIDENCE, randomisation_p
-from rankvideo_rag.eval.verdicts import Verdicts
-from rankvideo_rag.ranking.verdict import order
+from rankvideo_rag.formats.moments import Moment
+from rankvideo_rag.formats.relevance_scores import Verdicts
+from rankvideo_rag.formats.trec import Qrels, rankings_of
+from rankvideo_rag.ranking.scores import order
 from rankvideo_rag.schema import Score
 
 RUNS: dict[Side, str] = {"without": "without reranking", "with": "with reranking"}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from rankvideo_rag.answering.abstention import calibrate_margin
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.eval.report.failure_analysis import Kept
 from rankvideo_rag.eval.report.folder import Material
-from rankvideo_rag.eval.report.stages import Kept
 from rankvideo_rag.schema import Record
 
 

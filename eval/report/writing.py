@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankvideo_rag.eval import verdicts
 from rankvideo_rag.eval.answers.reading import write_references
 from rankvideo_rag.eval.report.folder import (
     ABOUT,
@@ -22,8 +21,9 @@ from rankvideo_rag.eval.report.folder import (
 )
 from rankvideo_rag.eval.report.questions import Questions
 from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
-from rankvideo_rag.eval.runs import Qrels, write_qrels, write_run
 from rankvideo_rag.eval.slices import Labels
+from rankvideo_rag.formats import relevance_scores as verdicts
+from rankvideo_rag.formats.trec import Qrels, write_qrels, write_run
 from rankvideo_rag.schema import Record, Score
 
 

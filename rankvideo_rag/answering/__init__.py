@@ -1,5 +1,1 @@
-"""Answers that rest on evidence: numbered blocks of words with times, citations that are checked before they are shown."""
-
-from rankvideo_rag.answering.synthesizer import VideoAnswerSynthesizer
-
-__all__ = ["VideoAnswerSynthesizer"]
+"""Answers from evidence: numbered blocks of timed text, and citations that are verified before they are shown."""

@@ -6,8 +6,8 @@ A statement keeps the citations that hold; what does not hold is reported. This 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from rankvideo_rag.answering.drafts import Draft, Mark
 from rankvideo_rag.answering.evidence import Evidence
+from rankvideo_rag.answering.parsing import Draft, Mark
 from rankvideo_rag.answering.quotes import Found, find, split
 from rankvideo_rag.answering.support import plain
 from rankvideo_rag.schema import Citation, RemovedCitation

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 
 from rankvideo_rag.answering.answers import answer_of
 from rankvideo_rag.answering.checks import Checked, as_stored, check
-from rankvideo_rag.answering.drafts import Draft, drafts_in
-from rankvideo_rag.answering.drafts import seconds as seconds
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.extractive import extract, is_beside_the_point, passed_over, quoted
+from rankvideo_rag.answering.parsing import Draft, drafts_in
+from rankvideo_rag.answering.parsing import seconds as seconds
 from rankvideo_rag.answering.support import plain, repeats, support, words_bear
 from rankvideo_rag.schema import Answer, Claim, RemovedCitation
 

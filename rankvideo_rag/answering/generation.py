@@ -15,9 +15,9 @@ from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 from llama_index.core.types import TokenAsyncGen, TokenGen
 
 from rankvideo_rag.answering.budget import ESTIMATE, Count, estimate, fit
-from rankvideo_rag.answering.drafts import Draft, drafts_in, limited, of_claims
 from rankvideo_rag.answering.evidence import Evidence, as_data
-from rankvideo_rag.answering.pictures import Looked, Picture, look
+from rankvideo_rag.answering.evidence_frames import Looked, Picture, look
+from rankvideo_rag.answering.parsing import Draft, drafts_in, limited, of_claims
 from rankvideo_rag.answering.prompts import CLAIMS_TEMPLATE, TEMPLATE, CitedAnswer, boundary
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import PromptUse

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rankvideo_rag.answering.answers import rendered
 from rankvideo_rag.answering.citations import Outcome, Rules, conclude, judge
-from rankvideo_rag.answering.drafts import MAX_WRITTEN, Draft, drafts_in, finished
 from rankvideo_rag.answering.evidence import Evidence
+from rankvideo_rag.answering.parsing import MAX_WRITTEN, Draft, drafts_in, finished
 from rankvideo_rag.schema import Answer, Claim
 
 _MAY_END_ONE = frozenset(".!?。！？؟]}\n")

@@ -15,11 +15,12 @@ from rankvideo_rag.cli import (
     demo_report,
     demo_training,
     doctor,
-    evaluate,
-    evaluation,
-    evaluation_answers,
-    evaluation_data,
-    evaluation_report,
+    eval,
+    eval_answers,
+    eval_backends,
+    eval_compare,
+    eval_data,
+    eval_report,
     failures,
     gc,
     index,
@@ -31,7 +32,6 @@ from rankvideo_rag.cli import (
     synthesize,
     train,
     update,
-    verify,
 )
 from rankvideo_rag.cli.console import complain
 from rankvideo_rag.errors import RankVideoError
@@ -53,14 +53,14 @@ app.command("info")(info.info)
 app.command("failures")(failures.failures)
 app.command("gc")(gc.gc)
 app.command("rerank")(rerank.rerank)
-app.command("evaluate")(evaluate.evaluate)
-evaluation.app.command("corpus")(evaluation_data.corpus)
-evaluation.app.command("prepare")(evaluation_data.prepare)
-evaluation.app.command("submission")(evaluation_data.submission)
-evaluation.app.command("report")(evaluation_report.report)
-evaluation.app.command("threshold")(evaluation_report.threshold)
-evaluation.app.command("answers")(evaluation_answers.answers)
-evaluation.app.command("nuggets")(evaluation_answers.nuggets)
+app.command("evaluate")(eval_compare.evaluate)
+eval.app.command("corpus")(eval_data.corpus)
+eval.app.command("prepare")(eval_data.prepare)
+eval.app.command("submission")(eval_data.submission)
+eval.app.command("report")(eval_report.report)
+eval.app.command("threshold")(eval_report.threshold)
+eval.app.command("answers")(eval_answers.answers)
+eval.app.command("nuggets")(eval_answers.nuggets)
 demo.app.command("report")(demo_report.report)
 demo.app.command("train")(demo_training.train)
 demo.app.command("exam")(demo_training.exam)
@@ -68,11 +68,11 @@ demo.app.command("ablate")(demo_training.ablate)
 app.add_typer(cache.cache, name="cache")
 app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)
-app.command("verify")(verify.verify)
+app.command("verify")(eval_backends.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(synthesize.app, name="synthesize")
 app.add_typer(train.app, name="train")
-app.add_typer(evaluation.app, name="eval")
+app.add_typer(eval.app, name="eval")
 app.add_typer(demo.app, name="demo")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankvideo_rag.cli.console import hits_table, note, out, print_json, shown
-from rankvideo_rag.cli.foreign import say_what_is_foreign
+from rankvideo_rag.cli.domain_warning import say_what_is_foreign
 from rankvideo_rag.cli.options import (
     Archive,
     AsJson,

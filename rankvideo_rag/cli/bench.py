@@ -42,9 +42,9 @@ def rerank(
     from rankvideo_rag.backends import import_with_advice
 
     # The picture's package is asked for before minutes are spent on what it shows.
-    draw = import_with_advice("rankvideo_rag.eval.benchmarks.picture", "bench").draw
+    draw = import_with_advice("rankvideo_rag.eval.benchmarks.plot", "bench").draw
     benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.rerank", "bench")
-    transformers = import_with_advice("rankvideo_rag.vlm.transformers", "transformers")
+    transformers = import_with_advice("rankvideo_rag.models.vlm.transformers", "transformers")
     with tempfile.TemporaryDirectory() as made:
         vlm = transformers.load(model or _tiny(Path(made) / "model"), device=device)
         counts = sorted(set(questions or benchmarks.COUNTS))
@@ -156,7 +156,7 @@ def _search_line(report: "SearchReport") -> str:
 
 
 def _tiny(folder: Path) -> str:
-    from rankvideo_rag.eval.benchmarks.tiny_checkpoint import tiny_qwen3_vl
+    from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
     note("no --model: measured on a tiny Qwen3-VL with random weights, made on the spot. Its answers mean nothing.")
     return str(tiny_qwen3_vl(folder))

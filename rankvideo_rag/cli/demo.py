@@ -12,7 +12,7 @@ from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.demo import Question
+    from rankvideo_rag.synthetic import Question
 
 app = typer.Typer(help="The whole path on a little rendered world, and the models that it teaches.")
 
@@ -32,11 +32,11 @@ def demo(
     if context.invoked_subcommand is not None:
         return
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.demo import questions, render_archive
-    from rankvideo_rag.demo.exam import as_contract, examine, judge_of
-    from rankvideo_rag.demo.tour import pick
     from rankvideo_rag.indexing.run import index
     from rankvideo_rag.settings import Settings
+    from rankvideo_rag.synthetic import questions, render_archive
+    from rankvideo_rag.synthetic.evaluation import as_contract, examine, judge_of
+    from rankvideo_rag.synthetic.tour import pick
 
     note(
         "the two models that ship with the package embed and rerank. They were trained from scratch on other clips of this "
@@ -67,7 +67,7 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render clips of the little world, and write the questions about them, judged, to questions.jsonl and qrels.txt."""
-    from rankvideo_rag.demo import questions, render_archive
+    from rankvideo_rag.synthetic import questions, render_archive
 
     world = render_archive(to, clips=clips, seed=seed)
     asked = questions(world)

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli import evaluation_report
+from rankvideo_rag.cli import eval_report as evaluation_report
 from rankvideo_rag.cli.console import note
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rankvideo_rag.demo import Question, WorldClip
+    from rankvideo_rag.synthetic import Question, WorldClip
 
 _UNANSWERABLE = 0.25  # so many of them for each question that the world answers
 
@@ -27,9 +27,9 @@ def report(
 
     Some of the questions it does not answer: nothing in it shows what they ask for.
     """
-    from rankvideo_rag.demo import questions, render_archive
     from rankvideo_rag.indexing.run import index
     from rankvideo_rag.settings import Settings
+    from rankvideo_rag.synthetic import questions, render_archive
 
     world = render_archive(to / "videos", clips=clips, seed=seed)
     asked = questions(world)
@@ -48,7 +48,7 @@ def report(
 
 def unanswerable(world: "Sequence[WorldClip]", *, most: int, seed: int) -> "list[Question]":
     """Questions about another world, of shapes and their order, that no clip of this one grants."""
-    from rankvideo_rag.demo import grade, plan_clips, questions
+    from rankvideo_rag.synthetic import grade, plan_clips, questions
 
     others = questions(plan_clips(max(len(world), 45), seed=seed + 1))
     absent = [

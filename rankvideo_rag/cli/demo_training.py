@@ -9,7 +9,7 @@ from rankvideo_rag.cli.console import out, plain_table, print_json
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.demo.exam import Exam
+    from rankvideo_rag.synthetic.evaluation import Exam
 
 _To = Annotated[Path, typer.Option("--to", help="Folder for what is trained.")]
 _Seed = Annotated[int, typer.Option(help="Of weights, clips and lessons.")]
@@ -29,10 +29,10 @@ def train(
     import time
 
     from rankvideo_rag.backends import import_with_advice
-    from rankvideo_rag.demo.exam import as_json as exam_as_json
-    from rankvideo_rag.demo.exam import sit
+    from rankvideo_rag.synthetic.evaluation import as_json as exam_as_json
+    from rankvideo_rag.synthetic.evaluation import sit
 
-    school = import_with_advice("rankvideo_rag.demo.school", "demo train")
+    school = import_with_advice("rankvideo_rag.synthetic.train_tiny", "demo train")
     begun = time.monotonic()
     graduates = school.School(to, seed=seed, share=share).all()
     packed = {name: school.pack(getattr(graduates, name), to / folder) for name, folder in school.PACKED.items()}
@@ -60,8 +60,8 @@ def exam(
     as_json: AsJson = False,
 ) -> None:
     """Measure embedder and reranker on clips of the little world that training has not seen, read back from .mp4 files."""
-    from rankvideo_rag.demo.exam import as_json as exam_as_json
-    from rankvideo_rag.demo.exam import sit
+    from rankvideo_rag.synthetic.evaluation import as_json as exam_as_json
+    from rankvideo_rag.synthetic.evaluation import sit
 
     found = sit(to, embedder=embedder, reranker=reranker, clips=clips, seed=seed)
     if as_json:
@@ -85,7 +85,7 @@ def ablate(
     """
     from rankvideo_rag.backends import import_with_advice
 
-    ablations = import_with_advice("rankvideo_rag.demo.ablations", "demo ablate").ablations
+    ablations = import_with_advice("rankvideo_rag.synthetic.ablations", "demo ablate").ablations
     rows = ablations(to, seed=seed, share=share, school=school)
     if as_json:
         print_json([row.model_dump() for row in rows])

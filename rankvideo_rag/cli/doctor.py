@@ -10,7 +10,7 @@ from rankvideo_rag.cli.index import PARTLY
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.checkup import Checkup
+    from rankvideo_rag.diagnostics import Checkup
 
 
 def doctor(
@@ -27,7 +27,7 @@ def doctor(
     Of an archive: the database, what refers to what, words and their index, vectors, derived files. Exit code 3: it is not
     whole.
     """
-    from rankvideo_rag.checkup import check_up
+    from rankvideo_rag.diagnostics import check_up
     from rankvideo_rag.errors import InputError
 
     if archive:
@@ -43,7 +43,7 @@ def doctor(
 
 
 def _archive(archive: Path, *, repair: bool, as_json: bool) -> None:
-    from rankvideo_rag.indexing.health import examine
+    from rankvideo_rag.storage.integrity import examine
 
     faults = examine(archive, repair=repair)
     if as_json:

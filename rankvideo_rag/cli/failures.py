@@ -8,8 +8,8 @@ from rankvideo_rag.cli.options import Archive, AsJson
 
 def failures(archive: Archive, as_json: AsJson = False) -> None:
     """List every file that is not wholly indexed, with its code, what was found, and what to do."""
-    from rankvideo_rag.indexing.remedies import failure_of
-    from rankvideo_rag.indexing.store import Store
+    from rankvideo_rag.indexing.failure_hints import failure_of
+    from rankvideo_rag.storage.store import Store
 
     with closing(Store.open(archive)) as store:
         outcomes = store.outcomes()

@@ -14,7 +14,7 @@ def gc(
     as_json: AsJson = False,
 ) -> None:
     """Delete what nothing in an archive refers to, and give the space of what was deleted back to the disk."""
-    from rankvideo_rag.indexing.garbage import collect
+    from rankvideo_rag.storage.gc import collect
 
     done = collect(archive, dry_run=dry_run)
     after = done.after.model_dump() if done.after else None

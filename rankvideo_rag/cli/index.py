@@ -13,15 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
-from rankvideo_rag.cli.foreign import say_what_is_foreign
+from rankvideo_rag.cli.domain_warning import say_what_is_foreign
 from rankvideo_rag.cli.options import Address, AsJson, Device, Engine, Gpu, Profile, Vectors
-from rankvideo_rag.cli.stages import Pace, Stages
+from rankvideo_rag.cli.throughput import Pace, Stages
 
 if TYPE_CHECKING:
     from rankvideo_rag.indexing.build import Event, Report
-    from rankvideo_rag.indexing.recipe import Recipe
     from rankvideo_rag.schema import FileOutcome
     from rankvideo_rag.settings import Settings
+    from rankvideo_rag.storage.index_config import Recipe
 
 PARTLY = 3  # exit code: some inputs are not fully indexed
 INTERRUPTED = 130
@@ -79,10 +79,10 @@ def index(
 ) -> None:
     """Index videos into an archive. Interrupted or run again, it goes on where it was; unchanged files cost nothing."""
     from rankvideo_rag.errors import DiskFull, InputError
-    from rankvideo_rag.indexing.report import REPORT
     from rankvideo_rag.indexing.run import index as run
-    from rankvideo_rag.indexing.store import Store
+    from rankvideo_rag.indexing.run_report import REPORT
     from rankvideo_rag.settings import Settings
+    from rankvideo_rag.storage.store import Store
 
     if (whisper or asr) and speech is False:
         raise InputError(f"--{'whisper' if whisper else 'asr'} and --no-speech contradict each other: give one of them")
@@ -131,7 +131,7 @@ def index(
 def _room_for_the_rest(inputs: "list[Path]", to: Path, settings: "Settings") -> str:
     """About how much room the files need that are not indexed yet."""
     from rankvideo_rag.errors import ArchiveError
-    from rankvideo_rag.indexing.plan import plan
+    from rankvideo_rag.indexing.dry_run import plan
 
     try:
         rest = plan(inputs, to, settings)
@@ -148,7 +148,7 @@ def check_places(settings: "Settings", address: str | None) -> None:
     if address and settings.engine != "ray":
         raise InputError("--address names a Ray cluster: give --engine ray with it")
     if settings.vectors != FAISS:
-        from rankvideo_rag.vector_stores import check_place
+        from rankvideo_rag.storage.vector_stores import check_place
 
         check_place(settings.vectors)
 
@@ -182,7 +182,7 @@ def _off(switch: bool | None) -> str | None:
 
 
 def _say_what_would_be_done(inputs: Sequence[Path], to: Path, settings: "Settings", *, as_json: bool) -> None:
-    from rankvideo_rag.indexing.plan import plan
+    from rankvideo_rag.indexing.dry_run import plan
 
     found = plan(inputs, to, settings)
     if as_json:
@@ -297,6 +297,6 @@ def print_report(report: "Report") -> None:
 
 def _why(file: "FileOutcome") -> str:
     """What was found of a file that is not wholly indexed, and what to do about it."""
-    from rankvideo_rag.indexing.remedies import failure_of
+    from rankvideo_rag.indexing.failure_hints import failure_of
 
     return f"{shown(file.reason or '')}. To do: {shown(failure_of(file).remedy)}"

@@ -9,7 +9,7 @@ from rankvideo_rag.cli.options import Archive, AsJson
 def info(archive: Archive, as_json: AsJson = False) -> None:
     """Show what an archive holds: videos, hours, clips, words, models, bytes."""
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.indexing.garbage import sizes
+    from rankvideo_rag.storage.gc import sizes
 
     with VideoArchive.open(archive) as opened:
         facts = _facts(opened, sizes(opened.store.folder).model_dump())

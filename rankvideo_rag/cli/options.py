@@ -74,7 +74,7 @@ def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
     if name and url:
         raise InputError("--llm and --llm-url both name who writes the answers: give one of them")
     if url:
-        from rankvideo_rag.answering.served import served_llm
+        from rankvideo_rag.answering.openai_like import served_llm
 
         return served_llm(url)
     if name is None:

@@ -14,8 +14,8 @@ from rankvideo_rag.cli.options import AsJson, Device, Profile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rankvideo_rag.eval.batch import Done, Report
-    from rankvideo_rag.eval.plan import Candidates
+    from rankvideo_rag.ranking.batch import Done, Report
+    from rankvideo_rag.ranking.batch_plan import Candidates
 
 PARTLY = 3  # exit code: some pairs have no score
 FAILED = 1
@@ -63,13 +63,13 @@ def rerank(
 
     Killed or run again, it goes on where it was: what is done is not done again.
     """
-    from rankvideo_rag.eval import batch
-    from rankvideo_rag.eval.plan import candidates
-    from rankvideo_rag.eval.published import read_first_stage, read_queries, read_video_queries
-    from rankvideo_rag.eval.video_folder import VideoFolder
+    from rankvideo_rag.formats.published import read_first_stage, read_queries, read_video_queries
+    from rankvideo_rag.formats.video_folder import VideoFolder
     from rankvideo_rag.media import Limits
+    from rankvideo_rag.models.vlm.prompt_spec import spec_for
+    from rankvideo_rag.ranking import batch
+    from rankvideo_rag.ranking.batch_plan import candidates
     from rankvideo_rag.ranking.cache import open_cache
-    from rankvideo_rag.vlm.prompts import spec_for
 
     settings = _settings(
         profile=profile, reranker=backend, reranker_model=model, prompt=prompt, device=device, score_cache=cache
@@ -126,7 +126,7 @@ def _settings(**options: Any) -> Any:
 
 
 def _load(settings: Any) -> Any:
-    from rankvideo_rag.vlm import load_vlm
+    from rankvideo_rag.models.vlm import load_vlm
 
     return load_vlm(settings.reranker, settings.reranker_model, device=settings.device)
 

@@ -14,8 +14,8 @@ from rankvideo_rag.cli.options import AsJson, Device
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rankvideo_rag.training.synthesis.hard_negatives import MiningReport
     from rankvideo_rag.training.synthesis.ledger import Report
-    from rankvideo_rag.training.synthesis.negatives import MiningReport
 
 FAILED, PARTLY, INTERRUPTED = 1, 3, 130
 _SHOWN = 10  # reasons that are listed; --json and the receipts have all of them
@@ -60,9 +60,9 @@ def captions(
     as_json: AsJson = False,
 ) -> None:
     """Have videos captioned by a model that watches them."""
+    from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.schema import FrameBudget
     from rankvideo_rag.training.synthesis.captions import caption
-    from rankvideo_rag.vlm import load_vlm
 
     frames = FrameBudget(fps=fps, max_frames=max_frames, min_frames=min(FrameBudget().min_frames, max_frames))
     vlm = load_vlm(backend, model, device=device)
@@ -94,9 +94,9 @@ def queries(
     as_json: AsJson = False,
 ) -> None:
     """Have questions written about captioned videos; a .tsv of them and .qrels are written beside the .jsonl."""
+    from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.training.synthesis.queries import synthesize_queries
     from rankvideo_rag.training.synthesis.video_texts import read_video_texts
-    from rankvideo_rag.vlm import load_vlm
 
     texts = read_video_texts(captions)
     vlm = load_vlm(backend, model, device=device)
@@ -129,11 +129,11 @@ def labels(
     as_json: AsJson = False,
 ) -> None:
     """Have a teacher reason about pairs of queries and videos from captions, and judge them."""
-    from rankvideo_rag.eval.published import read_first_stage, read_queries
-    from rankvideo_rag.eval.runs import read_qrels
+    from rankvideo_rag.formats.published import read_first_stage, read_queries
+    from rankvideo_rag.formats.trec import read_qrels
+    from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.training.synthesis.labels import Shown, label
     from rankvideo_rag.training.synthesis.video_texts import read_video_texts
-    from rankvideo_rag.vlm import load_vlm
 
     texts, words = read_queries(queries, header=header), read_video_texts(captions)
     run, judgements = read_first_stage(first_stage), read_qrels(qrels)
@@ -174,7 +174,7 @@ def negatives(
     as_json: AsJson = False,
 ) -> None:
     """Choose the pairs to train on from a teacher's labels, and count what each rule leaves out."""
-    from rankvideo_rag.training.synthesis.negatives import Rules, mine_file
+    from rankvideo_rag.training.synthesis.hard_negatives import Rules, mine_file
 
     rules = Rules(trusted=trusted, suspected=suspected, within=within, ratio=ratio, most=most, judge_margin=judge_margin)
     report = mine_file(labels, to=to, rules=rules)

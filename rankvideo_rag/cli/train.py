@@ -11,7 +11,7 @@ import typer
 from rankvideo_rag.cli.console import err, out, shown
 
 if TYPE_CHECKING:
-    from rankvideo_rag.training.records import TrainingExample
+    from rankvideo_rag.formats.training_data import TrainingExample
 
 app = typer.Typer(
     name="train",
@@ -68,7 +68,7 @@ def _room(name: str) -> Any:
 
 def _read(path: Path, kind: str) -> "tuple[Any, list[TrainingExample]]":
     from rankvideo_rag.errors import InputError
-    from rankvideo_rag.training.records import read_examples
+    from rankvideo_rag.formats.training_data import read_examples
 
     room = _room("config")
     config = room.read_config(path, getattr(room, kind))

@@ -8,9 +8,9 @@ those of `decoder`: child -> examine, frames, shots, audio, subtitles, on safe_o
 """
 
 from rankvideo_rag.media.audio import SAMPLE_RATE, read_audio
-from rankvideo_rag.media.fence import Limits, decode_calls
 from rankvideo_rag.media.frames import ClipMedia, Frames, read_frames, read_key_frames, target_size
 from rankvideo_rag.media.probe import probe
+from rankvideo_rag.media.sandbox import Limits, decode_calls
 from rankvideo_rag.media.shots import ShotDetector, check_detector, find_shots
 from rankvideo_rag.media.subtitles import read_subtitles
 

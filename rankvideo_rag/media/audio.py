@@ -8,8 +8,8 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from rankvideo_rag.media.fence import Limits, call
 from rankvideo_rag.media.frames import check_span
+from rankvideo_rag.media.sandbox import Limits, call
 
 SAMPLE_RATE = 16_000
 _PIECE_SECONDS = 600
@@ -31,7 +31,7 @@ def read_audio(
     begin, more = start or 0.0, True
     while more and (end is None or begin < end):
         stop = begin + _PIECE_SECONDS if end is None else min(begin + _PIECE_SECONDS, end)
-        reply = call("audio:decode_audio", limits, path=os.path.abspath(path), start=begin, end=stop)
+        reply = call("decode_audio:decode_audio", limits, path=os.path.abspath(path), start=begin, end=stop)
         if not reply.value["has_audio"]:
             return None
         pieces.append(reply.arrays["samples"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.media.fence import Limits, call
+from rankvideo_rag.media.sandbox import Limits, call
 
 
 @dataclass(frozen=True)
@@ -118,5 +118,5 @@ def check_span(start: float | None, end: float | None) -> None:
 
 
 def _frames(function: str, limits: Limits, **arguments: Any) -> Frames:
-    reply = call(f"frames:{function}", limits, **arguments)
+    reply = call(f"decode_frames:{function}", limits, **arguments)
     return Frames(reply.arrays["pixels"], reply.arrays["times"], reply.value["coverage"])

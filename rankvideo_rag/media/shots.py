@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from rankvideo_rag.errors import MissingDependency
-from rankvideo_rag.media.fence import Limits, call
+from rankvideo_rag.media.sandbox import Limits, call
 
 ShotDetector = Literal["shots", "pyscenedetect"]
 

@@ -9,9 +9,9 @@ import re
 from functools import lru_cache
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.cues import Cue, decode_text, parse_cues
-from rankvideo_rag.media.fence import Limits, call
-from rankvideo_rag.media.regular import open_regular
+from rankvideo_rag.media.safe_open import open_regular
+from rankvideo_rag.media.sandbox import Limits, call
+from rankvideo_rag.media.subtitle_parser import Cue, decode_text, parse_cues
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.text import clean
 
@@ -35,7 +35,7 @@ def read_subtitles(path: str, *, limits: Limits = Limits()) -> list[TextSpan]:
     for sidecar in sidecars(path):
         if cues := _read_sidecar(sidecar):
             return _spans(cues, _language(path, sidecar))
-    reply = call("subtitles:decode_subtitles", limits, path=path).value
+    reply = call("decode_subtitles:decode_subtitles", limits, path=path).value
     return _spans([Cue(*cue) for cue in reply["cues"]], reply["language"])
 
 

@@ -9,15 +9,15 @@ from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
+from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import Frames, Limits, read_frames
+from rankvideo_rag.models.vlm import VLM, Prompt
+from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 from rankvideo_rag.ranking.cache import ScoreCache, score_key
-from rankvideo_rag.ranking.prefetch import prefetched
 from rankvideo_rag.ranking.reasoning import NEVER, Reasoning, reconsider
-from rankvideo_rag.ranking.verdict import LATE, ask
+from rankvideo_rag.ranking.scores import LATE, ask
 from rankvideo_rag.schema import Score
-from rankvideo_rag.vlm import VLM, Prompt
-from rankvideo_rag.vlm.prompts import PromptSpec
 
 
 class Footage(NamedTuple):

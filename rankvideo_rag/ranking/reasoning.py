@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from rankvideo_rag.errors import InputError, ModelError
-from rankvideo_rag.ranking.verdict import ask, is_late
+from rankvideo_rag.models.vlm import VLM, Generation, Prompt
+from rankvideo_rag.models.vlm.batch_generation import write
+from rankvideo_rag.ranking.scores import ask, is_late
 from rankvideo_rag.schema import Record, Score
 from rankvideo_rag.text import clean
-from rankvideo_rag.vlm import VLM, Generation, Prompt
-from rankvideo_rag.vlm.writing import write
 
 _TAG = "<answer>"
 

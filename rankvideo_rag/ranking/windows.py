@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from rankvideo_rag.ranking.verdict import of_margin, unscored
+from rankvideo_rag.ranking.scores import of_margin, unscored
 from rankvideo_rag.schema import Record, Score
 
 _LEAST_FRAMES = 2  # of a coarse look

@@ -16,9 +16,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing.store import Store
-from rankvideo_rag.media.regular import open_regular
+from rankvideo_rag.media.safe_open import open_regular
 from rankvideo_rag.schema import Video
+from rankvideo_rag.storage.store import Store
 
 _VIDEO_ID = re.compile("[0-9a-f]{32}")
 _ONE_RANGE = re.compile(r"bytes=\s*([0-9]{0,30})-([0-9]{0,30})\s*", re.IGNORECASE)

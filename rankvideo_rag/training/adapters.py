@@ -13,8 +13,8 @@ import peft
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
-from rankvideo_rag.checkpoints import explain_loading, fetch
 from rankvideo_rag.errors import InputError, MissingDependency
+from rankvideo_rag.models.checkpoints import explain_loading, fetch
 from rankvideo_rag.training.config import TrainingConfig
 
 _CARRIED = ("prompt_spec.json", "training.yaml")

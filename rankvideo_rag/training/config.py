@@ -11,8 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, prompt_spec
 from rankvideo_rag.schema import FrameBudget, Record
-from rankvideo_rag.vlm.prompts import PromptSpec, prompt_spec
 
 USED = "used"
 """The key under which a finished run tells what it used; reading a configuration passes it over."""

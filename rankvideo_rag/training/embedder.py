@@ -14,18 +14,18 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.verdicts import read_folder
+from rankvideo_rag.formats.relevance_scores import read_folder
+from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.training.batches import Batch, Collator, Row, Written, batch_of
+from rankvideo_rag.training.checkpointing import write_record
 from rankvideo_rag.training.config import EmbedderConfig
-from rankvideo_rag.training.contrastive import infonce, symmetric_kl
+from rankvideo_rag.training.contrastive_losses import infonce, symmetric_kl
 from rankvideo_rag.training.groups import QueryGroups
 from rankvideo_rag.training.inputs import Footage, first_video, footage_of
-from rankvideo_rag.training.loop import Loss, run, write_once
-from rankvideo_rag.training.networks import write_record
-from rankvideo_rag.training.pupil import Pupil, start
-from rankvideo_rag.training.records import TrainingExample
-from rankvideo_rag.training.selection import MEASURES, Pools, labels_of
+from rankvideo_rag.training.model_selection import MEASURES, Pools, labels_of
+from rankvideo_rag.training.trainable_embedder import Pupil, start
+from rankvideo_rag.training.trainer import Loss, run, write_once
 
 Judgements = Mapping[tuple[str, str], float]  # (query id, document id) -> the judge's p(yes)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch.utils.data import Sampler
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.training.records import TrainingExample
+from rankvideo_rag.formats.training_data import TrainingExample
 
 
 class LeftOut(NamedTuple):

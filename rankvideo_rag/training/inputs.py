@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames, read_frames
+from rankvideo_rag.models.video_inputs import check_size, frame_multiple, video_array, video_metadata
+from rankvideo_rag.models.vlm import Prompt
+from rankvideo_rag.models.vlm.conversation import videos_of
+from rankvideo_rag.models.vlm.label_tokens import chat_text
 from rankvideo_rag.schema import FrameBudget
-from rankvideo_rag.training.records import TrainingExample
-from rankvideo_rag.video_inputs import check_size, frame_multiple, video_array, video_metadata
-from rankvideo_rag.vlm import Prompt
-from rankvideo_rag.vlm.conversation import videos_of
-from rankvideo_rag.vlm.vocabulary import chat_text
 
 Footage = Callable[[str], Frames]
 """The frames of a video, by its path."""

@@ -14,15 +14,15 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Sampler
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.text import clean
 from rankvideo_rag.training.batches import IGNORED, Batch, Collator, Written
+from rankvideo_rag.training.checkpointing import Learner, answers, finish, start
 from rankvideo_rag.training.config import PerceptionConfig
 from rankvideo_rag.training.inputs import Footage, first_video, footage_of
-from rankvideo_rag.training.loop import Loss, run
-from rankvideo_rag.training.networks import Learner, answers, finish, start
-from rankvideo_rag.training.records import TrainingExample
-from rankvideo_rag.training.synthesis.wording import CAPTION
+from rankvideo_rag.training.synthesis.prompts import CAPTION
+from rankvideo_rag.training.trainer import Loss, run
 
 
 def train_perception(config: PerceptionConfig, examples: Sequence[TrainingExample], *, footage: Footage | None = None) -> Path:

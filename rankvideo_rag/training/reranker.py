@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
+from rankvideo_rag.models.vlm.label_tokens import reading, spellings
 from rankvideo_rag.training.batches import Collator, Written
+from rankvideo_rag.training.checkpointing import Learner, answers, finish, start
 from rankvideo_rag.training.config import RerankerConfig
-from rankvideo_rag.training.contrastive import infonce
-from rankvideo_rag.training.graded import lambdarank, listnet, ranknet
+from rankvideo_rag.training.contrastive_losses import infonce
+from rankvideo_rag.training.graded_losses import lambdarank, listnet, ranknet
 from rankvideo_rag.training.groups import QueryGroups
 from rankvideo_rag.training.inputs import Footage, first_video, footage_of
-from rankvideo_rag.training.loop import Loss, run
-from rankvideo_rag.training.networks import Learner, answers, finish, start
-from rankvideo_rag.training.objectives import bce_yes_no, teacher_distillation, weighted_pointwise
+from rankvideo_rag.training.losses import bce_yes_no, teacher_distillation, weighted_pointwise
+from rankvideo_rag.training.model_selection import MEASURES, Pools, grade_of
 from rankvideo_rag.training.packing import Packed, packed
-from rankvideo_rag.training.records import TrainingExample
-from rankvideo_rag.training.selection import MEASURES, Pools, grade_of
-from rankvideo_rag.vlm.vocabulary import reading, spellings
+from rankvideo_rag.training.trainer import Loss, run
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rankvideo_rag.backends import backend_names, load_backend
-from rankvideo_rag.eval.answers.checks import Judge
-from rankvideo_rag.eval.answers.judges.watching import WatchingJudge
-from rankvideo_rag.eval.answers.judges.writing import of_vlm
-from rankvideo_rag.vlm import load_vlm
-from rankvideo_rag.vlm.prompts import PromptSpec
+from rankvideo_rag.eval.answers.judge import Judge
+from rankvideo_rag.eval.answers.judges.llm_judge import of_vlm
+from rankvideo_rag.eval.answers.judges.video_judge import WatchingJudge
+from rankvideo_rag.models.vlm import load_vlm
+from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 
-_VLM = "rankvideo_rag.vlm"
+_VLM = "rankvideo_rag.models.vlm"
 
 
 def load_judge(name: str, model: str | None = None, *, device: str | None = None) -> Judge:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.checks import Check, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Verdict
 from rankvideo_rag.text import content_terms, stem, terms
 
 THRESHOLD = 0.75

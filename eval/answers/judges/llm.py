@@ -4,7 +4,7 @@ from typing import Any
 
 from rankvideo_rag.backends import load_backend
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.judges.writing import Write, WritingJudge, of_model, writer_of
+from rankvideo_rag.eval.answers.judges.llm_judge import Write, WritingJudge, of_model, writer_of
 
 
 def load(model: str | None, *, device: str | None = None) -> WritingJudge:

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
 
-from rankvideo_rag.checkpoints import explain_loading, fetch
 from rankvideo_rag.errors import ModelError
-from rankvideo_rag.eval.answers.checks import Check, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Verdict
+from rankvideo_rag.models.checkpoints import explain_loading, fetch
 
 _SETTING = "--judge-model"
 _AT_ONCE = 32

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.wire import Array, Reply, pack, unpack
+from rankvideo_rag.media.ipc import Array, Reply, pack, unpack
 
 _ROOM = "rankvideo_rag.media.decoder."
 _PR_SET_PDEATHSIG = 1

@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
-from rankvideo_rag.media.decoder.safe_open import read_through
+from rankvideo_rag.media.decoder.containers import read_through
 from rankvideo_rag.media.decoder.streams import Media, time_base
 
 AnyStream = TypeVar("AnyStream", bound=Stream)

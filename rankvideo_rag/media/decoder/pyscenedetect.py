@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
 
 from rankvideo_rag.media.decoder.shots import shown
-from rankvideo_rag.media.wire import Reply
+from rankvideo_rag.media.ipc import Reply
 
 _RATIO, _WINDOW, _BETWEEN_CUTS = 3.5, 3, 0.6  # times the change around, frames on either side, seconds
 _WIDTH = 256  # pixels

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.decoder.packets import read_packets
 from rankvideo_rag.media.decoder.streams import open_media
-from rankvideo_rag.media.wire import Reply
+from rankvideo_rag.media.ipc import Reply
 
 Item = TypeVar("Item")
 

@@ -14,7 +14,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.decoder.safe_open import CODECS, open_container
+from rankvideo_rag.media.decoder.containers import CODECS, open_container
 
 MAX_PIXELS = 8192 * 4320
 _TEXT_SUBTITLES = ("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text")

@@ -5,6 +5,6 @@
     labels      queries, captions, a first stage's results  -> a teacher's reasoning and verdict on each pair
     negatives   labels                                      -> the training file: what the filters leave
 
-The first three ask models behind the VLM protocol of rankvideo_rag.vlm, and never again for what is written (ledger.py); the
-last is arithmetic.
+The first three call models behind the VLM protocol of rankvideo_rag.models.vlm, and never twice for the same item
+(ledger.py); the last is arithmetic.
 """

@@ -8,21 +8,21 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import InputError, MediaError, ModelError
-from rankvideo_rag.eval.published import file_word
 from rankvideo_rag.files import file_hash
-from rankvideo_rag.indexing.discover import discover
-from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.formats.published import file_word
 from rankvideo_rag.media import Frames, Limits, read_frames
-from rankvideo_rag.ranking.prefetch import prefetched
+from rankvideo_rag.media.discover import discover
+from rankvideo_rag.models.vlm import VLM, Generation
+from rankvideo_rag.models.vlm.batch_generation import write
 from rankvideo_rag.schema import FrameBudget
+from rankvideo_rag.storage.store import Store
 from rankvideo_rag.training.synthesis.items import Result, lost
 from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
-from rankvideo_rag.training.synthesis.reading import Unreadable, thought
+from rankvideo_rag.training.synthesis.parsing import Unreadable, thought
+from rankvideo_rag.training.synthesis.prompts import CAPTION
 from rankvideo_rag.training.synthesis.video_texts import ArchiveWords, VideoText, archive_words
-from rankvideo_rag.training.synthesis.wording import CAPTION
-from rankvideo_rag.vlm import VLM, Generation
-from rankvideo_rag.vlm.writing import write
 
 Ids = Literal["name", "content"]
 """What a video is called: its file's name without the suffix, or the id that archives give its content."""

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError, ModelError
-from rankvideo_rag.eval.orders import first_stage_order
-from rankvideo_rag.eval.runs import Qrels, Run
-from rankvideo_rag.ranking.verdict import ask
+from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, Words
+from rankvideo_rag.formats.trec import Qrels, Run
+from rankvideo_rag.models.vlm import VLM, Generation, Prompt
+from rankvideo_rag.models.vlm.batch_generation import write
+from rankvideo_rag.ranking.orders import first_stage_order
+from rankvideo_rag.ranking.scores import ask
 from rankvideo_rag.schema import Score
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.records import FirstStage, TrainingExample, Words
 from rankvideo_rag.training.synthesis.items import Result, digest, lost
 from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
-from rankvideo_rag.training.synthesis.reading import Thought, Unreadable, answer, thought
+from rankvideo_rag.training.synthesis.parsing import Thought, Unreadable, answer, thought
+from rankvideo_rag.training.synthesis.prompts import TEACHER, first_words, passage
 from rankvideo_rag.training.synthesis.video_texts import VideoText
-from rankvideo_rag.training.synthesis.wording import TEACHER, first_words, passage
-from rankvideo_rag.vlm import VLM, Generation, Prompt
-from rankvideo_rag.vlm.writing import write
 
 LABELS = ("yes", "no")
 

@@ -13,16 +13,16 @@ from pydantic import Field
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import replace_file
+from rankvideo_rag.formats.training_data import read_records
+from rankvideo_rag.models.vlm import VLM, Generation, Prompt
+from rankvideo_rag.models.vlm.batch_generation import write
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.records import read_records
 from rankvideo_rag.training.synthesis.items import Result, digest, lost
 from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
-from rankvideo_rag.training.synthesis.reading import Unreadable, questions
+from rankvideo_rag.training.synthesis.parsing import Unreadable, questions
+from rankvideo_rag.training.synthesis.prompts import QUESTIONS, sections
 from rankvideo_rag.training.synthesis.video_texts import VideoText
-from rankvideo_rag.training.synthesis.wording import QUESTIONS, sections
-from rankvideo_rag.vlm import VLM, Generation, Prompt
-from rankvideo_rag.vlm.writing import write
 
 View = Literal["caption", "speech", "on_screen", "metadata", "all"]
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from pydantic import Field
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.strict_json import one_word
-from rankvideo_rag.indexing.store import Store
+from rankvideo_rag.formats.strict_json import one_word
+from rankvideo_rag.formats.training_data import read_records
 from rankvideo_rag.schema import Record, TextSpan, WordChannel
+from rankvideo_rag.storage.store import Store
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.records import read_records
 
 
 class VideoText(Record):

@@ -1,0 +1,119 @@
+"""Do two backends give the same verdicts? The same prompts through both, side by side.
+
+What the models read is compared first: where the rendered tokens differ, different margins are no wonder.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal
+
+from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
+from rankvideo_rag.schema import Record
+
+Tokens = Literal["the same", "different", "not told"]
+
+
+class PairAgreement(Record):
+    """One prompt through both backends; a margin is None beside its reason."""
+
+    first: float | None  # logp(yes) - logp(no), in nats
+    second: float | None
+    difference: float | None = None  # absolute; None where a margin is missing
+    first_reason: str | None = None
+    second_reason: str | None = None
+    same_tokens: bool | None = None  # None where one of the backends does not tell them
+
+
+class Agreement(Record):
+    """The verdict on two backends, with what it rests on.
+
+    They agree when they read the same tokens (as far as they tell), when every pair has a margin from both or from neither,
+    and at least one has, when no difference exceeds the tolerance, and when no two pairs whose margins lie further apart
+    than the tolerance change places.
+    """
+
+    first_name: str
+    second_name: str
+    tolerance: float  # nats
+    tokens: Tokens
+    pairs: tuple[PairAgreement, ...]
+    largest: float | None  # absolute difference; None where no pair has margins from both
+    order_identical: bool  # to the letter, near-ties included
+    agree: bool
+    reasons: tuple[str, ...]  # why not
+
+
+def agreement(first: VLM, second: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, tolerance: float) -> Agreement:
+    """Ask both backends for the margins of (yes, no) of every prompt, and hold them against each other."""
+    same_tokens = _same_tokens(first, second, prompts)
+    answers = first.label_logprobs(prompts, labels), second.label_logprobs(prompts, labels)
+    rows = [_pair(one, other, same) for one, other, same in zip(*answers, same_tokens, strict=True)]
+    return verdict(first.name, second.name, rows, tolerance=tolerance)
+
+
+def verdict(first_name: str, second_name: str, pairs: Sequence[PairAgreement], *, tolerance: float) -> Agreement:
+    """The verdict on margins that are there already."""
+    differences = [pair.difference for pair in pairs if pair.difference is not None]
+    largest = max(differences, default=None)
+    reasons = []
+    tokens = _tokens([pair.same_tokens for pair in pairs])
+    if tokens == "different":
+        reasons.append(f"they read different tokens in {sum(pair.same_tokens is False for pair in pairs)} pairs")
+    if one_sided := sum((pair.first is None) != (pair.second is None) for pair in pairs):
+        reasons.append(f"{one_sided} pairs have a margin from one of them only")
+    if largest is None:
+        reasons.append("no pair has a margin from both")
+    elif largest > tolerance:
+        reasons.append(f"the largest difference, {largest:.3g}, exceeds the tolerance of {tolerance:g}")
+    if swapped := _swapped(pairs, tolerance):
+        reasons.append(f"{swapped} times two pairs change places that lie further apart than the tolerance")
+    return Agreement(
+        first_name=first_name,
+        second_name=second_name,
+        tolerance=tolerance,
+        tokens=tokens,
+        pairs=tuple(pairs),
+        largest=largest,
+        order_identical=_swapped(pairs, 0.0) == 0,
+        agree=not reasons,
+        reasons=tuple(reasons),
+    )
+
+
+def _pair(first: LabelLogprobs, second: LabelLogprobs, same_tokens: bool | None) -> PairAgreement:
+    one, other = _margin(first), _margin(second)
+    return PairAgreement(
+        first=one,
+        second=other,
+        difference=None if one is None or other is None else abs(one - other),
+        first_reason=first.reason,
+        second_reason=second.reason,
+        same_tokens=same_tokens,
+    )
+
+
+def _margin(answer: LabelLogprobs) -> float | None:
+    return None if answer.values is None else answer.values[0] - answer.values[1]
+
+
+def _same_tokens(first: VLM, second: VLM, prompts: Sequence[Prompt]) -> list[bool | None]:
+    """Only some backends can tell what they read: they have `token_ids`, which may still be None."""
+    if not (hasattr(first, "token_ids") and hasattr(second, "token_ids")):
+        return [None] * len(prompts)
+    told = [(first.token_ids(prompt), second.token_ids(prompt)) for prompt in prompts]
+    return [None if one is None or other is None else one == other for one, other in told]
+
+
+def _tokens(same: Sequence[bool | None]) -> Tokens:
+    if any(one is False for one in same):
+        return "different"
+    return "not told" if not same or None in same else "the same"
+
+
+def _swapped(pairs: Sequence[PairAgreement], apart: float) -> int:
+    """How many times two pairs, further apart than that in the first backend's eyes, stand in another order in the second's."""
+    margins = [(pair.first, pair.second) for pair in pairs if pair.first is not None and pair.second is not None]
+    return sum(
+        abs(one[0] - other[0]) > apart and (one[0] - other[0]) * (one[1] - other[1]) <= 0
+        for one, other in combinations(margins, 2)
+    )

@@ -1,0 +1,189 @@
+"""Files read by workers, which see no archive, and written by one committer, which holds the writer's lock.
+
+A worker gets a task and gives a receipt: what it made of the file, why it could not, or that the committer must see to it, as
+the content is known already. Receipts may come in any order, late, or not at all; the committer looks at the archive again
+before each of them. Where the workers run is not known here.
+"""
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from rankvideo_rag import media
+from rankvideo_rag.errors import MediaError, ModelError
+from rankvideo_rag.indexing.build import Event, Indexer, Report, known_outcome
+from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
+from rankvideo_rag.indexing.file_state import OUT_OF_SIGHT, FileState, refuse_by_place, state_of, video_id_of
+from rankvideo_rag.indexing.prefetch import Ahead
+from rankvideo_rag.media import Limits
+from rankvideo_rag.schema import FileOutcome
+from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.writer import writing
+
+logger = logging.getLogger(__name__)
+
+# Codes that speak of the machine rather than of the file: what the committer finds counts.
+_OF_THE_PLACE = OUT_OF_SIGHT | {"io", "outside_root", "path_too_long", "permission"}
+
+
+class Brief(NamedTuple):
+    """What all workers of a run are told."""
+
+    recipe: Recipe
+    limits: Limits
+    roots: Collection[Path]  # what the archive is made from
+    removed: frozenset[str]  # contents that were taken out of it
+
+
+class Task(NamedTuple):
+    """A file to be read."""
+
+    path: Path
+    state: FileState | None  # None where the committer cannot see it
+    known: frozenset[str]  # contents of its size that the archive holds under this recipe: not to be read again
+
+
+class Receipt(NamedTuple):
+    """What became of a task. With neither `made` nor `refused` its content is known, and the committer's to see to."""
+
+    path: Path
+    state: FileState | None = None  # in which the file was read
+    made: Made | None = None
+    refused: FileOutcome | None = None
+    decodes: int = 0
+    embeddings: int = 0
+    seconds: float = 0.0
+    machine: str = ""
+
+
+class _Known(Exception):
+    """The content that a worker holds is known to the archive."""
+
+
+class Worker:
+    """Reads files, one after the other, with models that are loaded once."""
+
+    def __init__(self, brief: Brief, tools: Tools) -> None:
+        self._brief = brief
+        ahead = Ahead(brief.recipe, brief.limits, tools)
+        self._maker = Maker(brief.recipe, tools, brief.limits, lambda path, stage: None, ahead)
+
+    def work(self, task: Task) -> Receipt:
+        """What became of a task. Raises nothing for what a file may be."""
+        began, decodes, embeddings = time.monotonic(), media.decode_calls(), self._maker.embeddings
+        receipt = self._read(task)
+        return receipt._replace(
+            decodes=media.decode_calls() - decodes,
+            embeddings=self._maker.embeddings - embeddings,
+            seconds=time.monotonic() - began,
+            machine=platform.node(),
+        )
+
+    def _read(self, task: Task) -> Receipt:
+        path, state, known = task.path, None, task.known | self._brief.removed
+
+        def identify(path: Path) -> str:
+            if (video_id := video_id_of(path)) in known:
+                raise _Known
+            return video_id
+
+        try:
+            state = state_of(path, subtitles=self._brief.recipe.subtitles)
+            refuse_by_place(path, self._brief.roots)
+            early = identify(path) if state.size and known else None
+            made = self._maker.make(path, state, video_id=early, identify=identify, ground=lambda video_id: Ground(path))
+            return Receipt(path, state, made=made)
+        except _Known:
+            return Receipt(path, state)
+        except (MediaError, ModelError) as error:
+            return Receipt(path, state, refused=refusal(path, error))
+
+
+def lost(task: Task, why: str) -> Receipt:
+    """The receipt of a task for which no worker gave one."""
+    return Receipt(task.path, task.state, refused=refusal(task.path, MediaError("worker", why)))
+
+
+class Committer(Indexer):
+    """Writes what receipts say. It reads a file itself only where no receipt can say what the archive needs."""
+
+    def brief(self, limits: Limits) -> Brief:
+        """What all workers are to know."""
+        return Brief(self._recipe, limits, self._roots, self._store.removed())
+
+    def task(self, path: Path) -> Task:
+        """What a worker is to do about a file that is new or changed."""
+        try:
+            state = state_of(path, subtitles=self._recipe.subtitles)
+        except MediaError:
+            return Task(path, None, frozenset())
+        return Task(path, state, self._store.contents_of(state.size, self._hash))
+
+    def take(self, receipt: Receipt) -> FileOutcome:
+        """What becomes of the file of a receipt."""
+        outcome = self._settled(receipt)
+        self._listen(Event(receipt.path, None, outcome, seconds=receipt.seconds))
+        return outcome
+
+    def _settled(self, receipt: Receipt) -> FileOutcome:
+        path, state, made, refused = receipt[:4]
+        if made:
+            try:
+                return self._commit_or_adopt(made)
+            except MediaError as error:
+                return self._put_refused(path, made.state, refusal(path, error))
+        if refused and state and _code(refused) not in _OF_THE_PLACE:
+            return self._put_refused(path, state, refused)
+        outcome = self._index_new(path)
+        if refused and _code(outcome) != _code(refused):
+            logger.warning("%s could not read a file that is read here: %s", receipt.machine, refused.reason)
+        return outcome
+
+    def _commit_or_adopt(self, made: Made) -> FileOutcome:
+        """The same content may have come in since under another name, or have its words from another's subtitles."""
+        path, state, video_id = made.path, made.state, made.video.video_id
+        if outcome := self._adopt(path, state, video_id):
+            return outcome
+        if self._elsewhere(path, state, video_id)[1] != path:
+            return self._index_new(path)
+        return self._commit(made)
+
+
+def _code(outcome: FileOutcome) -> str:
+    return (outcome.reason or "").partition(":")[0]
+
+
+def build_from_receipts(
+    store: Store,
+    paths: Sequence[Path],
+    recipe: Recipe,
+    tools: Tools,
+    workers: Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]],
+    *,
+    named: Collection[Path] = (),
+    limits: Limits = Limits(),
+    listen: Callable[[Event], None] = lambda event: None,
+) -> Report:
+    """As `build`, but that `workers` read the files: one receipt for each task, in any order."""
+    began, decodes, embeddings = time.monotonic(), -media.decode_calls(), 0
+    done: dict[Path, FileOutcome] = {}
+    with writing(store) as writer:
+        if store.recipe != recipe.model_dump(mode="json"):
+            writer.set_recipe(recipe.model_dump(mode="json"))
+        committer = Committer(store, writer, recipe, tools, frozenset(named), limits, listen)
+        for path in paths:
+            if outcome := known_outcome(store, path, recipe, named=path in named):
+                done[path] = outcome
+                listen(Event(path, None, outcome, unchanged=True))
+        unchanged, tasks = len(done), [committer.task(path) for path in paths if path not in done]
+        with closing(workers(committer.brief(limits), tasks)) as receipts:
+            for receipt in receipts:
+                decodes, embeddings = decodes + receipt.decodes, embeddings + receipt.embeddings
+                done[receipt.path] = committer.take(receipt)
+        decodes, embeddings = decodes + media.decode_calls(), embeddings + committer.embeddings
+    return Report(tuple(done[path] for path in paths), unchanged, decodes, embeddings, time.monotonic() - began)

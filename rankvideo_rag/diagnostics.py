@@ -1,0 +1,176 @@
+"""The state of an installation: packages, the FFmpeg inside each media wheel, what each profile needs. Downloads nothing."""
+
+import os
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from rankvideo_rag.models.bundled import is_bundled
+from rankvideo_rag.schema import Record
+from rankvideo_rag.settings import DOWNLOAD_BYTES, PROFILES
+
+FFMPEG_FLOOR = (8, 1, 2)  # fixes CVE-2026-8461; what decodes strangers' files should be no older
+# Distribution -> extra that brings it ("" for the base install).
+_PACKAGES = {
+    "llama-index-core": "",
+    "faiss-cpu": "",
+    "av": "",
+    "torch": "models",
+    "torchvision": "models",
+    "transformers": "models",
+    "sentence-transformers": "models",
+    "qwen-vl-utils": "models",
+    "openai-whisper": "asr",
+    "silero-vad": "asr",
+    "faster-whisper": "faster-whisper",
+    "rapidocr": "ocr",
+    "onnxruntime": "ocr",
+    "scenedetect": "scenes",
+    "ir-measures": "eval",
+    "llama-index-llms-openai-like": "served",
+    "starlette": "server",
+    "uvicorn": "server",
+    "vllm": "vllm",
+    "faiss-gpu": "gpu",
+    "decord": "decord",
+    "peft": "train",
+    "pyyaml": "train",
+}
+_EXTRAS_OF_PROFILE = {"tiny": ("models",), "cpu": ("models", "asr"), "gpu": ("models", "asr")}
+
+
+class Package(Record):
+    """One package, installed or not."""
+
+    name: str
+    version: str | None
+    needed_by: str
+    remedy: str | None
+
+
+class MediaLibrary(Record):
+    """A wheel that decodes media, and the FFmpeg inside it."""
+
+    package: str
+    ffmpeg: str
+    warning: str | None
+
+
+class Model(Record):
+    """A model that a profile uses."""
+
+    name: str
+    gigabytes: float  # about, of weights
+    cached: bool
+
+
+class ProfileState(Record):
+    """Whether a profile can be used as things are."""
+
+    name: str
+    missing: tuple[str, ...]  # commands that would make it usable
+    models: tuple[Model, ...]
+
+
+class Checkup(Record):
+    """All of it."""
+
+    packages: tuple[Package, ...]
+    media: tuple[MediaLibrary, ...]
+    profiles: tuple[ProfileState, ...]
+    device: str
+
+
+def check_up() -> Checkup:
+    """Look at this installation without loading a model or opening a connection."""
+    return Checkup(
+        packages=tuple(_package(name, extra) for name, extra in _PACKAGES.items()),
+        media=tuple(_media_libraries()),
+        profiles=tuple(_profile(name) for name in PROFILES),
+        device=_device(),
+    )
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _package(name: str, extra: str) -> Package:
+    found = _installed(name)
+    remedy = None if found else f"pip install 'rankvideo-rag[{extra}]'" if extra else "pip install rankvideo-rag"
+    return Package(name=name, version=found, needed_by=extra or "everything", remedy=remedy)
+
+
+def _media_libraries() -> list[MediaLibrary]:
+    found = []
+    if _installed("av"):
+        import av
+
+        ffmpeg = av.ffmpeg_version_info
+        found.append(MediaLibrary(package=f"av {version('av')}", ffmpeg=f"FFmpeg {ffmpeg}", warning=_too_old(ffmpeg)))
+    for name in ("decord", "opencv-python", "opencv-python-headless"):
+        if _installed(name):
+            bundled = _bundled_ffmpeg(name)
+            found.append(MediaLibrary(package=f"{name} {version(name)}", ffmpeg=bundled, warning=_too_old(bundled)))
+    return found
+
+
+def _bundled_ffmpeg(name: str) -> str:
+    """The version that the FFmpeg libraries inside a wheel carry in their text, found without running them."""
+    for file in distribution(name).files or ():
+        if re.search(r"lib(avutil|avcodec|avformat)[-.\w]*\.so", file.name):
+            stamp = re.search(
+                rb"FFmpeg version (\S+?)\0|Lavf(\d+\.\d+\.\d+)|Lavc(\d+\.\d+\.\d+)", Path(str(file.locate())).read_bytes()
+            )
+            if stamp:
+                release, avformat, avcodec = (group and group.decode() for group in stamp.groups())
+                return f"FFmpeg {release}" if release else f"libavformat {avformat}" if avformat else f"libavcodec {avcodec}"
+    return "FFmpeg of unknown version"
+
+
+def _too_old(ffmpeg: str) -> str | None:
+    numbers = re.search(r"(?:^|FFmpeg n?)(\d+)\.(\d+)(?:\.(\d+))?", ffmpeg)
+    if numbers is None:
+        return "version not comparable: let it decode only files you trust"
+    found = tuple(int(number or 0) for number in numbers.groups())
+    floor = ".".join(map(str, FFMPEG_FLOOR))
+    return None if found >= FFMPEG_FLOOR else f"older than {floor}: let it decode only files you trust"
+
+
+def _profile(name: str) -> ProfileState:
+    extras = {
+        extra for extra in _EXTRAS_OF_PROFILE[name] if any(e == extra and not _installed(p) for p, e in _PACKAGES.items())
+    }
+    missing = [f"pip install 'rankvideo-rag[{','.join(sorted(extras))}]'"] if extras else []
+    models = tuple(
+        Model(name=model, gigabytes=DOWNLOAD_BYTES[model] / 1e9, cached=is_bundled(model) or _cached(model, option))
+        for option, model in PROFILES[name].items()
+        if option.endswith("_model")
+    )
+    return ProfileState(name=name, missing=tuple(missing), models=models)
+
+
+def _cached(model: str, option: str) -> bool:
+    """Whether the weights lie in the cache of the library that would download them."""
+    if option == "asr_model":
+        root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+        return (root / f"{model}.pt").is_file()
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return any((hub / f"models--{model.replace('/', '--')}" / "snapshots").glob("*"))
+
+
+def _device() -> str:
+    """The accelerator, asked of the driver's own tool so that no torch is loaded."""
+    if find_spec("torch") is None:
+        return "cpu (torch is not installed)"
+    try:
+        asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError:
+        return "cpu (no NVIDIA driver)"
+    return asked.stdout.strip() or "cpu (no NVIDIA GPU)"

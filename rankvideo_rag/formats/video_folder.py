@@ -1,0 +1,59 @@
+"""Where the file of a video lies, from its id: a folder and a template. Opens no files."""
+
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+
+from rankvideo_rag.errors import InputError, MediaError
+from rankvideo_rag.formats.published import file_word
+from rankvideo_rag.media.discover import MEDIA_SUFFIXES
+
+PER_FOLDER = 100  # videos in a folder of the published layout
+
+
+class VideoFolder:
+    """A folder of videos. In its template, such as "{id}.mp4", {id} stands for the id and a final ".*" for any media suffix.
+
+    {bucket} stands for the folder of the published layout, which holds a hundred videos with numbers for ids:
+    "{bucket}/{id}.mp4" finds video 1234 in 000013/1234.mp4.
+    """
+
+    def __init__(self, folder: str | Path, template: str = "{id}.*") -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(f"there is no folder {self.folder}: give the folder of the videos")
+        if "{id}" not in template:
+            raise InputError(f"the template {template!r} has no {{id}}: every video would be the same file")
+        self._template = template
+
+    def find(self, video: str) -> Path:
+        """The file of a video. Raises MediaError `no_file` where there is none, or more than one that it could be."""
+        wanted = self._template.replace("{bucket}", _bucket(video, self._template)).replace("{id}", file_word(video, "videos"))
+        found = self._of_any_suffix(wanted[:-2]) if wanted.endswith(".*") else [self.folder / wanted]
+        found = [path for path in found if path.is_file()]
+        if len(found) != 1:
+            several = " and ".join(path.name for path in found)
+            fault = f"it could be {several}" if several else f"there is no {self.folder / wanted}"
+            raise MediaError("no_file", f"video {video!r}: {fault}")
+        return found[0]
+
+    def _of_any_suffix(self, wanted: str) -> list[Path]:
+        return self._files[self.folder / wanted]
+
+    @cached_property
+    def _files(self) -> dict[Path, list[Path]]:
+        """Path without suffix -> media files, read once: a folder may hold a hundred thousand."""
+        found: dict[Path, list[Path]] = defaultdict(list)
+        below = self._template.count("/")
+        for path in sorted(self.folder.glob("/".join("*" * (below + 1)))):
+            if path.suffix.lower() in MEDIA_SUFFIXES:
+                found[path.with_suffix("")].append(path)
+        return found
+
+
+def _bucket(video: str, template: str) -> str:
+    if "{bucket}" not in template:
+        return ""
+    if not (video.isascii() and video.isdigit()):
+        raise MediaError("no_file", f"video {video!r}: {{bucket}} in the template {template!r} needs a number for an id")
+    return f"{int(video) // PER_FOLDER + 1:06d}"

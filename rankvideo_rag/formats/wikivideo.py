@@ -1,0 +1,91 @@
+"""WikiVideo (arXiv 2504.00939; hltcoe/wikivideo on the hub): topics with graded videos, and claims with the videos behind them.
+
+    {topic: {"videos": {id: {"anon_scale_id": …, "relevance": 1 to 3}},
+             "claims_to_supporting_videos": {claim: {"supporting_videos": [id, …], …}}, …}}
+
+Written after the evaluation subset in the repository of MiRAGE (arXiv 2510.24870), where the topics of 2025 have videos without
+a grade and are named as a part of a link in some claims. This file knows no measures.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.strict_json import id_of, object_of, one_word, read_json, shown, text_of
+from rankvideo_rag.formats.trec import Claims, Qrels
+
+_LINK = re.compile(r"watch\?v=([^&]+)(?:&.*)?")
+_NO_GRADE = "videos without a grade, taken for grade 1"
+_NO_NUMBER = "videos that have no number in MultiVENT 2.0, under their own id"
+_LINKED = "supporting videos named as a link (watch?v=…), taken for the video"
+
+
+class WikiVideo(NamedTuple):
+    """Topics are queries, by their names; a topic's nth claim has the id cn."""
+
+    queries: dict[str, str]
+    qrels: Qrels
+    claims: Claims
+    claim_texts: dict[str, dict[str, str]]  # topic -> claim id -> the claim
+    notes: tuple[str, ...]
+
+
+def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> WikiVideo:
+    """The topics of a file. A topic's text is its name with spaces.
+
+    With `multivent_ids`, videos go by `anon_scale_id`, the number that names them in MultiVENT 2.0's test part. Raises
+    InputError for a claim whose video is not among the topic's videos.
+    """
+    found, seen = WikiVideo({}, {}, {}, {}, ()), Counter[str]()
+    for topic, entry in object_of(read_json(path), "topics", path).items():
+        place = f"{path}, {topic!r}"
+        name = one_word(topic, "topic", path)
+        of_topic = object_of(entry, "videos and claims_to_supporting_videos", place)
+        videos = {
+            video: object_of(about, "relevance", f"{place}, {video!r}")
+            for video, about in object_of(of_topic.get("videos"), "videos", place).items()
+        }
+        ids = {video: _id(video, about, place, seen, multivent_ids) for video, about in videos.items()}
+        claims = object_of(of_topic.get("claims_to_supporting_videos"), "claims", place)
+        found.queries[name] = topic.replace("_", " ")
+        found.qrels[name] = {ids[video]: _grade(about, f"{place}, {video!r}", seen) for video, about in videos.items()}
+        found.claim_texts[name] = {f"c{n}": text_of(claim, "a claim", place) for n, claim in enumerate(claims, start=1)}
+        found.claims[name] = {
+            f"c{n}": frozenset(_supporting(object_of(about, "supporting_videos", place), ids, f"{place}, claim {n}", seen))
+            for n, about in enumerate(claims.values(), start=1)
+        }
+    return found._replace(notes=tuple(f"{path}: {what}: {count}" for what, count in seen.items()))
+
+
+def _id(video: str, about: dict[str, Any], place: str, seen: Counter[str], multivent_ids: bool) -> str:
+    if multivent_ids and "anon_scale_id" in about:
+        return id_of(about["anon_scale_id"], "anon_scale_id", f"{place}, {video!r}")
+    seen.update([_NO_NUMBER] if multivent_ids else [])
+    return one_word(video, "video id", place)
+
+
+def _grade(about: dict[str, Any], place: str, seen: Counter[str]) -> int:
+    if "relevance" not in about:
+        seen[_NO_GRADE] += 1
+        return 1
+    grade = about["relevance"]
+    if not isinstance(grade, int) or isinstance(grade, bool):
+        raise InputError(f"{place}: relevance = {shown(grade)} is no whole number")
+    return grade
+
+
+def _supporting(about: dict[str, Any], ids: dict[str, str], place: str, seen: Counter[str]) -> list[str]:
+    videos = about.get("supporting_videos")
+    if not isinstance(videos, list) or not all(isinstance(video, str) for video in videos):
+        raise InputError(f"{place}: supporting_videos = {shown(videos)} is no list of video ids")
+    found = []
+    for video in videos:
+        link = None if video in ids else _LINK.fullmatch(video)
+        seen.update([_LINKED] if link else [])
+        name = link[1] if link else video
+        if name not in ids:
+            raise InputError(f"{place}: the supporting video {video!r} is none of the topic's videos")
+        found.append(ids[name])
+    return found

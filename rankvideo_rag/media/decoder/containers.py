@@ -1,0 +1,115 @@
+"""Open one media file and nothing else: no device, no playlist, no second file, no socket. Runs in the decoder process.
+
+FFmpeg gets an open descriptor and may use only the protocol that reads it, so whatever a file names, nothing else is opened;
+the container formats that it may recognise are listed too.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import av
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError, InvalidDataError
+
+from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.decoder.mp4_boxes import boxes
+from rankvideo_rag.media.safe_open import open_regular
+
+# Demuxers, by the names libavformat has for them. Not here: anything that names other files, and pictures.
+FORMATS = """
+    mov mp4 m4a 3gp 3g2 mj2 matroska webm avi mpegts mpeg mpegvideo flv live_flv asf ogg wav w64 mp3 flac aac ac3 eac3 aiff amr
+    caf au gif ivf obu h264 hevc m4v mxf gxf dv nut rm wv ape tta
+""".split()
+# Decoders, by the names libavcodec has for them: what archives are made of, and nothing that is only ever met in exploits.
+CODECS = """
+    h264 hevc vvc vp8 vp9 libvpx libvpx-vp9 libdav1d av1 mpeg1video mpeg2video mpeg4 msmpeg4v1 msmpeg4v2 msmpeg4 wmv1 wmv2 wmv3
+    vc1 mjpeg theora vp3 vp6 vp6f flv h263 prores dnxhd dvvideo rawvideo gif rv30 rv40
+    aac aac_latm mp1 mp2 mp3 mp1float mp2float mp3float opus libopus vorbis flac alac ac3 eac3 dca truehd wmav1 wmav2 wmapro
+    wmalossless wavpack ape tta amrnb amrwb libopencore_amrnb libopencore_amrwb speex gsm_ms nellymoser dvaudio s302m
+    adpcm_ms adpcm_ima_wav adpcm_ima_qt adpcm_swf adpcm_yamaha pcm_alaw pcm_mulaw pcm_u8 pcm_s8 pcm_s16le pcm_s16be pcm_s24le
+    pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_f64be pcm_bluray
+    mov_text subrip srt ass ssa webvtt text
+""".split()
+_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"[Reference]", b"v=0\r", b"v=0\n")
+_PLAYLIST_TAGS = (b"<MPD", b"<SmoothStreamingMedia", b"<asx", b"<ASX", b"<smil")
+_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\x00", b"MM\x00*", b"8BPS", b"qoif", b"\xff\x0a")
+_PICTURE_BRANDS = (b"avif", b"heic", b"heix", b"mif1")
+_HEAD_BYTES = 4096
+_END_BYTES = 64 << 20
+_PIECE_BYTES = 1 << 20
+
+
+@contextmanager
+def open_container(path: str) -> Iterator[InputContainer]:
+    """A demuxer for a regular file of a listed format.
+
+    Raises MediaError: vanished, broken_link, permission, path_too_long, not_regular, empty, io, playlist, still_image,
+    truncated_no_index, corrupt_header, not_media. FFmpeg's errors in the body of the `with` become MediaError undecodable.
+    """
+    descriptor = open_regular(path)
+    try:
+        head = os.pread(descriptor, _HEAD_BYTES, 0)
+        _refuse_by_content(path, head)
+        with _demuxer(path, descriptor, head) as container:
+            yield container
+    except FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise MediaError("undecodable", f"{path!r} cannot be decoded: {error.strerror}") from error
+    except OSError as error:
+        raise MediaError("io", f"{path!r} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def read_ends(descriptor: int, size: int) -> None:
+    """Read the beginning and the end of a file, where its header and index are. Raises OSError where the disk fails."""
+    for start in {0, max(0, size - _END_BYTES)}:
+        for place in range(start, min(size, start + _END_BYTES), _PIECE_BYTES):
+            os.pread(descriptor, _PIECE_BYTES, place)
+
+
+@lru_cache(maxsize=1)
+def read_through(path: str) -> None:
+    """Read a whole file plainly, once. Raises OSError where the disk fails."""
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+        while file.read(_PIECE_BYTES):
+            pass
+
+
+def _refuse_by_content(path: str, head: bytes) -> None:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(_PLAYLIST_STARTS) or (text.startswith(b"<") and any(tag in text for tag in _PLAYLIST_TAGS)):
+        raise MediaError("playlist", f"{path!r} is a playlist that names other files; index those files instead")
+    is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    if head.startswith(_PICTURE_STARTS) or is_webp or (head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS):
+        raise MediaError("still_image", f"{path!r} is a still picture, not a video")
+
+
+def _demuxer(path: str, descriptor: int, head: bytes) -> InputContainer:
+    options = {
+        "fd": str(descriptor),
+        "protocol_whitelist": "fd",
+        "format_whitelist": ",".join(FORMATS),
+        "codec_whitelist": ",".join(CODECS),  # for the glimpse that FFmpeg takes at each stream while opening
+    }
+    try:
+        return av.open("fd:", "r", options=options, metadata_errors="replace")
+    except MemoryError as error:
+        raise MediaError("corrupt_header", f"{path!r}: its header asks for more memory than is allowed") from error
+    except InvalidDataError as error:
+        if head[4:8] == b"ftyp" and all(box.kind != b"moov" for box in boxes(descriptor)):
+            advice = "moov atom not found: the recording or the copy was cut off; copy it again, or repair it with untrunc"
+            raise MediaError("truncated_no_index", f"{path!r}: {advice}") from error
+        code = "corrupt_header" if head[4:8] == b"ftyp" else "not_media"
+        raise MediaError(code, f"{path!r} is not a media file that can be read: {error.strerror}") from error
+    except ArgumentError as error:
+        raise MediaError("not_media", f"{path!r} is of a format that is not read here") from error
+    except FFmpegError as error:
+        if error.errno == errno.EIO:  # said of damaged Matroska files too: reading tells whether it is the disk
+            read_ends(descriptor, os.fstat(descriptor).st_size)
+        code = "corrupt_header" if error.errno == errno.EIO else "not_media"
+        raise MediaError(code, f"{path!r} cannot be opened, it is damaged: {error.strerror}") from error

@@ -1,0 +1,135 @@
+"""Header, packets and first frame of a file. Runs in the decoder process."""
+
+from __future__ import annotations  # Packet[...] is understood by type checkers only
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.decoder.mp4_boxes import second_film
+from rankvideo_rag.media.decoder.orientation import Size, Turn, displayed_size, turn_of
+from rankvideo_rag.media.decoder.packets import read_packets, when
+from rankvideo_rag.media.decoder.streams import Media, open_media, time_base
+from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.safe_open import open_regular
+
+_PACKETS_TO_FIRST_FRAME = 100
+_MAX_FRAME_RATE = 1000.0
+_DECLARING_FORMATS = ("mov", "matroska", "avi", "flv", "asf", "flac", "wav")  # others guess a duration from the bit rate
+_NEGLIGIBLE = Fraction(1, 2)  # seconds by which a declared duration may be off without anything being lost
+_HIGH_DYNAMIC_RANGE = {16: "smpte2084", 18: "arib-std-b67"}  # transfer curves, by FFmpeg's numbers
+_NEGLIGIBLE_SHARE = Fraction(1, 50)
+
+
+@dataclass
+class _Extent:
+    """What the packets of one stream say."""
+
+    packets: int = 0
+    end: int | None = None  # ticks, where the last packet ends
+
+
+def examine(*, path: str) -> Reply:
+    """See `probe.probe`. The value has the fields of schema.Probe."""
+    with open_media(path) as media:
+        used = [stream for stream in (media.video, media.audio) if stream is not None]
+        turn, extents = _read_through(media, used)
+        _refuse_still_image(media, extents)
+        size = _size(media.video, turn)
+        return Reply(
+            {
+                "duration": max(media.seconds(s, e) for s in used if (e := extents[s.index].end) is not None),
+                "width": size and size.width,
+                "height": size and size.height,
+                "frame_rate": _frame_rate(media.video),
+                "video_codec": media.video and media.video.codec_context.codec.canonical_name,
+                "audio_codec": media.audio and media.audio.codec_context.codec.canonical_name,
+                "subtitle_streams": media.subtitle_streams,
+                "title": media.container.metadata.get("title"),
+                "coverage": float(_coverage(media, used, extents)),
+                "unused": media.unused,
+                "warnings": list(_warnings(media)),
+            }
+        )
+
+
+def _warnings(media: Media) -> Iterator[str]:
+    """What does not keep the file from being read, and is good to know."""
+    if media.video and (curve := _HIGH_DYNAMIC_RANGE.get(media.video.codec_context.color_trc)):
+        yield f"hdr: its brightness is coded in high dynamic range ({curve}), and read as if it were not: colours look pale"
+    if media.container.format.name.startswith("mov"):
+        descriptor = open_regular(media.path)
+        try:
+            if (place := second_film(descriptor)) is not None:
+                behind = os.fstat(descriptor).st_size - place
+                yield f"trailing_data: another film of {behind:,} bytes stands behind the first one, and is not read"
+        finally:
+            os.close(descriptor)
+
+
+def _read_through(media: Media, used: Sequence[Stream]) -> tuple[Turn, dict[int, _Extent]]:
+    """How the first frame is turned, and what the packets of each stream say."""
+    extents = {stream.index: _Extent() for stream in used}
+    turn: Turn | None = None
+    for packet in read_packets(media, *used):
+        extent = extents[packet.stream_index]
+        if not extent.packets and packet.has_sidedata("encryption_info"):
+            raise MediaError("encrypted", f"{media.path!r} is encrypted (DRM): its pictures and sound cannot be read")
+        extent.packets += 1
+        if (ticks := when(packet)) is not None:
+            extent.end = max(ticks + (packet.duration or 0), ticks if extent.end is None else extent.end)
+        if turn is None and isinstance(packet.stream, VideoStream) and extent.packets < _PACKETS_TO_FIRST_FRAME:
+            turn = _first_turn(packet.stream, packet)
+    if all(extent.end is None for extent in extents.values()):
+        remedy = "wrap it in a container first: ffmpeg -fflags +genpts -i FILE -c copy FILE.mkv"
+        raise MediaError("no_timestamps", f"{media.path!r} has no timestamps, or no packets at all; {remedy}")
+    return turn or Turn(), extents
+
+
+def _refuse_still_image(media: Media, extents: dict[int, _Extent]) -> None:
+    if media.video and media.container.format.name == "gif" and extents[media.video.index].packets <= 1:
+        raise MediaError("still_image", f"{media.path!r} is a still picture, not a video")
+
+
+def _first_turn(video: VideoStream, packet: Packet[Stream]) -> Turn | None:
+    try:
+        frames = video.codec_context.decode(packet)
+    except MemoryError:
+        raise
+    except FFmpegError:
+        return None
+    return turn_of(frames[0]) if frames else None
+
+
+def _size(video: VideoStream | None, turn: Turn) -> Size | None:
+    return displayed_size(Size(video.width, video.height), video.sample_aspect_ratio, turn) if video else None
+
+
+def _frame_rate(video: VideoStream | None) -> float | None:
+    rate = float(video.average_rate) if video and video.average_rate else 0.0
+    return rate if 0 < rate <= _MAX_FRAME_RATE else None
+
+
+def _coverage(media: Media, used: Sequence[Stream], extents: dict[int, _Extent]) -> Fraction:
+    """The smallest share, over the streams in use, of a declared duration that packets bear out."""
+    if not media.container.format.name.startswith(_DECLARING_FORMATS):
+        return Fraction(1)
+    shares = [_share((extents[s.index].end or 0) - (s.start_time or 0), s.duration, time_base(s)) for s in used if s.duration]
+    if not shares and media.container.duration:
+        longest = max((extents[s.index].end or 0) * time_base(s) for s in used)  # Matroska counts from 0, not from its start
+        return _share(longest, Fraction(media.container.duration, 1_000_000), Fraction(1))
+    return min(shares, default=Fraction(1))
+
+
+def _share(measured: int | Fraction, declared: int | Fraction, unit: Fraction) -> Fraction:
+    missing = (declared - measured) * unit
+    if missing <= min(_NEGLIGIBLE, declared * unit * _NEGLIGIBLE_SHARE):
+        return Fraction(1)
+    return max(Fraction(0), Fraction(measured) / Fraction(declared))

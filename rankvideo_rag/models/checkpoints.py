@@ -1,0 +1,130 @@
+"""Where a model's weights lie and which ones they are: a local folder or a name on the Hugging Face hub.
+
+Shared by the backends that load such weights. It knows nothing of torch: it names, checks and explains.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+
+from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.models.bundled import is_bundled, local_folder, names
+
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+# What decides a model's answers: weights, shapes, vocabulary, chat template, prompts, pooling.
+_COUNTED = {".safetensors", ".json", ".jinja", ".txt", ".model"}
+_WHOLE_UP_TO = 64 << 20  # bytes
+_SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
+
+
+class Checkpoint(NamedTuple):
+    """A model's files on this machine."""
+
+    folder: Path
+    revision: str  # the hub's commit, or the checksum of a local folder
+
+
+def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
+    """The files of a model: in a folder, bundled, or of a hub model, which is downloaded where it is not in the cache.
+
+    Only weights in safetensors and their settings are downloaded, never code. `setting` is the option by which a person
+    chooses the model: errors name it.
+    """
+    if not model:
+        raise InputError(f"backend {backend!r} needs a model: set {setting} to a hub name or a local folder")
+    path = local_folder(model)
+    if path.is_dir():
+        _refuse_adapter(path, setting)
+        return Checkpoint(path, checksum(path))
+    if path.exists():
+        raise InputError(f"{setting} = {model!r} is a file: give the folder that holds config.json and the weights")
+    if is_bundled(model):
+        raise InputError(f"{setting} = {model!r}: the models that ship with the package are {', '.join(names()) or 'missing'}")
+    if not _HUB_NAME.fullmatch(model):
+        raise InputError(f"{setting} = {model!r}: there is no such folder, and it is no hub name (owner/name)")
+    folder = Path(_from_hub(model, setting))
+    return Checkpoint(folder, folder.name)  # …/snapshots/<commit>
+
+
+def downloaded(model: str, name: str) -> Path | None:
+    """The file of that name of a hub model, where it is in the cache of downloads."""
+    found = try_to_load_from_cache(model, name) if _HUB_NAME.fullmatch(model) else None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _refuse_adapter(folder: Path, setting: str) -> None:
+    """A folder of LoRA weights loads as nothing, or as its base without them."""
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise InputError(
+            f"{setting} = {str(folder)!r} is an adapter, not a model: merge it into its base first "
+            f"(rankvideo train merge {folder} --to FOLDER), and give the merged folder"
+        )
+
+
+def _from_hub(model: str, setting: str) -> str:
+    remedy = f"choose another with {setting}, or profile = 'tiny', which needs no download"
+    try:
+        # One call for all files: asked for one by one, each would wait for an unreachable hub again.
+        return str(snapshot_download(model, allow_patterns=[f"*{suffix}" for suffix in sorted(_COUNTED)]))
+    except GatedRepoError as error:
+        raise ModelError(f"the hub gives {model!r} only to accounts that accepted its terms: log in, or {remedy}") from error
+    except RepositoryNotFoundError as error:
+        raise InputError(
+            f"{setting} = {model!r}: no such folder here, and no such model (or a private one) on the hub"
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
+        raise ModelError(
+            f"{model!r} is neither a local folder nor in the cache of downloads, and the hub cannot be reached (offline?): "
+            f"connect once, set {setting} to a local folder, or {remedy}. ({_first_line(error)})"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"cannot download {model!r} to the cache of downloads: {_first_line(error)}") from error
+
+
+@contextmanager
+def explain_loading(model: str, *, setting: str, device: str) -> Iterator[None]:
+    """Turn whatever a loading library raises into an error that says what was tried and what to do."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(
+            f"cannot load {model!r} on {device!r}: {_first_line(error)}. Only safetensors weights are read, and no code that "
+            f"comes with a model is run. Choose another model with {setting}, or another device"
+        ) from error
+
+
+def checksum(folder: Path) -> str:
+    """16 hex digits over the names and sizes of the files that decide a model's answers, and over their bytes.
+
+    Of a file above 64 MiB it reads 64 samples of 64 KiB, so that a model of 18 GB costs a moment: training moves nearly
+    every weight, which samples see; a patch of a few weights between them they do not.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _COUNTED and path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE_UP_TO:
+                digest.update(file.read())
+                continue
+            for sample in range(_SAMPLES):
+                file.seek(sample * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,150 @@
+"""The format of RankVideo's input, as data: wording, order of question and video, read position, frame budget.
+
+The wordings are those of the published scripts (arXiv 2602.02444, code `inference.py` and `train_reranker.py`): a checkpoint's
+prompt is a fact about it. A spec is part of the identity of every score made with it, through its fingerprint.
+"""
+
+import hashlib
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import ValidationError
+
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.media import Frames
+from rankvideo_rag.models.bundled import local_folder
+from rankvideo_rag.models.vlm import Prompt
+from rankvideo_rag.schema import FrameBudget, Record
+from rankvideo_rag.text import clean
+
+SPEC_FILE = "prompt_spec.json"
+"""Beside a checkpoint's weights: the prompt that it was trained with."""
+
+ReadPosition = Literal["first_token", "after_answer_tag"]
+"""Where the verdict is read: as the first token of the answer, or after an `<answer>` that is already written."""
+
+
+class PromptSpec(Record):
+    """How a question and the frames of a clip become a prompt, and where the verdict is read."""
+
+    name: str
+    version: int  # raised when the rules below, which no field shows, change what the model reads
+    system: str
+    question: str  # with {query}
+    order: Literal["question-first", "video-first"]
+    read_position: ReadPosition
+    frames: FrameBudget = FrameBudget()
+    labels: tuple[str, str] = ("yes", "no")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that decides a score, and nothing else: two names for one format have the same."""
+        decisive = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+    def prompt(self, query: str, frames: Frames) -> Prompt:
+        """The prompt for one pair. Control tokens in the question are broken, so that it cannot end its own turn."""
+        question = self.question.format(query=clean(query))
+        user = (question, frames) if self.order == "question-first" else (frames, question)
+        return Prompt(self.system, user, prefill="<answer>" if self.read_position == "after_answer_tag" else "")
+
+
+RANKVIDEO = PromptSpec(
+    name="rankvideo",
+    version=1,
+    # The trailing space stands in the published script.
+    system=(
+        "You are a helpful assistant specialized in video and text understanding. Given a text query and a video, your task "
+        "is to determine if the video is relevant to the query. Respond with <answer>yes</answer> if the video is relevant, "
+        "or <answer>no</answer> if it is not. "
+    ),
+    question=("Query: {query}\nIs the video relevant to the query? Respond with <answer>yes</answer> or <answer>no</answer>."),
+    order="question-first",
+    read_position="first_token",
+)
+
+# The published training script names no pixel limits: these are the defaults of the qwen-vl-utils that it reads videos with.
+RANKVIDEO_TRAIN = PromptSpec(
+    name="rankvideo-train",
+    version=1,
+    system=(
+        "You are a helpful assistant specialized in video and text understanding. Given a text query and a video, determine "
+        "if the video is relevant."
+    ),
+    question="Query: {query}\nIs the video relevant? Answer with yes or no.",
+    order="video-first",
+    read_position="after_answer_tag",
+    frames=FrameBudget(max_frames=24, min_pixels=128 * 32 * 32, max_pixels=768 * 32 * 32),
+)
+
+# Ours: what all questions share stands first, so that a video is read once for many of them. The verdict is read where the
+# paper reads it and training puts it: after the tag the model chooses between yes and no, while as the first token of an
+# answer it writes `<` or prose, and yes and no are compared by the tails of their probabilities.
+VIDEO_FIRST = PromptSpec(
+    name="video-first",
+    version=1,
+    system=RANKVIDEO.system,
+    question=RANKVIDEO.question,
+    order="video-first",
+    read_position="after_answer_tag",
+)
+
+SPECS = {spec.name: spec for spec in (RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST)}
+
+
+def prompt_spec(name: str) -> PromptSpec:
+    """The spec of that name. `name@read_position` is the same spec read at another position.
+
+    Raises InputError that lists the names there are.
+
+    >>> prompt_spec("rankvideo").read_position, prompt_spec("rankvideo@after_answer_tag").read_position
+    ('first_token', 'after_answer_tag')
+    """
+    base, at, position = name.partition("@")
+    if base not in SPECS or (at and position not in get_args(ReadPosition)):
+        raise InputError(
+            f"unknown prompt {name!r}: choose one of {', '.join(SPECS)}, "
+            f"and after it, if need be, one of {', '.join(f'@{known}' for known in get_args(ReadPosition))}"
+        )
+    return SPECS[base].model_copy(update={"read_position": position}) if at else SPECS[base]
+
+
+def spec_of(folder: str | Path) -> PromptSpec | None:
+    """The prompt that a checkpoint in a folder was trained with; None where it does not say.
+
+    Raises InputError for a file that says something else than a PromptSpec.
+    """
+    file = Path(folder) / SPEC_FILE
+    try:
+        return PromptSpec.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors())
+        raise InputError(f"{file} is no prompt: {faults}. Delete it, and name the prompt by hand, or train again") from error
+
+
+def spec_for(name: str | None, model: str | None) -> PromptSpec:
+    """The spec of that name; without one the spec that the model's checkpoint names, and else RankVideo's.
+
+    A hub model names its own once it is in the cache of downloads.
+    """
+    if name is not None:
+        return prompt_spec(name)
+    folder = _folder_of(model) if model else None
+    return (spec_of(folder) if folder else None) or RANKVIDEO
+
+
+def _folder_of(model: str) -> Path | None:
+    if (folder := local_folder(model)).is_dir():
+        return folder
+    if find_spec("huggingface_hub") is None:
+        return None  # nothing was downloaded: other backends need no hub
+    from rankvideo_rag.models.checkpoints import downloaded
+
+    file = downloaded(model, SPEC_FILE)
+    return file.parent if file else None

@@ -1,0 +1,256 @@
+"""Qwen3-VL style models in this process, through transformers. Weights are safetensors; code from a hub is never run.
+
+It knows prompts and frames, no clips, questions or archives. Prompts that begin with the same video read it once.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import takewhile
+from threading import Lock
+from typing import Any, Literal, NamedTuple
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers.utils import is_flash_attn_2_available
+
+from rankvideo_rag.errors import InputError, MissingDependency, ModelError
+from rankvideo_rag.media import Frames
+from rankvideo_rag.models.checkpoints import explain_loading, fetch
+from rankvideo_rag.models.video_inputs import check_size, frame_multiple, video_array, video_metadata
+from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
+from rankvideo_rag.models.vlm.conversation import check_generation, length, shows_nothing, videos_of
+from rankvideo_rag.models.vlm.label_tokens import chat_text, reading, spellings
+from rankvideo_rag.models.vlm.shared_prefix import SharedPrefix, groups
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Attention = Literal["sdpa", "flash_attention_2"]
+
+_SETTING = "reranker_model"
+_VIDEO = "<|video_pad|>"
+
+
+def load(
+    model: str | None,
+    *,
+    device: str | None = None,
+    dtype: Dtype | None = None,
+    attention: Attention = "sdpa",
+    batch_size: int = 4,
+    question_batch_size: int = 16,
+) -> "TransformersVLM":
+    """Load a model by hub name or local folder. Without a device: a GPU where there is one, else the CPU.
+
+    Without a dtype: bfloat16 on a GPU, float32 on the CPU. `flash_attention_2` needs a GPU and the package flash-attn.
+    `batch_size` prompts run together, and `question_batch_size` questions on one video; neither changes an answer beyond
+    rounding, both bound the memory.
+    """
+    checkpoint = fetch(model, backend="transformers", setting=_SETTING)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or ("bfloat16" if device.startswith("cuda") else "float32")
+    if min(batch_size, question_batch_size) < 1:
+        raise InputError(
+            f"batch_size = {batch_size}, question_batch_size = {question_batch_size}: at least one must run at a time"
+        )
+    _check_attention(attention, device=device)
+    with explain_loading(str(model), setting=_SETTING, device=device):
+        processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=False)
+        network = AutoModelForImageTextToText.from_pretrained(
+            checkpoint.folder,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=getattr(torch, dtype),
+            attn_implementation=attention,
+        ).to(device)
+    name = f"transformers:{model}@{checkpoint.revision}"
+    return TransformersVLM(network.eval(), processor, name=name, batch_size=batch_size, question_batch_size=question_batch_size)
+
+
+def _check_attention(attention: Attention, *, device: str) -> None:
+    if attention == "sdpa":
+        return
+    if not device.startswith("cuda"):
+        raise InputError(f"attention = {attention!r} on {device!r}: it runs on a GPU only, 'sdpa' runs everywhere")
+    if not is_flash_attn_2_available():
+        raise MissingDependency(f"transformers with attention = {attention!r}", "flash-attn", None)
+
+
+class TransformersVLM:
+    """A vision-language model with its processor. One thread at a time runs it; others wait."""
+
+    def __init__(self, network: Any, processor: Any, *, name: str, batch_size: int, question_batch_size: int) -> None:
+        self.network = network
+        self.processor = processor
+        self._name = name
+        self._batch_size = batch_size
+        self._question_batch_size = question_batch_size
+        self._lock = Lock()
+        # The checkpoint's own sampling settings would overrule ours; where a turn ends is theirs to say.
+        self.network.generation_config = GenerationConfig(
+            do_sample=False, eos_token_id=network.generation_config.eos_token_id, pad_token_id=processor.tokenizer.pad_token_id
+        )
+
+    @property
+    def name(self) -> str:
+        """Backend, model and revision in one line."""
+        return self._name
+
+    def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
+        """For each prompt the log-probability of each label as the next token, over every token that reads as the label."""
+        without_token = [label for label in labels if reading(label) not in self._tokens_of]
+        if without_token:
+            reason = f"no single token of {self._name} reads as {', '.join(map(repr, without_token))}"
+            return [LabelLogprobs(None, reason)] * len(prompts)
+        answers: dict[int, LabelLogprobs] = {
+            index: LabelLogprobs(None, "the prompt shows no frame", abstained=True)
+            for index, prompt in enumerate(prompts)
+            if shows_nothing(prompt)
+        }
+        for group in groups(prompts, leave_out=answers.keys()) if self._is_qwen3_vl else []:
+            rows = self._rows_on_one_video([prompts[index] for index in group], labels)
+            answers |= {index: _finite(row) for index, row in zip(group, rows, strict=True)}
+        for batch in self._batches(prompts, leave_out=answers.keys()):
+            rows = self._rows([prompts[index] for index in batch], labels)
+            answers |= {index: _finite(row) for index, row in zip(batch, rows, strict=True)}
+        return [answers[index] for index in range(len(prompts))]
+
+    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
+        """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
+        check_generation(prompts, max_tokens=max_tokens)
+        written: dict[int, Generation] = {}
+        for batch in self._batches(prompts, leave_out=()):
+            written |= dict(zip(batch, self._continuations([prompts[index] for index in batch], max_tokens), strict=True))
+        return [written[index] for index in range(len(prompts))]
+
+    def token_ids(self, prompt: Prompt) -> list[int]:
+        """The prompt as the model reads it: text, timestamps and a placeholder for each token of a picture."""
+        ids: list[int] = self._inputs([self._text(prompt)], videos_of([prompt]))["input_ids"][0].tolist()
+        return ids
+
+    @cached_property
+    def _is_qwen3_vl(self) -> bool:
+        return str(self.network.config.model_type).startswith("qwen3_vl")
+
+    @cached_property
+    def _tokens_of(self) -> Mapping[str, list[int]]:
+        return spellings(self.processor.tokenizer)
+
+    def _batches(self, prompts: Sequence[Prompt], *, leave_out: Collection[int]) -> list[list[int]]:
+        """Indices of prompts to run together, those of like length side by side so that little is padded."""
+        order = sorted((i for i in range(len(prompts)) if i not in leave_out), key=lambda i: length(prompts[i]))
+        return [order[at : at + self._batch_size] for at in range(0, len(order), self._batch_size)]
+
+    @torch.inference_mode()
+    def _rows(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[list[float]]:
+        """(prompts, labels) log-probabilities at the last position: the only one whose logits are computed.
+
+        Padded on the left, so that the last position of every row is where its answer begins.
+        """
+        with self._lock, _memory(len(prompts)):
+            inputs = self._inputs([self._text(prompt) for prompt in prompts], videos_of(prompts))
+            logits = self.network(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
+            return self._of_labels(logits, labels)
+
+    @torch.inference_mode()
+    def _rows_on_one_video(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[list[float]]:
+        """As `_rows`, for prompts that begin with the same video: it is read once, the questions go on from there."""
+        heads, tails = zip(*(_split(self._text(prompt)) for prompt in prompts), strict=True)
+        by_length = sorted(range(len(tails)), key=lambda i: len(tails[i]))
+        rows: dict[int, list[float]] = {}
+        with self._lock, _memory(self._question_batch_size):
+            prefix = self._prefix(heads[0], videos_of(prompts[:1]))
+            for at in range(0, len(by_length), self._question_batch_size):
+                batch = by_length[at : at + self._question_batch_size]
+                logits = self._after(prefix, [tails[i] for i in batch])
+                rows |= dict(zip(batch, self._of_labels(logits, labels), strict=True))
+        return [rows[i] for i in range(len(prompts))]
+
+    def _prefix(self, head: str, videos: Sequence[Frames]) -> SharedPrefix:
+        prefix = SharedPrefix()
+        self.network(**self._inputs([head], videos), past_key_values=prefix, use_cache=True, logits_to_keep=1)
+        prefix.shared = True
+        return prefix
+
+    def _after(self, prefix: SharedPrefix, texts: Sequence[str]) -> torch.Tensor:
+        """(texts, vocabulary) logits at the end of each text, read after the prefix.
+
+        Padded on the right: what follows a row's end cannot be seen from before it, so nothing has to be masked, and the
+        texts begin at one position: the one after the prefix, which is less than its tokens, as those of a picture share it.
+        """
+        tokens = self.processor.tokenizer(
+            list(texts), padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt"
+        ).to(self.network.device)
+        ids, lengths = tokens["input_ids"], tokens["attention_mask"].sum(dim=1)
+        first = prefix.get_seq_length() + int(self.network.base_model.rope_deltas)
+        positions = torch.arange(first, first + ids.shape[1], device=ids.device).expand(3, *ids.shape)  # time, height, width
+        ends, row_ends = torch.unique(lengths - 1, return_inverse=True)
+        logits: torch.Tensor = self.network(
+            input_ids=ids, position_ids=positions, past_key_values=prefix, use_cache=True, logits_to_keep=ends
+        ).logits
+        return logits[torch.arange(len(ids), device=ids.device), row_ends]
+
+    def _of_labels(self, logits: torch.Tensor, labels: Sequence[str]) -> list[list[float]]:
+        """(rows, labels) log-probabilities in float32 from (rows, vocabulary) logits, summed over the spellings of a label."""
+        logprobs = torch.log_softmax(logits.float(), dim=-1)
+        columns = [torch.logsumexp(logprobs[:, self._tokens_of[reading(label)]], dim=-1) for label in labels]
+        rows: list[list[float]] = torch.stack(columns, dim=1).tolist()
+        return rows
+
+    @torch.inference_mode()
+    def _continuations(self, prompts: Sequence[Prompt], max_tokens: int) -> list[Generation]:
+        with self._lock, _memory(len(prompts)):
+            inputs = self._inputs([self._text(prompt) for prompt in prompts], videos_of(prompts))
+            tokens = self.network.generate(**inputs, max_new_tokens=max_tokens)[:, inputs["input_ids"].shape[1] :]
+        return [self._generation(row) for row in tokens.tolist()]
+
+    def _generation(self, tokens: Sequence[int]) -> Generation:
+        """Up to the end of the turn; what follows it fills the batch."""
+        ends = self.network.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        written = list(takewhile(lambda token: token not in ends, tokens))
+        return Generation(self.processor.tokenizer.decode(written, skip_special_tokens=True), len(written))
+
+    def _inputs(self, texts: Sequence[str], videos: Sequence[Frames]) -> Any:
+        for frames in videos:
+            check_size(frames, frame_multiple(self.processor.video_processor) or 1, model=self._name)
+        options = {"do_resize": False, "do_sample_frames": False, "input_data_format": "channels_first"}
+        if hasattr(self.processor.video_processor, "cap_pixels_per_frame"):
+            options["cap_pixels_per_frame"] = False  # concerns resizing only; unsaid, it draws a warning
+        return self.processor(
+            text=list(texts),
+            videos=[video_array(frames) for frames in videos] or None,
+            text_kwargs={"padding": True, "padding_side": "left"},
+            videos_kwargs=options | {"video_metadata": [video_metadata(frames) for frames in videos]} if videos else {},
+            return_tensors="pt",
+        ).to(self.network.device)
+
+    def _text(self, prompt: Prompt) -> str:
+        return chat_text(self.processor, prompt, model_type=self.network.config.model_type)
+
+
+class _Split(NamedTuple):
+    head: str  # up to the end of the first video
+    tail: str
+
+
+def _split(text: str) -> _Split:
+    """Around the end of a video no token spans both parts: its last one is a mark of its own."""
+    before, video, after = text.partition(_VIDEO)
+    return _Split(before + video, after)
+
+
+def _finite(row: list[float]) -> LabelLogprobs:
+    if all(map(math.isfinite, row)):
+        return LabelLogprobs(tuple(row))
+    return LabelLogprobs(None, f"the model gave {row}: its numbers overflowed; try dtype = 'float32'")
+
+
+@contextmanager
+def _memory(prompts: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"out of memory with {prompts} prompts at a time: lower batch_size, max_frames or max_pixels ({error})"
+        ) from error

@@ -1,0 +1,72 @@
+"""Which pairs of queries and videos are to be judged, and in what order they start. Reads no files and runs no models."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.published import VideoQueries
+from rankvideo_rag.formats.trec import Run
+from rankvideo_rag.ranking.orders import first_stage_order
+
+
+class Candidates(NamedTuple):
+    """What is to be judged, and the order from which reranking starts."""
+
+    order: dict[str, list[str]]  # query -> videos, best first
+    wanted: dict[str, list[str]]  # query -> those of them that are to be judged
+
+
+class Task(NamedTuple):
+    """All that is asked about one video."""
+
+    video: str
+    texts: dict[str, str | None]  # query id -> text; None where nobody gave one
+
+
+def candidates(first_stage: Run | None, video_queries: VideoQueries | None, *, depth: int | None = None) -> Candidates:
+    """The pairs to judge: those of `video_queries`, or else all of the first stage; of each query, the first `depth` there.
+
+    Without a first stage, videos start in the order of their file. Raises InputError for a pair that is in `video_queries` and
+    not in the first stage, since such files do not belong together, and when there is no pair at all.
+    """
+    if first_stage is None:
+        if depth is not None:
+            raise InputError("a depth needs an order to count in: give the first stage too (--first-stage)")
+        order = _by_query(video_queries or {})
+        found = Candidates(order, order)
+    else:
+        order = first_stage_order(first_stage)
+        wanted = {query: videos[:depth] for query, videos in order.items()}
+        if video_queries is not None:
+            chosen = _checked(video_queries, first_stage)
+            wanted = {query: [video for video in videos if (query, video) in chosen] for query, videos in wanted.items()}
+        found = Candidates(order, wanted)
+    if not any(found.wanted.values()):
+        raise InputError("there is no pair to judge: give --video2queries, --first-stage or both, with at least one pair")
+    return found
+
+
+def tasks(wanted: Mapping[str, Sequence[str]], texts: Mapping[str, str]) -> list[Task]:
+    """The pairs grouped by video, each with the text that belongs to its id."""
+    by_video: dict[str, dict[str, str | None]] = {}
+    for query, videos in wanted.items():
+        for video in videos:
+            by_video.setdefault(video, {})[query] = texts.get(query)
+    return [Task(video, asked) for video, asked in by_video.items()]
+
+
+def _by_query(video_queries: VideoQueries) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for video, queries in video_queries.items():
+        for query in queries:
+            found.setdefault(query, []).append(video)
+    return found
+
+
+def _checked(video_queries: VideoQueries, first_stage: Run) -> set[tuple[str, str]]:
+    """The (query, video) of `video_queries`, all of which are in the first stage."""
+    pairs = {(query, video) for video, queries in video_queries.items() for query in queries}
+    for query, video in pairs:
+        if video not in first_stage.get(query, {}):
+            raise InputError(f"query {query!r} and video {video!r} are to be judged, but are not in the first stage")
+    return pairs

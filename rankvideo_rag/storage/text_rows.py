@@ -1,0 +1,67 @@
+"""The timed words of a video as they are stored, and its full-text rows: derived from them, at most one a clip and channel.
+
+They are made by the same functions whether a video is written, an older archive is brought up to date, or a damaged index is
+mended. Knows SQL, no store.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from rankvideo_rag.schema import TextSpan, WordChannel
+from rankvideo_rag.storage.full_text import indexed
+from rankvideo_rag.storage.tables import WORD_TABLES
+from rankvideo_rag.text import clean
+
+_FIELDS = ("channel", "text", "start", "end", "source", "confidence", "language", "words")
+
+
+class WordRow(NamedTuple):
+    """What the full-text index holds of a clip."""
+
+    clip: int  # row number
+    texts: dict[WordChannel, str]  # every channel; '' where there is no row
+
+
+def read_spans(connection: sqlite3.Connection, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
+    """The timed words of a video that touch [start, end), by channel and in order of time."""
+    rows = connection.execute(
+        'SELECT channel, text, start, "end", source, confidence, language, words FROM spans '
+        'WHERE video_id = ? AND start < ? AND "end" > ? ORDER BY channel, start, "end", rowid',
+        (video_id, end, start),
+    ).fetchall()
+    return [TextSpan(**dict(zip(_FIELDS, (*row[:-1], json.loads(row[-1])), strict=True))) for row in rows]
+
+
+def write_spans(connection: sqlite3.Connection, video_id: str, spans: Iterable[TextSpan]) -> None:
+    """Write timed words, cleaned, in the caller's transaction; those of which nothing is left are left out."""
+    for span in spans:
+        words = [(text, start, end) for word, start, end in span.words if (text := clean(word))]
+        row = (span.channel, clean(span.text), span.start, span.end, span.source, span.confidence, span.language)
+        if row[1]:
+            kept = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+            connection.execute("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (video_id, *row, kept))
+
+
+def rows_of(connection: sqlite3.Connection, video_id: str) -> Iterator[WordRow]:
+    """The rows that the timed words of a video give, in order of clip."""
+    spans = read_spans(connection, video_id)
+    clips = connection.execute('SELECT clip, start, "end" FROM clips WHERE video_id = ? ORDER BY clip', (video_id,)).fetchall()
+    for clip, start, end in clips:
+        yield WordRow(clip, {channel: indexed(words_within(spans, channel, start, end)) for channel in WORD_TABLES})
+
+
+def index_words(connection: sqlite3.Connection, video_id: str) -> None:
+    """Write the full-text rows of a video in the place of those that are there, in the caller's transaction."""
+    for clip, texts in rows_of(connection, video_id):
+        for channel, text in texts.items():
+            connection.execute(f"DELETE FROM {WORD_TABLES[channel]} WHERE rowid = ?", (clip,))
+            if text:
+                connection.execute(f"INSERT INTO {WORD_TABLES[channel]} (rowid, text) VALUES (?, ?)", (clip, text))
+
+
+def words_within(spans: Sequence[TextSpan], channel: WordChannel, start: float, end: float) -> str:
+    """The words of a channel that are heard or shown during [start, end), in order of time, each text once in a row."""
+    texts = [span.text for span in spans if span.channel == channel and span.start < end and span.end > start]
+    return " ".join(text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1])

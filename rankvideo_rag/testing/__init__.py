@@ -1,0 +1,1 @@
+"""Test doubles, fault injection and tiny random checkpoints, usable by other projects."""

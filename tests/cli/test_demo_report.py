@@ -1,0 +1,44 @@
+"""rankvideo demo report: answers about the little world measured with reranking and without, in one command."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from rankvideo_rag.cli import app
+from rankvideo_rag.cli.demo_report import unanswerable
+from rankvideo_rag.eval.report.records import Report
+from rankvideo_rag.synthetic import plan_clips
+from rankvideo_rag.synthetic.scenes import Look
+
+
+def matches(asked: Look, shown: Look) -> bool:
+    return all(value in (None, told) for value, told in zip(asked, shown, strict=True))
+
+
+def test_nothing_in_the_world_shows_what_its_unanswerable_questions_ask_for() -> None:
+    world = plan_clips(45, seed=0)
+    absent = unanswerable(world, most=12, seed=0)
+    assert len(absent) == 12
+    for one in absent:
+        assert one.request is not None
+        assert (one.judgements, one.claims) == ({}, ())
+        grounded = [clip.cast for clip in world if one.request.ground in (None, clip.cast.ground)]
+        if one.kind == "one":
+            (look,) = one.request.looks
+            assert not any(matches(look, shown) for cast in grounded for shown in cast.looks), one.text
+
+
+def test_one_command_renders_asks_and_measures_with_an_interval_and_abstention(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["demo", "report", "--to", str(tmp_path), "--clips", "10", "--json"], catch_exceptions=False
+    )
+    found = Report.model_validate(json.loads(result.stdout))
+    assert found.benefit.low <= found.benefit.difference <= found.benefit.high
+    names = {one.name: one for one in found.measures}
+    for measure in ("CitationRecall", "CitationPrecision", "TimeP@hit", "AbstainR"):
+        assert all(one.mean is not None for one in names[measure].estimates.values()), measure
+    assert (tmp_path / "report" / "report.html").exists()
+    assert any(not one.answerable for one in found.questions)
+    for counts in found.counts.values():
+        assert counts.quotes_found == counts.quotes > 0

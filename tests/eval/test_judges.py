@@ -1,0 +1,377 @@
+"""Who judges, how strictly replies are read, and verdicts that are kept and replayed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from support.answer_cases import TableJudge
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+from rankvideo_rag.errors import InputError, MediaError, ModelError
+from rankvideo_rag.eval.answers.judge import PENDING, Check, Verdict, any_of
+from rankvideo_rag.eval.answers.judge_prompts import prompt_of, verdict_of
+from rankvideo_rag.eval.answers.judgement_cache import Verdicts, read_verdicts, replaying
+from rankvideo_rag.eval.answers.judges import load_judge, load_watching_judge
+from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
+from rankvideo_rag.eval.answers.judges.llm_judge import of_model, of_vlm
+from rankvideo_rag.eval.answers.judges.nli import NliJudge, entailment_label
+from rankvideo_rag.eval.answers.judges.video_judge import WatchingJudge, finder
+from rankvideo_rag.formats.video_folder import VideoFolder
+from rankvideo_rag.models.vlm import Generation, Prompt, load_vlm
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
+from rankvideo_rag.synthetic import Question, questions, render_archive
+
+CLAIM = Check("passage", "A dome", "What of it?", "The hall has a dome.")
+
+
+# --- replies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("<response>yes</response>", "yes"),
+        ("<response>no<response>", "no"),
+        (" <Response> YES </Response>\n", "yes"),
+        ("<answer>no</answer>", "no"),
+        ("Yes.", "yes"),
+        ("no", "no"),
+        ("<think>It says no, then yes.</think>\n<response>yes</response>", "yes"),
+        ("<response>yes</response> because it says so", None),
+        ("<response>yes</response><response>no</response>", None),
+        ("NO. Nothing here was filmed yesterday.", None),
+        ("yes and no", None),
+        ("supported", None),
+        ("<response>maybe</response>", None),
+        ("<think>yes", None),
+        ("", None),
+    ],
+)
+def test_a_reply_is_a_verdict_or_none_at_all(reply: str, label: str | None) -> None:
+    verdict = verdict_of(CLAIM, reply)
+    assert (verdict.label, verdict.reply) == (label, reply)
+    assert (verdict.reason is None) == (label is not None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [("support", "yes"), ("<response>partial_support</response>", "partial"), ("not_support", "no"), ("yes", None)],
+)
+def test_nuggets_have_labels_of_their_own(reply: str, label: str | None) -> None:
+    assert verdict_of(CLAIM._replace(kind="nugget"), reply).label == label
+
+
+def test_prompts_hold_everything_and_nothing_that_ends_the_turn() -> None:
+    long = "word " * 8_000
+    prompt = prompt_of(Check("passage", "Is {it} <|im_end|>?", "context {x}", long + "end</answer>"))
+    assert long.strip() in prompt
+    assert "Is {it} < |im_end|>?" in prompt
+    assert "</answer>" not in prompt
+
+
+# --- judges of words ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "passage", "label"),
+    [
+        ("The rockets landed at night.", "A rocket is landing in the NIGHT", "yes"),  # rocket, land, night: 3 of 3
+        ("Four red rockets landed", "red rocket landing", "yes"),  # 3 of 4
+        ("Four red rockets exploded", "red rocket landing", "no"),  # 2 of 4
+        ("The dome is not open", "The dome is open", "yes"),  # it knows no negation
+        ("…", "anything", None),
+    ],
+)
+def test_the_lexical_judge_counts_the_terms_that_are_held(claim: str, passage: str, label: str | None) -> None:
+    [verdict] = LexicalJudge().verdicts([Check("passage", claim, "", passage)])
+    assert verdict.label == label
+
+
+def test_the_lexical_judge_finds_half_of_its_threshold_partial_in_a_nugget() -> None:
+    [verdict] = LexicalJudge(0.8).verdicts([Check("nugget", "one two three four five", "", "ONE two")])  # 0.4
+    assert verdict.label == "partial"
+    with pytest.raises(InputError, match="no share of terms"):
+        LexicalJudge(0.0)
+    with pytest.raises(InputError, match="has none to load"):
+        load_judge("lexical", "model")
+
+
+def test_any_llm_of_llamaindex_or_function_is_a_judge() -> None:
+    asked: list[str] = []
+
+    def complete(prompt: str) -> SimpleNamespace:
+        asked.append(prompt)
+        return SimpleNamespace(text="<response>yes</response>")
+
+    llm = SimpleNamespace(complete=complete, metadata=SimpleNamespace(model_name="tiny"))
+    judge = of_model(llm, name="mine:llm")
+    assert [verdict.label for verdict in judge.verdicts([CLAIM])] == ["yes"]
+    assert "The hall has a dome." in asked[0]
+    assert judge.name == "llm:mine:llm:tiny"
+    assert [one.label for one in of_model(lambda prompt: "I would say yes", name="f").verdicts([CLAIM])] == [None]
+    with pytest.raises(InputError, match="gave a str"):
+        of_model("a model", name="x:y")
+
+
+def test_a_model_that_breaks_as_a_judge_is_named_with_its_fault() -> None:
+    def broken(prompt: str) -> str:
+        raise ConnectionError("no route to host")
+
+    with pytest.raises(ModelError, match=r"the judge llm:mine:f failed \(ConnectionError: no route to host\)"):
+        list(of_model(broken, name="mine:f").verdicts([CLAIM]))
+
+
+def says_no() -> Callable[[str], str]:
+    return lambda prompt: "no"
+
+
+def test_a_judge_is_found_by_its_name() -> None:
+    judge = load_judge("llm", "test_eval_answers_judges:says_no")
+    assert [verdict.label for verdict in judge.verdicts([CLAIM])] == ["no"]
+    assert load_judge("scripted").name == load_vlm("scripted").name
+    with pytest.raises(InputError, match="lexical, llm, nli"):
+        load_judge("oracle")
+    with pytest.raises(InputError, match="is no language model"):
+        load_judge("llm", "gpt")
+
+
+def test_a_vlm_reads_words_without_any_video() -> None:
+    class Writer:
+        name = "writer"
+
+        def generate(self, prompts: list[Prompt], *, max_tokens: int) -> list[Generation]:
+            return [Generation("yes" if "dome" in str(prompt.user[0]) else "prose", 1) for prompt in prompts]
+
+    checks = [CLAIM, CLAIM._replace(claim="A tower", passage="A tower")]
+    assert [one.label for one in of_vlm(Writer()).verdicts(checks)] == ["yes", None]  # type: ignore[arg-type]
+
+
+# --- inference ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny_nli(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT with random weights and three labels, entailment in the middle. Its verdicts mean nothing."""
+    folder = tmp_path_factory.mktemp("nli")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"the hall has a dome no tower .".split()]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=16)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
+        id2label={0: "CONTRADICTION", 1: "ENTAILMENT", 2: "NEUTRAL"},
+        label2id={"CONTRADICTION": 0, "ENTAILMENT": 1, "NEUTRAL": 2},
+    )
+    torch.manual_seed(0)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_the_label_of_entailment_is_found_by_its_name() -> None:
+    assert entailment_label({0: "contradiction", 1: "neutral", 2: "entailment"}, "m") == 2
+    assert entailment_label({0: "ENTAILMENT", 1: "NOT_ENTAILMENT"}, "m") == 0
+    for labels in ({0: "LABEL_0", 1: "LABEL_1"}, {0: "entailment"}):
+        with pytest.raises(ModelError, match="a model of inference has one called entailment"):
+            entailment_label(labels, "m")
+
+
+def test_the_inference_judge_says_yes_where_entailment_is_likeliest(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = load_judge("nli", str(tiny_nli), device="cpu")
+    assert isinstance(judge, NliJudge)
+    checks = [CLAIM, CLAIM._replace(claim="no tower"), CLAIM]
+    labels = [verdict.label for verdict in judge.verdicts(checks)]
+    network = judge._network
+    logits = network.predict([(check.passage, check.claim) for check in checks])
+    assert logits.shape == (3, 3)
+    assert labels == ["yes" if row.argmax() == 1 else "no" for row in logits]
+    for index, label in enumerate(("no", "yes", "no")):
+        rows = np.eye(3)[[index]]
+        monkeypatch.setattr(network, "predict", lambda pairs, rows=rows, **_: np.repeat(rows, len(pairs), axis=0))
+        assert [one.label for one in judge.verdicts([CLAIM])] == [label]
+    monkeypatch.setattr(network, "predict", lambda pairs, **_: np.full((len(pairs), 3), np.nan))
+    assert [one.reason for one in judge.verdicts([CLAIM])] == ["the model gave numbers that are not finite"]
+    assert judge.name.startswith(f"nli:{tiny_nli}@")
+
+
+def test_a_passage_too_long_for_the_model_is_read_in_pieces(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = load_judge("nli", str(tiny_nli), device="cpu")
+    assert isinstance(judge, NliJudge)
+    seen: list[str] = []
+
+    def predict(pairs: list[tuple[str, str]], **_: object) -> np.ndarray:
+        seen.extend(passage for passage, _ in pairs)
+        return np.array([[0.0, float("dome" in passage), 0.5] for passage, _ in pairs])
+
+    monkeypatch.setattr(judge._network, "predict", predict)
+    passage = "the hall has no tower . " * 4 + "a dome"  # 26 tokens; 16, less 3 marks and 1 of the claim, fit
+    [verdict] = judge.verdicts([Check("passage", "dome", "", passage)])
+    assert verdict.label == "yes"
+    assert seen[-1].endswith("a dome")
+    assert all(len(piece.split()) <= 12 for piece in seen)
+    assert all(word in " ".join(seen) for word in passage.split())
+    [verdict] = judge.verdicts([Check("passage", "dome " * 20, "", passage)])
+    assert verdict == (None, "the claim is too long for the model", None)
+
+
+# --- watching -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Question]:
+    folder = tmp_path_factory.mktemp("videos")
+    clips = render_archive(folder, clips=6, seed=3)
+    asked = next(one for one in questions(clips) if one.channel == "visual" and 2 in one.judgements.values())
+    return folder, asked
+
+
+def test_a_judge_that_watches_says_whether_a_clip_shows_what_is_claimed(videos: tuple[Path, Question]) -> None:
+    folder, asked = videos
+    shows = next(stem for stem, grade in asked.judgements.items() if grade == 2)
+    judge = load_watching_judge("scripted", None, spec=RANKVIDEO, find=finder({}, VideoFolder(folder)))
+    checks = [
+        Check("footage", asked.text, video_id=shows),
+        Check("footage", "What is said here?", video_id=shows),
+        Check("footage", asked.text, video_id="nowhere"),
+        Check("footage", asked.text, video_id=shows, start=900.0, end=901.0),
+    ]
+    found = list(judge.verdicts(checks))
+    assert [verdict.label for verdict in found] == ["yes", None, None, None]
+    assert "knows only colours" in str(found[1].reason)
+    assert str(found[2].reason).startswith("no_file: ")
+    assert all(verdict.reason for verdict in found[1:])
+    high = WatchingJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: folder / f"{video}.mp4", threshold=50.0)
+    assert [verdict.label for verdict in high.verdicts(checks[:1])] == ["no"]
+    assert high.version != judge.version
+    with pytest.raises(InputError, match="watches videos only"):
+        list(judge.verdicts([CLAIM]))
+
+
+def test_a_video_lies_where_the_answer_says_unless_a_folder_is_named(videos: tuple[Path, Question]) -> None:
+    assert finder({"v": "/somewhere/a.mp4"}, None)("v") == "/somewhere/a.mp4"
+    with pytest.raises(MediaError, match="name the folder of the videos"):
+        finder({}, None)("v")
+
+
+# --- verdicts that are kept -----------------------------------------------------------------------------------------
+
+FOOTAGE = Check("footage", "A dome", "What of it?", video_id="v1", start=0.0, end=4.0)
+TABLE = {("passage", "A dome", "The hall has a dome."): Verdict("yes", reply="yes"), ("footage", "A dome", "v1"): Verdict("no")}
+
+
+def both(verdicts: Verdicts) -> tuple[Verdict, Verdict]:
+    return verdicts.settle([lambda: (verdicts(CLAIM), verdicts(FOOTAGE))])[0]
+
+
+def test_a_kept_verdict_is_not_asked_for_again_and_can_be_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    words, footage = TableJudge(TABLE, "reader"), TableJudge(TABLE, "watcher")
+    first = both(Verdicts(words, footage, file=file))
+    again, watcher = TableJudge({}, "reader"), TableJudge({}, "watcher")
+    assert both(Verdicts(again, watcher, file=file)) == first == (Verdict("yes", reply="yes"), Verdict("no"))
+    assert both(replaying(file)) == first
+    assert (len(words.asked), len(footage.asked), again.asked, watcher.asked) == (1, 1, [], [])
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(line["judge"], line["claim"], line["label"]) for line in lines] == [
+        ("reader", "A dome", "yes"),
+        ("watcher", "A dome", "no"),
+    ]
+
+
+def test_another_judge_prompt_claim_or_span_needs_another_verdict(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    both(Verdicts(TableJudge(TABLE), TableJudge(TABLE), file=file))
+    other = TableJudge(TABLE)
+    other.version = "2"
+    both(Verdicts(other, TableJudge(TABLE, "another"), file=file))
+    assert len(read_verdicts(file)) == 4
+    missing = replaying(file, judge="table 1", footage_judge="another")
+    for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), FOOTAGE._replace(end=5.0)):
+        with pytest.raises(InputError, match="lacks 1 verdicts of"):
+            missing.settle([lambda check=check: missing(check)])
+
+
+def test_a_replay_counts_the_verdicts_that_are_missing(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    file.write_text("")
+    verdicts = replaying(file)
+    with pytest.raises(InputError, match=r"lacks 2 verdicts of any judge of words .*, the first on 'A dome'"):
+        verdicts.settle([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="B"))])
+    assert not verdicts.watches
+
+
+def test_a_replay_wants_to_know_whose_verdicts(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    for name in ("reader", "scholar"):
+        both(Verdicts(TableJudge(TABLE, name), TableJudge(TABLE), file=file))
+    with pytest.raises(InputError, match=r"those of 'reader 1', 'scholar 1': name one with --judge"):
+        replaying(file)
+    with pytest.raises(InputError, match="whose verdicts"):
+        replaying(file, judge="critic")
+    assert both(replaying(file, judge="scholar"))[0].label == "yes"
+
+
+def test_a_verdict_that_was_none_is_asked_for_again_and_replayed_as_none(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    both(
+        Verdicts(
+            TableJudge(TABLE | {("passage", "A dome", CLAIM.passage): Verdict(None, "prose", "Hm.")}),
+            TableJudge(TABLE),
+            file=file,
+        )
+    )
+    assert both(replaying(file))[0] == Verdict(None, "prose", "Hm.")
+    assert both(Verdicts(TableJudge(TABLE), TableJudge(TABLE), file=file))[0].label == "yes"
+    assert both(replaying(file))[0].label == "yes"
+
+
+def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
+    verdicts = Verdicts(TableJudge(TABLE), file=tmp_path / "verdicts.jsonl")
+    with pytest.raises(KeyError):
+        verdicts.settle([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="unforeseen"))])
+    assert len(read_verdicts(tmp_path / "verdicts.jsonl")) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"key": "k"', "line 2, column 12: this is no whole JSON"),
+        ('{"key": "k"}', "line 2 is no verdict (judge: Field required)"),
+        ('{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"maybe"}', "line 2 is no verdict (label:"),
+    ],
+)
+def test_a_damaged_line_of_verdicts_is_named(tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "verdicts.jsonl"
+    both(Verdicts(TableJudge(TABLE), TableJudge(TABLE)))
+    file.write_text(
+        '\ufeff{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"yes"}\r\n' + line + "\r\n"
+    )
+    with pytest.raises(InputError) as error:
+        replaying(file)
+    assert words in str(error.value)
+
+
+def test_nothing_is_asked_of_a_passage_without_words() -> None:
+    judge = TableJudge({})
+    verdicts = Verdicts(judge)
+    [found] = verdicts.settle([lambda: verdicts(CLAIM._replace(passage=" "))])
+    assert (found.label, found.reason, judge.asked) == (None, "there are no words to hold the claim against", [])
+
+
+def test_one_after_the_other_is_asked_until_one_holds() -> None:
+    judge = TableJudge({("passage", "A", "x"): "no", ("passage", "A", "y"): "yes", ("passage", "B", "x"): "yes"})
+    verdicts = Verdicts(judge)
+    checks = {claim: [Check("passage", claim, "", passage) for passage in "xyz"] for claim in "AB"}
+    found = verdicts.settle([lambda of_one=of_one: any_of(of_one, verdicts) for of_one in checks.values()])
+    assert found == [True, True]
+    assert [(check.claim, check.passage) for check in judge.asked] == [("A", "x"), ("B", "x"), ("A", "y")]
+    assert any_of([CLAIM], lambda check: PENDING) is None
+    assert any_of([], lambda check: PENDING) is False

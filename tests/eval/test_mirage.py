@@ -1,0 +1,236 @@
+"""MiRAGE from stored judgements: the definition, and how its published code counts, each against numbers made by hand."""
+
+from fractions import Fraction
+
+import pytest
+from support.answer_cases import answer, case, judged, numbers, reference
+
+from rankvideo_rag.eval.answers.judge import Check, Verdict
+from rankvideo_rag.eval.answers.mirage import mirage
+from rankvideo_rag.eval.answers.mirage_original import mirage_original, says_yes
+from rankvideo_rag.eval.answers.records import Case
+from rankvideo_rag.eval.answers.values import Value
+
+REFERENCE = ("InfoP", "InfoR", "InfoF1", "CiteP", "CiteR", "CiteF1")
+COLLECTION = tuple(f"{name}(collection)" for name in REFERENCE)
+ORIGINAL = tuple(f"{name}(original)" for name in REFERENCE)
+ORIGINAL_COLLECTION = tuple(f"{name}(original)" for name in COLLECTION)
+
+ONE, TWO = ("r1", "v1"), ("r2", "v2")
+NOTHING_RECALLED = {("passage", "r1", "A B"): "no", ("passage", "r2", "A B"): "no"}
+
+
+def test_an_ordinary_answer_has_the_same_six_numbers_in_both_ways_of_counting() -> None:
+    """Three claims, each citing one video; the judge can tell nothing that the two ways count differently."""
+    given = answer(("A", "v1"), ("B", "v2"), ("C", "v2"))
+    right = reference(ONE, TWO, ("r3", "v1 v2"), ("r4", "v3"), ("nobody shows it", ""))
+    article = "r1\nr2\nr3\nr4\nnobody shows it"
+    own = {"v1": "Claims from v1: r1. r3.", "v2": "Claims from v2: r2. r3."}
+    joined = " ".join(own.values())
+    ask = judged(
+        {
+            # InfoP 2/3
+            ("passage", "A", article): "yes",
+            ("passage", "B", article): "yes",
+            ("passage", "C", article): "no",
+            # InfoR 1/4: the claim that no video supports is not asked about
+            ("passage", "r1", "A B C"): "yes",
+            ("passage", "r2", "A B C"): "no",
+            ("passage", "r3", "A B C"): "no",
+            ("passage", "r4", "A B C"): "no",
+            # CiteP 1/3
+            ("claims", "A", own["v1"]): "yes",
+            ("claims", "B", own["v2"]): "no",
+            ("claims", "C", own["v2"]): "no",
+            ("claims", "A", joined): "yes",
+            ("claims", "B", joined): "no",
+            ("claims", "C", joined): "no",
+            # CiteR 2/4: r3 is borne out by what cites v2 though not by what cites v1; nothing cites v3
+            ("claims", "r1", "A"): "yes",
+            ("claims", "r2", "B C"): "no",
+            ("claims", "r3", "A"): "no",
+            ("claims", "r3", "B C"): "yes",
+        }
+    )
+    info_f1 = 2 * Fraction(2, 3) * Fraction(1, 4) / (Fraction(2, 3) + Fraction(1, 4))
+    cite_f1 = 2 * Fraction(1, 3) * Fraction(1, 2) / (Fraction(1, 3) + Fraction(1, 2))
+    expected = [2 / 3, 1 / 4, float(info_f1), 1 / 3, 1 / 2, float(cite_f1)]
+    assert numbers(mirage(case(given, right), ask), *REFERENCE) == pytest.approx(expected, abs=1e-12)
+    assert numbers(mirage_original(case(given, right), ask), *ORIGINAL) == pytest.approx(expected, abs=1e-12)
+    assert (round(float(info_f1), 6), round(float(cite_f1), 6)) == (0.363636, 0.4)
+
+
+def test_a_claim_answers_for_what_it_cites_and_not_for_what_others_cite() -> None:
+    """Fault 1. A is borne out only by what B cites: 1 of 2 claims, where the original finds both."""
+    right = reference(ONE, TWO)
+    ask = judged(
+        NOTHING_RECALLED
+        | {
+            ("passage", "A", "r1\nr2"): "yes",
+            ("passage", "B", "r1\nr2"): "yes",
+            ("claims", "A", "Claims from v1: r1."): "no",
+            ("claims", "B", "Claims from v2: r2."): "yes",
+            ("claims", "A", "Claims from v1: r1. Claims from v2: r2."): "yes",
+            ("claims", "B", "Claims from v1: r1. Claims from v2: r2."): "yes",
+            ("claims", "r1", "A"): "no",
+            ("claims", "r2", "B"): "no",
+        }
+    )
+    one = case(answer(("A", "v1"), ("B", "v2")), right)
+    assert numbers(mirage(one, ask), "CiteP", "CiteR", "CiteF1") == [0.5, 0.0, 0.0]
+    assert numbers(mirage_original(one, ask), *ORIGINAL[3:]) == [1.0, 0.0, 0.0]
+
+
+def test_an_uncited_claim_is_not_borne_out_by_what_others_cite() -> None:
+    """Fault 1 again: B cites nothing, or a video of which the reference says nothing. Nobody is asked."""
+    ask = judged(
+        {
+            ("passage", "A", "r1"): "yes",
+            ("passage", "B", "r1"): "yes",
+            ("passage", "C", "r1"): "yes",
+            ("passage", "r1", "A B C"): "yes",
+            ("claims", "A", "Claims from v1: r1."): "yes",
+            ("claims", "A", "Claims from v1: r1. Claims from v9: ."): "yes",
+            ("claims", "B", "Claims from v1: r1. Claims from v9: ."): "yes",
+            ("claims", "C", "Claims from v1: r1. Claims from v9: ."): "no",
+            ("claims", "r1", "A"): "yes",
+        }
+    )
+    one = case(answer(("A", "v1"), ("B", ""), ("C", "v9")), reference(ONE))
+    assert numbers(mirage(one, ask), *REFERENCE) == pytest.approx([1.0, 1.0, 1.0, 1 / 3, 1.0, 0.5])
+    assert numbers(mirage_original(one, ask), *ORIGINAL) == pytest.approx([1.0, 1.0, 1.0, 2 / 3, 1.0, 0.8])
+
+
+def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Verdict | str]) -> dict[tuple[str, str, str], Verdict | str]:
+    """Judgements for a reference of r1 in v1 and r2 in v2 in which only what is seen matters; all words say no."""
+    listed = ("Claims from v1: r1.", "Claims from v2: r2.", "Claims from v1: r1. Claims from v2: r2.")
+    table: dict[tuple[str, str, str], Verdict | str] = {
+        ("footage", claim, video): said for (claim, video), said in seen.items()
+    }
+    for claim in claims:
+        table |= {("passage", claim, "r1\nr2"): "no"} | {("claims", claim, passage): "no" for passage in listed}
+    for claim in ("r1", "r2"):
+        table |= {("passage", claim, text): "no"}
+        table |= {("claims", claim, passage): "no" for passage in (*claims, text, "A A", "A B", "B C")}
+    return table
+
+
+def test_supported_claims_are_counted_and_not_shares_of_them_added() -> None:
+    """Fault 2. v1 bears out A and B, of three that cite it: 2/3. The original adds one share, 2/3, and divides it by 3."""
+    table = quiet(
+        "A", "B", "C", text="A B C", seen={("A", "v1"): "yes", ("B", "v1"): "yes", ("C", "v1"): "no", ("C", "v2"): "yes"}
+    )
+    one = case(answer(("A", "v1"), ("B", "v1"), ("C", "v1")), reference(ONE, TWO))
+    ask = judged(table)
+    # C is seen in v2, which is relevant though not cited: InfoP is 1.
+    assert numbers(mirage(one, ask, watch=True), *COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 3, 0.0, 0.0])
+    found = mirage_original(one, ask, watch=True)
+    assert numbers(found, *ORIGINAL_COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 9, 0.0, 0.0])
+
+
+def test_a_claim_with_two_good_citations_is_one_supported_claim() -> None:
+    """Fault 2 upwards: two shares of 1 for one claim make a precision of 2."""
+    ask = judged(quiet("A", text="A", seen={("A", "v1"): "yes", ("A", "v2"): "yes"}))
+    one = case(answer(("A", "v1 v2")), reference(ONE, TWO))
+    assert mirage(one, ask, watch=True)["CiteP(collection)"].value == 1.0
+    assert mirage_original(one, ask, watch=True)["CiteP(collection)(original)"].value == 2.0
+
+
+def test_claims_with_the_same_words_are_counted_each() -> None:
+    """Fault 3. A is said twice, with another video each time; only v2 bears it out."""
+    listed = {"v1": "Claims from v1: r1.", "v2": "Claims from v2: r2."}
+    table = quiet("A", "B", text="A A B", seen={("A", "v1"): "no", ("A", "v2"): "yes", ("B", "v1"): "no", ("B", "v2"): "no"})
+    table |= {("passage", "A", "r1\nr2"): "yes", ("claims", "A", listed["v2"]): "yes"}
+    table |= {("claims", "A", " ".join(listed.values())): "yes"}
+    one = case(answer(("A", "v1"), ("A", "v2"), ("B", "v1")), reference(ONE, TWO))
+    ask = judged(table)
+    found, original = mirage(one, ask, watch=True), mirage_original(one, ask, watch=True)
+    assert numbers(found, "InfoP", "CiteP") == pytest.approx([2 / 3, 1 / 3])
+    assert numbers(original, "InfoP(original)", "CiteP(original)") == pytest.approx([2 / 3, 1 / 2])  # A once, B
+    assert numbers(found, "InfoP(collection)", "CiteP(collection)") == pytest.approx([2 / 3, 1 / 3])
+    # The second A is never marked as found; CiteP: v1 bears out 0 of A and B, v2 bears out A: (0 + 1) / 2.
+    assert numbers(original, "InfoP(collection)(original)", "CiteP(collection)(original)") == pytest.approx([1 / 3, 1 / 2])
+
+
+@pytest.mark.parametrize(
+    ("reply", "label", "original"),
+    [
+        ("<response>yes<response>", "yes", True),
+        ("no", "no", False),
+        ("NO. Nothing here was filmed yesterday.", None, True),
+        ("It cannot be told whether yes or no.", None, True),
+        ("Perhaps.", None, False),
+        ("", None, False),
+    ],
+)
+def test_prose_is_no_verdict_though_the_original_looks_for_a_yes_in_it(reply: str, label: str | None, original: bool) -> None:
+    """Fault 4."""
+    from rankvideo_rag.eval.answers.judge_prompts import verdict_of
+
+    verdict = verdict_of(Check("passage", "A"), reply)
+    assert (verdict.label, says_yes(verdict)) == (label, original)
+
+
+def test_what_no_verdict_is_known_of_is_left_out_and_not_taken_for_a_no() -> None:
+    """Fault 4. One yes, one no and two replies in prose, of which one holds the letters y, e, s."""
+    prose = Verdict(None, "prose", "Yesterday, it seems."), Verdict(None, "prose", "Who knows")
+    said = dict(zip("ABCD", (Verdict("yes", reply="yes"), Verdict("no", reply="no"), *prose), strict=True))
+    table = {("passage", claim, "r1"): verdict for claim, verdict in said.items()}
+    table |= {("passage", "r1", "A B C D"): prose[1]}
+    one = case(answer(*((claim, "") for claim in "ABCD")), reference(ONE))
+    found, original = mirage(one, judged(table)), mirage_original(one, judged(table))
+    assert found["InfoP"].value == 0.5
+    assert found["InfoR"] == Value(
+        None, "no verdict on any of the claims in the reference that a video supports", unjudged=True
+    )
+    assert found["InfoF1"].value is None
+    assert numbers(original, *ORIGINAL[:3]) == [0.5, 0.0, 0.0]  # A and C; "Who knows" is a no
+
+
+def test_a_video_that_cannot_be_watched_bears_witness_to_nothing() -> None:
+    """Fault 4: for the original it says no."""
+    table = quiet("A", "B", text="A B", seen={("A", "v1"): Verdict(None, "no_file: …"), ("B", "v2"): "yes"})
+    table |= {("footage", "A", "v2"): "no", ("footage", "B", "v1"): Verdict(None, "no_file: …")}
+    one = case(answer(("A", "v1"), ("B", "v2")), reference(ONE, TWO))
+    found, original = mirage(one, judged(table), watch=True), mirage_original(one, judged(table), watch=True)
+    assert numbers(found, "InfoP(collection)", "CiteP(collection)") == [1.0, 1.0]  # of A nothing is known
+    assert numbers(original, "InfoP(collection)(original)", "CiteP(collection)(original)") == [0.5, 0.5]
+
+
+def test_an_answer_without_claims_has_no_precision_and_a_recall_of_zero() -> None:
+    """Fault 5, answer."""
+    empty = case(answer(), reference(ONE, TWO))
+    found = mirage(empty, judged({}), watch=True)
+    for mode in (REFERENCE, COLLECTION):
+        assert numbers(found, *mode) == [None, 0.0, 0.0, None, 0.0, 0.0]
+    assert found["InfoP"].reason == "no claims in the answer"
+    assert numbers(mirage_original(empty, judged({})), *ORIGINAL) == [0.0] * 6
+
+
+def test_a_reference_without_claims_gives_no_recall_and_nothing_to_hold_citations_against() -> None:
+    """Fault 5, reference: it has an answer only."""
+    one = case(answer(("A", "v1")), reference(answer="It is so."))
+    ask = judged({("passage", "A", "It is so."): "yes", ("claims", "A", "Claims from v1: ."): "no"})
+    found = mirage(one, ask)
+    assert numbers(found, *REFERENCE) == [1.0, None, None, None, None, None]
+    assert found["InfoR"].reason == "no claims in the reference that a video supports"
+    assert numbers(mirage_original(one, ask), *ORIGINAL) == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_a_question_without_an_answer_counts_zero_though_the_original_leaves_it_out() -> None:
+    """Fault 6."""
+    absent = Case(reference(ONE), answer(answered=False), absent=True)
+    assert numbers(mirage(absent, judged({})), "InfoR", "InfoF1", "CiteR", "CiteF1") == [0.0, 0.0, 0.0, 0.0]
+    assert mirage_original(absent, judged({})) == {}
+
+
+def test_a_reference_claim_is_judged_in_its_own_context() -> None:
+    """Fault 7: with the answer as context, the judge reads all of it even where one sentence is to be judged."""
+    one = case(answer(("A", "v1")), reference(ONE))
+
+    def ask(check: Check) -> Verdict:
+        reads_the_answer = (check.kind, check.claim, check.context) == ("claims", "r1", "A")
+        return Verdict("yes" if reads_the_answer else "no")
+
+    assert mirage(one, ask)["CiteR"].value == 0.0
+    assert mirage_original(one, ask)["CiteR(original)"].value == 1.0

@@ -1,0 +1,621 @@
+"""rankvideo eval report: what it says of an archive, at which stage it finds wrong answers lost, and the page it draws."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from llama_index.core.base.llms.types import CompletionResponse
+from llama_index.core.llms import MockLLM
+from support.answer_cases import judged
+from support.world import World, asked
+from typer.testing import CliRunner, Result
+
+from rankvideo_rag.archive import VideoArchive
+from rankvideo_rag.cli import app as commands
+from rankvideo_rag.cli.eval_report import report as command
+from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.eval.answers.judge import Verdict
+from rankvideo_rag.eval.answers.records import Case, Cited, GivenAnswer, Reference, ReferenceClaim
+from rankvideo_rag.eval.answers.sentences import Statement
+from rankvideo_rag.eval.report.failure_analysis import Kept, Trail, fate
+from rankvideo_rag.eval.report.folder import read_material
+from rankvideo_rag.eval.report.page import page
+from rankvideo_rag.eval.report.questions import read_questions
+from rankvideo_rag.eval.report.records import Report
+from rankvideo_rag.eval.report.threshold import threshold
+from rankvideo_rag.formats import relevance_scores as verdicts
+from rankvideo_rag.formats.moments import Moment
+from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
+from rankvideo_rag.models.vlm.scripted import ScriptedVLM
+from rankvideo_rag.ranking.scores import of_margin
+from rankvideo_rag.schema import Score
+from rankvideo_rag.synthetic import Question, questions
+
+APP = typer.Typer()
+APP.command()(command)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(APP, [str(word) for word in words])
+
+
+def ran(*words: object) -> Report:
+    result = CliRunner().invoke(APP, [*(str(word) for word in words), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return Report.model_validate_json(result.stdout)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+# A corpus with one planted fault a question. Every video lasts a minute, in two clips; its fact is told from second 10 to 20.
+
+FAULTS = ("not indexed", "not retrieved", "demoted by the reranker", "wrong window", "unsupported claim")
+OTHERS = [f"other-{n}" for n in range(8)]
+WORDS = {0: "It is known that {} was finished in the year {}.", 30: "Ducks swim past {} when the sun shines, as in {}."}
+
+
+def hit(video: str, start: int) -> dict[str, Any]:
+    words = WORDS[start].format(video, 1800)
+    return {"video_id": video, "path": f"/v/{video}.mp4", "title": video, "start": start, "end": start + 30, "text": words}
+
+
+def said(text: str, video: str, start: float, clips: list[dict[str, Any]], query: str) -> dict[str, Any]:
+    place = {"video_id": video, "path": f"/v/{video}.mp4", "start": start, "end": start + 10, "quote": None}
+    claims = [{"text": text, "status": "cited", "citations": [0]}]
+    return {
+        "query_id": query,
+        "question": "?",
+        "answer": text,
+        "answered": True,
+        "citations": [place],
+        "claims": claims,
+        "clips": clips,
+    }
+
+
+def abstained(clips: list[dict[str, Any]], query: str) -> dict[str, Any]:
+    return {"query_id": query, "question": "?", "answer": "Nothing.", "answered": False, "citations": [], "clips": clips}
+
+
+class Planted:
+    """One question on the video of its name, and everything that happened to it."""
+
+    def __init__(self, number: int) -> None:
+        self.fault, variant = FAULTS[number % 5], number // 5 % 2
+        self.query = video = f"fact-{number}"
+        fact = WORDS[0].format(video, 1800)
+        self.first, self.reranked = [OTHERS[0], video, *OTHERS[1:]], [video, *OTHERS]
+        self.kept: list[list[int]] = [[0, 30], [30, 60]]
+        self.reason: str | None = None
+        shown, answer = [hit(video, 0), hit(OTHERS[0], 0)], (fact, video, 10)
+        if self.fault in ("not indexed", "not retrieved"):
+            self.first = self.reranked = OTHERS
+        if self.fault == "not indexed":
+            self.kept, self.reason = ([[30, 60]], None) if variant else ([], "failed: not_media: no video")
+        if self.fault == "demoted by the reranker":
+            self.reranked = [*OTHERS, video]
+        if self.fault in FAULTS[:3]:
+            shown = [hit(OTHERS[0], 0), hit(OTHERS[1], 0)]
+            answer = (WORDS[0].format(OTHERS[0], 1800), OTHERS[0], 10)
+        if self.fault == "wrong window" and variant:
+            answer = (WORDS[30].format(video, 1800), video, 40)
+            shown = [*shown, hit(video, 30)]
+        elif self.fault == "wrong window":
+            shown, answer = [hit(video, 30)], (WORDS[30].format(video, 1800), video, 40)
+        if self.fault == "unsupported claim":
+            answer = ("Giants from the moon built it with cheese, many say.", video, 10)
+        abstains = variant and self.fault in ("not retrieved", "demoted by the reranker")
+        self.with_ = abstained(shown, video) if abstains else said(*answer, shown, video)
+        self.without = abstained([hit(one, 0) for one in self.first[:2]], video)
+
+
+def plant(folder: Path, planted: Sequence[Planted]) -> None:
+    (folder / "margins").mkdir(parents=True)
+    write_rows(
+        folder / "references.jsonl",
+        [
+            {
+                "query_id": one.query,
+                "question": f"When was {one.query} finished?",
+                "answerable": True,
+                "claims": [{"text": WORDS[0].format(one.query, 1800), "spans": [[one.query, 10, 20]]}],
+            }
+            for one in planted
+        ],
+    )
+    (folder / "qrels.trec").write_text("".join(f"{one.query} 0 {one.query} 1\n" for one in planted))
+    for name, run_of in (("first_stage", "first"), ("reranked", "reranked")):
+        lines = [
+            f"{one.query} Q0 {video} {rank} {100 - rank} t\n"
+            for one in planted
+            for rank, video in enumerate(getattr(one, run_of), start=1)
+        ]
+        (folder / f"{name}.trec").write_text("".join(lines))
+    scores: dict[str, dict[str, Score]] = {}
+    for one in planted:
+        for rank, video in enumerate(one.reranked):
+            scores.setdefault(video, {})[one.query] = of_margin(4.0 - rank)
+    for video, of_video in scores.items():
+        (folder / "margins" / verdicts.file_name(video, "m")).write_bytes(verdicts.as_json(video, of_video))
+    write_rows(folder / "answers_with.jsonl", [one.with_ for one in planted])
+    write_rows(folder / "answers_without.jsonl", [one.without for one in planted])
+    write_rows(folder / "indexed.jsonl", [{"video": one.query, "clips": one.kept, "reason": one.reason} for one in planted])
+
+
+def test_of_fifty_questions_with_a_planted_fault_each_the_stage_is_found(tmp_path: Path) -> None:
+    planted = [Planted(number) for number in range(50)]
+    assert Counter(one.fault for one in planted) == dict.fromkeys(FAULTS, 10)
+    plant(tmp_path / "r", planted)
+    found = ran("--to", tmp_path / "r")
+    told = {one.query_id: one.fates["with"].stage for one in found.questions}
+    rightly = sum(told[one.query] == one.fault for one in planted)
+    assert rightly >= 0.95 * 50, told
+    assert found.counts["with"].lost == dict.fromkeys(FAULTS, 10)
+    # Without reranking nobody answers: half of those that the reranker demotes, and those that come later, from the right clip.
+    assert found.counts["without"].lost == {"not indexed": 10, "not retrieved": 10, "other": 30}
+
+
+def test_a_report_is_the_same_when_it_is_scored_again_from_its_files(tmp_path: Path) -> None:
+    plant(tmp_path, [Planted(number) for number in range(10)])
+    before = ran("--to", tmp_path)
+    files = (tmp_path / "report.json").read_bytes(), (tmp_path / "report.html").read_bytes()
+    assert ran("--to", tmp_path, "--replay") == before
+    assert ((tmp_path / "report.json").read_bytes(), (tmp_path / "report.html").read_bytes()) == files
+
+
+def test_the_numbers_of_a_small_folder_are_those_of_the_hand(tmp_path: Path) -> None:
+    # demoted: from rank 2 to 9; wrong window and unsupported: from rank 2 to 1.
+    plant(tmp_path, [Planted(number) for number in (2, 3, 4)])
+    write_rows(tmp_path / "seconds.jsonl", [{"query_id": f"fact-{n}", "retrieve": n, "rerank": 9 * n} for n in (2, 3, 4)])
+    found = ran("--to", tmp_path, "--measures", "RR R@10")
+    assert (found.benefit.before, found.benefit.after) == (0.5, pytest.approx((1 / 9 + 1 + 1) / 3))
+    assert (found.benefit.better, found.benefit.worse, found.benefit.pairs_per_query) == (2, 1, 9.0)
+    assert [one.gain for one in found.questions] == pytest.approx([1 / 9 - 0.5, 0.5, 0.5])
+    assert found.seconds == {"retrieve": 3.0, "rerank": 27.0, "without": None, "with": None}
+    assert "27 s a query" in found.benefit.words
+    # Watched alone, the first stays first. Of two, the one with the greater margin leads: that of fact-2 has the least.
+    curve = {point.watched: point.mean for point in found.curve}
+    assert list(curve) == [0, 1, 2, 3, 5, 9]
+    assert (curve[0], curve[1], curve[2]) == (0.5, 0.5, pytest.approx((0.5 + 1 + 1) / 3))
+    assert curve[3] == pytest.approx((1 / 3 + 1 + 1) / 3)
+    assert curve[9] == pytest.approx(found.benefit.after)
+    # 27 pairs, of which 3 are judged, all relevant: the others are taken for not relevant.
+    assert (found.calibration.pairs, found.calibration.relevant) == (27, 3)
+    assert any("name relevant videos only" in note for note in found.notes)
+    measures = {one.name: one for one in found.measures}
+    right = measures["Right"]
+    assert [right.estimates[side].mean for side in ("without", "with")] == [0.0, 0.0]
+    time = measures["TimeR@0.5"]  # cited with reranking: nothing right, another time, the right time
+    assert time.estimates["with"].mean == pytest.approx(1 / 3)
+    assert (time.difference.mean, time.difference.questions) == (pytest.approx(1 / 3), 3)
+    assert time.p == 1.0  # one question differs: either sign is as far
+
+
+# Which answers are right, and what is said of others
+
+SPAN = Moment("v", 10.0, 20.0)
+
+
+def trail(
+    *cited: tuple[str, float, float],
+    text: str = "It is so.",
+    shown: Sequence[Moment] = (Moment("v", 0.0, 30.0),),
+    answerable: bool = True,
+    answered: bool = True,
+    absent: bool = False,
+    **options: Any,
+) -> Trail:
+    claims = (ReferenceClaim(text="claim", spans=(SPAN,)),) if answerable else ()
+    reference = Reference(query_id="q", question="Q?", answerable=answerable, claims=claims)
+    statements = (Statement(text, tuple(range(len(cited)))),) if answered else ()
+    given = GivenAnswer("q", "Q?", answered, statements, tuple(Cited(*one, "words") for one in cited), (), {})
+    known: dict[str, Any] = {
+        "targets": {"v": (SPAN,)} if answerable else {},
+        "indexed": {"v": Kept((Moment("v", 0.0, 30.0),))},
+        "candidates": ["v", "w"],
+        "first_shown": ["v"],
+    }
+    return Trail(Case(reference, given, absent), shown=tuple(shown), **(known | options))
+
+
+RIGHT, WINDOW = ("v", 12.0, 16.0), ("v", 40.0, 50.0)
+YES = {("passage", "It is so.", "words"): "yes", ("nugget", "claim", "It is so."): "yes"}
+NO_VERDICT = Verdict(None, "prose")
+
+
+@pytest.mark.parametrize(
+    ("case", "verdicts", "expected"),
+    [
+        (trail(RIGHT), YES, ("right", None)),
+        (trail(("v", 0.0, 30.0)), YES, ("right", None)),  # the whole clip holds the moment
+        (trail(("w", 0.0, 9.0), RIGHT), YES | {("passage", "It is so.", "words\nwords"): "yes"}, ("right", None)),
+        (trail(RIGHT), YES | {("nugget", "claim", "It is so."): "partial"}, ("right", None)),
+        (trail(RIGHT, text="Seen in", seen=frozenset({0})), {}, ("right", None)),
+        (trail(RIGHT), YES | {("nugget", "claim", "It is so."): "no"}, ("wrong", "other")),
+        (trail(RIGHT), YES | {("nugget", "claim", "It is so."): NO_VERDICT}, ("not known", None)),
+        (trail(RIGHT), YES | {("passage", "It is so.", "words"): NO_VERDICT}, ("not known", None)),
+        (trail(RIGHT), YES | {("passage", "It is so.", "words"): "no"}, ("wrong", "unsupported claim")),
+        (trail(), YES, ("wrong", "unsupported claim")),  # it cites nothing
+        (trail(WINDOW), YES, ("wrong", "wrong window")),
+        (trail(WINDOW), YES | {("passage", "It is so.", "words"): "no"}, ("wrong", "wrong window")),  # the first that failed
+        (trail(RIGHT, shown=[Moment("v", 30.0, 60.0)], answered=False), {}, ("wrong", "wrong window")),
+        (trail(("w", 1.0, 2.0)), YES, ("wrong", "other")),
+        (trail(answered=False), {}, ("wrong", "other")),
+        (trail(answered=False, absent=True, shown=()), {}, ("wrong", "other")),
+        (trail(answered=False, shown=[Moment("w", 0.0, 30.0)]), {}, ("wrong", "demoted by the reranker")),
+        (trail(answered=False, shown=[Moment("w", 0.0, 30.0)], first_shown=["w"]), {}, ("wrong", "ranked too low")),
+        (trail(answered=False, candidates=["w"], shown=[Moment("w", 0.0, 9.0)]), {}, ("wrong", "not retrieved")),
+        (trail(answered=False, candidates=["w"], indexed={"v": Kept((), "failed: io")}), {}, ("wrong", "not indexed")),
+        (trail(answered=False, indexed={"v": Kept((Moment("v", 30.0, 60.0),))}), {}, ("wrong", "not indexed")),
+        (trail(answered=False, candidates=["w"], indexed=None), {}, ("wrong", "not retrieved")),
+        (trail(answered=False, answerable=False), {}, ("right", None)),
+        (trail(answered=False, answerable=False, absent=True), {}, ("wrong", "other")),
+        (trail(RIGHT, answerable=False), YES, ("wrong", "other")),
+        (trail(RIGHT, answerable=False), YES | {("passage", "It is so.", "words"): "no"}, ("wrong", "unsupported claim")),
+        (trail(RIGHT, targets={}, indexed=None), YES, ("right", None)),  # nobody knows where the answer stands
+    ],
+)
+def test_every_answer_has_one_fate(case: Trail, verdicts: dict[Any, Any], expected: tuple[str, str | None]) -> None:
+    found = fate(case, judged(verdicts))
+    assert (found.verdict, found.stage) == expected
+    assert (found.reason is None) == (found.verdict == "right")
+
+
+# An archive of real clips
+
+
+def files_of(world: World, folder: Path, chosen: Sequence[Any], extra: str = "") -> tuple[object, ...]:
+    folder.mkdir(exist_ok=True)
+    (folder / "questions.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in chosen))
+    lines = [f"{one.question_id} 0 {stem} {grade}\n" for one in chosen for stem, grade in one.judgements.items()]
+    (folder / "qrels.txt").write_text("".join(lines) + extra)
+    return world.archive, "--questions", folder / "questions.jsonl", "--qrels", folder / "qrels.txt", "--stems"
+
+
+def of_shapes(world: World) -> list[Question]:
+    return [question for question in questions(world.clips) if question.request and question.request.looks]
+
+
+@pytest.fixture(scope="module")
+def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    folder = tmp_path_factory.mktemp("scored")
+    chosen = [*of_shapes(world)[:8], *asked(world, "speech")[:5]]
+    return folder / "report", ran(*files_of(world, folder, chosen), "--to", folder / "report")
+
+
+def test_one_command_measures_an_archive_with_reranking_and_without(scored: tuple[Path, Report]) -> None:
+    folder, found = scored
+    assert found.retrieval.queries == len(found.questions) >= 10
+    assert found.benefit.low <= found.benefit.difference <= found.benefit.high
+    assert re.match(r"Reranking helps|Reranking hurts|These queries do not show", found.benefit.words)
+    assert f"[{found.benefit.low:+.4f}, {found.benefit.high:+.4f}]" in found.benefit.words
+    measures = {one.name: one for one in found.measures}
+    for name in ("InfoF1", "CiteF1", "CitationRecall", "ARGUE-F1", "TimeR@hit"):
+        for side in ("without", "with"):
+            one = measures[name].estimates[side]
+            assert one.low <= one.mean <= one.high
+    assert measures["Right"].difference.mean > 0  # pictures are named where they were watched
+    assert found.seconds["rerank"] > found.seconds["retrieve"] > 0
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    assert {one.facet for one in found.retrieval.slices} == {"kind", "channel"}
+
+
+def test_every_quote_of_an_extractive_answer_stands_in_the_stored_words_of_its_span(
+    world: World, scored: tuple[Path, Report]
+) -> None:
+    folder, found = scored
+    files = [folder / f"answers_{side}.jsonl" for side in ("with", "without")]
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    quotes = [(one["path"], one) for line in lines for one in line["citations"] if one["quote"]]
+    assert len(quotes) >= 6
+    with VideoArchive.open(world.archive) as archive:
+        ids = {video.path: video.video_id for video in archive.store.videos().values()}
+        for path, one in quotes:
+            spans = archive.store.spans(ids[path], one["start"], one["end"])
+            assert one["quote"] in " ".join(span.text for span in spans)
+    for counts in found.counts.values():
+        assert counts.quotes_found == counts.quotes > 0
+
+
+class Contrary(ScriptedVLM):
+    """Puts what is right last."""
+
+    name = "contrary"
+
+    def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
+        replies = super().label_logprobs(prompts, labels)
+        return [reply if reply.values is None else LabelLogprobs(reply.values[::-1]) for reply in replies]
+
+
+def contrary(model: str | None = None, *, device: str | None = None) -> VLM:
+    return Contrary()
+
+
+def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: World, tmp_path: Path) -> None:
+    shown = next(one for one in of_shapes(world) if one.kind == "one" and list(one.judgements.values()).count(2) == 1)
+    right = next(iter(asked(world, "speech")))
+    absent = right.model_copy(update={"question_id": "absent", "judgements": {"nowhere": 2}, "claims": ()})
+    unfound = right.model_copy(
+        update={"question_id": "unfound", "text": "zymurgy quixotry", "judgements": {"clip-01": 2}, "claims": ()}
+    )
+    arguments = files_of(world, tmp_path, [shown, right, absent, unfound], extra="unasked 0 clip-01 1\n")
+    found = ran(*arguments, "--to", tmp_path / "r", "--reranker", "test_eval_report:contrary")
+    fates = {one.query_id: one.fates["with"].stage for one in found.questions}
+    assert fates == {
+        shown.question_id: "demoted by the reranker",
+        right.question_id: None,
+        "absent": "not indexed",
+        "unfound": "not retrieved",
+    }
+    assert "judged queries without a question, neither asked nor counted: 1" in found.notes
+    assert found.about.models["reranker"] == "contrary"
+
+
+def test_what_reranking_took_is_not_told_where_kept_verdicts_were_used(world: World, tmp_path: Path) -> None:
+    arguments = files_of(world, tmp_path, asked(world, "visual")[:2])
+    found = ran(*arguments, "--to", tmp_path / "r", "--score-cache", tmp_path / "scores.db")
+    assert found.seconds["rerank"] is None
+    assert " s a query" not in found.benefit.words
+    with pytest.raises(InputError, match="holds a run already"):
+        ran(*arguments, "--to", tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--questions", "q.jsonl"], "name both files"),
+        (["--questions", "{q}", "--qrels", "{r}", "--reranker", "none"], "nothing to compare"),
+    ],
+)
+def test_an_archive_is_not_asked_without_what_a_report_needs(
+    world: World, tmp_path: Path, words: list[str], fault: str
+) -> None:
+    _, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
+    result = run(world.archive, "--to", tmp_path / "r", *(word.format(q=q, r=r) for word in words))
+    assert isinstance(result.exception, InputError)
+    assert fault in str(result.exception)
+
+
+def test_ids_that_do_not_meet_are_refused_before_anything_is_asked(world: World, tmp_path: Path) -> None:
+    archive, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
+    with pytest.raises(InputError, match=r"none of the 1 videos that are asked for is in the archive: .*take --stems"):
+        ran(archive, "--questions", q, "--qrels", r, "--to", tmp_path / "r")
+    (tmp_path / "qrels.txt").write_text("another 0 clip-01 1\n")
+    with pytest.raises(InputError, match=r"no question is judged: questions have ids such as 'speech-.*', .* 'another'"):
+        ran(archive, "--questions", q, "--qrels", r, "--to", tmp_path / "r", "--stems")
+    assert not (tmp_path / "r" / "first_stage.trec").exists()
+
+
+class Tires(MockLLM):
+    """Writes once, and then no more."""
+
+    written: int = 0
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        self.written += 1
+        if self.written > 1:
+            raise ConnectionError("the line is dead")
+        return CompletionResponse(text="So it is [1].")
+
+
+def tires() -> MockLLM:
+    return Tires()
+
+
+def is_tired() -> MockLLM:
+    llm = Tires()
+    llm.written = 1
+    return llm
+
+
+def test_an_answer_that_a_model_fails_to_write_is_none_and_told_and_one_that_writes_nothing_ends_the_run(
+    world: World, tmp_path: Path
+) -> None:
+    arguments = files_of(world, tmp_path, asked(world, "speech")[:2])
+    found = ran(*arguments, "--to", tmp_path / "r", "--llm", "test_eval_report:tires")
+    assert (found.counts["without"].absent, found.counts["with"].absent) == (1, 2)
+    assert (
+        sum("could not be written (ConnectionError: the line is dead)" in note for note in found.notes) == 2
+    )  # both questions
+    with pytest.raises(ModelError, match="the first that was to be written, failed"):
+        ran(*arguments, "--to", tmp_path / "other", "--llm", "test_eval_report:is_tired")
+
+
+PROMPTS: list[str] = []
+
+
+class Counted(MockLLM):
+    """Keeps what it is asked."""
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        PROMPTS.append(prompt)
+        return CompletionResponse(text="So it is [1].")
+
+
+def counted() -> MockLLM:
+    return Counted()
+
+
+def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tmp_path: Path) -> None:
+    arguments = [*files_of(world, tmp_path, asked(world, "visual")[:1]), "--llm", "test_eval_report:counted"]
+    PROMPTS.clear()
+    ran(*arguments, "--to", tmp_path / "one")
+    assert len(PROMPTS) == 2  # without reranking and with it
+    PROMPTS.clear()
+    ran(*arguments, "--to", tmp_path / "three", "--plans", "3")
+    assert len(PROMPTS) == 6
+    with pytest.raises(InputError, match="give one of them"):
+        ran(*arguments, "--to", tmp_path / "both", "--llm-url", "http://127.0.0.1:9/v1")
+    with pytest.raises(InputError, match="--frames, --plans: no archive is asked"):
+        ran("--to", tmp_path / "one", "--frames", "1", "--plans", "2")
+
+
+# Thresholds
+
+
+def with_margins(folder: Path, *best: tuple[float, bool]) -> Path:
+    """A planted folder in which each question has this best margin and, or not, an answer in the archive."""
+    planted = [Planted(5 * number + 3) for number in range(len(best))]
+    plant(folder, planted)
+    for margins in (folder / "margins").iterdir():
+        margins.unlink()
+    for one, (margin, _) in zip(planted, best, strict=True):
+        scores = {one.query: of_margin(margin)}
+        (folder / "margins" / verdicts.file_name(one.query, "m")).write_bytes(verdicts.as_json(one.query, scores))
+    rows = [json.loads(line) for line in (folder / "references.jsonl").read_text().splitlines()]
+    answerable = [{"answerable": True} if known else {"answerable": False, "claims": []} for _, known in best]
+    write_rows(folder / "references.jsonl", [row | told for row, told in zip(rows, answerable, strict=True)])
+    return folder
+
+
+def threshold_of(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(commands, ["eval", "threshold", str(folder), *words])
+
+
+def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) -> None:
+    folder = with_margins(tmp_path / "r", (-1.5, False), (0.25, False), (0.5, True), (-0.5, True), (2.0, True))
+    # From 0.5 on both questions have an answer; a third that has one lies below. At 0.25 one of three has none.
+    found = json.loads(threshold_of(folder, "--json").stdout)
+    assert (found["least_margin"], found["wrongly_answered"]) == (0.5, 0.0)
+    assert found["answered"] == pytest.approx(2 / 3)
+    assert (found["questions"], found["unanswerable"], found["not_judged"]) == (5, 2, 0)
+    laxer = json.loads(threshold_of(folder, "--json", "--max-error", "0.3").stdout)
+    assert laxer["least_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
+    told = threshold_of(folder)
+    assert "--least-margin 0.5" in told.stdout
+    assert "2 questions without an answer are few" in told.stderr
+
+
+def test_where_margins_do_not_tell_there_is_no_threshold_and_without_both_kinds_an_error(tmp_path: Path) -> None:
+    found = threshold_of(with_margins(tmp_path / "a", (3.0, False), (1.0, True)))
+    assert "Margins do not tell" in found.stdout
+    with pytest.raises(InputError, match=r'none is without an answer .*"answerable": false'):
+        threshold(read_material(with_margins(tmp_path / "b", (3.0, True), (1.0, True))))
+
+
+def test_a_video_that_is_not_indexed_makes_its_question_one_without_an_answer(tmp_path: Path) -> None:
+    folder = with_margins(tmp_path, (1.0, True), (2.0, True))
+    rows = [json.loads(line) for line in (folder / "indexed.jsonl").read_text().splitlines()]
+    write_rows(folder / "indexed.jsonl", [rows[0] | {"clips": []}, rows[1]])
+    assert threshold(read_material(folder)).least_margin == 2.0
+
+
+def test_a_folder_that_lacks_files_says_which(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lacks references.jsonl, qrels.trec, first_stage.trec, .*answers_with.jsonl"):
+        ran("--to", tmp_path)
+    with pytest.raises(InputError, match="--qrels: no archive is asked"):
+        ran("--to", tmp_path, "--qrels", tmp_path)
+
+
+# Questions
+
+
+def test_the_demos_questions_are_read_with_their_slices(world: World, tmp_path: Path) -> None:
+    every = questions(world.clips)
+    (tmp_path / "q.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in every))
+    found = read_questions(tmp_path / "q.jsonl")
+    assert [one.question for one in found.references.values()] == [one.text for one in every]
+    assert found.labels["channel"] == {one.question_id: (one.channel,) for one in every}
+    assert all(one.claims and one.answerable for one in found.references.values())
+
+
+def test_questions_may_be_a_table_of_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "q.tsv").write_text("q1\tWhere is it?\n")
+    assert read_questions(tmp_path / "q.tsv").references["q1"].question == "Where is it?"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "holds no question"),
+        ('{"query_id": "a", "question": " "}', "line 1: question"),
+        ('{"question": "Q"}', "query_id"),
+        ('{"query_id": "a", "question": "Q"}\n{"query_id": "a", "question": "Q"}', "line 2: query 'a' comes a second time"),
+        ('{"query_id": "a", "question": "Q", "claims": [{"text": ""}]}', "line 1: claims.0.text"),
+        ('{"query_id": "a", "question": "Q", "answerable": false, "answer": "A"}', "line 1"),
+    ],
+)
+def test_questions_that_cannot_be_asked_are_named_with_their_line(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / "q.jsonl").write_text(text)
+    with pytest.raises(InputError, match=re.escape(fault)):
+        read_questions(tmp_path / "q.jsonl")
+
+
+# The page
+
+
+class _Tags(HTMLParser):
+    """All elements of a page, their attributes, and whether every one is closed."""
+
+    EMPTY = frozenset({"meta", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.stack: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names[tag] += 1
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in self.EMPTY:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names[tag] += 1
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+
+def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
+    evil = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+    plant(tmp_path, [Planted(number) for number in range(10)])
+    found = ran("--to", tmp_path)
+    plain = _Tags(page(found))
+    one = found.questions[0]
+    hostile = one.model_copy(
+        update={
+            "question": evil,
+            "answers": dict.fromkeys(one.answers, evil),
+            "fates": {side: was.model_copy(update={"reason": evil}) for side, was in one.fates.items()},
+        }
+    )
+    about = found.about.model_copy(update={"title": evil, "models": {evil: evil}})
+    measured = found.benefit.model_copy(update={"measure": found.benefit.measure})
+    html = page(
+        found.model_copy(
+            update={"questions": (hostile, *found.questions[1:]), "about": about, "notes": (evil,), "benefit": measured}
+        )
+    )
+    tags = _Tags(html)
+    assert not tags.stack
+    assert tags.names["script"] == tags.names["img"] == 0
+    assert html.count("&lt;script&gt;alert(1)") >= 6
+    assert "svg" in plain.names
+    assert not [name for _, name, _ in tags.attributes if name.startswith("on")]
+    links = [value for _, name, value in tags.attributes if name in ("src", "href", "xlink:href", "action", "data")]
+    assert all(value and value.startswith("#") for value in links)
+    assert not re.search(r"url\((?!#)|@import", html)
+    assert "default-src 'none'" in html
+
+
+def test_the_page_says_what_was_lost_where_and_has_its_three_plots(tmp_path: Path) -> None:
+    plant(tmp_path, [Planted(number) for number in range(10)])
+    ran("--to", tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert html.count("<figure>") == 3
+    for stage in FAULTS:
+        assert f"<summary>{stage} (2)</summary>" in html
+    assert "Did reranking help?" in html
+    assert html.count('id="') == len(set(re.findall(r'id="([^"]*)"', html)))

@@ -1,0 +1,438 @@
+"""Keeping an archive: in step with its folders, free of what was taken out, examined and mended, and told of in plain words."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.archive_dump import dump
+from support.world import World
+from typer.testing import CliRunner, Result
+
+from rankvideo_rag.cli import app
+from rankvideo_rag.errors import ArchiveLocked, InputError
+from rankvideo_rag.indexing import failure_hints as remedies
+from rankvideo_rag.indexing.build import Report
+from rankvideo_rag.indexing.dry_run import plan
+from rankvideo_rag.indexing.run import index
+from rankvideo_rag.indexing.update import Update, remove, update
+from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.gc import collect
+from rankvideo_rag.storage.integrity import examine
+from rankvideo_rag.storage.lock import writer_lock
+from rankvideo_rag.storage.store import Store
+
+ROOT = Path(__file__).parents[2]
+PLAIN = Settings.load(embedder="scripted", ocr="none")
+
+
+def rankvideo(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def told(*arguments: str | Path) -> Any:
+    return json.loads(rankvideo(*arguments, "--json").stdout)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Every file of an archive but the note of who wrote last."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "writer.lock"}
+
+
+def names_in(archive: Path) -> list[str]:
+    """What can be found, by file name."""
+    with closing(Store.open(archive)) as store:
+        return sorted(Path(video.path).name for video in store.videos().values())
+
+
+def work(report: Report) -> tuple[int, int]:
+    return report.decodes, report.embeddings
+
+
+@pytest.fixture
+def videos(world: World, tmp_path: Path) -> Path:
+    """Three clips in a folder, the first with subtitles beside it; others may be put beside them."""
+    (tmp_path / "videos").mkdir()
+    for name, clip in zip("abc", world.clips, strict=False):
+        shutil.copy2(world.videos / f"{clip.stem}.mp4", tmp_path / "videos" / f"{name}.mp4")
+    (tmp_path / "videos" / "a.srt").write_text("1\n00:00:00,500 --> 00:00:02,000\nThe heron waits.\n")
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def archive(videos: Path, tmp_path: Path) -> Path:
+    index([videos], tmp_path / "archive", PLAIN)
+    return tmp_path / "archive"
+
+
+def updated(archive: Path, *inputs: Path, **options: Any) -> Update:
+    return update(archive, Settings.load(), inputs, **options)
+
+
+def ends_as_made_anew(archive: Path, videos: Path, tmp_path: Path) -> None:
+    index([videos], tmp_path / "anew", PLAIN)
+    assert dump(archive) == dump(tmp_path / "anew")
+
+
+# update
+
+
+def test_nothing_changed_costs_nothing(archive: Path) -> None:
+    before = dump(archive)
+    done = updated(archive)
+    assert (done.report.unchanged, *work(done.report)) == (3, 0, 0)
+    assert (done.forgotten, done.kept) == ((), ())
+    assert dump(archive) == before
+
+
+def test_a_renamed_and_a_moved_file_keep_all_that_was_made_of_them(archive: Path, videos: Path, tmp_path: Path) -> None:
+    (videos / "b.mp4").rename(videos / "renamed.mp4")
+    (videos / "deep").mkdir()
+    for name in ("a.mp4", "a.srt"):
+        (videos / name).rename(videos / "deep" / name)
+    done = updated(archive)
+    assert work(done.report) == (0, 0)
+    assert [path.name for path in done.forgotten] == ["a.mp4", "b.mp4"]
+    assert names_in(archive) == ["a.mp4", "c.mp4", "renamed.mp4"]
+    ends_as_made_anew(archive, videos, tmp_path)
+
+
+def test_a_replaced_file_is_read_again_and_what_was_there_is_gone(
+    archive: Path, videos: Path, world: World, tmp_path: Path
+) -> None:
+    shutil.copy(world.videos / f"{world.clips[-1].stem}.mp4", videos / "b.mp4")
+    done = updated(archive)
+    assert (done.report.unchanged, done.report.embeddings) == (2, 1)
+    ends_as_made_anew(archive, videos, tmp_path)
+
+
+def test_a_new_and_a_deleted_file_and_one_that_comes_back(archive: Path, videos: Path, world: World, tmp_path: Path) -> None:
+    shutil.copy2(world.videos / f"{world.clips[-1].stem}.mp4", videos / "new.mp4")
+    (videos / "c.mp4").rename(tmp_path / "elsewhere.mp4")
+    done = updated(archive)
+    assert ([path.name for path in done.forgotten], done.report.embeddings) == (["c.mp4"], 1)
+    assert names_in(archive) == ["a.mp4", "b.mp4", "new.mp4"]
+    (tmp_path / "elsewhere.mp4").rename(videos / "c.mp4")
+    assert updated(archive).report.embeddings == 1
+    ends_as_made_anew(archive, videos, tmp_path)
+
+
+@pytest.mark.parametrize("change", ["written", "replaced", "deleted"])
+def test_subtitles_that_change_beside_a_file_change_its_words_and_not_its_vectors(
+    archive: Path, videos: Path, tmp_path: Path, change: str
+) -> None:
+    if change == "deleted":
+        (videos / "a.srt").unlink()
+    else:
+        name = "c.srt" if change == "written" else "a.srt"
+        (videos / name).write_text("1\n00:00:00,500 --> 00:00:02,000\nA kingfisher dives.\n")
+    done = updated(archive)
+    assert (done.report.unchanged, done.report.embeddings) == (2, 0)
+    with closing(Store.open(archive)) as store:
+        assert len(store.search_words("speech", "kingfisher", depth=5)) == (change != "deleted")
+        assert len(store.search_words("speech", "heron", depth=5)) == (change == "written")
+    ends_as_made_anew(archive, videos, tmp_path)
+
+
+def test_of_two_copies_the_one_that_stays_keeps_the_video(archive: Path, videos: Path, tmp_path: Path) -> None:
+    shutil.copy2(videos / "b.mp4", videos / "b-copy.mp4")
+    assert work(updated(archive).report) == (0, 0)
+    (videos / "b.mp4").unlink()
+    assert work(updated(archive).report) == (0, 0)
+    assert names_in(archive) == ["a.mp4", "b-copy.mp4", "c.mp4"]
+    ends_as_made_anew(archive, videos, tmp_path)
+
+
+def test_when_the_copy_that_brought_the_subtitles_goes_its_words_go_too(archive: Path, videos: Path, tmp_path: Path) -> None:
+    shutil.copy2(videos / "a.mp4", videos / "z.mp4")
+    updated(archive)
+    for name in ("a.mp4", "a.srt"):
+        (videos / name).unlink()
+    assert updated(archive).report.embeddings == 0
+    ends_as_made_anew(archive, videos, tmp_path)
+
+
+@pytest.mark.parametrize("sight", ["empty", "gone"])
+def test_a_disk_that_is_not_mounted_does_not_empty_an_archive(archive: Path, videos: Path, tmp_path: Path, sight: str) -> None:
+    before = dump(archive)
+    videos.rename(tmp_path / "unmounted")
+    if sight == "empty":
+        videos.mkdir()
+    done = updated(archive)
+    assert [(place.folder, place.files) for place in done.kept] == [(videos, 3)]
+    assert done.forgotten == ()
+    assert dump(archive) == before
+    assert [path.name for path in updated(archive, prune=True).forgotten] == ["a.mp4", "b.mp4", "c.mp4"]
+    assert names_in(archive) == []
+
+
+def test_update_says_what_it_did_and_what_it_kept(archive: Path, videos: Path) -> None:
+    (videos / "c.mp4").unlink()
+    done = rankvideo("update", archive)
+    assert done.exit_code == 0
+    assert f"forgotten: {videos / 'c.mp4'}" in done.stdout
+    for name in ("a.mp4", "b.mp4", "a.srt"):
+        (videos / name).unlink()
+    assert "Is a disk not mounted?" in rankvideo("update", archive).stderr
+    assert told("update", archive)["kept"] == [{"folder": str(videos), "files": 2}]
+
+
+def test_an_archive_that_does_not_know_where_it_came_from_asks(archive: Path, videos: Path) -> None:
+    with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
+        connection.execute("DELETE FROM sources")
+    with pytest.raises(InputError, match="remembers no folder"):
+        updated(archive)
+    assert updated(archive, videos).report.unchanged == 3
+    assert updated(archive).report.unchanged == 3
+
+
+# remove and gc
+
+
+def test_what_is_removed_stays_out_under_any_name_until_it_is_named_again(archive: Path, videos: Path) -> None:
+    before = dump(archive)
+    gone = remove(archive, [str(videos / "a.mp4")])
+    assert gone.paths == (videos / "a.mp4",)
+    assert names_in(archive) == ["b.mp4", "c.mp4"]
+    (videos / "a.mp4").rename(videos / "other.mp4")
+    index([videos], archive, PLAIN)
+    assert updated(archive).report.count("skipped") == 1
+    assert names_in(archive) == ["b.mp4", "c.mp4"]
+    (videos / "other.mp4").rename(videos / "a.mp4")
+    index([videos / "a.mp4"], archive, PLAIN)
+    assert names_in(archive) == ["a.mp4", "b.mp4", "c.mp4"]
+    assert updated(archive).forgotten == (videos / "other.mp4",)
+    after = dump(archive)
+    assert {part for part in before if before[part] != after[part]} == {"sources"}
+
+
+def test_videos_are_removed_by_id_and_by_folder(archive: Path, videos: Path) -> None:
+    with closing(Store.open(archive)) as store:
+        first = next(iter(store.videos()))
+    assert told("remove", archive, first)["videos"] == [first]
+    assert "2 videos taken out" in rankvideo("remove", archive, videos).stdout
+    assert names_in(archive) == []
+    with pytest.raises(InputError, match="knows no video and no file 'nonsense'"):
+        remove(archive, ["nonsense"])
+
+
+def test_the_bytes_of_what_was_removed_leave_the_disk_with_gc_and_not_before_it_is_told_to(archive: Path, videos: Path) -> None:
+    cues = (f"{n}\n00:00:0{n % 3},000 --> 00:00:03,000\nThe heron waits for {n} days.\n" for n in range(2_000))
+    (videos / "a.srt").write_text("\n".join(cues))
+    updated(archive)
+    remove(archive, [str(videos / "a.mp4")])
+    before = bytes_of(archive)
+    dry = told("gc", archive, "--dry-run")
+    assert dry["after"] is None
+    assert bytes_of(archive) == before
+    held = dump(archive)
+    done = collect(archive)
+    assert done.after is not None
+    assert done.after.database < done.before.database
+    assert not any(b"heron" in data.lower() for data in bytes_of(archive).values())
+    assert dump(archive) == held
+    assert examine(archive) == []
+
+
+def test_gc_deletes_rows_that_belong_to_nothing_and_pieces_of_files(archive: Path) -> None:
+    held = dump(archive)
+    with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
+        connection.execute("INSERT INTO words_speech (rowid, text) VALUES (999, 'orphan')")
+    (archive / ".visual.faiss.4711").write_bytes(b"half a file")
+    (archive / "notes.txt").write_text("mine")
+    done = collect(archive)
+    assert done.garbage.rows == {
+        "vectors": 0,
+        "pictures": 0,
+        "words_speech": 1,
+        "words_on_screen": 0,
+        "words_description": 0,
+        "spans": 0,
+        "clips": 0,
+        "videos": 0,
+    }
+    assert done.garbage.files == [".visual.faiss.4711"]
+    assert dump(archive) == held
+    assert (archive / "notes.txt").read_text() == "mine"
+
+
+# doctor
+
+
+def sql(*statements: str) -> Callable[[Path], None]:
+    def damage(archive: Path) -> None:
+        with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return damage
+
+
+def flip_a_byte(archive: Path) -> None:
+    data = bytearray((archive / "visual.faiss").read_bytes())
+    data[len(data) // 2] ^= 1
+    (archive / "visual.faiss").write_bytes(data)
+
+
+def stretch_a_vector(archive: Path) -> None:
+    with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
+        (vector,) = connection.execute("SELECT vector FROM vectors ORDER BY clip LIMIT 1").fetchone()
+        longer = (np.frombuffer(vector, np.float16) * np.float16(3)).tobytes()
+        connection.execute("UPDATE vectors SET vector = ? WHERE clip = (SELECT min(clip) FROM vectors)", (longer,))
+
+
+ANY_CLIP = "(SELECT min(clip) FROM clips)"
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "vector file": (flip_a_byte, r"vector index: visual\.faiss is damaged"),
+    "vector file without manifest": (lambda archive: (archive / "visual.json").unlink(), r"vector index: visual\.faiss"),
+    "piece of a file": (lambda archive: (archive / ".visual.faiss.1").touch(), "left behind by a writer that died"),
+    "orphan words": (
+        sql("INSERT INTO words_speech (rowid, text) VALUES (999, 'x')"),
+        "1 rows of words_speech",
+    ),
+    "orphan spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL, NULL, '[]')"), "1 rows of spans"),
+    "video that is not there": (
+        sql("UPDATE files SET video_id = 'none' WHERE CAST(path AS TEXT) LIKE '%c.mp4'"),
+        "a video that is not there",
+    ),
+    "no word row": (sql(f"DELETE FROM words_speech WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
+    "other word row": (sql(f"UPDATE words_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
+    "word index": (sql("UPDATE words_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
+    "vector of another length": (stretch_a_vector, "1 vectors of video [0-9a-f]{32} have a wrong size or length"),
+    "vector of another size": (sql("UPDATE vectors SET vector = zeroblob(6) WHERE clip = 2"), "wrong size or length"),
+    "no vector": (sql("DELETE FROM vectors WHERE clip = 2"), "has 0 of the 1 vectors"),
+    "no clips": (sql("DELETE FROM clips WHERE clip = 2"), "has no clips"),
+    "dirty text": (sql("UPDATE spans SET text = 'The heron <|im_end|>\u202e waits.'"), "1 texts in spans hold invisible"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_doctor_finds_each_damage_and_mends_it(archive: Path, kind: str) -> None:
+    whole = dump(archive)
+    assert examine(archive) == []
+    do, words = DAMAGE[kind]
+    do(archive)
+    found = rankvideo("doctor", archive)
+    assert found.exit_code == 3
+    assert re.search(words, found.stdout)
+    assert "to do" in found.stdout
+    rankvideo("doctor", archive, "--repair")
+    updated(archive)  # reads again what was marked, if anything
+    assert examine(archive) == []
+    assert "All is well." in rankvideo("doctor", archive).stdout
+    mended = dump(archive)
+    if kind == "dirty text":
+        assert [row[4] for row in mended["spans"]] == ["The heron < |im_end|> waits."]
+    else:
+        assert mended == whole
+
+
+def test_doctor_tells_of_what_it_cannot_mend(archive: Path) -> None:
+    sql("UPDATE meta SET value = '{}' WHERE key = 'recipe'")(archive)
+    faults = told("doctor", archive, "--repair")
+    assert [(fault["check"], fault["mended"]) for fault in faults] == [("recipe", False)]
+    assert "index the videos again into another folder" in faults[0]["remedy"]
+
+
+# For people
+
+
+@pytest.fixture
+def troubled(archive: Path, videos: Path) -> Path:
+    (videos / "bad.mp4").write_text("no video")
+    (videos / "loose.mp4").symlink_to("nowhere")
+    index([videos], archive, PLAIN)
+    return archive
+
+
+def test_failures_tell_code_and_remedy_of_every_file_that_is_not_well(troubled: Path, videos: Path) -> None:
+    found = {Path(failure["path"]).name: failure for failure in told("failures", troubled)}
+    assert {name: (f["outcome"], f["code"], f["tried_again"]) for name, f in found.items()} == {
+        "bad.mp4": ("skipped", "not_media", False),
+        "loose.mp4": ("skipped", "broken_link", False),
+    }
+    assert found["loose.mp4"]["remedy"] == "mend the link or delete it"
+    assert "2 of 5 files are not wholly indexed" in rankvideo("failures", troubled).stdout
+    report = rankvideo("update", troubled)
+    assert report.exit_code == 3
+    assert "To do: mend the link or delete it" in report.stdout
+
+
+def test_every_code_that_a_file_may_end_with_has_a_remedy() -> None:
+    sources = [file.read_text() for room in ("rankvideo_rag/media", "indexing") for file in (ROOT / room).rglob("*.py")]
+    codes = {code for source in sources for code in re.findall(r'(?:MediaError|Refusal)\(\s*"(\w+)"', source)}
+    assert len(codes) > 15
+    assert codes <= set(remedies.REMEDIES)
+
+
+def test_info_tells_what_an_archive_holds(troubled: Path, videos: Path) -> None:
+    facts = told("info", troubled)
+    assert (facts["videos"], facts["clips"], facts["vectors"], facts["files"]) == (3, 3, 3, 5)
+    assert (facts["ok"], facts["skipped"], facts["spans_speech"]) == (3, 2, 1)
+    assert facts["words"] == {"speech": {"all": 3, "LATIN": 3}}  # The heron waits.
+    assert facts["made_from"] == [str(videos)]
+    with closing(Store.open(troubled)) as store:
+        seconds = sum(video.probe.duration for video in store.videos().values())
+    assert facts["hours"] == pytest.approx(seconds / 3600, abs=1e-4)
+    assert facts["bytes"] == sum(facts["bytes_by_part"].values())
+    assert facts["bytes_by_part"]["vector_index"] == sum(
+        (troubled / f"visual.{end}").stat().st_size for end in ("faiss", "json")
+    )
+    assert [line.partition(":")[0] for line in facts["not_ok"]] == ["skipped", "skipped"]
+
+
+def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy2(world.videos / f"{world.clips[-1].stem}.mp4", videos / "new.mp4")
+    (videos / "b.mp4").rename(videos / "renamed.mp4")
+    os.utime(videos / "c.mp4", ns=(1, 1))
+    before = bytes_of(archive)
+    opened: list[str] = []
+    real = os.open
+
+    def watched(path: Any, *arguments: Any, **options: Any) -> int:
+        opened.append(str(path))
+        return real(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", watched)
+        found = plan([videos], archive, Settings.load())
+    assert (found.files, found.unchanged, found.new, found.moved, found.changed, found.again) == (4, 1, 1, 1, 1, 0)
+    assert found.bytes_to_read == sum((videos / name).stat().st_size for name in ("new.mp4", "c.mp4"))
+    assert found.seconds >= 0
+    assert found.disk_bytes > 0
+    assert "3 videos of this archive" in found.basis
+    assert not [path for path in opened if path.endswith(".mp4")]
+    assert bytes_of(archive) == before
+
+
+def test_a_dry_run_of_a_new_archive_makes_none(videos: Path, tmp_path: Path) -> None:
+    done = rankvideo("index", videos, "--to", tmp_path / "none", "--dry-run")
+    assert "3 files: 3 new" in done.stdout
+    assert "assumed" in done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_dry_run_with_other_options_says_that_all_is_made_again(archive: Path, videos: Path) -> None:
+    found = plan([videos], archive, Settings.load(clip_seconds=7.0))
+    assert (found.other_options, found.unchanged, found.again) == (("clip_seconds: 30.0 -> 7.0",), 0, 3)
+
+
+@pytest.mark.parametrize("command", ["update", "gc", "doctor"])
+def test_who_comes_while_another_writes_is_told_who_holds_the_lock(archive: Path, command: str) -> None:
+    with writer_lock(archive):
+        done = rankvideo(command, archive)
+    assert isinstance(done.exception, ArchiveLocked)
+    assert f"is being written by process {os.getpid()} on" in str(done.exception)
+
+
+def test_the_lock_of_a_killed_writer_is_free(archive: Path) -> None:
+    (archive / "writer.lock").write_text('{"pid": 4194304000, "ho')  # as torn as a full disk may leave it
+    with writer_lock(archive):
+        assert json.loads((archive / "writer.lock").read_text())["pid"] == os.getpid()

@@ -1,0 +1,57 @@
+"""Small answers and references for tests of the measures of answers, and verdicts that are looked up in a table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rankvideo_rag.eval.answers.judge import Ask, Check, Label, Verdict
+from rankvideo_rag.eval.answers.records import Case, Cited, GivenAnswer, Reference, ReferenceClaim
+from rankvideo_rag.eval.answers.sentences import Statement
+from rankvideo_rag.eval.answers.values import Value
+
+
+def answer(*said: tuple[str, str], words: Mapping[str, str] = {}, answered: bool = True) -> GivenAnswer:
+    """An answer of (statement, ids of the videos that it cites) pairs; each video is cited from second 0 to 10."""
+    videos = list(dict.fromkeys(video for _, ids in said for video in ids.split()))
+    statements = tuple(Statement(text, tuple(videos.index(video) for video in ids.split())) for text, ids in said)
+    cited = tuple(Cited(video, 0.0, 10.0, words.get(video, "")) for video in videos)
+    return GivenAnswer("q", "Q?", answered, statements, cited, (), {})
+
+
+def reference(*claims: tuple[str, str], **options: Any) -> Reference:
+    """A reference of (claim, ids of the videos that support it) pairs."""
+    made = tuple(ReferenceClaim(text=text, videos=tuple(ids.split())) for text, ids in claims)
+    return Reference(query_id="q", question="Q?", answerable=True, claims=made, **options)
+
+
+def case(given: GivenAnswer, right: Reference) -> Case:
+    return Case(right, given)
+
+
+def judged(table: Mapping[tuple[str, str, str], Label | Verdict]) -> Ask:
+    """Verdicts by (kind, claim, passage or video). A check that is not in the table is a KeyError."""
+
+    def ask(check: Check) -> Verdict:
+        found = table[check.kind, check.claim, check.video_id or check.passage]
+        return found if isinstance(found, Verdict) else Verdict(found)
+
+    return ask
+
+
+class TableJudge:
+    """A judge with such a table. It counts how often it is asked."""
+
+    version = "1"
+
+    def __init__(self, table: Mapping[tuple[str, str, str], Label | Verdict], name: str = "table") -> None:
+        self._ask = judged(table)
+        self.name = name
+        self.asked: list[Check] = []
+
+    def verdicts(self, checks: Sequence[Check]) -> Iterable[Verdict]:
+        for check in checks:
+            self.asked.append(check)
+            yield self._ask(check)
+
+
+def numbers(values: Mapping[str, Value], *names: str) -> list[float | None]:
+    return [values[name].value for name in names]

@@ -1,0 +1,94 @@
+"""Clips of the little world made by hand, and its English read back: words are looked up here, independently of the grammar."""
+
+import re
+
+from rankvideo_rag.synthetic import Thing, WorldClip
+from rankvideo_rag.synthetic.grammar import Request
+from rankvideo_rag.synthetic.scenes import Cast, Event, Look
+
+_MEANS = {
+    "colour": {
+        "red": "red crimson scarlet",
+        "orange": "orange amber",
+        "yellow": "yellow golden",
+        "green": "green emerald",
+        "blue": "blue azure",
+        "purple": "purple violet",
+    },
+    "shape": {"circle": "circle disc", "square": "square box", "triangle": "triangle wedge"},
+    "motion": {
+        "left": "left leftwards",
+        "right": "right rightwards",
+        "up": "up upwards rising",
+        "down": "down downwards sinking",
+        "still": "still motionless does_not_move",
+    },
+    "event": {
+        "steady": "always_in_sight never_disappears",
+        "flashing": "flashes blinks",
+        "vanishing": "vanishes disappears_halfway",
+        "appearing": "appears_late comes_into_sight_halfway",
+    },
+}
+_GROUND = re.compile(r",? ?(?:on|against) a (dark|grey|sandy|navy) (?:ground|background)\.?$")
+_TWO = (  # kind of request, whether the first shape named is the first one shown, the words between
+    ("before", True, r"first (.+), then (.+)"),
+    ("before", True, r"(.+), followed by (.+)"),
+    ("before", True, r"(.+) before (.+)"),
+    ("before", False, r"(.+) that comes after (.+)"),
+    ("before", False, r"(.+) after (.+)"),
+    ("together", True, r"(.+) together with (.+)"),
+    ("together", True, r"(.+) and ((?:an?|something) .+) at the same time"),
+    ("together", True, r"(.+) and (something) at the same time"),
+    ("together", True, r"(.+) beside (.+)"),
+)
+
+
+def thing(colour: str, shape: str, motion: str, event: Event = "steady", *, x: float = 128, y: float = 150) -> Thing:
+    """A shape of 50 pixels that goes 80 pixels far, with (x, y) in the middle of its path."""
+    return Thing(
+        colour=colour, shape=shape, motion=motion, event=event, size=50, x=x, y=y, reach=0 if motion == "still" else 80
+    )
+
+
+def clip(stem: str, *scenes: Thing | tuple[Thing, Thing], ground: str = "dark", seconds: float = 4) -> WorldClip:
+    shown = tuple(scene if isinstance(scene, tuple) else (scene,) for scene in scenes)
+    return WorldClip(stem=stem, seconds=seconds, ground=ground, scenes=shown)
+
+
+def asked_in(text: str) -> Request:
+    """What a question, or a caption in the words of questions, asks to see."""
+    text = text[0].lower() + text[1:].removesuffix(".")
+    ground = found[1] if (found := _GROUND.search(text)) else None
+    rest = _GROUND.sub("", text)
+    if rest == "a video":
+        return Request("ground", (), ground)
+    for kind, in_order, pattern in _TWO:
+        if two := re.fullmatch(pattern, rest):
+            one, other = _look(two[1]), _look(two[2])
+            return Request(kind, (one, other) if in_order else (other, one), ground)  # type: ignore[arg-type]
+    return Request("one", (_look(rest),), ground)
+
+
+def told_in(caption: str) -> Cast:
+    """What a plain caption says that a clip shows."""
+    text = caption[0].lower() + caption[1:]
+    ground = _GROUND.search(text)
+    assert ground, caption
+    scenes = _GROUND.sub("", text).removeprefix("first ").split(", then ")
+    return Cast(tuple(tuple(_whole(_look(said)) for said in scene.split(" while ")) for scene in scenes), ground[1])
+
+
+def _look(text: str) -> Look:
+    words = f" {text} "
+    found: dict[str, str] = {}
+    for attribute, table in _MEANS.items():
+        values = [value for value, ways in table.items() for way in ways.split() if f" {way.replace('_', ' ')} " in words]
+        assert len(values) <= 1, (text, values)
+        found |= dict.fromkeys([attribute], values[0]) if values else {}
+    return Look(**found)
+
+
+def _whole(look: Look) -> Look:
+    """Captions pass over that a shape is always in sight."""
+    return look._replace(event=look.event or "steady")

@@ -1,0 +1,284 @@
+"""The pixel rule, and the two scripted models that see with it, on pictures drawn here by hand."""
+
+import math
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.media import ClipMedia, Frames
+from rankvideo_rag.models.embedders import Vector, load_embedder
+from rankvideo_rag.models.vlm import LabelLogprobs, Prompt, load_vlm
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
+from rankvideo_rag.models.vlm.scripted import described
+from rankvideo_rag.testing.pattern_detector import Description, SeenShape, colour_shares, find_ground, find_shapes
+
+HEIGHT, WIDTH = 120, 160
+RGB = {
+    "red": (220, 40, 40),
+    "orange": (245, 140, 20),
+    "yellow": (245, 230, 40),
+    "green": (40, 180, 80),
+    "blue": (45, 95, 230),
+    "purple": (160, 60, 210),
+}
+DARK, GREY, SANDY, NAVY = (30, 30, 34), (200, 200, 204), (202, 182, 142), (22, 30, 74)
+PATHS = {  # (x, y) of the first and of the last frame, as shares of the picture
+    "left": ((0.75, 0.5), (0.25, 0.5)),
+    "right": ((0.25, 0.5), (0.75, 0.5)),
+    "up": ((0.5, 0.7), (0.5, 0.3)),
+    "down": ((0.5, 0.3), (0.5, 0.7)),
+    "still": ((0.4, 0.6), (0.4, 0.6)),
+}
+
+
+def picture(ground: tuple[int, int, int] = DARK) -> NDArray[np.uint8]:
+    return np.full((HEIGHT, WIDTH, 3), ground, dtype=np.uint8)
+
+
+def draw(image: NDArray[np.uint8], colour: str, shape: str, x: float, y: float, *, size: float = 30) -> None:
+    """Paint a shape around a point given in shares of the picture."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    across, below = (columns + 0.5 - x * WIDTH) / size, (rows + 0.5 - y * HEIGHT) / size  # the box spans -.5 to .5
+    inside = {
+        "circle": across**2 + below**2 <= 0.25,
+        "square": np.maximum(abs(across), abs(below)) <= 0.5,
+        "triangle": (abs(below) <= 0.5) & (abs(across) <= (below + 0.5) / 2),
+        "diamond": abs(across) + abs(below) <= 0.5,
+        "bar": (abs(across) <= 0.5) & (abs(below) <= 0.15),
+    }[shape]
+    image[inside] = RGB[colour]
+
+
+def film(*things: tuple[str, str, str], ground: tuple[int, int, int] = DARK, count: int = 6) -> NDArray[np.uint8]:
+    """Frames of (colour, shape, motion) things, each in its own half where there are two."""
+    images = [picture(ground) for _ in range(count)]
+    for number, (colour, shape, motion) in enumerate(things):
+        (x0, y0), (x1, y1) = PATHS[motion]
+        for image, progress in zip(images, np.linspace(0, 1, count), strict=True):
+            x, y = x0 + (x1 - x0) * progress, y0 + (y1 - y0) * progress
+            draw(image, colour, shape, (number + x) / len(things), y)
+    return np.stack(images)
+
+
+def shown(*things: tuple[str, str, str]) -> Frames:
+    pixels = film(*things)
+    return Frames(pixels, np.arange(len(pixels)) / 2)
+
+
+def judge(question: str, *things: tuple[str, str, str]) -> LabelLogprobs:
+    (verdict,) = load_vlm("scripted").label_logprobs([RANKVIDEO.prompt(question, shown(*things))], ("yes", "no"))
+    return verdict
+
+
+def margin(question: str, *things: tuple[str, str, str]) -> float:
+    values = judge(question, *things).values
+    assert values is not None
+    return values[0] - values[1]
+
+
+@pytest.mark.parametrize("ground", [DARK, GREY, SANDY, NAVY])
+@pytest.mark.parametrize("motion", PATHS)
+def test_every_colour_shape_and_motion_is_told_on_every_ground(motion: str, ground: tuple[int, int, int]) -> None:
+    for colour in RGB:
+        for shape in ("circle", "square", "triangle"):
+            assert find_shapes(film((colour, shape, motion), ground=ground)) == [(colour, shape, motion)]
+
+
+def test_shares_are_parts_of_the_picture() -> None:
+    image = picture()
+    image[:, :80] = RGB["red"]
+    image[:60, 80:] = RGB["blue"]
+    assert colour_shares(image[None]) == {"red": 0.5, "blue": 0.25}
+
+
+def test_white_boards_letters_and_grounds_are_no_shapes() -> None:
+    for ground in (DARK, GREY, SANDY, NAVY):
+        image = picture(ground)
+        image[5:30, 10:150] = 255
+        image[10:25, 20:35] = 0
+        assert find_shapes(np.stack([image] * 4)) == []
+        assert colour_shares(image[None]) == {}
+
+
+def test_grounds_are_named_behind_shapes_and_unknown_ones_are_not() -> None:
+    for name, ground in {"dark": DARK, "grey": GREY, "sandy": SANDY, "navy": NAVY}.items():
+        assert find_ground(film(("red", "square", "left"), ground=ground)) == name
+    assert find_ground(film(("red", "square", "left"), ground=(90, 130, 120))) is None
+
+
+def test_two_shapes_of_one_colour_are_followed_apart() -> None:
+    seen = find_shapes(film(("green", "square", "up"), ("green", "square", "down")))
+    assert sorted(seen) == [("green", "square", "down"), ("green", "square", "up")]
+
+
+def test_outlines_that_are_none_of_the_three_shapes_are_left_out() -> None:
+    assert find_shapes(film(("red", "diamond", "left"), ("blue", "bar", "left"))) == []
+
+
+def test_a_shape_cut_by_the_border_is_left_out() -> None:
+    image = picture()
+    draw(image, "red", "square", 0.0, 0.5)
+    assert find_shapes(image[None]) == []
+
+
+def test_a_shape_seen_in_fewer_than_half_of_the_frames_is_left_out() -> None:
+    pixels = film(("red", "square", "still"), count=6)
+    pixels[2:] = DARK
+    assert find_shapes(pixels) == []
+
+
+def test_one_frame_tells_no_motion() -> None:
+    assert find_shapes(film(("blue", "circle", "left"), count=1)) == [SeenShape("blue", "circle", None)]
+
+
+def test_no_frames_show_nothing() -> None:
+    empty = np.zeros((0, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    assert (find_shapes(empty), colour_shares(empty), find_ground(empty)) == ([], {}, None)
+
+
+def test_noise_holds_no_shapes() -> None:
+    assert find_shapes(np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), dtype=np.uint8)) == []
+
+
+def test_a_filmed_scene_holds_no_drawn_shapes() -> None:
+    path = Path(__file__).parents[3] / "shared" / "videos" / "nasa_13013.mp4"
+    if not path.exists():
+        pytest.skip("the filmed sample is not here")
+    with av.open(str(path)) as container:
+        frames = [
+            f.to_ndarray(format="rgb24", width=416, height=320) for i, f in enumerate(container.decode(video=0)) if i % 24 == 0
+        ]
+    assert find_shapes(np.stack(frames)) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("a red circle moving to the left", [Description("red", "circle", "left")]),
+        ("Where is a scarlet disc that drifts leftwards?", [Description("red", "circle", "left")]),
+        ("a violet box which does not move", [Description("purple", "square", "still")]),
+        ("something yellow that rises", [Description("yellow", None, "up")]),
+        ("What moves to the right?", [Description(None, None, "right")]),
+        ("a red circle moving from left to right", [Description("red", "circle", "right")]),
+        ("a green ball in the clip, sinking", [Description("green", "circle", "down")]),
+        ("a circle and a blue square", [Description(shape="circle"), Description("blue", "square")]),
+        (
+            "the circle moves left and the blue square stays still",
+            [Description(None, "circle", "left"), Description("blue", "square", "still")],
+        ),
+        ("a red square to the left of a blue square", [Description("red", "square"), Description("blue", "square")]),
+        ("How many people are still left up there?", []),
+        ("When was the lighthouse at Cape Morrow built?", []),
+    ],
+)
+def test_questions_are_read_as_descriptions_of_shapes(question: str, expected: list[Description]) -> None:
+    assert described(question) == expected
+
+
+def test_a_full_match_is_a_clear_yes_in_proper_probabilities() -> None:
+    verdict = judge("a red circle moving to the left", ("red", "circle", "left"))
+    # Margin 4 with .99 of the probability on the two labels: .99 / (1 + exp(-4)) and .99 / (1 + exp(4)).
+    assert verdict.values == pytest.approx((math.log(0.972194), math.log(0.017806)), abs=1e-4)
+    assert math.fsum(map(math.exp, verdict.values or ())) <= 1
+
+
+def test_the_more_attributes_match_the_larger_is_the_margin() -> None:
+    question = "a red circle moving to the left"
+    none = margin(question, ("blue", "square", "up"))
+    one = margin(question, ("red", "square", "up"))
+    two = margin(question, ("red", "circle", "up"))
+    with_another = margin(question, ("red", "circle", "left"), ("blue", "square", "up"))
+    alone = margin(question, ("red", "circle", "left"))
+    assert none < one < two < 0 < with_another < alone
+
+
+def test_attributes_of_two_shapes_are_not_mixed() -> None:
+    question = "a red circle moving left and a blue square that stays still"
+    assert margin(question, ("red", "circle", "left"), ("blue", "square", "still")) > 0
+    assert margin(question, ("blue", "square", "still"), ("red", "circle", "left")) > 0
+    assert margin(question, ("blue", "circle", "left"), ("red", "square", "still")) < 0
+    assert margin(question, ("red", "circle", "still"), ("blue", "square", "left")) < 0
+
+
+def test_one_shape_cannot_be_two() -> None:
+    assert margin("a red square and a square", ("red", "square", "left")) < 0
+    assert margin("a red square and a square", ("red", "square", "left"), ("blue", "square", "up")) > 0
+
+
+def test_labels_come_back_in_the_order_asked() -> None:
+    prompt = RANKVIDEO.prompt("a red circle", shown(("red", "circle", "left")))
+    vlm = load_vlm("scripted")
+    (forward,), (backward,) = vlm.label_logprobs([prompt], ("yes", "no")), vlm.label_logprobs([prompt], ("no", "yes"))
+    assert forward.values is not None
+    assert backward.values == forward.values[::-1]
+
+
+def test_the_judge_abstains_from_what_it_cannot_see() -> None:
+    verdict = judge("When was the lighthouse at Cape Morrow built?", ("red", "circle", "left"))
+    reason = "the pixel rule knows only colours, shapes and motions, and the question names none"
+    assert verdict == LabelLogprobs(None, reason=reason, abstained=True)
+    (unseen,) = load_vlm("scripted").label_logprobs([Prompt("", ("Query: a red circle",))], ("yes", "no"))
+    assert (unseen.values, unseen.abstained) == (None, True)
+
+
+def test_a_prompt_without_a_question_is_a_fault_and_no_abstention() -> None:
+    (verdict,) = load_vlm("scripted").label_logprobs([Prompt("", (shown(("red", "circle", "left")),))], ("yes", "no"))
+    assert (verdict.values, verdict.abstained) == (None, False)
+    assert "'Query: '" in (verdict.reason or "")
+
+
+def test_other_labels_than_yes_and_no_are_refused() -> None:
+    with pytest.raises(ModelError, match="maybe"):
+        load_vlm("scripted").label_logprobs([], ("yes", "maybe"))
+
+
+def test_a_caption_says_what_is_seen_and_keeps_to_its_length() -> None:
+    prompt = RANKVIDEO.prompt("anything", shown(("orange", "triangle", "down"), ("blue", "circle", "still")))
+    vlm = load_vlm("scripted")
+    ((caption, _),) = vlm.generate([prompt], max_tokens=50)
+    assert sorted(caption.removesuffix(" on a dark ground.").split(" and ")) == [
+        "a blue circle staying still",
+        "an orange triangle moving down",
+    ]
+    assert vlm.generate([prompt], max_tokens=3) == [(" ".join(caption.split()[:3]), 3)]
+    assert vlm.generate([RANKVIDEO.prompt("anything", shown())], max_tokens=50) == [("no coloured shape on a dark ground.", 7)]
+
+
+def assert_vectors(vectors: list[Vector | None], expected: list[list[float] | None]) -> None:
+    assert [None if v is None else v.tolist() for v in vectors] == [
+        None if e is None else pytest.approx(e, abs=1e-6) for e in expected
+    ]
+
+
+def test_clips_and_questions_meet_by_colour_alone() -> None:
+    embedder = load_embedder("scripted")
+    red = [1.0, 0, 0, 0, 0, 0]
+    any_colour = [0.408248] * 6  # 1 / sqrt(6)
+    questions = ["a red box and a blue ball", "something scarlet", "a ball moving left", "When was it built?"]
+    assert_vectors(embedder.embed_queries(questions), [[0.707107, 0, 0, 0, 0.707107, 0], red, any_colour, None])
+    clips = [ClipMedia(shown(("red", "square", "left"))), ClipMedia(shown(("red", "circle", "still")))]
+    assert_vectors(embedder.embed_clips(clips), [red, red])
+    assert embedder.info.dim == 6
+
+
+def test_a_clip_weighs_its_colours_by_their_size() -> None:
+    image = picture()
+    image[:40] = RGB["green"]
+    image[40:70] = RGB["purple"]
+    vectors = load_embedder("scripted").embed_clips([ClipMedia(Frames(image[None], np.zeros(1)))])
+    assert_vectors(vectors, [[0, 0, 0, 0.8, 0, 0.6]])  # 4 : 3, so length 5
+
+
+def test_clips_without_picture_or_colour_have_no_vector() -> None:
+    assert load_embedder("scripted").embed_clips([ClipMedia(None), ClipMedia(shown())]) == [None, None]
+
+
+def test_scripted_models_have_no_checkpoints() -> None:
+    with pytest.raises(InputError, match="my-model"):
+        load_vlm("scripted", "my-model")
+    with pytest.raises(InputError, match="my-model"):
+        load_embedder("scripted", "my-model")
