@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from llama_index.core.schema import NodeWithScore
 
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.schema import Answer, Citation, Hit, TextSpan, Video
 from rankvideo_rag.text import clean, timestamp
 
@@ -21,7 +21,7 @@ def found(query: str, hits: Sequence[NodeWithScore]) -> str:
     """Clips as a numbered list."""
     if not hits:
         return f"Nothing in the archive matches {_short(query, _TITLE)!r}. Try other words, or fewer."
-    lines = [_clip(line, hit) for line, hit in zip(hits_of(hits), hits, strict=True)]
+    lines = [_clip(line, hit) for line, hit in zip(nodes_to_hits(hits), hits, strict=True)]
     return "\n".join(lines)
 
 

@@ -7,15 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rankvideo_rag.backends import import_with_advice
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.coverage import coverage_of
 from rankvideo_rag.formats.moments import Overlap, overlap_of
 from rankvideo_rag.formats.trec import Claims, Qrels, check_distinct
 
-ir_measures = import_with_advice("ir_measures", "measures")
+ir_measures = import_optional("ir_measures", "measures")
 # ir-measures leaves out what is not installed, and would only then say that it cannot compute nDCG.
-import_with_advice("pytrec_eval", "measures")
+import_optional("pytrec_eval", "measures")
 # Those of its providers that run inside this process on ids of any kind: trec_eval, and what trec_eval has not. Its provider
 # of alpha-nDCG (pyndeval) is not among them: it stops at rank 20, and takes memory for every claim of every query at once.
 _PROVIDER = ir_measures.providers.FallbackProvider(

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from rankvideo_rag.backends import import_with_advice
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.indexing.build import Event, Report, build, known_outcome
 from rankvideo_rag.indexing.distributed import build_from_receipts
 from rankvideo_rag.indexing.run_report import RunReport
@@ -147,7 +147,7 @@ def _engine(settings: Settings) -> Callable[..., Report]:
     """Who reads the files: this process, or workers on a Ray cluster. Raises MissingDependency where Ray is not installed."""
     if settings.engine == "local":
         return build
-    ray_engine = import_with_advice("rankvideo_rag.indexing.ray_engine", "ray")
+    ray_engine = import_optional("rankvideo_rag.indexing.ray_engine", "ray")
     models = ray_engine.Models(partial(load_with_recipe, settings), settings.device)
     return partial(build_from_receipts, workers=ray_engine.on_cluster(models, settings.ray_address))
 

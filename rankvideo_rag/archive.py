@@ -12,7 +12,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.vector_stores.types import MetadataFilters
 
-from rankvideo_rag.backends import check_name
+from rankvideo_rag.backends import check_backend
 from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.ranking.windows import Windows
 from rankvideo_rag.reranker import RankVideoRerank
@@ -109,7 +109,7 @@ class VideoArchive:
         """The reranker of these settings; None when it is switched off. Raises InputError for one that there is not."""
         if self.settings.reranker == "none":
             return None
-        check_name("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap what the reranker itself raises
+        check_backend("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap what the reranker itself raises
         return RankVideoRerank(
             backend=self.settings.reranker,
             model=self.settings.reranker_model,

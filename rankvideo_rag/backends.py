@@ -52,11 +52,11 @@ def load_backend(room: str, name: str, *args: Any, **options: Any) -> Any:
 
 def find_loader(room: str, name: str) -> Callable[..., Any]:
     """The `load` function of a backend, its module imported."""
-    module_name, _, function = name.partition(":") if ":" in name else (f"{room}.{check_name(room, name)}", "", "load")
-    return getattr(import_with_advice(module_name, name), function)  # type: ignore[no-any-return]
+    module_name, _, function = name.partition(":") if ":" in name else (f"{room}.{check_backend(room, name)}", "", "load")
+    return getattr(import_optional(module_name, name), function)  # type: ignore[no-any-return]
 
 
-def check_name(room: str, name: str) -> str:
+def check_backend(room: str, name: str) -> str:
     """The name, if a backend of the room bears it or it points outside. Raises InputError that lists the names there are."""
     if ":" not in name and name not in backend_names(room):
         raise InputError(
@@ -73,7 +73,7 @@ def backend_names(room: str) -> list[str]:
     return sorted(file.stem for file in files if "\ndef load(" in file.read_text(encoding="utf-8"))
 
 
-def import_with_advice(module_name: str, backend: str) -> Any:
+def import_optional(module_name: str, backend: str) -> Any:
     """Import a module; a third-party package that is not there becomes a MissingDependency that names the extra."""
     try:
         return import_module(module_name)

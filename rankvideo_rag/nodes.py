@@ -13,7 +13,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.ranking.pointwise import Footage
 from rankvideo_rag.schema import Clip, Hit, Video
 
-NO_WORDS = "(no words in this clip)"
+NO_TEXT = "(no words in this clip)"
 PATH_KEYS = ("file_path", "video_path", "path")
 # Plumbing: neither a language model nor an embedder should read it.
 HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description", "duplicate_of")
@@ -29,7 +29,7 @@ class NodeClip(NamedTuple):
     title: str
 
 
-def node_of(
+def clip_to_node(
     video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None = None, *, duplicate_of: str | None = None
 ) -> TextNode:
     """The node of a clip, with the rank that each channel gave it, and the clip_id of a better hit that shows the same."""
@@ -45,7 +45,7 @@ def node_of(
         metadata["duplicate_of"] = duplicate_of
     return TextNode(
         id_=clip.clip_id,
-        text=text or NO_WORDS,
+        text=text or NO_TEXT,
         metadata=metadata,
         excluded_llm_metadata_keys=list(HIDDEN_KEYS),
         excluded_embed_metadata_keys=list(HIDDEN_KEYS),
@@ -53,7 +53,7 @@ def node_of(
     )
 
 
-def hits_of(nodes: Sequence[NodeWithScore]) -> list[Hit]:
+def nodes_to_hits(nodes: Sequence[NodeWithScore]) -> list[Hit]:
     """A list of nodes as the lines of a search result. Of near-duplicates the first in this order is the one that others
     repeat, however they were ordered when they were found."""
     first: dict[str, int] = {}  # clip_id -> rank
@@ -62,7 +62,7 @@ def hits_of(nodes: Sequence[NodeWithScore]) -> list[Hit]:
 
 
 def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
-    clip, text = clip_of(hit.node), hit.node.get_content(MetadataMode.NONE)
+    clip, text = node_to_clip(hit.node), hit.node.get_content(MetadataMode.NONE)
     return Hit(
         rank=rank,
         video_id=clip.video_id,
@@ -72,12 +72,12 @@ def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
         end=clip.footage.end,
         score=hit.score,
         channels={key.removeprefix("rank_"): rank for key, rank in hit.node.metadata.items() if key.startswith("rank_")},
-        text="" if text == NO_WORDS else text,
+        text="" if text == NO_TEXT else text,
         duplicate_of=first if first < rank else None,
     )
 
 
-def clip_of(node: BaseNode, resolver: VideoResolver | None = None) -> NodeClip:
+def node_to_clip(node: BaseNode, resolver: VideoResolver | None = None) -> NodeClip:
     """The clip that a node stands for. Without start and end in its metadata it is the whole file.
 
     The file is, in this order: what `resolver` says, the node's video_resource, metadata file_path, video_path or path.
@@ -112,7 +112,7 @@ def _seconds(node: BaseNode, key: str) -> float | None:
     return float(value)
 
 
-def copy_with(hit: NodeWithScore, score: float | None, metadata: Mapping[str, str | float | None]) -> NodeWithScore:
+def copy_with_score(hit: NodeWithScore, score: float | None, metadata: Mapping[str, str | float | None]) -> NodeWithScore:
     """A copy of a hit with another score and more metadata, hidden from language models and embedders.
 
     A key whose value is None is taken out: what an earlier pass left there must not pass for this one's finding.

@@ -16,11 +16,11 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
-from rankvideo_rag.backends import check_name
+from rankvideo_rag.backends import check_backend
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import prompt_spec, spec_for
-from rankvideo_rag.nodes import VideoResolver, clip_of, copy_with
+from rankvideo_rag.nodes import VideoResolver, copy_with_score, node_to_clip
 from rankvideo_rag.ranking.cache import ScoreCache, default_path
 from rankvideo_rag.ranking.pointwise import Footage, Pair
 from rankvideo_rag.ranking.reasoning import NEVER, Band, Reasoning, share_reasoned
@@ -92,7 +92,7 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        check_name("rankvideo_rag.models.vlm", self.backend)
+        check_backend("rankvideo_rag.models.vlm", self.backend)
         if self.prompt is not None:
             prompt_spec(self.prompt)
         if self.cache is not False:
@@ -148,7 +148,7 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     def _footage(self, hit: NodeWithScore) -> Footage | Score:
         try:
-            return clip_of(hit.node, self.video_resolver).footage
+            return node_to_clip(hit.node, self.video_resolver).footage
         except InputError as error:
             return Score(status="failed", reason=f"no_file: {error}")
 
@@ -169,7 +169,7 @@ class RankVideoRerank(BaseNodePostprocessor):
             "rerank_rationale": score.rationale,
             "rerank_tokens": None if self.reasoning == "never" else score.tokens,
         }
-        return copy_with(hit, score.margin, metadata)
+        return copy_with_score(hit, score.margin, metadata)
 
     def _is_dropped(self, score: Score) -> bool:
         return self.score_threshold is not None and score.margin is not None and score.margin < self.score_threshold

@@ -15,13 +15,13 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.indexing.perceptual_hash import repeated, say_the_same
 from rankvideo_rag.metadata_filters import where
 from rankvideo_rag.models.embedders import Embedder, Vector
-from rankvideo_rag.nodes import node_of
+from rankvideo_rag.nodes import clip_to_node
 from rankvideo_rag.ranking.fusion import Fused, Scores, best_of, reciprocal_rank_fusion, standard_score_fusion
-from rankvideo_rag.schema import Channel, Clip, WordChannel
+from rankvideo_rag.schema import Channel, Clip, TextChannel
 from rankvideo_rag.settings import Fusion
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import WORD_CHANNELS
-from rankvideo_rag.storage.text_rows import words_within
+from rankvideo_rag.storage.tables import TEXT_CHANNELS
+from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import Neighbour, VectorIndex
 
 MAX_QUESTION = 2_000  # characters
@@ -77,12 +77,12 @@ class VideoRetriever(BaseRetriever):
         near = self._by_vector(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
         said = {
             channel: self._store.search_words(channel, question, depth=self._depth, where=self._where)
-            for channel in WORD_CHANNELS
+            for channel in TEXT_CHANNELS
             if self._weights[channel] > 0
         }
         return self._nodes(self._fused({neighbour.clip: neighbour.cosine for neighbour in near}, said))
 
-    def _fused(self, near: Mapping[int, float], said: Mapping[WordChannel, Mapping[int, float]]) -> list[Fused]:
+    def _fused(self, near: Mapping[int, float], said: Mapping[TextChannel, Mapping[int, float]]) -> list[Fused]:
         rankings = {"visual": list(near)} | {channel: list(found) for channel, found in said.items()}
         if self._fusion == "ranks":
             weights = {str(channel): weight for channel, weight in self._weights.items()}
@@ -111,7 +111,7 @@ class VideoRetriever(BaseRetriever):
         found = list(islice(self._with_originals(there, clips), self._top_k))
         videos = self._store.videos(clips[hit.item].video_id for hit, _ in found)
         return [
-            NodeWithScore(node=node_of(videos[c.video_id], c, self._words(c), hit.ranks, duplicate_of=of), score=hit.score)
+            NodeWithScore(node=clip_to_node(videos[c.video_id], c, self._words(c), hit.ranks, duplicate_of=of), score=hit.score)
             for hit, of in found
             if (c := clips[hit.item]).video_id in videos
         ]
@@ -130,7 +130,7 @@ class VideoRetriever(BaseRetriever):
 
     def _words(self, clip: Clip) -> str:
         spans = self._store.spans(clip.video_id, clip.start, clip.end)
-        words = (words_within(spans, channel, clip.start, clip.end) for channel in WORD_CHANNELS)
+        words = (text_within(spans, channel, clip.start, clip.end) for channel in TEXT_CHANNELS)
         return "\n".join(text for text in words if text)
 
 

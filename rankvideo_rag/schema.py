@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Channel = Literal["visual", "speech", "on_screen", "description"]
 """A way by which a question can find a clip: one vector space, or one kind of words."""
 
-WordChannel = Literal["speech", "on_screen", "description"]
+TextChannel = Literal["speech", "on_screen", "description"]
 Outcome = Literal["ok", "partial", "skipped", "failed"]
 
 
@@ -82,7 +82,7 @@ class TimedWord(NamedTuple):
 class TextSpan(Record):
     """Words with the time at which they are heard, shown or true."""
 
-    channel: WordChannel
+    channel: TextChannel
     text: str
     start: float = Field(ge=0)
     end: float = Field(ge=0)
@@ -91,12 +91,12 @@ class TextSpan(Record):
     language: str | None = None  # as a recogniser heard it, or as a subtitle file's name says: "en", "pt-br"
     words: tuple[TimedWord, ...] = ()  # where they are timed one by one: they stand in `text` in this order
 
-    def when(self, first: int, last: int) -> tuple[float, float]:
+    def time_range(self, first: int, last: int) -> tuple[float, float]:
         """The seconds in which the characters [first, last) of the text are heard; those of the span where words have none.
 
-        >>> said = TextSpan(channel="speech", text="At nine.", start=0, end=2, source="whisper",
+        >>> span = TextSpan(channel="speech", text="At nine.", start=0, end=2, source="whisper",
         ...     words=[("At", 0.1, 0.4), ("nine.", 0.9, 1.5)])
-        >>> said.when(3, 7)
+        >>> span.time_range(3, 7)
         (0.9, 1.5)
         """
         times, place = [], 0
@@ -176,26 +176,26 @@ class Claim(Record):
     reason: str | None = None
 
 
-class Cut(Record):
+class OmittedEvidence(Record):
     """Evidence that was left out of a prompt, and why."""
 
     title: str
     start: float  # seconds, of the clip
     end: float
-    what: Literal["clip", "words", "frames"]
-    left_out: int = Field(ge=1)  # clips, words or frames
-    of: int = Field(ge=1)
+    kind: Literal["clip", "text", "frames"]
+    count: int = Field(ge=1)  # clips, words or frames left out
+    total: int = Field(ge=1)
     reason: str
 
 
-class PromptUse(Record):
+class PromptUsage(Record):
     """What the evidence in a prompt cost, of how much, and everything that was left out of it."""
 
     budget: int  # tokens that evidence may have, frames included
     used: int
     counted_by: str
     frames: int = 0
-    cut: tuple[Cut, ...] = ()
+    omitted: tuple[OmittedEvidence, ...] = ()
 
 
 class Answer(Record):
@@ -210,7 +210,7 @@ class Answer(Record):
     removed_claims: tuple[Claim, ...] = ()  # what the generator wrote and the text does not show
     reason: str | None = None  # why the archive does not answer, or why words are quoted where a model was to write
     support: float | None = Field(None, ge=0, le=1)  # mean over claims, removed ones counted as 0; None where only seen
-    prompt: PromptUse | None = None  # None where no language model was asked
+    prompt: PromptUsage | None = None  # None where no language model was asked
 
 
 class FileOutcome(Record):
@@ -223,7 +223,7 @@ class FileOutcome(Record):
     video_id: str | None = None
 
 
-def as_contract(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
+def to_json(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
     """An answer and the clips behind it, as programs get them from the command line and over HTTP.
 
     The citations of a claim are given by their place in `citations`, from 0. What was removed is told by its reason, not shown.

@@ -18,11 +18,11 @@ from rankvideo_rag.indexing.draft import Draft, Drafter
 from rankvideo_rag.indexing.file_state import state_of, video_id_of
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.indexing.run import Run, prepare
-from rankvideo_rag.nodes import clip_of, node_of
+from rankvideo_rag.nodes import clip_to_node, node_to_clip
 from rankvideo_rag.schema import Video
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.tables import WORD_CHANNELS
-from rankvideo_rag.storage.text_rows import words_within
+from rankvideo_rag.storage.tables import TEXT_CHANNELS
+from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.writer import title_of
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class VideoClips(TransformComponent):
         return self._run
 
     def _clips_of(self, node: BaseNode) -> Iterator[BaseNode]:
-        path = Path(clip_of(node).footage.path)
+        path = Path(node_to_clip(node).footage.path)
         try:
             video, draft = self._draft(path)
         except MediaError as error:
@@ -80,8 +80,8 @@ class VideoClips(TransformComponent):
         if draft.damage:
             logger.warning("%s: %s", path, "; ".join(draft.damage))
         for clip in draft.clips:
-            words = (words_within(draft.spans, channel, clip.start, clip.end) for channel in WORD_CHANNELS)
-            made = node_of(video, clip, "\n".join(text for text in words if text))
+            words = (text_within(draft.spans, channel, clip.start, clip.end) for channel in TEXT_CHANNELS)
+            made = clip_to_node(video, clip, "\n".join(text for text in words if text))
             vector = draft.vectors.get(clip.clip_id)
             made.embedding = None if vector is None else vector.astype(float).tolist()
             yield made

@@ -11,7 +11,7 @@ from support.world import World, asked, narrated, stems
 
 from rankvideo_rag import VideoArchive
 from rankvideo_rag.errors import ArchiveMismatch, InputError
-from rankvideo_rag.nodes import NO_WORDS, hits_of
+from rankvideo_rag.nodes import NO_TEXT, nodes_to_hits
 from rankvideo_rag.schema import Answer
 from rankvideo_rag.synthetic import questions
 
@@ -145,8 +145,8 @@ def test_a_clip_without_words_is_a_node_with_text_all_the_same(world: World, arc
     silent = next(clip for clip in world.clips if not clip.narration)
     nodes = archive.as_retriever(top_k=50).retrieve(f"something {silent.scenes[0][0].colour}")
     node = next(n.node for n in nodes if n.node.metadata["title"] == silent.stem)
-    assert node.get_content(MetadataMode.NONE) == NO_WORDS
-    assert next(hit.text for hit in hits_of(nodes) if hit.title == silent.stem) == ""
+    assert node.get_content(MetadataMode.NONE) == NO_TEXT
+    assert next(hit.text for hit in nodes_to_hits(nodes) if hit.title == silent.stem) == ""
 
 
 def test_an_archive_named_with_another_profile_is_not_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

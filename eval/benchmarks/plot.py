@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from rankvideo_rag.backends import import_with_advice
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.eval.benchmarks.rerank import RerankReport
 
-figures = import_with_advice("matplotlib.figure", "picture")
+figures = import_optional("matplotlib.figure", "picture")
 
 _COLOURS = {
     "decode": "#8c8c8c",

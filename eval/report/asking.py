@@ -17,9 +17,9 @@ from rankvideo_rag.eval.report.questions import Questions
 from rankvideo_rag.eval.report.records import About, Seconds
 from rankvideo_rag.eval.report.writing import Asked, write_folder
 from rankvideo_rag.formats.trec import Qrels, video_ranking
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.reranker import RankVideoRerank
-from rankvideo_rag.schema import Answer, Score, as_contract
+from rankvideo_rag.schema import Answer, Score, to_json
 from rankvideo_rag.storage.store import Store, Where
 from rankvideo_rag.synthesizer import ANSWER_KEY, VideoAnswerSynthesizer
 
@@ -164,7 +164,7 @@ class _Asking:
             return None
         self._has_written = True
         answer = Answer.model_validate((response.metadata or {})[ANSWER_KEY])
-        contract = as_contract(answer, hits_of(nodes))
+        contract = to_json(answer, nodes_to_hits(nodes))
         for place in (*contract["citations"], *contract["clips"]):
             place["video_id"] = self._names[place["video_id"]]
         return {"query_id": reference.query_id, **contract}
@@ -177,7 +177,7 @@ class _Asking:
         self.failed.append(f"the answer to {query_id!r} could not be written ({told})")
 
     def _videos(self, nodes: Sequence[Any]) -> list[str]:
-        return [self._names[video] for video in video_ranking(hits_of(nodes))]
+        return [self._names[video] for video in video_ranking(nodes_to_hits(nodes))]
 
     def _margins(self, nodes: Sequence[Any]) -> dict[str, Score]:
         found: dict[str, Score] = {}

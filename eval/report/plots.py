@@ -4,12 +4,12 @@ import io
 import re
 from typing import Any
 
-from rankvideo_rag.backends import import_with_advice
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.eval.report.markup import Html, element
 from rankvideo_rag.eval.report.records import Report
 
-matplotlib = import_with_advice("matplotlib", "report")
-figures = import_with_advice("matplotlib.figure", "report")
+matplotlib = import_optional("matplotlib", "report")
+figures = import_optional("matplotlib.figure", "report")
 
 _INK = "#010203"  # becomes the colour of the text around the picture
 _BLUE, _ORANGE, _GREY = "#3f83d1", "#d9822b", "#8c8c8c"  # seen on white and on black

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.answering.evidence import Evidence, line
 from rankvideo_rag.answering.extractive import support
-from rankvideo_rag.schema import Cut, TextSpan
+from rankvideo_rag.schema import OmittedEvidence, TextSpan
 
 BYTES_PER_TOKEN = 3  # English has more, most other scripts about as many: an estimate that errs to the safe side
 ESTIMATE = f"estimate: UTF-8 bytes / {BYTES_PER_TOKEN}"
@@ -24,7 +24,7 @@ class Fitted(NamedTuple):
 
     evidence: list[Evidence]
     used: int  # tokens
-    cut: list[Cut]
+    omitted: list[OmittedEvidence]
 
 
 def estimate(text: str) -> int:
@@ -42,17 +42,17 @@ def fit(question: str, evidence: Sequence[Evidence], *, budget: int, count: Coun
     Of a clip with too many words those stay that RankVideo saw to be relevant or that hold most of what is asked. Where not
     even the heads of all clips fit, the last clips are left out.
     """
-    shown, cut = list(evidence), []
+    shown, omitted = list(evidence), []
     while shown and sum(count(piece.head()) + 2 * _PAUSE for piece in shown) > budget:
-        cut.append(_cut(shown.pop(), "clip", 1, 1))
+        omitted.append(_omitted(shown.pop(), "clip", 1, 1))
     needs = [_cost(piece, count) for piece in shown]
     fitted = []
     for piece, need, share in zip(shown, needs, shares(needs, budget), strict=True):
         kept = piece if need <= share else _trimmed(question, piece, share, count)
         fitted.append(kept)
         if words := _words(piece) - _words(kept):
-            cut.append(_cut(piece, "words", words, _words(piece)))
-    return Fitted(fitted, sum(_cost(piece, count) for piece in fitted), cut)
+            omitted.append(_omitted(piece, "text", words, _words(piece)))
+    return Fitted(fitted, sum(_cost(piece, count) for piece in fitted), omitted)
 
 
 def shares(needs: Sequence[int], budget: int) -> list[int]:
@@ -107,15 +107,15 @@ def _words(piece: Evidence) -> int:
     return sum(len(span.text.split()) for span in piece.spans)
 
 
-def _cut(piece: Evidence, what: str, left_out: int, of: int) -> Cut:
-    return Cut.model_validate(
+def _omitted(piece: Evidence, kind: str, count: int, total: int) -> OmittedEvidence:
+    return OmittedEvidence.model_validate(
         {
             "title": piece.title,
             "start": piece.start,
             "end": piece.end,
-            "what": what,
-            "left_out": left_out,
-            "of": of,
+            "kind": kind,
+            "count": count,
+            "total": total,
             "reason": "the prompt's token budget",
         }
     )

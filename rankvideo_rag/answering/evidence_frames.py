@@ -14,7 +14,7 @@ from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.openai_protocol import encode
-from rankvideo_rag.schema import Cut
+from rankvideo_rag.schema import OmittedEvidence
 
 # One token for as many pixels: the dearest of three published rules (a tile of 512x512 for 255 tokens, 32x32 pixels for one,
 # 750 pixels for one), so that the estimate errs to the safe side.
@@ -34,7 +34,7 @@ class Looked(NamedTuple):
     """Frames that a prompt may show, and those that it may not, with the reason."""
 
     pictures: list[Picture]
-    cut: list[Cut]
+    omitted: list[OmittedEvidence]
 
 
 def look(evidence: Sequence[Evidence], *, frames: int, budget: int) -> Looked:
@@ -44,19 +44,19 @@ def look(evidence: Sequence[Evidence], *, frames: int, budget: int) -> Looked:
     none, and says why.
     """
     pictures: list[Picture] = []
-    cut: list[Cut] = []
+    omitted: list[OmittedEvidence] = []
     for piece in evidence:
         try:
             of_clip = _pictures(piece, frames)
         except MediaError as error:
-            cut.append(_cut(piece, frames, frames, f"{error.code}: {error}"))
+            omitted.append(_omitted(piece, frames, frames, f"{error.code}: {error}"))
             continue
         room = budget - sum(picture.tokens for picture in pictures)
         fitting = of_clip[: max(room, 0) // of_clip[0].tokens]
         pictures += fitting
         if missing := len(of_clip) - len(fitting):
-            cut.append(_cut(piece, missing, len(of_clip), "the prompt's token budget"))
-    return Looked(pictures, cut)
+            omitted.append(_omitted(piece, missing, len(of_clip), "the prompt's token budget"))
+    return Looked(pictures, omitted)
 
 
 def _pictures(piece: Evidence, count: int) -> list[Picture]:
@@ -78,5 +78,7 @@ def _pictures(piece: Evidence, count: int) -> list[Picture]:
     ]
 
 
-def _cut(piece: Evidence, left_out: int, of: int, reason: str) -> Cut:
-    return Cut(title=piece.title, start=piece.start, end=piece.end, what="frames", left_out=left_out, of=of, reason=reason)
+def _omitted(piece: Evidence, count: int, total: int, reason: str) -> OmittedEvidence:
+    return OmittedEvidence(
+        title=piece.title, start=piece.start, end=piece.end, kind="frames", count=count, total=total, reason=reason
+    )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rankvideo_rag.answering.answers import SEEN, answer_of
 from rankvideo_rag.answering.evidence import Evidence, Sentence, sentences
 from rankvideo_rag.answering.support import plain, tells
-from rankvideo_rag.schema import Answer, Citation, Claim, WordChannel
+from rankvideo_rag.schema import Answer, Citation, Claim, TextChannel
 from rankvideo_rag.text import content_terms, stem, terms
 
 # Words of a question that ask for a kind of evidence: evidence of that kind holds them by being what it is.
@@ -83,7 +83,7 @@ def passed_over(question: str, shown: Sequence[Evidence], claims: Sequence[Claim
     return []
 
 
-def support(question: str, text: str, channel: WordChannel) -> float:
+def support(question: str, text: str, channel: TextChannel) -> float:
     """The share, from 0 to 1, of the question's terms that a text holds. Two neighbours may be written as one word, and a
     word that asks for a kind of evidence ("sign") is held by evidence of that kind. Of a question of several sentences the
     one counts that is held best, if it has two terms or more.
@@ -96,7 +96,7 @@ def support(question: str, text: str, channel: WordChannel) -> float:
     return max(_support(part, text, channel) for part in _parts(question))
 
 
-def _support(question: str, text: str, channel: WordChannel) -> float:
+def _support(question: str, text: str, channel: TextChannel) -> float:
     asked = content_terms(question)
     held = {stem(term) for term in terms(text)}
     found = [stem(term) in held or term in _KIND_WORDS[channel] for term in asked]

@@ -20,7 +20,7 @@ from rankvideo_rag.answering.evidence_frames import Looked, Picture, look
 from rankvideo_rag.answering.parsing import Draft, drafts_in, limited, of_claims
 from rankvideo_rag.answering.prompts import CLAIMS_TEMPLATE, TEMPLATE, CitedAnswer, boundary
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.schema import PromptUse
+from rankvideo_rag.schema import PromptUsage
 from rankvideo_rag.text import timestamp
 
 Tokenizer = Callable[[str], Sequence[Any]]
@@ -37,7 +37,7 @@ class Shown(NamedTuple):
     question: str
     evidence: list[Evidence]  # with the words that are shown
     pictures: list[Picture]
-    use: PromptUse
+    use: PromptUsage
 
 
 class _Prompt(NamedTuple):
@@ -98,12 +98,12 @@ class Writer:
             )
         numbers = {piece.number for piece in fitted.evidence}
         pictures = [picture for picture in looked.pictures if picture.number in numbers]
-        use = PromptUse(
+        use = PromptUsage(
             budget=budget,
             used=fitted.used + sum(picture.tokens for picture in pictures),
             counted_by=self._counted_by,
             frames=len(pictures),
-            cut=(*fitted.cut, *looked.cut),
+            omitted=(*fitted.omitted, *looked.omitted),
         )
         return Shown(question, fitted.evidence, pictures, use)
 

@@ -10,7 +10,7 @@ from rankvideo_rag.answering.evidence import ANY_LENGTH, Evidence
 from rankvideo_rag.answering.support import plain
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import probe
-from rankvideo_rag.nodes import NO_WORDS, NodeClip, clip_of
+from rankvideo_rag.nodes import NO_TEXT, NodeClip, node_to_clip
 from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.text import clean
@@ -27,7 +27,7 @@ def evidence_of(nodes: Sequence[NodeWithScore], words: Words | None) -> list[Evi
 
 
 def _piece(number: int, hit: NodeWithScore, words: Words | None) -> Evidence:
-    clip = clip_of(hit.node)
+    clip = node_to_clip(hit.node)
     start = clip.footage.start or 0.0
     end = _end(clip) if clip.footage.end is None else clip.footage.end
     spans = words(clip.video_id, start, end) if words else _spans_of_text(hit, start, end)
@@ -60,6 +60,6 @@ def _seen(metadata: Mapping[str, Any], start: float, end: float) -> Span | None:
 
 def _spans_of_text(hit: NodeWithScore, start: float, end: float) -> list[TextSpan]:
     text = clean(hit.node.get_content(MetadataMode.NONE), max_length=ANY_LENGTH)
-    if not text or text == NO_WORDS:
+    if not text or text == NO_TEXT:
         return []
     return [TextSpan(channel="speech", text=text, start=start, end=end, source="node")]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.schema import TextSpan, WordChannel
+from rankvideo_rag.schema import TextChannel, TextSpan
 
 SIMILARITY = 0.9  # least share of letters that agree
 MAX_QUOTE = 1_000  # letters: a longer quote must be exact
@@ -34,7 +34,7 @@ class Found(NamedTuple):
     text: str
     start: float  # seconds: of the words, or of the cues that hold them
     end: float
-    channel: WordChannel
+    channel: TextChannel
     similarity: float  # 1 - edits / letters, from 0.9 to 1
 
 
@@ -93,7 +93,7 @@ def _stored(words: Sequence[_Word], start: int, end: int, similarity: float) -> 
     last = max(bisect_right(begins, end - 2) - 1, first)
     chosen = words[first : last + 1]
     parts = [list(part) for _, part in groupby(chosen, key=lambda word: id(word.span))]
-    times = [part[0].span.when(part[0].start, part[-1].end) for part in parts]
+    times = [part[0].span.time_range(part[0].start, part[-1].end) for part in parts]
     until = max(end for _, end in times)
     return Found(" ".join(map(_as_written, parts)), times[0][0], until, chosen[0].span.channel, similarity)
 

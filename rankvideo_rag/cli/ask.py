@@ -54,19 +54,19 @@ def ask(
 ) -> None:
     """Ask an archive: retrieve, let RankVideo watch, answer with citations to video and second."""
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.nodes import hits_of
-    from rankvideo_rag.schema import Answer, as_contract
+    from rankvideo_rag.nodes import nodes_to_hits
+    from rankvideo_rag.schema import Answer, to_json
 
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
     with VideoArchive.open(archive, least_margin=least_margin, **options) as opened:
         synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, plans=plans)
         response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)
-        hits = hits_of(response.source_nodes)
+        hits = nodes_to_hits(response.source_nodes)
         say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
     answer = Answer.model_validate((response.metadata or {})["answer"])
     _say_what_was_not_judged(response.source_nodes)
     if as_json:
-        print_json(as_contract(answer, hits))
+        print_json(to_json(answer, hits))
     else:
         print_answer(answer, hits)
 
@@ -82,8 +82,8 @@ def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
         note(f"removed the citation {removed.marker}: {removed.reason}")
     for claim in answer.removed_claims:
         note(f"removed a statement: {claim.reason}")
-    for cut in answer.prompt.cut if answer.prompt else ():
-        note(f"left out of the prompt: {cut.left_out} of {cut.of} {cut.what} of {cut.title}: {cut.reason}")
+    for part in answer.prompt.omitted if answer.prompt else ():
+        note(f"left out of the prompt: {part.count} of {part.total} {part.kind} of {part.title}: {part.reason}")
     if hits:
         out.print()
         out.print(hits_table(hits))

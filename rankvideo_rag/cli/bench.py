@@ -39,12 +39,12 @@ def rerank(
     as_json: AsJson = False,
 ) -> None:
     """Time the judging of videos: by stage, many questions together and one by one, and decoding beside the model."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
     # The picture's package is asked for before minutes are spent on what it shows.
-    draw = import_with_advice("rankvideo_rag.eval.benchmarks.plot", "bench").draw
-    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.rerank", "bench")
-    transformers = import_with_advice("rankvideo_rag.models.vlm.transformers", "transformers")
+    draw = import_optional("rankvideo_rag.eval.benchmarks.plot", "bench").draw
+    benchmarks = import_optional("rankvideo_rag.eval.benchmarks.rerank", "bench")
+    transformers = import_optional("rankvideo_rag.models.vlm.transformers", "transformers")
     with tempfile.TemporaryDirectory() as made:
         vlm = transformers.load(model or _tiny(Path(made) / "model"), device=device)
         counts = sorted(set(questions or benchmarks.COUNTS))
@@ -65,9 +65,9 @@ def evaluation(
     as_json: AsJson = False,
 ) -> None:
     """Time the measuring of runs, and the memory that it takes."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
-    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.evaluation", "bench")
+    benchmarks = import_optional("rankvideo_rag.eval.benchmarks.evaluation", "bench")
     with tempfile.TemporaryDirectory() as made:
         report = benchmarks.benchmark_evaluation(Path(made), queries=queries, depth=depth, runs=runs)
     if as_json:
@@ -97,9 +97,9 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Time the search of vectors in a generated archive, and compare what it finds with exact search."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
-    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.search", "bench")
+    benchmarks = import_optional("rankvideo_rag.eval.benchmarks.search", "bench")
     for number in n or (10_000, 100_000):
         with tempfile.TemporaryDirectory(dir=work) as made:
             report = benchmarks.benchmark_search(
@@ -117,9 +117,9 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Time indexing beside the loop that others write, and beside decoding alone, on the same films and the same samples."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
-    benchmarks = import_with_advice("rankvideo_rag.eval.benchmarks.index", "bench")
+    benchmarks = import_optional("rankvideo_rag.eval.benchmarks.index", "bench")
     with tempfile.TemporaryDirectory() as made:
         report = benchmarks.benchmark_index(Path(made), files=files, seconds=seconds, key_seconds=key_seconds, rounds=rounds)
     if as_json:

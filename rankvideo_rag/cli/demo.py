@@ -82,7 +82,7 @@ def render(
 
 def _show(archive: "VideoArchive", asked: "list[Question]") -> None:
     """A few answers, and what watching the clips changes for one question."""
-    from rankvideo_rag.nodes import hits_of
+    from rankvideo_rag.nodes import nodes_to_hits
     from rankvideo_rag.schema import Answer
 
     engine = archive.as_query_engine()
@@ -94,8 +94,8 @@ def _show(archive: "VideoArchive", asked: "list[Question]") -> None:
     example = next(question for question in asked if question.kind in ("together", "before", "one"))
     first = archive.as_retriever().retrieve(example.text)
     reranker = archive.as_reranker(top_n=len(first))
-    out.print(hits_table(hits_of(first[:8]), title=f"“{shown(example.text)}” before reranking"))
+    out.print(hits_table(nodes_to_hits(first[:8]), title=f"“{shown(example.text)}” before reranking"))
     out.print()
     watched = reranker.postprocess_nodes(first, query_str=example.text) if reranker else first
-    out.print(hits_table(hits_of(watched[:8]), title="… and after the reranker has watched the clips"))
+    out.print(hits_table(nodes_to_hits(watched[:8]), title="… and after the reranker has watched the clips"))
     out.print()

@@ -28,11 +28,11 @@ def train(
     """Train reranker and embedder from random weights, show the curves, and examine what came of it."""
     import time
 
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
     from rankvideo_rag.synthetic.evaluation import as_json as exam_as_json
     from rankvideo_rag.synthetic.evaluation import sit
 
-    school = import_with_advice("rankvideo_rag.synthetic.train_tiny", "demo train")
+    school = import_optional("rankvideo_rag.synthetic.train_tiny", "demo train")
     begun = time.monotonic()
     graduates = school.School(to, seed=seed, share=share).all()
     packed = {name: school.pack(getattr(graduates, name), to / folder) for name, folder in school.PACKED.items()}
@@ -83,9 +83,9 @@ def ablate(
 
     Interrupted, it goes on with the next one.
     """
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
-    ablations = import_with_advice("rankvideo_rag.synthetic.ablations", "demo ablate").ablations
+    ablations = import_optional("rankvideo_rag.synthetic.ablations", "demo ablate").ablations
     rows = ablations(to, seed=seed, share=share, school=school)
     if as_json:
         print_json([row.model_dump() for row in rows])

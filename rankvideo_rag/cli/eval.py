@@ -54,12 +54,12 @@ def retrieval(
 
     With --json one run without slices gives {measure: mean}, anything else the whole report.
     """
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
     from rankvideo_rag.formats.multivent import read_judgements
     from rankvideo_rag.formats.trec import read_claims
 
-    evaluation = import_with_advice("rankvideo_rag.eval.retrieval", "eval")
-    read_labels = import_with_advice("rankvideo_rag.eval.slices", "eval").read_labels
+    evaluation = import_optional("rankvideo_rag.eval.retrieval", "eval")
+    read_labels = import_optional("rankvideo_rag.eval.slices", "eval").read_labels
     judged = read_judgements(qrels)
     found = evaluation.evaluate_runs(
         _runs(run),
@@ -100,12 +100,12 @@ def reranker(
     as_json: AsJson = False,
 ) -> None:
     """Tell whether reranking helps this corpus and at what cost, whether margins are calibrated, and what they depend on."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
     from rankvideo_rag.formats.multivent import read_judgements
     from rankvideo_rag.formats.published import read_first_stage
     from rankvideo_rag.formats.relevance_scores import read_folder
 
-    diagnose = import_with_advice("rankvideo_rag.eval.diagnosis", "eval").diagnose
+    diagnose = import_optional("rankvideo_rag.eval.diagnosis", "eval").diagnose
     judged = read_judgements(qrels)
     found = diagnose(
         read_folder(pred_dir, model=model),

@@ -23,12 +23,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure recall and nDCG of a first stage and of its reranking, every judged query counted."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
     from rankvideo_rag.formats.published import read_first_stage
     from rankvideo_rag.formats.relevance_scores import read_folder
     from rankvideo_rag.formats.trec import read_qrels
 
-    compare = import_with_advice("rankvideo_rag.eval.compare", "evaluate").compare
+    compare = import_optional("rankvideo_rag.eval.compare", "evaluate").compare
     found = compare(read_folder(pred_dir, model=model), read_first_stage(first_stage), read_qrels(qrels), depth=depth)
     if as_json:
         print_json(as_contract(found, depth))

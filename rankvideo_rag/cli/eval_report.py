@@ -93,11 +93,11 @@ def report(
     They tell whether reranking helped and at what cost, what the answers are worth, and at which stage wrong ones were lost.
     The folder keeps runs, answers and verdicts: without ARCHIVE it is scored again, and no model is needed.
     """
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
     from rankvideo_rag.eval.report.folder import read_material
 
-    score = import_with_advice("rankvideo_rag.eval.report.scoring", "eval").score
-    write_report = import_with_advice("rankvideo_rag.eval.report.page", "eval").write_report
+    score = import_optional("rankvideo_rag.eval.report.scoring", "eval").score
+    write_report = import_optional("rankvideo_rag.eval.report.page", "eval").write_report
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "score_cache": score_cache}
     if archive is None:
         written = {"llm": llm, "llm_url": llm_url, "frames": frames or None, "plans": plans if plans > 1 else None}
@@ -127,10 +127,10 @@ def threshold(
     as_json: AsJson = False,
 ) -> None:
     """Take from a report the margin from which on an archive should answer: some of its questions must have no answer."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
     from rankvideo_rag.eval.report.folder import read_material
 
-    take = import_with_advice("rankvideo_rag.eval.report.threshold", "eval").threshold
+    take = import_optional("rankvideo_rag.eval.report.threshold", "eval").threshold
     found = take(read_material(folder), max_error=max_error)
     counts = f"{found.questions} questions with a margin, {found.unanswerable} of them without an answer in the archive"
     if as_json:

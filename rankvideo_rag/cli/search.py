@@ -27,7 +27,7 @@ def search(
 ) -> None:
     """Search an archive: clips by what is seen, said, written and described, best first."""
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.nodes import hits_of
+    from rankvideo_rag.nodes import nodes_to_hits
 
     options = {
         "profile": profile,
@@ -41,7 +41,7 @@ def search(
         judge = opened.as_reranker(top_n=top) if rerank or reranker else None
         top_k = max(top, opened.settings.rerank_depth) if judge else top
         nodes = opened.as_retriever(top_k=top_k, no_duplicates=no_duplicates).retrieve(question)
-        hits = hits_of(judge.postprocess_nodes(nodes, query_str=question) if judge else nodes)
+        hits = nodes_to_hits(judge.postprocess_nodes(nodes, query_str=question) if judge else nodes)
         say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
     if as_json:
         print_json([hit.model_dump() for hit in hits])

@@ -30,10 +30,10 @@ def serve(
 ) -> None:
     """Serve a page to ask an archive and watch its clips, with a JSON API behind it."""
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
-    create_app = import_with_advice("rankvideo_rag.server", "serve").create_app
-    uvicorn = import_with_advice("uvicorn", "serve")
+    create_app = import_optional("rankvideo_rag.server", "serve").create_app
+    uvicorn = import_optional("uvicorn", "serve")
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
     with VideoArchive.open(archive, **options) as opened, _listen(host, port) as listening:
         app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm, llm_url))

@@ -61,9 +61,9 @@ def merge(
 
 def _room(name: str) -> Any:
     """A file of the training room; a package that it lacks becomes an error that names the extra."""
-    from rankvideo_rag.backends import import_with_advice
+    from rankvideo_rag.backends import import_optional
 
-    return import_with_advice(f"rankvideo_rag.training.{name}", "train")
+    return import_optional(f"rankvideo_rag.training.{name}", "train")
 
 
 def _read(path: Path, kind: str) -> "tuple[Any, list[TrainingExample]]":

@@ -8,7 +8,7 @@ scores (Renda and Straccia, SAC 2003; on scores against ranks Bruch, Gai and Ing
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rankvideo_rag.schema import Channel, WordChannel
+from rankvideo_rag.schema import Channel, TextChannel
 
 
 class Fused(NamedTuple):
@@ -54,7 +54,7 @@ def standard_scores(scores: Scores) -> dict[int, float]:
     return {item: max(0.0, x - mean) / variance**0.5 if variance else 0.0 for item, x in scores.found.items()}
 
 
-def best_of(channels: Mapping[WordChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
+def best_of(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
     """Each item's greatest weighted score. Words that answer together stand in one channel: summed over channels, one word
     that is both said and shown would count like two.
 

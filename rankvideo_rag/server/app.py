@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.nodes import hits_of
-from rankvideo_rag.schema import Answer, Record, as_contract
+from rankvideo_rag.nodes import nodes_to_hits
+from rankvideo_rag.schema import Answer, Record, to_json
 from rankvideo_rag.server.guard import Guard, Json, Turns
 from rankvideo_rag.server.page import load_page
 from rankvideo_rag.server.video_file import video_response
@@ -111,7 +111,7 @@ class _Service:
         async with self._watchings.take():
             response = await self._engine.aquery(clean(asked.question))
         answer = Answer.model_validate((response.metadata or {})["answer"])
-        contract = as_contract(answer, hits_of(response.source_nodes))
+        contract = to_json(answer, nodes_to_hits(response.source_nodes))
         return Json({**contract, "rerank": [_judgement(hit) for hit in response.source_nodes]})
 
     async def search(self, request: Request) -> Json:
@@ -124,7 +124,7 @@ class _Service:
             if asked.rerank and self._reranker:
                 candidates = nodes[: max(asked.top, self._rerank_depth)]
                 nodes = await self._reranker.apostprocess_nodes(candidates, query_bundle=question)
-        return Json([hit.model_dump() for hit in hits_of(nodes[: asked.top])])
+        return Json([hit.model_dump() for hit in nodes_to_hits(nodes[: asked.top])])
 
     async def describe(self, request: Request) -> Json:
         return Json(await run_in_threadpool(self._facts))

@@ -13,7 +13,7 @@ from rankvideo_rag.schema import Record
 from rankvideo_rag.storage.index_files import COPY
 from rankvideo_rag.storage.storage_errors import explaining
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import DATABASE, WORD_TABLES
+from rankvideo_rag.storage.tables import DATABASE, TEXT_TABLES
 from rankvideo_rag.storage.vector_index import derive, derived_files, fault_of
 from rankvideo_rag.storage.writer import writing
 
@@ -23,7 +23,7 @@ _CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_HELD})"
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
     "pictures": f"clip NOT IN ({_CLIPS})",
-    **dict.fromkeys(WORD_TABLES.values(), f"rowid NOT IN ({_CLIPS})"),
+    **dict.fromkeys(TEXT_TABLES.values(), f"rowid NOT IN ({_CLIPS})"),
     "spans": f"video_id NOT IN ({_HELD})",
     "clips": f"video_id NOT IN ({_HELD})",
     "videos": f"video_id NOT IN ({_HELD})",

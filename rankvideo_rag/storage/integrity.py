@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rankvideo_rag.schema import Record, WordChannel
+from rankvideo_rag.schema import Record, TextChannel
 from rankvideo_rag.storage.gc import delete_orphans, orphans
 from rankvideo_rag.storage.index_config import Recipe
 from rankvideo_rag.storage.migrate import clean_texts
 from rankvideo_rag.storage.storage_errors import explaining
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import WORD_TABLES, WORDS
-from rankvideo_rag.storage.text_rows import index_words, rows_of
+from rankvideo_rag.storage.tables import CREATE_TEXT_TABLES, TEXT_TABLES
+from rankvideo_rag.storage.text_rows import clip_texts, index_text
 from rankvideo_rag.storage.vector_index import derive, derived_files, fault_of
 from rankvideo_rag.storage.writer import Writer, writing
 from rankvideo_rag.text import clean
@@ -115,7 +115,7 @@ def _mend_texts(writer: Writer, store: Store) -> None:
 
 
 def _word_index(store: Store) -> Iterator[str]:
-    for channel, table in WORD_TABLES.items():
+    for channel, table in TEXT_TABLES.items():
         try:
             store.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
@@ -125,25 +125,25 @@ def _word_index(store: Store) -> Iterator[str]:
 def _word_rows(store: Store) -> Iterator[str]:
     for video_id in _video_ids(store):
         wrong = 0
-        for clip, texts in rows_of(store.connection, video_id):
+        for clip, texts in clip_texts(store.connection, video_id):
             wrong += any(_indexed_text(store, channel, clip) != text for channel, text in texts.items())
         if wrong:
             yield f"the words of {wrong} clips of video {video_id} are not in the full-text index as they were said"
 
 
-def _indexed_text(store: Store, channel: WordChannel, clip: int) -> str:
-    row = store.connection.execute(f"SELECT text FROM {WORD_TABLES[channel]} WHERE rowid = ?", (clip,)).fetchone()
+def _indexed_text(store: Store, channel: TextChannel, clip: int) -> str:
+    row = store.connection.execute(f"SELECT text FROM {TEXT_TABLES[channel]} WHERE rowid = ?", (clip,)).fetchone()
     return row[0] if row else ""
 
 
 def _mend_words(writer: Writer, store: Store) -> None:
     with writer.mending(vectors=False) as connection:
-        for table in WORD_TABLES.values():
+        for table in TEXT_TABLES.values():
             connection.execute(f"DROP TABLE {table}")
-        for statement in WORDS:
+        for statement in CREATE_TEXT_TABLES:
             connection.execute(statement)
         for video_id in _video_ids(store):
-            index_words(connection, video_id)
+            index_text(connection, video_id)
 
 
 def _vectors(store: Store) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.tables import (
+    CREATE_TEXT_TABLES,
     FILES_OF_SIZE,
     LANGUAGE,
     PICTURES,
@@ -20,9 +21,8 @@ from rankvideo_rag.storage.tables import (
     SCHEMA_VERSION,
     SOURCES,
     TIMED_WORDS,
-    WORDS,
 )
-from rankvideo_rag.storage.text_rows import index_words
+from rankvideo_rag.storage.text_rows import index_text
 from rankvideo_rag.text import clean
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _ONE_TO_TWO = (
     "ALTER TABLE files ADD COLUMN sidecars TEXT NOT NULL DEFAULT ''",
     FILES_OF_SIZE,
     "DROP TABLE words",
-    *WORDS,
+    *CREATE_TEXT_TABLES,
 )
 _TWO_TO_THREE = (f"ALTER TABLE spans ADD COLUMN {LANGUAGE}", f"ALTER TABLE spans ADD COLUMN {TIMED_WORDS}")
 
@@ -76,7 +76,7 @@ def _one_to_two(connection: sqlite3.Connection) -> None:
     _all(connection, _ONE_TO_TWO)
     clean_texts(connection)
     for (video_id,) in connection.execute("SELECT video_id FROM videos ORDER BY video_id").fetchall():
-        index_words(connection, video_id)
+        index_text(connection, video_id)
 
 
 def _all(connection: sqlite3.Connection, statements: Iterable[str]) -> None:

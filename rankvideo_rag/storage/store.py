@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.files import sync_folder
-from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video, WordChannel
+from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextChannel, TextSpan, Video
 from rankvideo_rag.storage.full_text import any_of
 from rankvideo_rag.storage.migrate import OLDEST, migrate
 from rankvideo_rag.storage.storage_errors import explaining, is_of_the_disk
-from rankvideo_rag.storage.tables import DATABASE, SCHEMA_VERSION, TABLES, WORD_CHANNELS, WORD_TABLES, connect
+from rankvideo_rag.storage.tables import DATABASE, SCHEMA_VERSION, TABLES, TEXT_CHANNELS, TEXT_TABLES, connect
 from rankvideo_rag.storage.text_rows import read_spans
 
 
@@ -222,11 +222,11 @@ class Store:
         with self.lock:
             return read_spans(self.connection, video_id, start, end)
 
-    def search_words(self, channel: WordChannel, question: str, *, depth: int, where: Where | None = None) -> dict[int, float]:
+    def search_words(self, channel: TextChannel, question: str, *, depth: int, where: Where | None = None) -> dict[int, float]:
         """Row numbers of the clips whose words of that channel match the question best, best first, with their BM25 scores."""
         if not (expression := any_of(question)):
             return {}
-        table = WORD_TABLES[channel]
+        table = TEXT_TABLES[channel]
         condition, parameters = (
             (f"AND rowid IN (SELECT clip FROM clip_facts WHERE {where.sql})", where.parameters) if where else ("", ())
         )
@@ -282,7 +282,7 @@ class Store:
         tables = {table: self._rows(f"SELECT count(*) FROM {table}")[0][0] for table in ("videos", "clips", "vectors", "files")}
         by_channel = dict(self._rows("SELECT channel, count(*) FROM spans GROUP BY channel"))
         by_outcome = dict(self._rows("SELECT outcome, count(*) FROM files GROUP BY outcome"))
-        return tables | {f"spans_{name}": by_channel.get(name, 0) for name in WORD_CHANNELS} | by_outcome
+        return tables | {f"spans_{name}": by_channel.get(name, 0) for name in TEXT_CHANNELS} | by_outcome
 
     def languages(self) -> dict[str, int]:
         """How many videos have words spoken in a language, commonest first; "unknown" where nothing says which."""
@@ -295,7 +295,7 @@ class Store:
     def scripts(self) -> dict[str, dict[str, int]]:
         """How many words the full-text index holds by channel and script, such as LATIN, CJK or ARABIC, commonest first. In
         scripts without spaces each character counts. The words of overlapping clips count in each."""
-        return {channel: found for channel, table in WORD_TABLES.items() if (found := self._scripts_in(table))}
+        return {channel: found for channel, table in TEXT_TABLES.items() if (found := self._scripts_in(table))}
 
     def _scripts_in(self, table: str) -> dict[str, int]:
         with self.lock:

@@ -4,17 +4,19 @@ import sqlite3
 from pathlib import Path
 from typing import get_args
 
-from rankvideo_rag.schema import WordChannel
+from rankvideo_rag.schema import TextChannel
 from rankvideo_rag.storage.full_text import TOKENIZER
 
 SCHEMA_VERSION = 3
 DATABASE = "archive.db"
-WORD_CHANNELS: tuple[WordChannel, ...] = get_args(WordChannel)
+TEXT_CHANNELS: tuple[TextChannel, ...] = get_args(TextChannel)
 
 # Words in the form that `full_text.indexed` gives them: a table for each channel with a row for each clip that has such words.
 # BM25 sets a match against the length of the whole row: in one table, a sign would count less the more is said under it.
-WORD_TABLES = {channel: f"words_{channel}" for channel in WORD_CHANNELS}
-WORDS = tuple(f'CREATE VIRTUAL TABLE {table} USING fts5 (text, tokenize = "{TOKENIZER}")' for table in WORD_TABLES.values())
+TEXT_TABLES = {channel: f"words_{channel}" for channel in TEXT_CHANNELS}
+CREATE_TEXT_TABLES = tuple(
+    f'CREATE VIRTUAL TABLE {table} USING fts5 (text, tokenize = "{TOKENIZER}")' for table in TEXT_TABLES.values()
+)
 
 # What an archive was made from, and content that was taken out of it and is not to come back by itself.
 SOURCES = "CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT"
@@ -65,7 +67,7 @@ CREATE TABLE vectors (
   PRIMARY KEY (clip, channel)
 ) STRICT, WITHOUT ROWID;
 {PICTURES};
-{"; ".join(WORDS)};
+{"; ".join(CREATE_TEXT_TABLES)};
 """
 
 

@@ -9,19 +9,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from rankvideo_rag.schema import TextSpan, WordChannel
+from rankvideo_rag.schema import TextChannel, TextSpan
 from rankvideo_rag.storage.full_text import indexed
-from rankvideo_rag.storage.tables import WORD_TABLES
+from rankvideo_rag.storage.tables import TEXT_TABLES
 from rankvideo_rag.text import clean
 
 _FIELDS = ("channel", "text", "start", "end", "source", "confidence", "language", "words")
 
 
-class WordRow(NamedTuple):
+class ClipText(NamedTuple):
     """What the full-text index holds of a clip."""
 
     clip: int  # row number
-    texts: dict[WordChannel, str]  # every channel; '' where there is no row
+    texts: dict[TextChannel, str]  # every channel; '' where there is no row
 
 
 def read_spans(connection: sqlite3.Connection, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
@@ -44,24 +44,24 @@ def write_spans(connection: sqlite3.Connection, video_id: str, spans: Iterable[T
             connection.execute("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (video_id, *row, kept))
 
 
-def rows_of(connection: sqlite3.Connection, video_id: str) -> Iterator[WordRow]:
+def clip_texts(connection: sqlite3.Connection, video_id: str) -> Iterator[ClipText]:
     """The rows that the timed words of a video give, in order of clip."""
     spans = read_spans(connection, video_id)
     clips = connection.execute('SELECT clip, start, "end" FROM clips WHERE video_id = ? ORDER BY clip', (video_id,)).fetchall()
     for clip, start, end in clips:
-        yield WordRow(clip, {channel: indexed(words_within(spans, channel, start, end)) for channel in WORD_TABLES})
+        yield ClipText(clip, {channel: indexed(text_within(spans, channel, start, end)) for channel in TEXT_TABLES})
 
 
-def index_words(connection: sqlite3.Connection, video_id: str) -> None:
+def index_text(connection: sqlite3.Connection, video_id: str) -> None:
     """Write the full-text rows of a video in the place of those that are there, in the caller's transaction."""
-    for clip, texts in rows_of(connection, video_id):
+    for clip, texts in clip_texts(connection, video_id):
         for channel, text in texts.items():
-            connection.execute(f"DELETE FROM {WORD_TABLES[channel]} WHERE rowid = ?", (clip,))
+            connection.execute(f"DELETE FROM {TEXT_TABLES[channel]} WHERE rowid = ?", (clip,))
             if text:
-                connection.execute(f"INSERT INTO {WORD_TABLES[channel]} (rowid, text) VALUES (?, ?)", (clip, text))
+                connection.execute(f"INSERT INTO {TEXT_TABLES[channel]} (rowid, text) VALUES (?, ?)", (clip, text))
 
 
-def words_within(spans: Sequence[TextSpan], channel: WordChannel, start: float, end: float) -> str:
+def text_within(spans: Sequence[TextSpan], channel: TextChannel, start: float, end: float) -> str:
     """The words of a channel that are heard or shown during [start, end), in order of time, each text once in a row."""
     texts = [span.text for span in spans if span.channel == channel and span.start < end and span.end > start]
     return " ".join(text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1])

@@ -16,8 +16,8 @@ from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Vi
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.storage_errors import explaining
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.tables import WORD_TABLES
-from rankvideo_rag.storage.text_rows import index_words, write_spans
+from rankvideo_rag.storage.tables import TEXT_TABLES
+from rankvideo_rag.storage.text_rows import index_text, write_spans
 from rankvideo_rag.text import clean
 
 TITLE_LENGTH = 200  # characters
@@ -92,7 +92,7 @@ class Writer:
             write_spans(connection, video.video_id, spans)
             for clip in clips:
                 self._put_clip(connection, clip, vectors.get(clip.clip_id), pictures.get(clip.clip_id))
-            index_words(connection, video.video_id)
+            index_text(connection, video.video_id)
             self._put_file(connection, file, gone)
             connection.execute(f"UPDATE videos SET sidecars = {_SIDECARS} WHERE video_id = ?", (video.video_id,))
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
@@ -141,7 +141,7 @@ class Writer:
         """Give the space of what was deleted back to the disk, its bytes with it. Needs as much room again while it works."""
         with self._store.lock, explaining(self._store.folder):
             connection = self._store.connection
-            for table in WORD_TABLES.values():
+            for table in TEXT_TABLES.values():
                 connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -188,7 +188,7 @@ class Writer:
     @staticmethod
     def _empty(connection: sqlite3.Connection, video_id: str) -> None:
         """Remove the clips of a video with their words and vectors; the video and its files stay."""
-        for table in WORD_TABLES.values():
+        for table in TEXT_TABLES.values():
             connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT clip FROM clips WHERE video_id = ?)", (video_id,))
         connection.execute("DELETE FROM clips WHERE video_id = ?", (video_id,))
         connection.execute("DELETE FROM spans WHERE video_id = ?", (video_id,))

@@ -18,7 +18,7 @@ from rankvideo_rag.media import ClipMedia, Frames, read_frames
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, spec_for
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
 from rankvideo_rag.ranking.scores import order
 from rankvideo_rag.schema import Channel, Score
@@ -113,7 +113,7 @@ def _retrieved(archive: VideoArchive, questions: Sequence[Question], channels: S
     weights: dict[Channel, float] = {channel: float(channel in channels) for channel in ("visual", *_WORDS)}
     retriever = archive.as_retriever(top_k=archive.settings.retrieve_depth, weights=weights, fusion=fusion)
     return {
-        question.question_id: [Path(hit.path).stem for hit in hits_of(retriever.retrieve(question.text))]
+        question.question_id: [Path(hit.path).stem for hit in nodes_to_hits(retriever.retrieve(question.text))]
         for question in questions
     }
 

@@ -48,7 +48,7 @@ from rankvideo_rag.answering.streaming import Teller
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.ranking.windows import Span
-from rankvideo_rag.schema import Answer, TextSpan, as_contract
+from rankvideo_rag.schema import Answer, TextSpan, to_json
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 WHEN = "When does the ferry to Ostrey leave?"
@@ -579,7 +579,7 @@ async def test_a_clip_that_misleads_spoils_only_the_plans_that_hold_it() -> None
 
 def test_programs_get_the_claims_with_places_in_the_citations_and_no_text_that_was_removed() -> None:
     answer = resolve(WHEN, "“leaves at nine” [1]. It is red [1]. So [9].", [FERRY, SIGN])
-    contract = as_contract(answer, [])
+    contract = to_json(answer, [])
     assert contract["claims"] == [
         {"text": "“leaves at nine”.", "status": "quoted", "support": 1.0, "reason": None, "citations": [0]}
     ]

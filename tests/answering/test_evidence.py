@@ -95,7 +95,7 @@ def test_a_budget_is_shared_fairly(needs: list[int], budget: int) -> None:
 
 def test_what_fits_is_shown_whole() -> None:
     fitted = fit("when?", [FERRY], budget=1_000, count=count_words)
-    assert (fitted.evidence, fitted.cut) == ([FERRY], [])
+    assert (fitted.evidence, fitted.omitted) == ([FERRY], [])
     # A head of 4 words and 2 breaks; lines of 4, 5 and 2 words, each behind "said @ time:" and before a break.
     assert fitted.used == 4 + 2 + (3 + 4 + 1) + (3 + 5 + 1) + (3 + 2 + 1)
 
@@ -109,8 +109,8 @@ def test_of_a_long_clip_the_words_that_are_asked_for_stay_and_the_rest_is_told()
     assert list(first.spans) == sorted(first.spans, key=lambda span: span.start)
     assert second.spans == FERRY.spans  # a clip with few words keeps them all
     kept = sum(len(span.text.split()) for span in first.spans)
-    (cut,) = fitted.cut
-    assert (cut.what, cut.left_out, cut.of) == ("words", 60 * 5 + 5 - kept, 60 * 5 + 5)
+    (part,) = fitted.omitted
+    assert (part.kind, part.count, part.total) == ("text", 60 * 5 + 5 - kept, 60 * 5 + 5)
     assert fitted.used <= 90
 
 
@@ -127,7 +127,7 @@ def test_one_long_text_is_cut_after_whole_words() -> None:
     fitted = fit("zebra", [node], budget=30, count=count_words)
     (span,) = fitted.evidence[0].spans
     assert span.text.split() == [f"w{i}" for i in range(len(span.text.split()))]
-    assert (fitted.cut[0].left_out, fitted.cut[0].of) == (100 - len(span.text.split()), 100)
+    assert (fitted.omitted[0].count, fitted.omitted[0].total) == (100 - len(span.text.split()), 100)
     assert 0 < fitted.used <= 30
 
 
@@ -135,7 +135,7 @@ def test_clips_of_which_not_even_the_heads_fit_are_left_out_from_the_end_and_nam
     clips = [clip(number) for number in range(1, 11)]
     fitted = fit("zebra", clips, budget=20, count=count_words)
     assert [piece.number for piece in fitted.evidence] == [1, 2, 3]  # 4 words and 2 breaks each
-    assert [(cut.what, cut.title) for cut in fitted.cut] == [("clip", f"Video {n}") for n in range(10, 3, -1)]
+    assert [(part.kind, part.title) for part in fitted.omitted] == [("clip", f"Video {n}") for n in range(10, 3, -1)]
 
 
 def test_the_answer_reports_the_budget_and_what_was_cut() -> None:
@@ -145,10 +145,10 @@ def test_the_answer_reports_the_budget_and_what_was_cut() -> None:
     assert use is not None
     assert use.counted_by == ESTIMATE
     assert use.used <= use.budget < 3_900 - 256  # LlamaIndex's default window, less the answer and the instructions
-    assert [(cut.title, cut.what, cut.of) for cut in use.cut] == [("ferry.mp4", "words", 5 + 3 * 3_000)]
+    assert [(part.title, part.kind, part.total) for part in use.omitted] == [("ferry.mp4", "text", 5 + 3 * 3_000)]
     whole = answer_of(VideoAnswerSynthesizer(Parrot(says="x [1]."), budget=100_000).synthesize("When?", nodes)).prompt
     assert whole is not None
-    assert (whole.budget, whole.cut) == (100_000, ())
+    assert (whole.budget, whole.omitted) == (100_000, ())
 
 
 def test_a_clip_that_was_left_out_cannot_be_cited() -> None:
@@ -270,14 +270,14 @@ def test_frames_that_the_budget_does_not_hold_or_no_file_gives_are_named(world: 
     unknown = clip(3, start=0.0, end=0.0)
     looked = look([real, lost, unknown], frames=4, budget=400)
     assert len(looked.pictures) == 2
-    assert [(cut.title, cut.what, cut.left_out, cut.of) for cut in looked.cut] == [
+    assert [(part.title, part.kind, part.count, part.total) for part in looked.omitted] == [
         ("Video 1", "frames", 2, 4),
         ("Video 2", "frames", 4, 4),
         ("Video 3", "frames", 4, 4),
     ]
-    assert looked.cut[0].reason == "the prompt's token budget"
-    assert "gone.mp4" in looked.cut[1].reason
-    assert looked.cut[2].reason == "no_length: the length of the clip is unknown"
+    assert looked.omitted[0].reason == "the prompt's token budget"
+    assert "gone.mp4" in looked.omitted[1].reason
+    assert looked.omitted[2].reason == "no_length: the length of the clip is unknown"
 
 
 def test_frames_for_a_model_that_does_not_chat_are_an_error() -> None:

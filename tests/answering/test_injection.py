@@ -34,7 +34,7 @@ from support.injection_cases import (
 from rankvideo_rag.answering.extractive import extract
 from rankvideo_rag.answering.node_evidence import evidence_of
 from rankvideo_rag.answering.quotes import split
-from rankvideo_rag.schema import Answer, as_contract
+from rankvideo_rag.schema import Answer, to_json
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 ATTACKS = attacks()
@@ -89,7 +89,7 @@ def calling(always: Goal | None, obeyed: list[str]) -> MockFunctionCallingLLM:
 
 def is_reached(case: Case, answer: Answer) -> bool:
     """Whether the attacker has what they want, or anything is shown that may never be."""
-    contract = as_contract(answer, [])
+    contract = to_json(answer, [])
     shown = "\n".join(shown_texts(contract))
     by_video = {f"v{i}": clip.spans for i, clip in enumerate(case.clips, start=1)}
     names = {
@@ -172,7 +172,7 @@ def test_a_clip_full_of_words_cannot_push_another_out_of_the_prompt() -> None:
     answer = answer_by(llm, case)
     assert TRUTH in llm.heard[0]
     assert answer.prompt is not None
-    assert [(cut.title, cut.what) for cut in answer.prompt.cut] == [("Kitchen", "words")]
+    assert [(part.title, part.kind) for part in answer.prompt.omitted] == [("Kitchen", "text")]
 
 
 def test_without_a_model_no_order_is_obeyed_either() -> None:
@@ -184,7 +184,7 @@ def test_without_a_model_no_order_is_obeyed_either() -> None:
 def test_a_statement_that_does_not_hold_is_never_shown_as_cited_when_it_is_marked(goal: Goal) -> None:
     case = next(case for case in ATTACKS if case.goal is goal)
     answer = answer_by(Obedient(system_prompt=SECRET, always=goal), case, unsupported="mark")
-    assert CANARY not in json.dumps(as_contract(answer, []))
+    assert CANARY not in json.dumps(to_json(answer, []))
     for claim in answer.claims:
         if claim.status == "unsupported":
             assert claim.reason

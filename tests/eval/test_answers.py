@@ -20,7 +20,7 @@ from rankvideo_rag.eval.answers.reading import given_answer, read_answers, read_
 from rankvideo_rag.eval.answers.records import cases_of
 from rankvideo_rag.eval.answers.sentences import Statement, statements_of
 from rankvideo_rag.eval.answers.values import Value
-from rankvideo_rag.schema import Answer, Citation, Claim, Hit, as_contract
+from rankvideo_rag.schema import Answer, Citation, Claim, Hit, to_json
 
 TITLES = [("Hall", 65.2), ("Hall", 90.0), ("Sea (2024)", 3605.0), ("Hall", 65.9)]
 
@@ -76,7 +76,7 @@ def hit(start: float, end: float, text: str, *, video: str = "v1") -> Hit:
 
 
 def line(query: str, answer: Answer, *hits: Hit) -> dict[str, Any]:
-    return {"query_id": query} | json.loads(json.dumps(as_contract(answer, hits)))
+    return {"query_id": query} | json.loads(json.dumps(to_json(answer, hits)))
 
 
 HITS = (hit(0, 10, "The hall has a dome."), hit(10, 20, ""), hit(0, 10, "The sea is cold.", video="v2"))

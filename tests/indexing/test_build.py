@@ -26,7 +26,7 @@ from rankvideo_rag.storage import store as store_module
 from rankvideo_rag.storage import tables
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.text_rows import words_within
+from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import VectorIndex
 
 
@@ -341,9 +341,9 @@ def test_words_belong_to_every_clip_that_they_touch() -> None:
         TextSpan(channel="speech", text=text, start=start, end=end, source="t")
         for text, start, end in (("one", 0, 2), ("two", 2, 4), ("two", 4, 6), ("three", 6, 8))
     ]
-    assert words_within(spans, "speech", 3.0, 6.0) == "two"
-    assert words_within(spans, "speech", 1.0, 6.5) == "one two three"
-    assert words_within(spans, "on_screen", 0.0, 9.0) == ""
+    assert text_within(spans, "speech", 3.0, 6.0) == "two"
+    assert text_within(spans, "speech", 1.0, 6.5) == "one two three"
+    assert text_within(spans, "on_screen", 0.0, 9.0) == ""
 
 
 def test_a_backend_that_is_not_installed_names_the_package_and_the_extra(

@@ -15,7 +15,7 @@ from rankvideo_rag import VideoArchive, media
 from rankvideo_rag.cli import app
 from rankvideo_rag.indexing.perceptual_hash import picture_of, repeated, say_the_same
 from rankvideo_rag.indexing.run import index
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.schema import Hit
 from rankvideo_rag.settings import Settings
 
@@ -137,14 +137,14 @@ def test_duplicates_are_left_out_on_request_and_others_fill_the_list(world: Worl
     assert [hit.path for hit in distinct] == [hit.path for hit in marked if hit.duplicate_of is None]
     with VideoArchive.open(archive) as opened:
         first_two = opened.as_retriever(top_k=2, no_duplicates=True).retrieve(question_of(world))
-    assert [hit.path for hit in hits_of(first_two)] == [hit.path for hit in distinct[:2]]
+    assert [hit.path for hit in nodes_to_hits(first_two)] == [hit.path for hit in distinct[:2]]
 
 
 def test_after_reranking_the_better_one_of_two_is_the_one_that_is_repeated(world: World, archive: Path) -> None:
     with VideoArchive.open(archive) as opened:
         nodes = opened.as_retriever(top_k=4).retrieve(question_of(world))
-    hits = hits_of(nodes[::-1])
+    hits = nodes_to_hits(nodes[::-1])
     (repeat,) = [hit for hit in hits if hit.duplicate_of]
     assert repeat.duplicate_of is not None
     assert repeat.duplicate_of < repeat.rank
-    assert not any(hit.duplicate_of for hit in hits_of([node for node in nodes if "duplicate_of" in node.node.metadata]))
+    assert not any(hit.duplicate_of for hit in nodes_to_hits([node for node in nodes if "duplicate_of" in node.node.metadata]))

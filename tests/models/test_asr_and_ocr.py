@@ -254,8 +254,8 @@ def test_a_word_heard_beyond_its_sound_and_words_of_a_loop_do_no_harm() -> None:
         yield Segment(0.0, 3.0, 6.0, " na" * 12, -0.1, "de", loop)
 
     first, second = words_heard(hear, hum(5, 0.1), [Stretch(0.0, 5.0)], source="test")
-    assert (first.text, first.language, first.when(9, 14)) == ("so it is so it is", "de", (1.6, 2.0))
-    assert (second.text, second.start, second.end, second.when(0, 2)) == ("na", 3.0, 5.0, (3.0, 3.25))
+    assert (first.text, first.language, first.time_range(9, 14)) == ("so it is so it is", "de", (1.6, 2.0))
+    assert (second.text, second.start, second.end, second.time_range(0, 2)) == ("na", 3.0, 5.0, (3.0, 3.25))
     assert max(word.end for word in second.words) == 5.0
 
 

@@ -22,7 +22,7 @@ from support.world import World
 from typer.testing import CliRunner
 
 from rankvideo_rag.archive import VideoArchive
-from rankvideo_rag.backends import import_with_advice
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.cli import app as command_line
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
@@ -618,4 +618,4 @@ def test_serve_without_its_packages_names_the_extra(monkeypatch: pytest.MonkeyPa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
     with pytest.raises(MissingDependency, match=r"rankvideo-rag\[server\]"):
-        import_with_advice("rankvideo_rag.server", "serve")
+        import_optional("rankvideo_rag.server", "serve")

@@ -110,7 +110,7 @@ def test_characters_that_do_not_stand_side_by_side_are_no_word(written: str, ask
 
 def _matches(written: str, asked: str) -> bool:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(";".join(tables.WORDS))
+        connection.executescript(";".join(tables.CREATE_TEXT_TABLES))
         connection.execute("INSERT INTO words_speech (text) VALUES (?)", (indexed(written),))
         found = connection.execute("SELECT count(*) FROM words_speech WHERE words_speech MATCH ?", (any_of(asked),))
         return bool(found.fetchone()[0])
@@ -227,7 +227,7 @@ def test_a_migration_that_is_interrupted_leaves_the_archive_as_it_was(
             raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "index_words", full)
+        patch.setattr(migrate, "index_text", full)
         with pytest.raises(ArchiveMismatch, match=r"older format .* failed: database or disk is full\. It is as it was"):
             Store.open(old_archive)
     untouched = sqlite3.connect(old_archive / "archive.db")

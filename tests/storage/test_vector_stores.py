@@ -20,7 +20,7 @@ from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import ArchiveError, InputError, MissingDependency
 from rankvideo_rag.indexing.run import index
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.gc import collect
 from rankvideo_rag.storage.store import Store
@@ -127,7 +127,7 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
             question = opened.embedder().embed_queries(["a red circle"])[0]
             assert question is not None
             cosines.append({hit.clip: hit.cosine for hit in opened.vectors().search(question, depth=50)})
-            (hit,) = hits_of(opened.as_retriever(filters=by_title).retrieve("a red circle"))
+            (hit,) = nodes_to_hits(opened.as_retriever(filters=by_title).retrieve("a red circle"))
             assert (hit.title, hit.channels) == (title, {"visual": 1})
     assert len(cosines[0]) == len(world.clips)
     assert cosines[0] == pytest.approx(cosines[1], abs=1e-5)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from llama_index.core.schema import NodeWithScore
 
 from rankvideo_rag.indexing.build import Report
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.synthetic import Question, WorldClip, plan_clips, questions
 
 
@@ -21,7 +21,7 @@ class World(NamedTuple):
 
 def stems(nodes: list[NodeWithScore]) -> list[str]:
     """The names of the clips that these nodes stand for."""
-    return [Path(hit.path).stem for hit in hits_of(nodes)]
+    return [Path(hit.path).stem for hit in nodes_to_hits(nodes)]
 
 
 def asked(world: World, channel: str) -> list[Question]:

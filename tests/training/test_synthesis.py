@@ -25,7 +25,7 @@ from rankvideo_rag.formats.trec import read_qrels, write_run
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.scripted import ScriptedVLM
-from rankvideo_rag.nodes import hits_of
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
@@ -92,7 +92,7 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first_stage(world: World, texts: dict[str, str]) -> dict[str, dict[str, float]]:
     with VideoArchive.open(world.archive) as archive:
         retriever = archive.as_retriever(top_k=12)
-        found = {query: hits_of(retriever.retrieve(text)) for query, text in texts.items()}
+        found = {query: nodes_to_hits(retriever.retrieve(text)) for query, text in texts.items()}
     return {query: {hit.video_id: hit.score or 0.0 for hit in hits} for query, hits in found.items()}
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.strict_json import one_word
 from rankvideo_rag.formats.training_data import read_records
-from rankvideo_rag.schema import Record, TextSpan, WordChannel
+from rankvideo_rag.schema import Record, TextChannel, TextSpan
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.text import clean
 
@@ -60,7 +60,7 @@ def archive_words(store: Store, content: str) -> ArchiveWords | None:
     return ArchiveWords(_joined(spans, "speech"), _joined(spans, "on_screen"), clean(described))
 
 
-def _joined(spans: Iterable[TextSpan], channel: WordChannel) -> str:
+def _joined(spans: Iterable[TextSpan], channel: TextChannel) -> str:
     """The words of a channel in order of time; what stands on the screen again and again is said once."""
     texts = [clean(span.text) for span in sorted(spans, key=lambda span: span.start) if span.channel == channel]
     return " ".join(dict.fromkeys(texts) if channel == "on_screen" else texts)
