@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import measure
-from rankvideo_rag.formats.relevance_scores import Verdicts
-from rankvideo_rag.formats.trec import Qrels, Run
+from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.ranking.orders import first_stage_order, reranked
 
 CUTOFFS = (5, 10, 20, 50, 100)
@@ -41,7 +41,7 @@ class BeforeAndAfter(NamedTuple):
     reranked: dict[str, list[str]]  # queries with predictions only
 
 
-def compare(verdicts: Verdicts, first_stage: Run, qrels: Qrels, *, depth: int = DEPTH) -> Comparison:
+def compare(verdicts: RelevanceScores, first_stage: TrecRun, qrels: Qrels, *, depth: int = DEPTH) -> Comparison:
     """Measure the first stage, and the order in which its first `depth` videos stand by margin.
 
     The first stage is ordered by (-score, id), the reranked block by (-margin, -first-stage score, id); pairs without a
@@ -60,7 +60,7 @@ def compare(verdicts: Verdicts, first_stage: Run, qrels: Qrels, *, depth: int = 
     )
 
 
-def before_and_after(verdicts: Verdicts, first_stage: Run, *, depth: int = DEPTH) -> BeforeAndAfter:
+def before_and_after(verdicts: RelevanceScores, first_stage: TrecRun, *, depth: int = DEPTH) -> BeforeAndAfter:
     """The order of the first stage and, for the queries of the verdicts, the reranked one: see `compare`."""
     if not verdicts.keys() & first_stage.keys():
         raise InputError(f"no query is in both: verdicts on {_some(verdicts)}, a first stage for {_some(first_stage)}")
@@ -70,7 +70,7 @@ def before_and_after(verdicts: Verdicts, first_stage: Run, *, depth: int = DEPTH
     )
 
 
-def notes_on(verdicts: Verdicts, first: Mapping[str, list[str]], qrels: Qrels, *, depth: int) -> tuple[str, ...]:
+def notes_on(verdicts: RelevanceScores, first: Mapping[str, list[str]], qrels: Qrels, *, depth: int) -> tuple[str, ...]:
     """What of the verdicts, the first stage and the judgements does not belong together, counted."""
     return (*_on_queries(verdicts, first, qrels), *_on_pairs(verdicts, first, depth))
 
@@ -80,11 +80,11 @@ def _measured(after: Mapping[str, list[str]], qrels: Qrels) -> dict[str, float]:
     return measure({query: videos for query, videos in after.items() if query in qrels}, qrels, MEASURES)
 
 
-def _margins(verdicts: Verdicts, query: str) -> dict[str, float | None]:
+def _margins(verdicts: RelevanceScores, query: str) -> dict[str, float | None]:
     return {video: score.margin for video, score in verdicts[query].items()}
 
 
-def _on_queries(verdicts: Verdicts, first: Mapping[str, list[str]], qrels: Qrels) -> list[str]:
+def _on_queries(verdicts: RelevanceScores, first: Mapping[str, list[str]], qrels: Qrels) -> list[str]:
     found = {
         "judged queries not in the first stage, 0 in both rows": [q for q in qrels if q not in first],
         "judged queries without predictions, 0 after reranking (the original leaves them out of both rows)": [
@@ -101,7 +101,7 @@ def _on_queries(verdicts: Verdicts, first: Mapping[str, list[str]], qrels: Qrels
     return [f"{what}: {len(queries)} ({_some(queries)})" for what, queries in found.items() if queries]
 
 
-def _on_pairs(verdicts: Verdicts, first: Mapping[str, list[str]], depth: int) -> list[str]:
+def _on_pairs(verdicts: RelevanceScores, first: Mapping[str, list[str]], depth: int) -> list[str]:
     unscored = absent = strange = deeper = zeros = 0
     for query, scores in verdicts.items():
         order = first.get(query, [])

@@ -14,8 +14,8 @@ from rankvideo_rag.eval.compare import DEPTH, before_and_after, notes_on
 from rankvideo_rag.eval.measures import mean_of, measure_each
 from rankvideo_rag.eval.significance import CONFIDENCE, bootstrap_means, percentiles, randomisation_p
 from rankvideo_rag.eval.variance import VarianceShares, variance_shares
-from rankvideo_rag.formats.relevance_scores import Verdicts
-from rankvideo_rag.formats.trec import Qrels, Run
+from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.schema import Record, Score
 
 
@@ -64,8 +64,8 @@ class Diagnosis(Record):
 
 
 def diagnose(
-    verdicts: Verdicts,
-    first_stage: Run,
+    verdicts: RelevanceScores,
+    first_stage: TrecRun,
     qrels: Qrels,
     *,
     measure: str = "nDCG@10",

@@ -10,8 +10,8 @@ from typing import Any
 from rankvideo_rag.backends import import_optional
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.coverage import coverage_of
-from rankvideo_rag.formats.moments import Overlap, overlap_of
-from rankvideo_rag.formats.trec import Claims, Qrels, check_distinct
+from rankvideo_rag.formats.moments import MomentMeasure, moment_measure
+from rankvideo_rag.formats.trec import Claims, Qrels, check_unique
 
 ir_measures = import_optional("ir_measures", "measures")
 # ir-measures leaves out what is not installed, and would only then say that it cannot compute nDCG.
@@ -60,7 +60,7 @@ def measure_each(
         raise InputError(f"no measure was asked for: name some, such as {', '.join(DEFAULT_MEASURES)}")
     _check_queries(rankings, qrels)
     for query, documents in rankings.items():
-        check_distinct(query, documents)
+        check_unique(query, documents)
     columns = _columns(rankings, qrels, names, claims)
     return {query: {name: columns[name][query] for name in names} for query in qrels}
 
@@ -72,7 +72,7 @@ def mean_of(values: Sequence[float]) -> float:
 
 def is_bounded_by_grade(name: str) -> bool:
     """Whether the order of equal scores can be told that is best, and worst, for a measure: see ties.py."""
-    if overlap_of(name) is not None:
+    if moment_measure(name) is not None:
         return False
     parsed = _measure(name)
     return parsed.NAME in _ORDERED_BY_GRADE and "gains" not in parsed.params
@@ -82,7 +82,7 @@ def _columns(
     rankings: Mapping[str, Sequence[str]], qrels: Qrels, names: Sequence[str], claims: Claims | None
 ) -> dict[str, Mapping[str, float]]:
     """Name -> query id -> value."""
-    overlaps = {name: overlap for name in names if (overlap := overlap_of(name)) is not None}
+    overlaps = {name: overlap for name in names if (overlap := moment_measure(name)) is not None}
     parsed = {name: _measure(name) for name in names if name not in overlaps}
     covered = {name: one for name, one in parsed.items() if one.NAME in _OF_CLAIMS}
     return {
@@ -119,7 +119,7 @@ def _of_claims(
     return {query: coverage_of(rankings.get(query, ()), claims.get(query, {}), k=k, alpha=alpha) for query in qrels}
 
 
-def _of_moments(rankings: Mapping[str, Sequence[str]], qrels: Qrels, overlap: Overlap) -> dict[str, float]:
+def _of_moments(rankings: Mapping[str, Sequence[str]], qrels: Qrels, overlap: MomentMeasure) -> dict[str, float]:
     return {query: overlap(rankings.get(query, ()), grades) for query, grades in qrels.items()}
 
 

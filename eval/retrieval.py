@@ -22,7 +22,7 @@ from rankvideo_rag.eval.significance import (
 )
 from rankvideo_rag.eval.slices import Labels, Slice, slices
 from rankvideo_rag.eval.ties import Bounds, ByQuery, tie_bounds, tied_queries
-from rankvideo_rag.formats.trec import Claims, Qrels, Run, rankings_of
+from rankvideo_rag.formats.trec import Claims, Qrels, TrecRun, rank_documents
 from rankvideo_rag.schema import Record
 
 DEFAULT_WITH_CLAIMS = (*DEFAULT_MEASURES, "alpha_nDCG@10", "StRecall@10")
@@ -83,7 +83,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_runs(
-    runs: Iterable[tuple[str, Run]],
+    runs: Iterable[tuple[str, TrecRun]],
     qrels: Qrels,
     names: Sequence[str] = DEFAULT_MEASURES,
     *,
@@ -102,7 +102,7 @@ def evaluate_runs(
     for name, run in runs:
         if name in values:
             raise InputError(f"two runs are called {name!r}: give each its own name (--run NAME=FILE)")
-        values[name] = measure_each(rankings_of(run), qrels, names, claims=claims)
+        values[name] = measure_each(rank_documents(run), qrels, names, claims=claims)
         bounds[name] = tie_bounds(run, qrels, values[name])
         notes[name] = (*_on_queries(run, qrels), *_on_claims(qrels, claims))
     if not values:
@@ -181,7 +181,7 @@ def _differences(tables: Mapping[str, Columns], names: Sequence[str], means: Map
     return tuple(found)
 
 
-def _on_queries(run: Run, qrels: Qrels) -> list[str]:
+def _on_queries(run: TrecRun, qrels: Qrels) -> list[str]:
     found = {
         "judged queries that the run has not, counted 0": [query for query in qrels if query not in run],
         "judged queries without a relevant document, counted 0": [

@@ -13,9 +13,9 @@ from typing import Any
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import mean_of
 from rankvideo_rag.eval.ties import ByQuery
-from rankvideo_rag.formats.delimited import delimited_rows
-from rankvideo_rag.formats.strict_json import id_of, json_rows, shown
-from rankvideo_rag.formats.text_io import numbered_lines
+from rankvideo_rag.formats.delimited import read_csv
+from rankvideo_rag.formats.strict_json import as_id, preview, read_json_lines
+from rankvideo_rag.formats.text_io import read_lines
 from rankvideo_rag.schema import Record
 
 Labels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one
@@ -35,7 +35,7 @@ class Slice(Record):
 
 def read_labels(path: str | Path) -> Labels:
     """The labels of a file. Raises InputError, naming file and line, and for a file without facets."""
-    first = next((line.text for line in numbered_lines(path)), "")
+    first = next((line.text for line in read_lines(path)), "")
     rows = _from_json(path) if first.lstrip().startswith("{") else _from_table(path)
     found: dict[str, dict[str, dict[str, None]]] = {}
     for query, facet, label in rows:
@@ -71,14 +71,14 @@ def _slice(facet: str, label: str, queries: list[str], values: Mapping[str, ByQu
 
 
 def _from_table(path: str | Path) -> Iterator[tuple[str, str, str]]:
-    for place, cells in delimited_rows(path, [_QUERY]):
-        query = id_of(cells[_QUERY], _QUERY, place)
+    for place, cells in read_csv(path, [_QUERY]):
+        query = as_id(cells[_QUERY], _QUERY, place)
         yield from ((query, facet, cell.strip()) for facet, cell in cells.items() if facet not in _NO_FACETS and cell.strip())
 
 
 def _from_json(path: str | Path) -> Iterator[tuple[str, str, str]]:
-    for place, row in json_rows(path, f"{_QUERY} and facets"):
-        query = id_of(row.get(_QUERY), _QUERY, place)
+    for place, row in read_json_lines(path, f"{_QUERY} and facets"):
+        query = as_id(row.get(_QUERY), _QUERY, place)
         for facet, value in row.items():
             if facet not in _NO_FACETS:
                 yield from ((query, facet, label) for label in _labels(value, facet, place))
@@ -87,5 +87,5 @@ def _from_json(path: str | Path) -> Iterator[tuple[str, str, str]]:
 def _labels(value: Any, facet: str, place: str) -> list[str]:
     labels = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(label, str) and label.strip() for label in labels):
-        raise InputError(f"{place}: {facet} = {shown(value)}: a label is a text, and several are a list of texts")
+        raise InputError(f"{place}: {facet} = {preview(value)}: a label is a text, and several are a list of texts")
     return labels

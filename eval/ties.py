@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rankvideo_rag.eval.measures import is_bounded_by_grade, mean_of, measure_each
-from rankvideo_rag.formats.trec import Qrels, Run, as_compared
+from rankvideo_rag.formats.trec import Qrels, TrecRun, as_compared
 
 ByQuery = Mapping[str, Mapping[str, float]]  # query id -> measure -> value
 
@@ -21,12 +21,12 @@ class Bounds(NamedTuple):
     best: float
 
 
-def tied_queries(run: Run) -> list[str]:
+def tied_queries(run: TrecRun) -> list[str]:
     """The queries in which two documents have scores that are equal to trec_eval."""
     return [query for query, scores in run.items() if any(one == other for one, other in pairwise(sorted(as_compared(scores))))]
 
 
-def tie_bounds(run: Run, qrels: Qrels, values: ByQuery) -> dict[str, Bounds | None]:
+def tie_bounds(run: TrecRun, qrels: Qrels, values: ByQuery) -> dict[str, Bounds | None]:
     """Measure -> its bounds, given its value for every judged query; None for one whose extremes a grade does not tell.
 
     Those of nDCG, RR, AP, R, P and Success: equal documents by grade, ascending for the worst and descending for the best.
@@ -42,7 +42,7 @@ def _mean(values: ByQuery, name: str) -> float:
     return mean_of([of_query[name] for of_query in values.values()])
 
 
-def _measured(run: Run, tied: Qrels, names: Sequence[str], sign: int) -> dict[str, dict[str, float]]:
+def _measured(run: TrecRun, tied: Qrels, names: Sequence[str], sign: int) -> dict[str, dict[str, float]]:
     if not (tied and names):
         return {}
     rankings = {query: _by_score_and_grade(run[query], grades, sign) for query, grades in tied.items()}

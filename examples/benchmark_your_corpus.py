@@ -20,8 +20,8 @@ from rankvideo_rag.eval.report.folder import JUDGED, read_material
 from rankvideo_rag.eval.report.page import write_report
 from rankvideo_rag.eval.report.questions import Questions, read_questions
 from rankvideo_rag.eval.report.scoring import score
-from rankvideo_rag.formats.corpora import check, corpus_named
-from rankvideo_rag.formats.multivent import read_judgements, read_multivent_queries
+from rankvideo_rag.formats.corpora import check_corpus, get_corpus
+from rankvideo_rag.formats.multivent import load_qrels, read_multivent_queries
 from rankvideo_rag.formats.trec import Qrels, read_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 from rankvideo_rag.indexing.run import index
@@ -95,16 +95,16 @@ def multivent2(folder: Path) -> Corpus:
     needs("multivent2", folder, "multivent_2_train_queries.csv", "multivent_2_train_judgments.jsonl")
     texts = read_multivent_queries(folder / "multivent_2_train_queries.csv")
     references = {query: Reference(query_id=query, question=text, answerable=True) for query, text in texts.items()}
-    judged = read_judgements(folder / "multivent_2_train_judgments.jsonl")
+    judged = load_qrels(folder / "multivent_2_train_judgments.jsonl")
     return Corpus(folder / "videos" / "train", Questions(references, {}), judged.qrels)
 
 
 def needs(corpus: str, folder: Path, *files: str) -> None:
     """Stop, with what to download, unless these files of a published corpus are there and whole."""
-    states = {state.path: state for state in check(corpus, folder)}
+    states = {state.path: state for state in check_corpus(corpus, folder)}
     faults = [f"{file} is {states[file].state}" for file in files if states[file].state != "present"]
     if faults:
-        sys.exit(f"{folder}: {'; '.join(faults)}. Download from {corpus_named(corpus).source}")
+        sys.exit(f"{folder}: {'; '.join(faults)}. Download from {get_corpus(corpus).source}")
 
 
 if __name__ == "__main__":

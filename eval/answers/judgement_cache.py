@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.judge import PENDING, Check, Judge, Kind, Label, Verdict
-from rankvideo_rag.formats.strict_json import json_rows
+from rankvideo_rag.formats.strict_json import read_json_lines
 from rankvideo_rag.schema import Record
 
 T = TypeVar("T")
@@ -157,7 +157,7 @@ def replaying(file: str | Path, *, judge: str | None = None, footage_judge: str 
 def read_verdicts(file: str | Path) -> list[VerdictLine]:
     """The lines of a file of verdicts. Raises InputError, with the line's number, for one that is none."""
     found = []
-    for place, value in json_rows(file, "a verdict"):
+    for place, value in read_json_lines(file, "a verdict"):
         try:
             found.append(VerdictLine.model_validate(value))
         except ValidationError as error:

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import Cited, GivenAnswer, Reference
 from rankvideo_rag.eval.answers.sentences import Statement, statements_of
-from rankvideo_rag.formats.strict_json import JsonRow, id_of, json_rows
+from rankvideo_rag.formats.strict_json import JsonLine, as_id, read_json_lines
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
 
@@ -29,7 +29,7 @@ Kind = TypeVar("Kind", bound=Record)
 
 def read_references(path: str | Path) -> dict[str, Reference]:
     """Query id -> reference. Raises InputError, with the line, for a field too many or too few, or an id that comes twice."""
-    return {reference.query_id: reference for reference in _distinct(json_rows(path, "a reference"), _reference)}
+    return {reference.query_id: reference for reference in _distinct(read_json_lines(path, "a reference"), _reference)}
 
 
 def read_answers(path: str | Path, *, stems: bool = False) -> dict[str, GivenAnswer]:
@@ -37,7 +37,7 @@ def read_answers(path: str | Path, *, stems: bool = False) -> dict[str, GivenAns
 
     An archive knows videos by their content. With `stems` they go by their file's name without suffix, as data sets name them.
     """
-    rows = json_rows(path, "an answer")
+    rows = read_json_lines(path, "an answer")
     return {
         answer.query_id: answer for answer in _distinct(rows, lambda row: given_answer(row.value, place=row.place, stems=stems))
     }
@@ -54,7 +54,7 @@ def given_answer(contract: Mapping[str, Any], *, place: str, stems: bool = False
 
     For `stems` see `read_answers`. Raises InputError that begins with `place`.
     """
-    query_id = id_of(contract.get("query_id"), "query_id", place)
+    query_id = as_id(contract.get("query_id"), "query_id", place)
     line = _validated(_AnswerLine, contract, place)
     answered = bool(line.citations) if line.answered is None else line.answered
     cited = tuple(Cited(one.name(stems), one.start, one.end, _words(one, line.clips)) for one in line.citations)
@@ -106,7 +106,7 @@ class _AnswerLine(_Lenient):
     clips: tuple[_ClipLine, ...]
 
 
-def _distinct(rows: Iterator[JsonRow], read: Callable[[JsonRow], Read]) -> Iterator[Read]:
+def _distinct(rows: Iterator[JsonLine], read: Callable[[JsonLine], Read]) -> Iterator[Read]:
     seen: set[str] = set()
     for row in rows:
         one = read(row)
@@ -116,8 +116,8 @@ def _distinct(rows: Iterator[JsonRow], read: Callable[[JsonRow], Read]) -> Itera
         yield one
 
 
-def _reference(row: JsonRow) -> Reference:
-    return _validated(Reference, row.value | {"query_id": id_of(row.value.get("query_id"), "query_id", row.place)}, row.place)
+def _reference(row: JsonLine) -> Reference:
+    return _validated(Reference, row.value | {"query_id": as_id(row.value.get("query_id"), "query_id", row.place)}, row.place)
 
 
 def _validated(kind: type[Kind], value: Mapping[str, Any], place: str) -> Kind:

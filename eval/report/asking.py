@@ -16,7 +16,7 @@ from rankvideo_rag.eval.report.folder import FIRST_STAGE, Indexed
 from rankvideo_rag.eval.report.questions import Questions
 from rankvideo_rag.eval.report.records import About, Seconds
 from rankvideo_rag.eval.report.writing import Asked, write_folder
-from rankvideo_rag.formats.trec import Qrels, video_ranking
+from rankvideo_rag.formats.trec import Qrels, rank_videos
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.schema import Answer, Score, to_json
@@ -177,7 +177,7 @@ class _Asking:
         self.failed.append(f"the answer to {query_id!r} could not be written ({told})")
 
     def _videos(self, nodes: Sequence[Any]) -> list[str]:
-        return [self._names[video] for video in video_ranking(nodes_to_hits(nodes))]
+        return [self._names[video] for video in rank_videos(nodes_to_hits(nodes))]
 
     def _margins(self, nodes: Sequence[Any]) -> dict[str, Score]:
         found: dict[str, Score] = {}

@@ -30,11 +30,11 @@ from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
 from rankvideo_rag.eval.report.replies import Reply, read_replies
 from rankvideo_rag.eval.slices import Labels, read_labels
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.multivent import read_judgements
-from rankvideo_rag.formats.published import read_first_stage
-from rankvideo_rag.formats.relevance_scores import Verdicts, read_folder
-from rankvideo_rag.formats.strict_json import json_rows, read_json
-from rankvideo_rag.formats.trec import Qrels, Run
+from rankvideo_rag.formats.multivent import load_qrels
+from rankvideo_rag.formats.published import load_run
+from rankvideo_rag.formats.relevance_scores import RelevanceScores, read_scores
+from rankvideo_rag.formats.strict_json import read_json, read_json_lines
+from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.schema import Record
 
 REFERENCES, QRELS, LABELS, INDEXED = "references.jsonl", "qrels.trec", "slices.jsonl", "indexed.jsonl"
@@ -58,9 +58,9 @@ class Material(NamedTuple):
 
     references: dict[str, Reference]
     qrels: Qrels
-    first_stage: Run
-    reranked: Run
-    margins: Verdicts
+    first_stage: TrecRun
+    reranked: TrecRun
+    margins: RelevanceScores
     replies: dict[Side, dict[str, Reply]]
     indexed: dict[str, Kept] | None
     labels: Labels
@@ -85,13 +85,13 @@ def read_material(folder: Path, *, stems: bool = False) -> Material:
         raise InputError(
             f"{folder} lacks {', '.join(missing)}: put them there, or name an archive, with --questions and --qrels"
         )
-    judged = read_judgements(folder / QRELS)
+    judged = load_qrels(folder / QRELS)
     return Material(
         references=read_references(folder / REFERENCES),
         qrels=judged.qrels,
-        first_stage=read_first_stage(folder / FIRST_STAGE),
-        reranked=read_first_stage(folder / RERANKED),
-        margins=read_folder(folder / MARGINS),
+        first_stage=load_run(folder / FIRST_STAGE),
+        reranked=load_run(folder / RERANKED),
+        margins=read_scores(folder / MARGINS),
         replies={side: read_replies(folder / answers_file(side), stems=stems) for side in SIDES},
         indexed=_indexed(folder / INDEXED),
         labels=read_labels(folder / LABELS) if (folder / LABELS).exists() else {},
@@ -104,12 +104,12 @@ def read_material(folder: Path, *, stems: bool = False) -> Material:
 def _indexed(path: Path) -> dict[str, Kept] | None:
     if not path.exists():
         return None
-    lines = [_checked(Indexed, row.value, row.place) for row in json_rows(path, "video and clips")]
+    lines = [_checked(Indexed, row.value, row.place) for row in read_json_lines(path, "video and clips")]
     return {one.video: Kept(tuple(Moment(one.video, *span) for span in one.clips), one.reason) for one in lines}
 
 
 def _seconds(path: Path) -> tuple[Seconds, ...]:
-    rows = json_rows(path, "query_id and seconds") if path.exists() else ()
+    rows = read_json_lines(path, "query_id and seconds") if path.exists() else ()
     return tuple(_checked(Seconds, row.value, row.place) for row in rows)
 
 

@@ -19,8 +19,8 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import Reference
 from rankvideo_rag.eval.slices import Labels
 from rankvideo_rag.formats.published import read_queries
-from rankvideo_rag.formats.strict_json import JsonRow, id_of, json_rows, text_of
-from rankvideo_rag.formats.text_io import numbered_lines
+from rankvideo_rag.formats.strict_json import JsonLine, as_id, as_text, read_json_lines
+from rankvideo_rag.formats.text_io import read_lines
 
 _OTHER_NAMES = {"question_id": "query_id", "text": "question"}
 
@@ -34,7 +34,7 @@ class Questions(NamedTuple):
 
 def read_questions(path: str | Path) -> Questions:
     """The questions of a file. Raises InputError, with the line, for one that cannot be used, and for a file without any."""
-    first = next((line.text for line in numbered_lines(path)), "")
+    first = next((line.text for line in read_lines(path)), "")
     if not first.lstrip().startswith("{"):
         texts = read_queries(path)
         found = Questions({q: Reference(query_id=q, question=text, answerable=True) for q, text in texts.items()}, {})
@@ -47,7 +47,7 @@ def read_questions(path: str | Path) -> Questions:
 
 def _from_json(path: str | Path) -> Questions:
     found = Questions({}, {})
-    for row in json_rows(path, "query_id and question"):
+    for row in read_json_lines(path, "query_id and question"):
         reference = _reference(row)
         if reference.query_id in found.references:
             raise InputError(f"{row.place}: query {reference.query_id!r} comes a second time: leave one of the two")
@@ -57,11 +57,11 @@ def _from_json(path: str | Path) -> Questions:
     return found
 
 
-def _reference(row: JsonRow) -> Reference:
+def _reference(row: JsonLine) -> Reference:
     value = {_OTHER_NAMES.get(name, name): content for name, content in row.value.items()}
     known = {name: value[name] for name in Reference.model_fields if name in value} | {
-        "query_id": id_of(value.get("query_id"), "query_id", row.place),
-        "question": text_of(value.get("question"), "question", row.place),
+        "query_id": as_id(value.get("query_id"), "query_id", row.place),
+        "question": as_text(value.get("question"), "question", row.place),
         "answerable": value.get("answerable", True),
     }
     try:

@@ -12,7 +12,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.reading import given_answer
 from rankvideo_rag.eval.answers.records import GivenAnswer
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.strict_json import json_rows
+from rankvideo_rag.formats.strict_json import read_json_lines
 
 
 class Reply(NamedTuple):
@@ -29,7 +29,7 @@ class Reply(NamedTuple):
 def read_replies(path: str | Path, *, stems: bool = False) -> dict[str, Reply]:
     """Query id -> reply. For `stems` and what it raises see `reading.read_answers`."""
     found: dict[str, Reply] = {}
-    for place, line in json_rows(path, "an answer"):
+    for place, line in read_json_lines(path, "an answer"):
         reply = _reply(line, given_answer(line, place=place, stems=stems), stems)
         if reply.answer.query_id in found:
             raise InputError(f"{place}: query {reply.answer.query_id!r} comes a second time: leave one of the two")

@@ -32,8 +32,8 @@ from rankvideo_rag.eval.report.replies import Reply
 from rankvideo_rag.eval.retrieval import Evaluation, RetrievalReport, evaluate_runs
 from rankvideo_rag.eval.significance import CONFIDENCE, randomisation_p
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.relevance_scores import Verdicts
-from rankvideo_rag.formats.trec import Qrels, rankings_of
+from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.trec import Qrels, rank_documents
 from rankvideo_rag.ranking.scores import order
 from rankvideo_rag.schema import Score
 
@@ -90,7 +90,7 @@ def _names_relevant_only(qrels: Qrels) -> bool:
     return all(grade >= 1 for grades in qrels.values() for grade in grades.values())
 
 
-def _filled(qrels: Qrels, margins: Verdicts) -> Qrels:
+def _filled(qrels: Qrels, margins: RelevanceScores) -> Qrels:
     """The judgements, with all videos that were watched and not judged taken for not relevant."""
     return {query: dict.fromkeys(margins.get(query, {}), 0) | grades for query, grades in qrels.items()}
 
@@ -115,7 +115,7 @@ def _benefit(retrieval: RetrievalReport, diagnosis: Diagnosis, seconds: float | 
 
 def _curve(material: Material, main: str) -> tuple[CurvePoint, ...]:
     """The first measure, had only so many videos been watched: by the same margins and the same rule."""
-    first = rankings_of(material.first_stage)
+    first = rank_documents(material.first_stage)
     most = max(map(len, material.margins.values()), default=0)
     points = sorted({*(k for k in _WATCHED if k < most), most})
     return tuple(

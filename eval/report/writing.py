@@ -69,9 +69,9 @@ def _write_margins(folder: Path, found: Sequence[Asked], model: str) -> None:
     for one in found:
         for video, score in one.margins.items():
             by_video.setdefault(video, {})[one.query_id] = score
-    word = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in verdicts.last_part(model))
+    word = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in verdicts.model_short_name(model))
     for video, scores in by_video.items():
-        (folder / verdicts.file_name(video, word)).write_bytes(verdicts.as_json(video, scores))
+        (folder / verdicts.scores_file_name(video, word)).write_bytes(verdicts.scores_to_json(video, scores))
 
 
 def _label_rows(labels: Labels) -> list[dict[str, Any]]:

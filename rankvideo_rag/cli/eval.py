@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rankvideo_rag.eval.diagnosis import Diagnosis
     from rankvideo_rag.eval.retrieval import Figure, RetrievalReport
-    from rankvideo_rag.formats.trec import Run
+    from rankvideo_rag.formats.trec import TrecRun
 
 app = typer.Typer(name="eval", help="Measure runs, answers and rerankers against judgements.", no_args_is_help=True)
 
@@ -55,12 +55,12 @@ def retrieval(
     With --json one run without slices gives {measure: mean}, anything else the whole report.
     """
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.formats.multivent import read_judgements
+    from rankvideo_rag.formats.multivent import load_qrels
     from rankvideo_rag.formats.trec import read_claims
 
     evaluation = import_optional("rankvideo_rag.eval.retrieval", "eval")
     read_labels = import_optional("rankvideo_rag.eval.slices", "eval").read_labels
-    judged = read_judgements(qrels)
+    judged = load_qrels(qrels)
     found = evaluation.evaluate_runs(
         _runs(run),
         judged.qrels,
@@ -101,15 +101,15 @@ def reranker(
 ) -> None:
     """Tell whether reranking helps this corpus and at what cost, whether margins are calibrated, and what they depend on."""
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.formats.multivent import read_judgements
-    from rankvideo_rag.formats.published import read_first_stage
-    from rankvideo_rag.formats.relevance_scores import read_folder
+    from rankvideo_rag.formats.multivent import load_qrels
+    from rankvideo_rag.formats.published import load_run
+    from rankvideo_rag.formats.relevance_scores import read_scores
 
     diagnose = import_optional("rankvideo_rag.eval.diagnosis", "eval").diagnose
-    judged = read_judgements(qrels)
+    judged = load_qrels(qrels)
     found = diagnose(
-        read_folder(pred_dir, model=model),
-        read_first_stage(first_stage),
+        read_scores(pred_dir, model=model),
+        load_run(first_stage),
         judged.qrels,
         measure=measure,
         depth=depth,
@@ -125,15 +125,15 @@ def reranker(
         _print_diagnosis(found)
 
 
-def _runs(given: list[str]) -> "Iterator[tuple[str, Run]]":
+def _runs(given: list[str]) -> "Iterator[tuple[str, TrecRun]]":
     """The runs, each read when the one before it is measured. A name is what stands before '=', or the file's."""
-    from rankvideo_rag.formats.published import read_first_stage
+    from rankvideo_rag.formats.published import load_run
 
     for one in given:
         name, equals, path = one.partition("=")
         if not equals or Path(one).exists():
             name, path = Path(one).name.removesuffix(".gz").rpartition(".")[0] or Path(one).name, one
-        yield name, read_first_stage(path)
+        yield name, load_run(path)
 
 
 def _numbers(text: str) -> list[float]:

@@ -24,12 +24,12 @@ def evaluate(
 ) -> None:
     """Measure recall and nDCG of a first stage and of its reranking, every judged query counted."""
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.formats.published import read_first_stage
-    from rankvideo_rag.formats.relevance_scores import read_folder
+    from rankvideo_rag.formats.published import load_run
+    from rankvideo_rag.formats.relevance_scores import read_scores
     from rankvideo_rag.formats.trec import read_qrels
 
     compare = import_optional("rankvideo_rag.eval.compare", "evaluate").compare
-    found = compare(read_folder(pred_dir, model=model), read_first_stage(first_stage), read_qrels(qrels), depth=depth)
+    found = compare(read_scores(pred_dir, model=model), load_run(first_stage), read_qrels(qrels), depth=depth)
     if as_json:
         print_json(as_contract(found, depth))
         return

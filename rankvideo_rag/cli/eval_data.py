@@ -10,7 +10,7 @@ from rankvideo_rag.cli.eval import writing
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.formats.corpora import FileState
+    from rankvideo_rag.formats.corpora import CorpusFileState
 
 INCOMPLETE = 3  # exit code: a needed file is missing or not as told
 
@@ -21,9 +21,9 @@ def corpus(
     as_json: AsJson = False,
 ) -> None:
     """Name the files of a published corpus, and tell which are there, missing, malformed or of other counts than published."""
-    from rankvideo_rag.formats.corpora import check, corpus_named
+    from rankvideo_rag.formats.corpora import check_corpus, get_corpus
 
-    states, known = check(name, folder), corpus_named(name)
+    states, known = check_corpus(name, folder), get_corpus(name)
     if as_json:
         print_json({"source": known.source, "files": [state.model_dump() for state in states], "notes": known.notes})
     else:
@@ -55,10 +55,10 @@ def prepare(
     from rankvideo_rag.errors import InputError
     from rankvideo_rag.formats import prepare as preparing
 
-    if data_set not in get_args(preparing.DataSet):
-        raise InputError(f"unknown data set {data_set!r}: choose one of {', '.join(get_args(preparing.DataSet))}")
+    if data_set not in get_args(preparing.DatasetName):
+        raise InputError(f"unknown data set {data_set!r}: choose one of {', '.join(get_args(preparing.DatasetName))}")
     with writing(to):
-        found = preparing.prepare(
+        found = preparing.prepare_dataset(
             data_set,  # type: ignore[arg-type]
             source,
             to,
@@ -81,16 +81,16 @@ def submission(
 ) -> None:
     """Write a run as MultiVENT 2.0's leaderboard takes it: {query: {video: score}}, scores counting down so that none tie."""
     from rankvideo_rag.formats.multivent import write_submission
-    from rankvideo_rag.formats.published import read_first_stage
-    from rankvideo_rag.formats.trec import rankings_of
+    from rankvideo_rag.formats.published import load_run
+    from rankvideo_rag.formats.trec import rank_documents
 
-    rankings = rankings_of(read_first_stage(run))
+    rankings = rank_documents(load_run(run))
     with writing(to):
         write_submission(to, rankings)
     note(f"{len(rankings)} queries written to {to}")
 
 
-def _in_words(state: "FileState") -> str:
+def _in_words(state: "CorpusFileState") -> str:
     found = ", ".join(f"{n} {what}" for what, n in (state.found or {}).items())
     published = ", ".join(f"{n} {what}" for what, n in state.expected.items())
     counts = "; ".join(f"{word} {said}" for word, said in (("holds", found), ("published:", published)) if said)

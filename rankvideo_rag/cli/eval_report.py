@@ -164,11 +164,11 @@ def _refuse_what_asks(options: "Mapping[str, object]") -> None:
 def _asked(questions: Path | None, qrels: Path | None) -> "tuple[Questions, Qrels]":
     from rankvideo_rag.errors import InputError
     from rankvideo_rag.eval.report.questions import read_questions
-    from rankvideo_rag.formats.multivent import read_judgements
+    from rankvideo_rag.formats.multivent import load_qrels
 
     if questions is None or qrels is None:
         raise InputError("an archive is asked questions, and judged: name both files (--questions, --qrels)")
-    judged = read_judgements(qrels)
+    judged = load_qrels(qrels)
     for line in judged.notes:
         note(line)
     return read_questions(questions), judged.qrels

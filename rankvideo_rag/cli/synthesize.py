@@ -129,14 +129,14 @@ def labels(
     as_json: AsJson = False,
 ) -> None:
     """Have a teacher reason about pairs of queries and videos from captions, and judge them."""
-    from rankvideo_rag.formats.published import read_first_stage, read_queries
+    from rankvideo_rag.formats.published import load_run, read_queries
     from rankvideo_rag.formats.trec import read_qrels
     from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.training.synthesis.labels import Shown, label
     from rankvideo_rag.training.synthesis.video_texts import read_video_texts
 
     texts, words = read_queries(queries, header=header), read_video_texts(captions)
-    run, judgements = read_first_stage(first_stage), read_qrels(qrels)
+    run, judgements = load_run(first_stage), read_qrels(qrels)
     vlm = load_vlm(backend, model, device=device)
     with _progress("labels") as listen:
         report = label(

@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.delimited import delimited_rows
+from rankvideo_rag.formats.delimited import read_csv
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.strict_json import finite_number, id_of, object_of, one_word, read_json, shown, text_of
-from rankvideo_rag.formats.text_io import numbered_lines
+from rankvideo_rag.formats.strict_json import as_id, as_number, as_object, as_text, check_word, preview, read_json
+from rankvideo_rag.formats.text_io import read_lines
 from rankvideo_rag.formats.trec import Qrels
 
 Layout = Literal["msrvtt", "didemo", "activitynet", "pairs"]
@@ -83,15 +83,15 @@ def _joined(captions: list[_Caption]) -> list[_Caption]:
 
 
 def _msrvtt(path: str | Path) -> Iterator[_Caption]:
-    first = next((line.text for line in numbered_lines(path)), "")
+    first = next((line.text for line in read_lines(path)), "")
     if not first.lstrip().startswith("{"):
         # Copies of the 1k-A file differ in the name of their last column.
         column = "sentences" if first.rstrip().endswith(",sentences") else "sentence"
-        for place, cells in delimited_rows(path, ["key", "video_id", column]):
-            yield _Caption(id_of(cells["key"], "key", place), _file(cells["video_id"], place), _text(cells[column], place))
+        for place, cells in read_csv(path, ["key", "video_id", column]):
+            yield _Caption(as_id(cells["key"], "key", place), _file(cells["video_id"], place), _text(cells[column], place))
         return
-    for place, row in _listed(object_of(read_json(path), "sentences", path).get("sentences"), path):
-        query = id_of(row.get("sen_id"), "sen_id", place)
+    for place, row in _listed(as_object(read_json(path), "sentences", path).get("sentences"), path):
+        query = as_id(row.get("sen_id"), "sen_id", place)
         yield _Caption(query, _file(row.get("video_id"), place), _text(row.get("caption"), place))
 
 
@@ -99,14 +99,14 @@ def _didemo(path: str | Path) -> Iterator[_Caption]:
     for place, row in _listed(read_json(path), path):
         times = [_pair(time, place) for time in _list(row.get("times"), "times", place)]
         spans = {(first * _DIDEMO_SECONDS, (last + 1) * _DIDEMO_SECONDS): None for first, last in times}
-        query = id_of(row.get("annotation_id"), "annotation_id", place)
+        query = as_id(row.get("annotation_id"), "annotation_id", place)
         yield _Caption(query, _file(row.get("video"), place), _text(row.get("description"), place), tuple(spans))
 
 
 def _activitynet(path: str | Path) -> Iterator[_Caption]:
-    for video, value in object_of(read_json(path), "videos", path).items():
+    for video, value in as_object(read_json(path), "videos", path).items():
         place = f"{path}, {video!r}"
-        about = object_of(value, "timestamps and sentences", place)
+        about = as_object(value, "timestamps and sentences", place)
         sentences, times = (_list(about.get(name), name, place) for name in ("sentences", "timestamps"))
         if len(sentences) != len(times):
             raise InputError(f"{place} has {len(sentences)} sentences and {len(times)} timestamps: each needs the other")
@@ -135,27 +135,27 @@ _READERS: dict[Layout, Callable[[str | Path], Iterator[_Caption]]] = {
 def _listed(value: Any, path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for n, row in enumerate(_list(value, "the captions", path), start=1):
         place = f"{path}, entry {n}"
-        yield place, object_of(row, "a caption", place)
+        yield place, as_object(row, "a caption", place)
 
 
 def _list(value: Any, name: str, place: str | Path) -> list[Any]:
     if not isinstance(value, list):
-        raise InputError(f"{place}: {name} = {shown(value)} is no list")
+        raise InputError(f"{place}: {name} = {preview(value)} is no list")
     return value
 
 
 def _pair(value: Any, place: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
-        raise InputError(f"{place}: {shown(value)} is no pair of a start and an end")
-    start, end = (finite_number(one, "a time", place) for one in value)
+        raise InputError(f"{place}: {preview(value)} is no pair of a start and an end")
+    start, end = (as_number(one, "a time", place) for one in value)
     if start < 0:
         raise InputError(f"{place}: a time of {start:g} lies before the video")
     return start, end
 
 
 def _file(value: Any, place: str) -> str:
-    return one_word(text_of(value, "the video", place), "video id", place)
+    return check_word(as_text(value, "the video", place), "video id", place)
 
 
 def _text(value: Any, place: str) -> str:
-    return " ".join(text_of(value, "the caption", place).split())
+    return " ".join(as_text(value, "the caption", place).split())

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.multivent import read_multivent_judgements, read_multivent_queries
-from rankvideo_rag.formats.published import read_first_stage, read_video_queries
+from rankvideo_rag.formats.multivent import read_multivent_qrels, read_multivent_queries
+from rankvideo_rag.formats.published import load_run, read_video_queries
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 from rankvideo_rag.schema import Record
 
 Counts = dict[str, int]  # what -> how many
 
 
-class Range(NamedTuple):
+class CountRange(NamedTuple):
     """Both ends included."""
 
     least: int
@@ -29,7 +29,7 @@ class CorpusFile(NamedTuple):
     path: str
     what: str
     counted: Callable[[Path], Counts]  # reads it strictly
-    expected: Mapping[str, Range] = {}
+    expected: Mapping[str, CountRange] = {}
     needed: bool = True
 
 
@@ -41,7 +41,7 @@ class Corpus(NamedTuple):
     notes: tuple[str, ...]
 
 
-class FileState(Record):
+class CorpusFileState(Record):
     """How one file of a corpus was found."""
 
     path: str
@@ -53,20 +53,20 @@ class FileState(Record):
     reason: str | None = None  # why it is malformed
 
 
-def check(corpus: str, folder: str | Path) -> tuple[FileState, ...]:
+def check_corpus(corpus: str, folder: str | Path) -> tuple[CorpusFileState, ...]:
     """The state of every file of a corpus in a folder. Raises InputError for a corpus that nobody knows."""
-    return tuple(_state(file, Path(folder) / file.path) for file in corpus_named(corpus).files)
+    return tuple(_state(file, Path(folder) / file.path) for file in get_corpus(corpus).files)
 
 
-def corpus_named(name: str) -> Corpus:
+def get_corpus(name: str) -> Corpus:
     """A corpus by its name on the command line. Raises InputError that lists the names there are."""
     if name not in CORPORA:
         raise InputError(f"there is no preset {name!r}: choose one of {', '.join(CORPORA)}")
     return CORPORA[name]
 
 
-def _state(file: CorpusFile, path: Path) -> FileState:
-    state = FileState(
+def _state(file: CorpusFile, path: Path) -> CorpusFileState:
+    state = CorpusFileState(
         path=file.path,
         what=file.what,
         needed=file.needed,
@@ -83,12 +83,12 @@ def _state(file: CorpusFile, path: Path) -> FileState:
     return state.model_copy(update={"state": "present" if as_told else "other counts", "found": found})
 
 
-def _in_words(expected: Range) -> str:
+def _in_words(expected: CountRange) -> str:
     return f"{expected.least}" if expected.least == expected.most else f"{expected.least} to {expected.most}"
 
 
-def _exactly(**counts: int) -> dict[str, Range]:
-    return {what: Range(count, count) for what, count in counts.items()}
+def _exactly(**counts: int) -> dict[str, CountRange]:
+    return {what: CountRange(count, count) for what, count in counts.items()}
 
 
 def _queries(path: Path) -> Counts:
@@ -96,13 +96,13 @@ def _queries(path: Path) -> Counts:
 
 
 def _judgements(path: Path) -> Counts:
-    qrels = read_multivent_judgements(path).qrels
+    qrels = read_multivent_qrels(path).qrels
     videos = {video for grades in qrels.values() for video in grades}
     return {"queries": len(qrels), "videos": len(videos), "judgements": sum(map(len, qrels.values()))}
 
 
 def _first_stage(path: Path) -> Counts:
-    run = read_first_stage(path)
+    run = load_run(path)
     return {"queries": len(run), "pairs": sum(map(len, run.values()))}
 
 
@@ -120,7 +120,7 @@ CORPORA: dict[str, Corpus] = {
     "multivent2": Corpus(
         source="https://huggingface.co/datasets/hltcoe/MultiVENT2.0 (asks for approval; Apache-2.0)",
         files=(
-            CorpusFile("multivent_2_test_queries.csv", "test queries", _queries, {"queries": Range(2545, 2549)}),
+            CorpusFile("multivent_2_test_queries.csv", "test queries", _queries, {"queries": CountRange(2545, 2549)}),
             CorpusFile("multivent_2_train_queries.csv", "training queries", _queries, _exactly(queries=1361), needed=False),
             CorpusFile(
                 "multivent_2_train_judgments.jsonl",

@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.text_io import numbered_lines
+from rankvideo_rag.formats.text_io import read_lines
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """One row by the names of its columns."""
 
     place: str  # file and line, for errors; where a quoted field runs over lines, the last of them
     cells: dict[str, str]
 
 
-def delimited_rows(path: str | Path, needed: Sequence[str]) -> Iterator[Row]:
+def read_csv(path: str | Path, needed: Sequence[str]) -> Iterator[CsvRow]:
     """The rows below a header with the needed columns and perhaps others, parted by tabs where it has one, else by commas.
 
     Raises InputError for a header without a needed column or with one twice, and for a row with another number of cells.
     """
-    first = next((line.text for line in numbered_lines(path)), "")
+    first = next((line.text for line in read_lines(path)), "")
     # In TSV a quotation mark is a character like any other, in CSV it encloses a cell.
     options = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if "\t" in first else {"delimiter": ","}
     reader = csv.reader(_lines(path), strict=True, **options)
@@ -36,7 +36,7 @@ def delimited_rows(path: str | Path, needed: Sequence[str]) -> Iterator[Row]:
             elif len(cells) != len(names):
                 raise InputError(f"{place} has {len(cells)} cells, not the {len(names)} of its header: {cells[:3]}")
             else:
-                yield Row(place, dict(zip(names, cells, strict=True)))
+                yield CsvRow(place, dict(zip(names, cells, strict=True)))
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num} is no row of CSV: {error}") from error
     if names is None:
@@ -55,7 +55,7 @@ def _header(cells: list[str], needed: Sequence[str], place: str) -> list[str]:
 def _lines(path: str | Path) -> Iterator[str]:
     """The lines with the blank ones between them, so that the reader counts as the file does."""
     before = 0
-    for number, text in numbered_lines(path):
+    for number, text in read_lines(path):
         yield from ["\n"] * (number - 1 - before)
         yield text + "\n"
         before = number

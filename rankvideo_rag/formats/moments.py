@@ -14,7 +14,7 @@ _FRAGMENT = re.compile(r"(?P<video>\S+)#t=(?P<start>\d+(?:\.\d+)?),(?P<end>\d+(?
 _RECALL = re.compile(r"R\(tIoU=(?P<least>[01]?\.?\d+)\)@(?P<n>\d+)", re.ASCII)
 MEAN_OVERLAP = "mIoU"
 
-Overlap = Callable[[Sequence[str], Mapping[str, int]], float]
+MomentMeasure = Callable[[Sequence[str], Mapping[str, int]], float]
 """From a ranking of moments and the grades of judged ones to a value."""
 
 
@@ -27,11 +27,11 @@ class Moment(NamedTuple):
 
     @property
     def word(self) -> str:
-        """As a document id: read back by `moment_of`."""
+        """As a document id: read back by `parse_moment`."""
         return f"{self.video}#t={self.start:.10g},{self.end:.10g}"
 
 
-def moment_of(document: str) -> Moment:
+def parse_moment(document: str) -> Moment:
     """The moment that a document id stands for. Raises InputError for one that has no span, or an empty one."""
     found = _FRAGMENT.fullmatch(document)
     if not found or float(found["start"]) >= float(found["end"]):
@@ -51,7 +51,7 @@ def temporal_iou(one: Moment, other: Moment) -> float:
     return both / ((one.end - one.start) + (other.end - other.start) - both)
 
 
-def overlap_of(name: str) -> Overlap | None:
+def moment_measure(name: str) -> MomentMeasure | None:
     """The measure of that name; None where it is none of moments.
 
     "R(tIoU=0.5)@5": 1 where one of the first 5 has a temporal IoU of at least 0.5 with a judged moment (from grade 1), else 0;
@@ -70,6 +70,6 @@ def overlap_of(name: str) -> Overlap | None:
 
 
 def _best(ranking: Sequence[str], grades: Mapping[str, int]) -> float:
-    judged = [moment_of(document) for document, grade in grades.items() if grade >= 1]
-    ranked = [moment_of(document) for document in ranking]
+    judged = [parse_moment(document) for document, grade in grades.items() if grade >= 1]
+    ranked = [parse_moment(document) for document in ranking]
     return max((temporal_iou(one, other) for one in ranked for other in judged), default=0.0)

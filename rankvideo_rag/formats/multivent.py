@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.delimited import delimited_rows
-from rankvideo_rag.formats.strict_json import id_of, json_rows, shown, text_of
-from rankvideo_rag.formats.text_io import numbered_lines
-from rankvideo_rag.formats.trec import Qrels, check_distinct, read_qrels
+from rankvideo_rag.formats.delimited import read_csv
+from rankvideo_rag.formats.strict_json import as_id, as_text, preview, read_json_lines
+from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.trec import Qrels, check_unique, read_qrels
 
 _CHANNEL = re.compile(r"_(base|speech|ocr|description|specific)_\d+")
 
 
-class Judgements(NamedTuple):
+class QrelsWithNotes(NamedTuple):
     """Grades, and what about their file should be known."""
 
     qrels: Qrels
@@ -32,44 +32,44 @@ class Judgements(NamedTuple):
 def read_multivent_queries(path: str | Path) -> dict[str, str]:
     """Query id -> text. Raises InputError for an empty text and for an id that comes twice."""
     texts: dict[str, str] = {}
-    for place, cells in delimited_rows(path, ["Query_id", "query"]):
-        query = id_of(cells["Query_id"], "query id", place)
+    for place, cells in read_csv(path, ["Query_id", "query"]):
+        query = as_id(cells["Query_id"], "query id", place)
         if query in texts:
             raise InputError(f"{place}: query {query!r} comes a second time: leave one of the two")
-        texts[query] = text_of(cells["query"], f"the text of {query!r}", place)
+        texts[query] = as_text(cells["query"], f"the text of {query!r}", place)
     return texts
 
 
-def read_multivent_judgements(path: str | Path) -> Judgements:
+def read_multivent_qrels(path: str | Path) -> QrelsWithNotes:
     """The grades. The published file has two pairs twice, with the same grade: such lines are counted once, and noted.
 
     Raises InputError for a pair that has two grades.
     """
     qrels: Qrels = {}
     repeated = 0
-    for place, row in json_rows(path, "query_id, doc_id and relevance"):
-        query, video = (id_of(row.get(name), name, place) for name in ("query_id", "doc_id"))
+    for place, row in read_json_lines(path, "query_id, doc_id and relevance"):
+        query, video = (as_id(row.get(name), name, place) for name in ("query_id", "doc_id"))
         grade = row.get("relevance")
         if not isinstance(grade, int) or isinstance(grade, bool):
-            raise InputError(f"{place}: relevance = {shown(grade)} is no whole number")
+            raise InputError(f"{place}: relevance = {preview(grade)} is no whole number")
         earlier = qrels.setdefault(query, {}).setdefault(video, grade)
         if earlier != grade:
             raise InputError(f"{place}: query {query!r} and video {video!r} have the grade {earlier} and now {grade}")
         repeated += 1
     repeated -= sum(len(grades) for grades in qrels.values())
-    return Judgements(qrels, (f"{path}: judgements given twice, with the same grade: {repeated}",) if repeated else ())
+    return QrelsWithNotes(qrels, (f"{path}: judgements given twice, with the same grade: {repeated}",) if repeated else ())
 
 
-def read_judgements(path: str | Path) -> Judgements:
+def load_qrels(path: str | Path) -> QrelsWithNotes:
     """Judgements in MultiVENT's layout or as TREC qrels, told apart by the first character."""
-    first = next((line.text for line in numbered_lines(path)), "")
-    return read_multivent_judgements(path) if first.lstrip().startswith("{") else Judgements(read_qrels(path))
+    first = next((line.text for line in read_lines(path)), "")
+    return read_multivent_qrels(path) if first.lstrip().startswith("{") else QrelsWithNotes(read_qrels(path))
 
 
-def channel_of(query: str) -> str | None:
+def evidence_channel(query: str) -> str | None:
     """The channel that holds a query's evidence, which its id names: "base", "speech", "ocr", "description", "specific".
 
-    >>> channel_of("internvid_english_sports_pov_base_0")
+    >>> evidence_channel("internvid_english_sports_pov_base_0")
     'base'
     """
     found = _CHANNEL.search(query)
@@ -79,6 +79,6 @@ def channel_of(query: str) -> str | None:
 def write_submission(path: str | Path, rankings: Mapping[str, Sequence[str]]) -> None:
     """Write rankings, best video first, as the leaderboard takes them, with scores that count down to 1."""
     for query, videos in rankings.items():
-        check_distinct(query, videos)
+        check_unique(query, videos)
     scores = {query: {v: len(videos) - i for i, v in enumerate(videos)} for query, videos in rankings.items()}
     Path(path).write_text(json.dumps(scores) + "\n", encoding="utf-8")

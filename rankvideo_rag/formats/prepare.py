@@ -10,16 +10,16 @@ from typing import Literal, NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.captions import read_captions
-from rankvideo_rag.formats.multivent import channel_of, read_judgements, read_multivent_queries
+from rankvideo_rag.formats.multivent import evidence_channel, load_qrels, read_multivent_queries
 from rankvideo_rag.formats.published import write_queries
 from rankvideo_rag.formats.trec import Claims, Qrels, write_claims, write_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 from rankvideo_rag.schema import Record
 
-DataSet = Literal["multivent2", "wikivideo", "msrvtt", "didemo", "activitynet", "pairs"]
+DatasetName = Literal["multivent2", "wikivideo", "msrvtt", "didemo", "activitynet", "pairs"]
 
 
-class Prepared(Record):
+class PreparedDataset(Record):
     """What was written, and what of the source should be known."""
 
     files: dict[str, int]  # path -> lines
@@ -35,15 +35,15 @@ class _Content(NamedTuple):
     notes: tuple[str, ...]
 
 
-def prepare(
-    data_set: DataSet,
+def prepare_dataset(
+    data_set: DatasetName,
     source: str | Path,
     to: str | Path,
     *,
     judgements: str | Path | None = None,
     paragraphs: bool = False,
     multivent_ids: bool = False,
-) -> Prepared:
+) -> PreparedDataset:
     """Read a data set and write it into the folder `to`, which is made if need be. A file that would be empty is not written.
 
     `judgements` go with multivent2, whose source is its file of queries; `paragraphs` with sets of captions (captions.py);
@@ -70,16 +70,16 @@ def prepare(
 
 def _multivent(source: str | Path, judgements: str | Path | None) -> _Content:
     queries = read_multivent_queries(source)
-    channels = {query: channel for query in queries if (channel := channel_of(query))}
+    channels = {query: channel for query in queries if (channel := evidence_channel(query))}
     if judgements is None:
         return _Content(queries, {}, {}, {}, channels, ("no judgements were given: no qrels.trec is written",))
-    found = read_judgements(judgements)
+    found = load_qrels(judgements)
     unknown = [query for query in found.qrels if query not in queries]
     notes = (f"queries with judgements and without a text: {len(unknown)} ({unknown[0]!r})",) if unknown else ()
     return _Content(queries, found.qrels, {}, {}, channels, (*found.notes, *notes))
 
 
-def _write(content: _Content, folder: Path) -> Prepared:
+def _write(content: _Content, folder: Path) -> PreparedDataset:
     files: dict[str, tuple[int, Callable[[Path], None]]] = {
         "queries.tsv": (len(content.queries), lambda path: write_queries(path, content.queries)),
         "qrels.trec": (_rows(content.qrels), lambda path: write_qrels(path, content.qrels)),
@@ -96,7 +96,7 @@ def _write(content: _Content, folder: Path) -> Prepared:
         if rows:
             write(folder / name)
             written[str(folder / name)] = rows
-    return Prepared(files=written, notes=content.notes)
+    return PreparedDataset(files=written, notes=content.notes)
 
 
 def _rows(qrels: Qrels) -> int:

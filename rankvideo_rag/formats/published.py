@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict_json import finite_number, object_of, one_word, read_json, shown
-from rankvideo_rag.formats.text_io import numbered_lines
-from rankvideo_rag.formats.trec import Run, read_run
+from rankvideo_rag.formats.strict_json import as_number, as_object, check_word, preview, read_json
+from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.trec import TrecRun, read_run
 
 VideoQueries = dict[str, list[str]]  # video id -> ids of the queries that it is a candidate for
 
@@ -25,8 +25,8 @@ _HEADER_OF_TEXTS = frozenset("text query query_text query-text querytext questio
 def read_video_queries(path: str | Path) -> VideoQueries:
     """The queries for which each video is to be judged. Whole numbers are taken for ids as they are written."""
     return {
-        file_word(video, path): _query_ids(queries, f"{path}, {video!r}")
-        for video, queries in object_of(read_json(path), "video ids", path).items()
+        check_video_id(video, path): _query_ids(queries, f"{path}, {video!r}")
+        for video, queries in as_object(read_json(path), "video ids", path).items()
     }
 
 
@@ -36,7 +36,7 @@ def read_queries(path: str | Path, *, header: bool = False) -> dict[str, str]:
     With `header`, the first line is left out. Without it a first line that names columns is refused, so that it never becomes
     a query; so are a line without a tab, an id or a text, and an id that comes twice.
     """
-    lines = numbered_lines(path)
+    lines = read_lines(path)
     if header:
         next(lines, None)
     texts: dict[str, str] = {}
@@ -47,7 +47,7 @@ def read_queries(path: str | Path, *, header: bool = False) -> dict[str, str]:
             raise InputError(f"{place} looks like a header ({line!r}): delete it, or say that there is one (--header)")
         if not tab:
             raise InputError(f"{place} has no tab: each line is a query id, a tab and the query's text: {line[:80]!r}")
-        one_word(query, "query id", place)
+        check_word(query, "query id", place)
         if not text.strip():
             raise InputError(f"{place}: query {query!r} has no text")
         if query in texts:
@@ -58,28 +58,28 @@ def read_queries(path: str | Path, *, header: bool = False) -> dict[str, str]:
 
 def write_queries(path: str | Path, texts: Mapping[str, str]) -> None:
     """Write query texts, each on one line. Raises InputError, before anything is written, for an id that is not one word."""
-    lines = [f"{one_word(query, 'query id', path)}\t{' '.join(text.split())}\n" for query, text in texts.items()]
+    lines = [f"{check_word(query, 'query id', path)}\t{' '.join(text.split())}\n" for query, text in texts.items()]
     Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def read_first_stage(path: str | Path) -> Run:
+def load_run(path: str | Path) -> TrecRun:
     """A first stage: the published JSON, or a TREC run, told apart by the first character."""
-    first = next((line.text for line in numbered_lines(path)), "")
+    first = next((line.text for line in read_lines(path)), "")
     if not first.lstrip().startswith("{"):
         return read_run(path)
-    run: Run = {}
-    for query, scores in object_of(read_json(path), "query ids", path).items():
+    run: TrecRun = {}
+    for query, scores in as_object(read_json(path), "query ids", path).items():
         place = f"{path}, {query!r}"
-        run[one_word(query, "query id", path)] = {
-            one_word(video, "video id", place): finite_number(score, f"the score of {video!r}", place)
-            for video, score in object_of(scores, "video ids", place).items()
+        run[check_word(query, "query id", path)] = {
+            check_word(video, "video id", place): as_number(score, f"the score of {video!r}", place)
+            for video, score in as_object(scores, "video ids", place).items()
         }
     return run
 
 
-def file_word(video: str, place: str | Path) -> str:
+def check_video_id(video: str, place: str | Path) -> str:
     """The video's id, if it can be a word of a run and part of a file's name. Raises InputError."""
-    one_word(video, "video id", place)
+    check_word(video, "video id", place)
     if any(character in video for character in "/\\\0") or video in (".", ".."):
         raise InputError(f"{place}: the video id {video!r} cannot be part of a file's name")
     return video
@@ -87,12 +87,12 @@ def file_word(video: str, place: str | Path) -> str:
 
 def _query_ids(queries: Any, place: str) -> list[str]:
     if not isinstance(queries, list):
-        raise InputError(f"{place}: a list of query ids is needed, found {shown(queries)}")
+        raise InputError(f"{place}: a list of query ids is needed, found {preview(queries)}")
     ids: dict[str, None] = {}
     for query in queries:
         if not isinstance(query, str | int) or isinstance(query, bool):
-            raise InputError(f"{place}: a query id is needed, found {shown(query)}")
+            raise InputError(f"{place}: a query id is needed, found {preview(query)}")
         if str(query) in ids:
             raise InputError(f"{place}: query {str(query)!r} stands in its list twice")
-        ids[one_word(str(query), "query id", place)] = None
+        ids[check_word(str(query), "query id", place)] = None
     return list(ids)

@@ -11,57 +11,58 @@ from pathlib import Path
 from typing import Any
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.published import file_word
-from rankvideo_rag.formats.strict_json import finite_number, object_of, read_json
+from rankvideo_rag.formats.published import check_video_id
+from rankvideo_rag.formats.strict_json import as_number, as_object, read_json
 from rankvideo_rag.schema import Score
 
-Verdicts = dict[str, dict[str, Score]]  # query id -> video id -> score
+RelevanceScores = dict[str, dict[str, Score]]  # query id -> video id -> score
 
 _MARGIN, _OLD_MARGIN = "logit_delta", "logit_delta_yes_minus_no"
 _NUMBERS = ("logprob_yes", "logprob_no", _MARGIN, "p_yes")
 
 
-def file_name(video: str, model: str) -> str:
+def scores_file_name(video: str, model: str) -> str:
     """The name of the file with a video's verdicts; of the model, a hub name or a path, it bears the last part."""
-    return f"{file_word(video, 'verdicts')}_reranking_{last_part(model)}.json"
+    return f"{check_video_id(video, 'verdicts')}_reranking_{model_short_name(model)}.json"
 
 
-def last_part(model: str) -> str:
+def model_short_name(model: str) -> str:
     """The model's name without what stands before it: 'hltcoe/RankVideo' -> 'RankVideo'."""
     return model.rstrip("/").rpartition("/")[2]
 
 
-def as_json(video: str, scores: Mapping[str, Score]) -> bytes:
+def scores_to_json(video: str, scores: Mapping[str, Score]) -> bytes:
     """One video's scores, query id -> score, as its file holds them."""
     entries = {query: _entry(score) for query, score in scores.items()}
     return (json.dumps({video: entries}, indent=1, allow_nan=False) + "\n").encode()
 
 
-def read_file(path: str | Path) -> Verdicts:
+def read_scores_file(path: str | Path) -> RelevanceScores:
     """One file. A video whose id is not the beginning of the file's name is refused: one of the two is wrong."""
-    found: Verdicts = {}
-    for video, entries in object_of(read_json(path), "video ids", path).items():
+    found: RelevanceScores = {}
+    for video, entries in as_object(read_json(path), "video ids", path).items():
         if not Path(path).name.startswith(f"{video}_reranking_"):
             raise InputError(f"{path} holds verdicts on the video {video!r}: its name must begin with '{video}_reranking_'")
-        for query, entry in object_of(entries, "query ids", f"{path}, {video!r}").items():
+        for query, entry in as_object(entries, "query ids", f"{path}, {video!r}").items():
             place = f"{path}, {video!r}, {query!r}"
-            found.setdefault(query, {})[video] = _score(object_of(entry, "numbers", place), place)
+            found.setdefault(query, {})[video] = _score(as_object(entry, "numbers", place), place)
     return found
 
 
-def read_folder(folder: str | Path, *, model: str | None = None) -> Verdicts:
+def read_scores(folder: str | Path, *, model: str | None = None) -> RelevanceScores:
     """Every file of a folder, of one model where that is given.
 
     Raises InputError when there is none, and for a pair that stands in two files.
     """
-    ending = f"_reranking_{last_part(model)}.json" if model else ".json"
+    ending = f"_reranking_{model_short_name(model)}.json" if model else ".json"
     files = sorted(file for file in Path(folder).glob("*_reranking_*.json") if file.name.endswith(ending))
     if not files:
-        raise InputError(f"no verdicts in {folder}: looked for files named …_reranking_{last_part(model or 'MODEL')}.json")
-    found: Verdicts = {}
+        name = f"…_reranking_{model_short_name(model or 'MODEL')}.json"
+        raise InputError(f"no relevance scores in {folder}: looked for files named {name}")
+    found: RelevanceScores = {}
     origin: dict[tuple[str, str], str] = {}
     for file in files:
-        for query, scores in read_file(file).items():
+        for query, scores in read_scores_file(file).items():
             for video, score in scores.items():
                 earlier = origin.setdefault((query, video), file.name)
                 if earlier != file.name:
@@ -101,4 +102,4 @@ def _margin(entry: Mapping[str, Any], place: str) -> float | None:
 
 
 def _optional(entry: Mapping[str, Any], name: str, place: str) -> float | None:
-    return None if entry.get(name) is None else finite_number(entry[name], name, place)
+    return None if entry.get(name) is None else as_number(entry[name], name, place)

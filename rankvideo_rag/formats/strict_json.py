@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.text_io import numbered_lines
+from rankvideo_rag.formats.text_io import read_lines
 
 _ONE_WORD = re.compile(r"\S+")
 
 
-class JsonRow(NamedTuple):
+class JsonLine(NamedTuple):
     """One line of a file of JSON objects."""
 
     place: str  # file and line, for errors
@@ -29,24 +29,24 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{place}: this is no whole JSON ({error.msg}): was it cut off?") from error
 
 
-def json_rows(path: str | Path, keys: str) -> Iterator[JsonRow]:
+def read_json_lines(path: str | Path, keys: str) -> Iterator[JsonLine]:
     """The objects of a file that has one on each line, `keys` in words for errors. As strict as `read_json`."""
-    for number, line in numbered_lines(path):
+    for number, line in read_lines(path):
         place = f"{path}, line {number}"
         try:
-            yield JsonRow(place, object_of(_value(line, place), keys, place))
+            yield JsonLine(place, as_object(_value(line, place), keys, place))
         except json.JSONDecodeError as error:
             raise InputError(f"{place}, column {error.colno}: this is no whole JSON ({error.msg})") from error
 
 
-def object_of(value: Any, keys: str, place: str | Path) -> dict[str, Any]:
+def as_object(value: Any, keys: str, place: str | Path) -> dict[str, Any]:
     """The value, if it is an object."""
     if not isinstance(value, dict):
-        raise InputError(f"{place}: an object of {keys} is needed, found {shown(value)}")
+        raise InputError(f"{place}: an object of {keys} is needed, found {preview(value)}")
     return value
 
 
-def finite_number(value: Any, name: str, place: str) -> float:
+def as_number(value: Any, name: str, place: str) -> float:
     """The value, if it is a number that can be ordered."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
@@ -55,31 +55,31 @@ def finite_number(value: Any, name: str, place: str) -> float:
             number = math.inf
         if math.isfinite(number):
             return number
-    raise InputError(f"{place}: {name} = {shown(value)} is no finite number")
+    raise InputError(f"{place}: {name} = {preview(value)} is no finite number")
 
 
-def one_word(text: str, what: str, place: str | Path) -> str:
+def check_word(text: str, what: str, place: str | Path) -> str:
     """The text, if it can be a column of a run file: not empty, no white space, writable as UTF-8."""
     if not _ONE_WORD.fullmatch(text) or any("\ud800" <= character <= "\udfff" for character in text):
         raise InputError(f"{place}: the {what} {text!r} must be one word, without white space")
     return text
 
 
-def text_of(value: Any, name: str, place: str | Path) -> str:
+def as_text(value: Any, name: str, place: str | Path) -> str:
     """The value, if it is a text that says something."""
     if isinstance(value, str) and value.strip():
         return value
-    raise InputError(f"{place}: {name} = {shown(value)} is no text, or an empty one")
+    raise InputError(f"{place}: {name} = {preview(value)} is no text, or an empty one")
 
 
-def id_of(value: Any, name: str, place: str | Path) -> str:
+def as_id(value: Any, name: str, place: str | Path) -> str:
     """The value as an id: one word, or a whole number as it is written."""
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-        return one_word(str(value), name, place)
-    raise InputError(f"{place}: the {name} {shown(value)} must be a word or a whole number")
+        return check_word(str(value), name, place)
+    raise InputError(f"{place}: the {name} {preview(value)} must be a word or a whole number")
 
 
-def shown(value: Any) -> str:
+def preview(value: Any) -> str:
     """The beginning of a value, for an error."""
     return json.dumps(value)[:60]
 
@@ -87,7 +87,7 @@ def shown(value: Any) -> str:
 def _text(path: str | Path) -> str:
     """The file's text, blank lines kept as such, so that a fault's line number is that of the file."""
     lines: list[str] = []
-    for number, line in numbered_lines(path):
+    for number, line in read_lines(path):
         lines += [""] * (number - 1 - len(lines))
         lines.append(line)
     return "\n".join(lines)

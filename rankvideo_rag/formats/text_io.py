@@ -16,14 +16,14 @@ from rankvideo_rag.errors import InputError
 _GZIP = b"\x1f\x8b"  # the first bytes of every gzip file, whatever its name
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line without its end."""
 
     number: int  # from 1
     text: str
 
 
-def numbered_lines(path: str | Path) -> Iterator[Line]:
+def read_lines(path: str | Path) -> Iterator[TextLine]:
     """The lines of a UTF-8 file that are not blank, read as they are asked for.
 
     Raises InputError for a file that cannot be opened or unpacked, and for a line that is not UTF-8.
@@ -33,7 +33,7 @@ def numbered_lines(path: str | Path) -> Iterator[Line]:
             for number, line in enumerate(_unpacked(file), start=1):
                 text = _decoded(path, number, line)
                 if text.strip():
-                    yield Line(number, text)
+                    yield TextLine(number, text)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is no whole gzip file ({error}): was it cut off?") from error
     except OSError as error:

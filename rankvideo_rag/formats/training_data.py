@@ -10,13 +10,13 @@ from typing import TypeVar
 from pydantic import Field, ValidationError
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.text_io import Line, numbered_lines
+from rankvideo_rag.formats.text_io import TextLine, read_lines
 from rankvideo_rag.schema import Record
 
 Kind = TypeVar("Kind", bound=Record)
 
 
-class Words(Record):
+class VideoEvidence(Record):
     """What a teacher without eyes was shown of a video."""
 
     caption: str = ""
@@ -39,7 +39,7 @@ class TrainingExample(Record):
     videos: tuple[str, ...] = ()  # paths; the first is watched
     true_label: int | None = Field(None, ge=0)  # relevant from 1
     teacher_p_yes: float | None = Field(None, ge=0, le=1)
-    evidence: Words | None = None
+    evidence: VideoEvidence | None = None
     teacher_reasoning: str | None = None
     teacher_label: int | None = Field(None, ge=0)
     teacher_logit_delta: float | None = None  # nats, logp(yes) - logp(no)
@@ -69,10 +69,10 @@ def write_examples(path: str | Path, examples: Iterable[TrainingExample]) -> Non
 
 def read_records(path: str | Path, kind: type[Kind], *, what: str) -> Iterator[Kind]:
     """The records of a file, one on each line, read as they are asked for. Raises InputError as `read_examples` does."""
-    return (_record(path, line, kind, what) for line in numbered_lines(path))
+    return (_record(path, line, kind, what) for line in read_lines(path))
 
 
-def _record(path: str | Path, line: Line, kind: type[Kind], what: str) -> Kind:
+def _record(path: str | Path, line: TextLine, kind: type[Kind], what: str) -> Kind:
     try:
         return kind.model_validate_json(line.text)
     except ValidationError as error:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.text_io import numbered_lines
+from rankvideo_rag.formats.text_io import read_lines
 from rankvideo_rag.schema import Hit
 
-Run = dict[str, dict[str, float]]  # query id -> document id -> score, higher is better
+TrecRun = dict[str, dict[str, float]]  # query id -> document id -> score, higher is better
 Qrels = dict[str, dict[str, int]]  # query id -> document id -> grade, relevant from 1
 Claims = dict[str, dict[str, frozenset[str]]]  # query id -> claim id -> documents that hold it, maybe none
 
@@ -33,13 +33,13 @@ class _Row(NamedTuple):
     columns: list[str]
 
 
-def read_run(path: str | Path) -> Run:
-    """A run file, six columns. Its rank column counts for nothing, as in trec_eval: see `rankings_of`.
+def read_run(path: str | Path) -> TrecRun:
+    """A run file, six columns. Its rank column counts for nothing, as in trec_eval: see `rank_documents`.
 
     Raises InputError, naming file and line, for another number of columns, a score that is no finite number, and a document
     that a query has twice.
     """
-    run: Run = {}
+    run: TrecRun = {}
     for place, (query, _, document, _, score, _) in _rows(path, _RUN_COLUMNS):
         _add(run.setdefault(query, {}), query, document, _score(place, score), place)
     return run
@@ -67,10 +67,10 @@ def read_claims(path: str | Path) -> Claims:
     return claims
 
 
-def rankings_of(run: Run) -> dict[str, list[str]]:
+def rank_documents(run: TrecRun) -> dict[str, list[str]]:
     """The order that trec_eval sees in a run: by score as a 32-bit float, equal ones by descending document id.
 
-    >>> rankings_of({"q": {"a": 1.0, "b": 1.0, "c": 2.0}})
+    >>> rank_documents({"q": {"a": 1.0, "b": 1.0, "c": 2.0}})
     {'q': ['c', 'b', 'a']}
     """
     return {query: _ranked(scores) for query, scores in run.items()}
@@ -113,21 +113,21 @@ def write_claims(path: str | Path, claims: Claims) -> None:
     )
 
 
-def video_ranking(hits: Iterable[Hit]) -> list[str]:
+def rank_videos(hits: Iterable[Hit]) -> list[str]:
     """The videos of a search result, each once, where its best clip stands."""
     return list(dict.fromkeys(hit.video_id for hit in sorted(hits, key=lambda hit: hit.rank)))
 
 
-def check_distinct(query: str, documents: Sequence[str]) -> None:
+def check_unique(query: str, documents: Sequence[str]) -> None:
     """Raise InputError when a ranking holds a document twice: it would be counted twice, or lose its place."""
     if len(set(documents)) < len(documents):
         twice = next(document for i, document in enumerate(documents) if document in documents[:i])
-        raise InputError(f"the ranking of query {query!r} holds {twice!r} twice: keep the first (see video_ranking)")
+        raise InputError(f"the ranking of query {query!r} holds {twice!r} twice: keep the first (see rank_videos)")
 
 
 def _rows(path: str | Path, columns: str) -> Iterator[_Row]:
     wanted = len(columns.split())
-    for number, line in numbered_lines(path):
+    for number, line in read_lines(path):
         found = line.split()
         if len(found) != wanted:
             raise InputError(f"{path}, line {number} has {len(found)} columns, not the {wanted} of {columns!r}: {line[:80]!r}")
@@ -169,7 +169,7 @@ def _ranked(scores: Mapping[str, float]) -> list[str]:
 
 def _lines(query: str, documents: Sequence[str], tag: str) -> Iterator[str]:
     _check_word("query id", query)
-    check_distinct(query, documents)
+    check_unique(query, documents)
     for rank, document in enumerate(documents, start=1):
         _check_word("document id", document)
         yield f"{query} Q0 {document} {rank} {len(documents) - rank + 1} {tag}\n"

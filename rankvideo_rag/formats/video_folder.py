@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rankvideo_rag.errors import InputError, MediaError
-from rankvideo_rag.formats.published import file_word
+from rankvideo_rag.formats.published import check_video_id
 from rankvideo_rag.media.discover import MEDIA_SUFFIXES
 
 PER_FOLDER = 100  # videos in a folder of the published layout
@@ -28,7 +28,8 @@ class VideoFolder:
 
     def find(self, video: str) -> Path:
         """The file of a video. Raises MediaError `no_file` where there is none, or more than one that it could be."""
-        wanted = self._template.replace("{bucket}", _bucket(video, self._template)).replace("{id}", file_word(video, "videos"))
+        wanted = self._template.replace("{bucket}", _bucket(video, self._template))
+        wanted = wanted.replace("{id}", check_video_id(video, "videos"))
         found = self._of_any_suffix(wanted[:-2]) if wanted.endswith(".*") else [self.folder / wanted]
         found = [path for path in found if path.is_file()]
         if len(found) != 1:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict_json import id_of, object_of, one_word, read_json, shown, text_of
+from rankvideo_rag.formats.strict_json import as_id, as_object, as_text, check_word, preview, read_json
 from rankvideo_rag.formats.trec import Claims, Qrels
 
 _LINK = re.compile(r"watch\?v=([^&]+)(?:&.*)?")
@@ -39,21 +39,21 @@ def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> WikiVide
     InputError for a claim whose video is not among the topic's videos.
     """
     found, seen = WikiVideo({}, {}, {}, {}, ()), Counter[str]()
-    for topic, entry in object_of(read_json(path), "topics", path).items():
+    for topic, entry in as_object(read_json(path), "topics", path).items():
         place = f"{path}, {topic!r}"
-        name = one_word(topic, "topic", path)
-        of_topic = object_of(entry, "videos and claims_to_supporting_videos", place)
+        name = check_word(topic, "topic", path)
+        of_topic = as_object(entry, "videos and claims_to_supporting_videos", place)
         videos = {
-            video: object_of(about, "relevance", f"{place}, {video!r}")
-            for video, about in object_of(of_topic.get("videos"), "videos", place).items()
+            video: as_object(about, "relevance", f"{place}, {video!r}")
+            for video, about in as_object(of_topic.get("videos"), "videos", place).items()
         }
         ids = {video: _id(video, about, place, seen, multivent_ids) for video, about in videos.items()}
-        claims = object_of(of_topic.get("claims_to_supporting_videos"), "claims", place)
+        claims = as_object(of_topic.get("claims_to_supporting_videos"), "claims", place)
         found.queries[name] = topic.replace("_", " ")
         found.qrels[name] = {ids[video]: _grade(about, f"{place}, {video!r}", seen) for video, about in videos.items()}
-        found.claim_texts[name] = {f"c{n}": text_of(claim, "a claim", place) for n, claim in enumerate(claims, start=1)}
+        found.claim_texts[name] = {f"c{n}": as_text(claim, "a claim", place) for n, claim in enumerate(claims, start=1)}
         found.claims[name] = {
-            f"c{n}": frozenset(_supporting(object_of(about, "supporting_videos", place), ids, f"{place}, claim {n}", seen))
+            f"c{n}": frozenset(_supporting(as_object(about, "supporting_videos", place), ids, f"{place}, claim {n}", seen))
             for n, about in enumerate(claims.values(), start=1)
         }
     return found._replace(notes=tuple(f"{path}: {what}: {count}" for what, count in seen.items()))
@@ -61,9 +61,9 @@ def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> WikiVide
 
 def _id(video: str, about: dict[str, Any], place: str, seen: Counter[str], multivent_ids: bool) -> str:
     if multivent_ids and "anon_scale_id" in about:
-        return id_of(about["anon_scale_id"], "anon_scale_id", f"{place}, {video!r}")
+        return as_id(about["anon_scale_id"], "anon_scale_id", f"{place}, {video!r}")
     seen.update([_NO_NUMBER] if multivent_ids else [])
-    return one_word(video, "video id", place)
+    return check_word(video, "video id", place)
 
 
 def _grade(about: dict[str, Any], place: str, seen: Counter[str]) -> int:
@@ -72,14 +72,14 @@ def _grade(about: dict[str, Any], place: str, seen: Counter[str]) -> int:
         return 1
     grade = about["relevance"]
     if not isinstance(grade, int) or isinstance(grade, bool):
-        raise InputError(f"{place}: relevance = {shown(grade)} is no whole number")
+        raise InputError(f"{place}: relevance = {preview(grade)} is no whole number")
     return grade
 
 
 def _supporting(about: dict[str, Any], ids: dict[str, str], place: str, seen: Counter[str]) -> list[str]:
     videos = about.get("supporting_videos")
     if not isinstance(videos, list) or not all(isinstance(video, str) for video in videos):
-        raise InputError(f"{place}: supporting_videos = {shown(videos)} is no list of video ids")
+        raise InputError(f"{place}: supporting_videos = {preview(videos)} is no list of video ids")
     found = []
     for video in videos:
         link = None if video in ids else _LINK.fullmatch(video)

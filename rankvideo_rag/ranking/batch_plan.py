@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.published import VideoQueries
-from rankvideo_rag.formats.trec import Run
+from rankvideo_rag.formats.trec import TrecRun
 from rankvideo_rag.ranking.orders import first_stage_order
 
 
@@ -23,7 +23,7 @@ class Task(NamedTuple):
     texts: dict[str, str | None]  # query id -> text; None where nobody gave one
 
 
-def candidates(first_stage: Run | None, video_queries: VideoQueries | None, *, depth: int | None = None) -> Candidates:
+def candidates(first_stage: TrecRun | None, video_queries: VideoQueries | None, *, depth: int | None = None) -> Candidates:
     """The pairs to judge: those of `video_queries`, or else all of the first stage; of each query, the first `depth` there.
 
     Without a first stage, videos start in the order of their file. Raises InputError for a pair that is in `video_queries` and
@@ -63,7 +63,7 @@ def _by_query(video_queries: VideoQueries) -> dict[str, list[str]]:
     return found
 
 
-def _checked(video_queries: VideoQueries, first_stage: Run) -> set[tuple[str, str]]:
+def _checked(video_queries: VideoQueries, first_stage: TrecRun) -> set[tuple[str, str]]:
     """The (query, video) of `video_queries`, all of which are in the first stage."""
     pairs = {(query, video) for video, queries in video_queries.items() for query in queries}
     for query, video in pairs:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from rankvideo_rag.formats.trec import Run
+from rankvideo_rag.formats.trec import TrecRun
 
 
-def first_stage_order(run: Run) -> dict[str, list[str]]:
+def first_stage_order(run: TrecRun) -> dict[str, list[str]]:
     """Videos by score, best first, equal scores in order of id.
 
-    That is how RankVideo's evaluation orders them; trec_eval breaks ties by descending id (runs.rankings_of).
+    That is how RankVideo's evaluation orders them; trec_eval breaks ties by descending id (trec.rank_documents).
     """
     return {query: sorted(scores, key=lambda video: (-scores[video], video)) for query, scores in run.items()}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
-from rankvideo_rag.formats.training_data import TrainingExample, Words
+from rankvideo_rag.formats.training_data import TrainingExample, VideoEvidence
 from rankvideo_rag.synthetic.facts import facts, signs
 from rankvideo_rag.synthetic.grammar import Request, caption, grade, kind_of, phrase
 from rankvideo_rag.synthetic.scenes import Cast, Look, WorldClip, clip_of, training_family
@@ -83,7 +83,7 @@ def as_examples(lesson: Lesson, lesson_id: str) -> list[TrainingExample]:
             videos=(clip.stem,),
             true_label=value,
             teacher_p_yes=TEACHER_P_YES[value],
-            evidence=Words(caption=caption(clip.cast)),
+            evidence=VideoEvidence(caption=caption(clip.cast)),
             teacher_label=int(value > 0),
         )
         for number, asked in enumerate(lesson.questions)
@@ -117,7 +117,8 @@ def _sentence(request: Request, random: Random) -> str:
 
 
 def _captioned(clip: WorldClip, words: str) -> TrainingExample:
-    return TrainingExample(query_id="caption", query="", doc_id=clip.stem, videos=(clip.stem,), evidence=Words(caption=words))
+    evidence = VideoEvidence(caption=words)
+    return TrainingExample(query_id="caption", query="", doc_id=clip.stem, videos=(clip.stem,), evidence=evidence)
 
 
 def _family(number: int, random: Random) -> list[WorldClip]:

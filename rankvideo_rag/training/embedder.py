@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.relevance_scores import read_folder
+from rankvideo_rag.formats.relevance_scores import read_scores
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.training.batches import Batch, Collator, Row, Written, batch_of
@@ -203,7 +203,7 @@ class EmbedderTask:
 def judged_by(config: EmbedderConfig, examples: Sequence[TrainingExample]) -> Judgements:
     """p(yes) of each pair that a judge has looked at: a reranker's files, else the teacher of the examples."""
     if config.judge is not None:
-        verdicts = read_folder(config.judge)
+        verdicts = read_scores(config.judge)
         margins = {(query, video): score.margin for query, scores in verdicts.items() for video, score in scores.items()}
     else:
         margins = {(example.query_id, example.doc_id): example.teacher_logit_delta for example in examples}

@@ -120,7 +120,7 @@ def margins(folder: Path) -> None:
     folder.mkdir()
     for video, margin in {"a": -1.0, "b": -2.0, "c": 2.0}.items():
         scores = {f"q{i}": Score(margin=margin, p_yes=1 / (1 + math.exp(-margin))) for i in range(8)}
-        (folder / verdicts.file_name(video, "RankVideo")).write_bytes(verdicts.as_json(video, scores))
+        (folder / verdicts.scores_file_name(video, "RankVideo")).write_bytes(verdicts.scores_to_json(video, scores))
 
 
 @pytest.mark.parametrize("edges", [[], ["--edges", "0 0.5 1"]])

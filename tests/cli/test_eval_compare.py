@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
 FIRST = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"a": 3.0, "b": 2.0, "c": 1.0}}
 
 
-def margins(given: Mapping[str, Mapping[str, float | None]]) -> verdicts.Verdicts:
+def margins(given: Mapping[str, Mapping[str, float | None]]) -> verdicts.RelevanceScores:
     return {
         query: {v: Score(status="failed", reason="model: …") if m is None else Score(margin=m) for v, m in of_query.items()}
         for query, of_query in given.items()
@@ -144,7 +144,7 @@ def test_a_folder_as_the_published_script_wrote_it_is_read(tmp_path: Path) -> No
     result(tmp_path, "v1", {"q1": entry(2.5), "q2": {"logit_delta_yes_minus_no": -1.5}})
     result(tmp_path, "v2", {"q1": dict.fromkeys(("logprob_yes", "logprob_no", "logit_delta", "p_yes"), 0.0)})
     (tmp_path / "failed.log").write_text("v3")
-    found = verdicts.read_folder(tmp_path)
+    found = verdicts.read_scores(tmp_path)
     assert found["q1"]["v1"].margin == 2.5
     assert found["q2"]["v1"].margin == -1.5
     # Four zeros are its mark for a missing side: p_yes would be 0.5 if the margin were.
@@ -154,7 +154,7 @@ def test_a_folder_as_the_published_script_wrote_it_is_read(tmp_path: Path) -> No
 def test_a_pair_that_the_original_could_not_score_does_not_beat_a_no(tmp_path: Path) -> None:
     result(tmp_path, "a", {"q1": dict.fromkeys(("logprob_yes", "logprob_no", "logit_delta", "p_yes"), 0.0)})
     result(tmp_path, "b", {"q1": entry(-3.0)})
-    found = compare(verdicts.read_folder(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
+    found = compare(verdicts.read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
     assert found.ours.reranked["nDCG@5"] == 1.0
     assert "pairs of zeros, which the original would rank as margins of 0.0: 1" in found.notes
 
@@ -178,7 +178,7 @@ def test_a_pair_that_the_original_could_not_score_does_not_beat_a_no(tmp_path: P
 def test_a_faulty_result_is_refused_where_the_original_passes_over_it(tmp_path: Path, name: str, text: str, words: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=words) as refused:
-        verdicts.read_folder(tmp_path)
+        verdicts.read_scores(tmp_path)
     assert str(tmp_path) in str(refused.value)
 
 
@@ -186,8 +186,8 @@ def test_two_models_in_one_folder_are_not_mixed(tmp_path: Path) -> None:
     result(tmp_path, "v1", {"q1": entry(1.0)}, model="One")
     result(tmp_path, "v1", {"q1": entry(-1.0)}, model="Two")
     with pytest.raises(InputError, match=r"are judged in v1_reranking_One.json and in v1_reranking_Two.json: name one model"):
-        verdicts.read_folder(tmp_path)
-    assert verdicts.read_folder(tmp_path, model="lab/Two")["q1"]["v1"].margin == -1.0
+        verdicts.read_scores(tmp_path)
+    assert verdicts.read_scores(tmp_path, model="lab/Two")["q1"]["v1"].margin == -1.0
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytrec_eval
 
 from rankvideo_rag.errors import InputError, MissingDependency
 from rankvideo_rag.eval.measures import measure, measure_each
-from rankvideo_rag.formats.trec import rankings_of, read_qrels, read_run, video_ranking, write_run
+from rankvideo_rag.formats.trec import rank_documents, rank_videos, read_qrels, read_run, write_run
 from rankvideo_rag.schema import Hit
 
 GRADES = {"a": 3, "b": 1, "c": 2, "d": 1}
@@ -92,14 +92,14 @@ def test_a_file_that_is_not_there_or_not_utf8_is_refused_in_words(tmp_path: Path
 
 
 def test_equal_scores_of_a_run_are_ordered_as_trec_eval_orders_them() -> None:
-    assert rankings_of({"q": {"a": 1.0, "b": 1.0, "c": 1.0}}) == {"q": ["c", "b", "a"]}
+    assert rank_documents({"q": {"a": 1.0, "b": 1.0, "c": 1.0}}) == {"q": ["c", "b", "a"]}
     # Equal as 32-bit floats.
-    assert rankings_of({"q": {"a": 1.0 + 1e-9, "b": 1.0}}) == {"q": ["b", "a"]}
-    assert rankings_of({"q": {"a": 1e300, "b": 1e200, "c": 3.0}}) == {"q": ["b", "a", "c"]}
+    assert rank_documents({"q": {"a": 1.0 + 1e-9, "b": 1.0}}) == {"q": ["b", "a"]}
+    assert rank_documents({"q": {"a": 1e300, "b": 1e200, "c": 3.0}}) == {"q": ["b", "a", "c"]}
 
 
 def test_tied_documents_have_the_ndcg_that_trec_eval_gives_them() -> None:
-    rankings = rankings_of({"q": {"a": 1.0, "b": 1.0, "c": 1.0}})
+    rankings = rank_documents({"q": {"a": 1.0, "b": 1.0, "c": 1.0}})
     assert round(measure(rankings, {"q": {"b": 1}})["nDCG@10"], 6) == 0.630930  # rank 2
     assert measure(rankings, {"q": {"a": 1}})["nDCG@10"] == 0.5  # rank 3
 
@@ -109,7 +109,7 @@ def test_runs_with_many_ties_measure_as_they_do_in_trec_eval() -> None:
     run = {f"q{i}": {f"d{j}": rng.choice([0.1, 0.2, 0.2 + 1e-9, 3.0]) for j in range(12)} for i in range(30)}
     qrels = {query: {document: rng.choice([-1, 0, 1, 2, 3]) for document in documents} for query, documents in run.items()}
     expected = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.5", "recall.5", "map"}).evaluate(run)
-    found = measure_each(rankings_of(run), qrels, ("nDCG@5", "R@5", "AP"))
+    found = measure_each(rank_documents(run), qrels, ("nDCG@5", "R@5", "AP"))
     for query, values in expected.items():
         assert found[query] == pytest.approx({"nDCG@5": values["ndcg_cut_5"], "R@5": values["recall_5"], "AP": values["map"]})
 
@@ -120,7 +120,7 @@ def test_a_written_run_holds_its_order_and_scores_count_down(tmp_path: Path) -> 
     assert (tmp_path / "run.trec").read_bytes() == (
         b"q1 Q0 a 1 3 rankvideo\nq1 Q0 z 2 2 rankvideo\nq1 Q0 m 3 1 rankvideo\nq2 Q0 only 1 1 rankvideo\n"
     )
-    assert rankings_of(read_run(tmp_path / "run.trec")) == {"q1": ["a", "z", "m"], "q2": ["only"]}
+    assert rank_documents(read_run(tmp_path / "run.trec")) == {"q1": ["a", "z", "m"], "q2": ["only"]}
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_clips_become_videos_where_their_best_clip_stands() -> None:
     def hit(rank: int, video: str) -> Hit:
         return Hit(rank=rank, video_id=video, path="p", title="t", start=0, end=1, score=None, channels={}, text="")
 
-    assert video_ranking([hit(1, "b"), hit(2, "a"), hit(3, "b"), hit(4, "c"), hit(5, "a")]) == ["b", "a", "c"]
-    assert video_ranking([hit(3, "b"), hit(1, "c"), hit(2, "a")]) == ["c", "a", "b"]
+    assert rank_videos([hit(1, "b"), hit(2, "a"), hit(3, "b"), hit(4, "c"), hit(5, "a")]) == ["b", "a", "c"]
+    assert rank_videos([hit(3, "b"), hit(1, "c"), hit(2, "a")]) == ["c", "a", "b"]
 
 
 # --- measures -------------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.coverage import coverage_of
 from rankvideo_rag.eval.measures import measure, measure_each
 from rankvideo_rag.eval.ties import tie_bounds, tied_queries
-from rankvideo_rag.formats.moments import Moment, moment_of, temporal_iou
-from rankvideo_rag.formats.trec import Claims, Qrels, Run, rankings_of
+from rankvideo_rag.formats.moments import Moment, parse_moment, temporal_iou
+from rankvideo_rag.formats.trec import Claims, Qrels, TrecRun, rank_documents
 
 THOUSAND = settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 DOCUMENTS = st.sampled_from([*(f"v{i}" for i in range(12)), "ü1", "Z", "a"])
@@ -26,7 +26,7 @@ QUERIES = [f"q{i}" for i in range(4)]
 
 
 @st.composite
-def runs_and_qrels(draw: st.DrawFn) -> tuple[Run, Qrels]:
+def runs_and_qrels(draw: st.DrawFn) -> tuple[TrecRun, Qrels]:
     ranked = draw(st.lists(st.sampled_from(QUERIES), min_size=1, unique=True))
     judged = draw(st.lists(st.sampled_from(QUERIES), min_size=1, unique=True).filter(lambda some: set(some) & set(ranked)))
     run = {query: draw(st.dictionaries(DOCUMENTS, SCORES, min_size=1)) for query in ranked}
@@ -39,11 +39,11 @@ def runs_and_qrels(draw: st.DrawFn) -> tuple[Run, Qrels]:
 
 @THOUSAND
 @given(runs_and_qrels())
-def test_ndcg_recall_ap_and_rr_equal_trec_eval_on_random_runs_and_absent_queries_count_0(given_: tuple[Run, Qrels]) -> None:
+def test_ndcg_recall_ap_and_rr_equal_trec_eval_on_random_runs_and_absent_queries_count_0(given_: tuple[TrecRun, Qrels]) -> None:
     run, qrels = given_
     names = {"nDCG@10": "ndcg_cut_10", "nDCG@3": "ndcg_cut_3", "R@5": "recall_5", "AP": "map", "RR": "recip_rank"}
     expected = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.3,10", "recall.5", "map", "recip_rank"}).evaluate(run)
-    found = measure_each(rankings_of(run), qrels, list(names))
+    found = measure_each(rank_documents(run), qrels, list(names))
     assert list(found) == list(qrels)
     for query in qrels:
         theirs = expected.get(query, dict.fromkeys(names.values(), 0.0))
@@ -177,7 +177,7 @@ def test_moment_retrieval_by_hand() -> None:
 
 def test_a_moment_is_read_back_as_it_was_written() -> None:
     for moment in (Moment("v7", 0.0, 12.5), Moment("26292851@N04_42#x", 1.25, 3600.123)):
-        assert moment_of(moment.word) == moment
+        assert parse_moment(moment.word) == moment
 
 
 @pytest.mark.parametrize("document", ["v7", "v7#t=5", "v7#t=5,5", "v7#t=9,5", "v7#t=-1,5", "v7#t=nan,5", "#t=0,5"])
@@ -201,7 +201,7 @@ def test_tie_bounds_are_the_extremes_of_every_order_that_the_scores_allow() -> N
     for _ in range(30):
         scores = {f"d{i}": float(rng.randint(0, 2)) for i in range(6)}
         qrels: Qrels = {"q": {d: rng.choice([-1, 0, 1, 2, 3]) for d in [*scores, "unranked"] if rng.random() < 0.8} | {"d0": 1}}
-        found = tie_bounds({"q": scores}, qrels, measure_each(rankings_of({"q": scores}), qrels, names))
+        found = tie_bounds({"q": scores}, qrels, measure_each(rank_documents({"q": scores}), qrels, names))
         every: list[dict[str, float]] = [measure({"q": order}, qrels, names) for order in orders(scores)]
         for name in names:
             bounds = found[name]
@@ -213,7 +213,7 @@ def test_tie_bounds_are_the_extremes_of_every_order_that_the_scores_allow() -> N
 def test_bounds_are_means_over_all_judged_queries_and_equal_the_mean_without_ties() -> None:
     run = {"tied": {"a": 1.0, "b": 1.0}, "clear": {"a": 2.0, "b": 1.0}}
     qrels = {"tied": {"a": 1}, "clear": {"b": 1}, "absent": {"a": 1}}
-    found = tie_bounds(run, qrels, measure_each(rankings_of(run), qrels, ["RR"]))
+    found = tie_bounds(run, qrels, measure_each(rank_documents(run), qrels, ["RR"]))
     assert found["RR"] == pytest.approx(((0.5 + 0.5 + 0) / 3, (1 + 0.5 + 0) / 3))
     assert tied_queries(run) == ["tied"]
     clear = {"clear": run["clear"]}

@@ -11,7 +11,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.calibration import calibration
 from rankvideo_rag.eval.diagnosis import diagnose
 from rankvideo_rag.eval.variance import variance_shares
-from rankvideo_rag.formats.relevance_scores import Verdicts
+from rankvideo_rag.formats.relevance_scores import RelevanceScores
 from rankvideo_rag.schema import Score
 
 
@@ -136,7 +136,7 @@ def test_where_nothing_varies_there_is_a_reason_and_no_number(scores: dict[str, 
 # --- on or off ------------------------------------------------------------------------------------------------------
 
 
-def verdicts(margins: Mapping[str, Mapping[str, float | None]]) -> Verdicts:
+def verdicts(margins: Mapping[str, Mapping[str, float | None]]) -> RelevanceScores:
     return {
         query: {v: Score(status="failed", reason="model: …") if m is None else Score(margin=m) for v, m in of_query.items()}
         for query, of_query in margins.items()

@@ -13,7 +13,7 @@ from rankvideo_rag.eval.measures import measure, measure_each
 from rankvideo_rag.eval.retrieval import evaluate_runs, per_query
 from rankvideo_rag.eval.significance import bootstrap_means, holm, percentiles, randomisation_p
 from rankvideo_rag.eval.slices import NO_LABEL, slices
-from rankvideo_rag.formats.trec import Qrels, Run, rankings_of
+from rankvideo_rag.formats.trec import Qrels, TrecRun, rank_documents
 
 
 def binomial_p(wins: int, losses: int) -> float:
@@ -109,8 +109,8 @@ def test_every_query_stands_in_a_slice_and_one_with_two_labels_in_two() -> None:
 # --- the report -----------------------------------------------------------------------------------------------------
 
 QRELS: Qrels = {f"q{i}": {"a": 1, "b": 0} for i in range(10)}
-BAD: Run = {query: {"b": 2.0, "a": 1.0} for query in QRELS}
-GOOD: Run = {query: {"b": 1.0, "a": 2.0} for query in QRELS}
+BAD: TrecRun = {query: {"b": 2.0, "a": 1.0} for query in QRELS}
+GOOD: TrecRun = {query: {"b": 1.0, "a": 2.0} for query in QRELS}
 
 
 def test_runs_are_held_against_the_first() -> None:
@@ -159,8 +159,8 @@ def test_means_of_the_report_are_those_of_measure_and_per_query_rows_add_up() ->
     found = evaluate_runs(runs.items(), qrels, names)
     for run in found.report.runs:
         means = {name: figure.mean for name, figure in run.figures.items()}
-        assert means == pytest.approx(measure(rankings_of(runs[run.name]), qrels, names))
-        assert found.values[run.name] == measure_each(rankings_of(runs[run.name]), qrels, names)
+        assert means == pytest.approx(measure(rank_documents(runs[run.name]), qrels, names))
+        assert found.values[run.name] == measure_each(rank_documents(runs[run.name]), qrels, names)
     rows = per_query(found.values)
     assert [row["query_id"] for row in rows] == list(qrels)
     gains = [row["differences"]["y"]["AP"] for row in rows]  # type: ignore[index]
@@ -170,7 +170,7 @@ def test_means_of_the_report_are_those_of_measure_and_per_query_rows_add_up() ->
 def test_runs_are_taken_one_at_a_time() -> None:
     given: list[str] = []
 
-    def each() -> Iterator[tuple[str, Run]]:
+    def each() -> Iterator[tuple[str, TrecRun]]:
         for name in ("x", "y"):
             given.append(name)
             yield name, dict(GOOD)

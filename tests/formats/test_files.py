@@ -12,11 +12,11 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import measure
 from rankvideo_rag.eval.slices import read_labels
 from rankvideo_rag.formats.captions import Layout, read_captions
-from rankvideo_rag.formats.corpora import CORPORA, check
-from rankvideo_rag.formats.multivent import channel_of, read_judgements, read_multivent_queries, write_submission
-from rankvideo_rag.formats.prepare import prepare
-from rankvideo_rag.formats.published import read_first_stage, read_queries, write_queries
-from rankvideo_rag.formats.trec import rankings_of, read_claims, read_qrels, read_run, write_claims, write_qrels
+from rankvideo_rag.formats.corpora import CORPORA, check_corpus
+from rankvideo_rag.formats.multivent import evidence_channel, load_qrels, read_multivent_queries, write_submission
+from rankvideo_rag.formats.prepare import prepare_dataset
+from rankvideo_rag.formats.published import load_run, read_queries, write_queries
+from rankvideo_rag.formats.trec import rank_documents, read_claims, read_qrels, read_run, write_claims, write_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 
 RUN = "\ufeffq1 Q0 v1 1 2.5 tag\r\n\r\nq2 Q0 größe 1 7 tag\r\n"
@@ -41,7 +41,7 @@ def test_a_gzipped_run_is_read_whatever_its_name_with_byte_order_mark_and_window
     written: Callable[[Any], Path],
 ) -> None:
     assert read_run(written(gzip.compress(RUN.encode()))) == {"q1": {"v1": 2.5}, "q2": {"größe": 7.0}}
-    assert read_first_stage(written(gzip.compress(b'{"q": {"v": 1}}'))) == {"q": {"v": 1.0}}
+    assert load_run(written(gzip.compress(b'{"q": {"v": 1}}'))) == {"q": {"v": 1.0}}
 
 
 def test_a_fault_in_a_gzipped_file_has_the_line_number_of_what_was_packed(written: Callable[[Any], Path]) -> None:
@@ -130,14 +130,14 @@ def judged(*rows: tuple[Any, Any, Any]) -> str:
 
 
 def test_multivent_judgements_count_a_line_that_repeats_another_once_and_say_so(written: Callable[[Any], Path]) -> None:
-    found = read_judgements(written(judged(("q1", "v1", 3), ("q1", 17, 0), ("q1", "v1", 3))))
+    found = load_qrels(written(judged(("q1", "v1", 3), ("q1", 17, 0), ("q1", "v1", 3))))
     assert found.qrels == {"q1": {"v1": 3, "17": 0}}
     assert len(found.notes) == 1
     assert found.notes[0].endswith("judgements given twice, with the same grade: 1")
 
 
 def test_trec_judgements_are_told_apart(written: Callable[[Any], Path]) -> None:
-    assert read_judgements(written("q1 0 v1 2\n")) == ({"q1": {"v1": 2}}, ())
+    assert load_qrels(written("q1 0 v1 2\n")) == ({"q1": {"v1": 2}}, ())
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_trec_judgements_are_told_apart(written: Callable[[Any], Path]) -> None:
 )
 def test_faulty_multivent_judgements_are_refused_with_their_line(written: Callable[[Any], Path], text: str, words: str) -> None:
     with pytest.raises(InputError) as error:
-        read_judgements(written(text))
+        load_qrels(written(text))
     assert words in str(error.value)
 
 
@@ -169,13 +169,13 @@ def test_faulty_multivent_judgements_are_refused_with_their_line(written: Callab
     ],
 )
 def test_a_multivent_query_names_the_channel_of_its_evidence(query: str, channel: str | None) -> None:
-    assert channel_of(query) == channel
+    assert evidence_channel(query) == channel
 
 
 def test_a_submission_holds_the_order_and_no_ties(tmp_path: Path) -> None:
     write_submission(tmp_path / "s.json", {"q1": ["b", "z", "a"], "q2": ["only"]})
     assert json.loads((tmp_path / "s.json").read_text()) == {"q1": {"b": 3, "z": 2, "a": 1}, "q2": {"only": 1}}
-    assert rankings_of(read_first_stage(tmp_path / "s.json"))["q1"] == ["b", "z", "a"]
+    assert rank_documents(load_run(tmp_path / "s.json"))["q1"] == ["b", "z", "a"]
     with pytest.raises(InputError, match="holds 'a' twice"):
         write_submission(tmp_path / "t.json", {"q": ["a", "a"]})
 
@@ -356,7 +356,7 @@ def test_a_corpus_folder_is_told_file_by_file(tmp_path: Path) -> None:
     (tmp_path / "multivent_2_test_queries.csv").write_text("Query_id,query\n" + queries)
     (tmp_path / "multivent_2_train_queries.csv").write_text("Query_id,query\nq1,text\n")
     (tmp_path / "multivent_2_train_judgments.jsonl").write_text('{"query_id": "q1"}\n')
-    states = {state.path: state for state in check("multivent2", tmp_path)}
+    states = {state.path: state for state in check_corpus("multivent2", tmp_path)}
     assert [state.state for state in states.values()] == ["present", "other counts", "malformed"]
     assert states["multivent_2_test_queries.csv"].found == {"queries": 2546}
     assert states["multivent_2_test_queries.csv"].expected == {"queries": "2545 to 2549"}
@@ -365,18 +365,18 @@ def test_a_corpus_folder_is_told_file_by_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_of_an_empty_folder_every_file_is_missing(tmp_path: Path, corpus: str) -> None:
-    assert {(state.state, state.found) for state in check(corpus, tmp_path)} == {("missing", None)}
+    assert {(state.state, state.found) for state in check_corpus(corpus, tmp_path)} == {("missing", None)}
 
 
 def test_an_unknown_corpus_is_refused_with_the_names_there_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="choose one of multivent2, wikivideo, rankvideo"):
-        check("msmarco", tmp_path)
+        check_corpus("msmarco", tmp_path)
 
 
 def test_multivent_is_prepared_with_channels_as_slices(tmp_path: Path) -> None:
     (tmp_path / "q.csv").write_text("Query_id,query\nx_ocr_1,a sign\nx_base_2,a march\n")
     (tmp_path / "j.jsonl").write_text(judged(("x_ocr_1", "v1", 1), ("strange", "v1", 1)))
-    found = prepare("multivent2", tmp_path / "q.csv", tmp_path / "out", judgements=tmp_path / "j.jsonl")
+    found = prepare_dataset("multivent2", tmp_path / "q.csv", tmp_path / "out", judgements=tmp_path / "j.jsonl")
     assert {Path(path).name: lines for path, lines in found.files.items()} == {
         "queries.tsv": 2,
         "qrels.trec": 2,
@@ -389,9 +389,9 @@ def test_multivent_is_prepared_with_channels_as_slices(tmp_path: Path) -> None:
 
 
 def test_wikivideo_is_prepared_with_claims_and_captions_with_moments(written: Callable[[Any], Path], tmp_path: Path) -> None:
-    prepare("wikivideo", written({"t": TOPIC}), tmp_path / "wiki")
+    prepare_dataset("wikivideo", written({"t": TOPIC}), tmp_path / "wiki")
     assert read_claims(tmp_path / "wiki" / "claims.trec") == {"t": {"c1": frozenset(["yt1", "yt3"])}}
-    prepare("didemo", written(DIDEMO), tmp_path / "didemo")
+    prepare_dataset("didemo", written(DIDEMO), tmp_path / "didemo")
     assert read_qrels(tmp_path / "didemo" / "moments.trec")["2"] == {"a_1#t=0,5": 1}
     assert sorted(path.name for path in (tmp_path / "didemo").iterdir()) == ["moments.trec", "qrels.trec", "queries.tsv"]
 
@@ -402,4 +402,4 @@ def test_wikivideo_is_prepared_with_claims_and_captions_with_moments(written: Ca
 )
 def test_an_option_that_does_not_go_with_a_data_set_is_refused(tmp_path: Path, data_set: Any, option: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(option))} has no meaning for {data_set}"):
-        prepare(data_set, tmp_path / "none", tmp_path, **option)
+        prepare_dataset(data_set, tmp_path / "none", tmp_path, **option)

@@ -17,7 +17,7 @@ from support.world import World
 
 from rankvideo_rag.errors import InputError, MediaError, RankVideoError
 from rankvideo_rag.formats import relevance_scores as verdicts
-from rankvideo_rag.formats.published import read_first_stage, read_queries, read_video_queries
+from rankvideo_rag.formats.published import load_run, read_queries, read_video_queries
 from rankvideo_rag.formats.trec import read_run
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import load_vlm
@@ -97,7 +97,7 @@ def rankvideo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def found_margins(folder: Path) -> dict[tuple[str, str], float | None]:
-    found = verdicts.read_folder(folder)
+    found = verdicts.read_scores(folder)
     return {(query, video): score.margin for query, scores in found.items() for video, score in scores.items()}
 
 
@@ -143,14 +143,14 @@ def test_a_faulty_line_of_queries_is_refused_with_its_number(tmp_path: Path, lin
         (read_video_queries, '{"../v1": ["q1"]}', r"'../v1' cannot be part of a file's name"),
         (read_video_queries, '["v1"]', "an object of video ids is needed"),
         (read_video_queries, '{"v\\ud800": ["q1"]}', "must be one word"),
-        (read_first_stage, '{"q1": {"v1": NaN}}', "NaN is no number that can be ordered"),
-        (read_first_stage, '{"q1": {"v1": 1e999}}', "is no finite number"),
-        (read_first_stage, '{"q1": {"v1": 1' + "0" * 400 + "}}", "is no finite number"),
-        (read_first_stage, '{"q1": {"v1": "0.5"}}', "'q1': the score of 'v1' = \"0.5\" is no finite number"),
-        (read_first_stage, '{"q1": {"v 1": 0.5}}', "the video id 'v 1' must be one word"),
-        (read_first_stage, '{"q1": [1]}', "'q1': an object of video ids is needed"),
-        (read_first_stage, "q1 Q0 v1 1 0.5", "line 1 has 5 columns"),
-        (read_first_stage, '{"q":' + "[" * 100_000, "nested too deeply"),
+        (load_run, '{"q1": {"v1": NaN}}', "NaN is no number that can be ordered"),
+        (load_run, '{"q1": {"v1": 1e999}}', "is no finite number"),
+        (load_run, '{"q1": {"v1": 1' + "0" * 400 + "}}", "is no finite number"),
+        (load_run, '{"q1": {"v1": "0.5"}}', "'q1': the score of 'v1' = \"0.5\" is no finite number"),
+        (load_run, '{"q1": {"v 1": 0.5}}', "the video id 'v 1' must be one word"),
+        (load_run, '{"q1": [1]}', "'q1': an object of video ids is needed"),
+        (load_run, "q1 Q0 v1 1 0.5", "line 1 has 5 columns"),
+        (load_run, '{"q":' + "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_place(
@@ -162,8 +162,8 @@ def test_a_faulty_file_is_refused_with_its_place(
 
 
 def test_published_json_and_a_trec_run_are_the_same_first_stage(tmp_path: Path) -> None:
-    from_json = read_first_stage(written(tmp_path / "a.json", {"q1": {"v1": 0.5, "v2": 2}}))
-    assert from_json == read_first_stage(written(tmp_path / "a.trec", "q1 Q0 v2 1 2 t\nq1 Q0 v1 2 0.5 t\n"))
+    from_json = load_run(written(tmp_path / "a.json", {"q1": {"v1": 0.5, "v2": 2}}))
+    assert from_json == load_run(written(tmp_path / "a.trec", "q1 Q0 v2 1 2 t\nq1 Q0 v1 2 0.5 t\n"))
     assert read_video_queries(written(tmp_path / "b.json", {"1234": [7, "q2"]})) == {"1234": ["7", "q2"]}
 
 
@@ -473,6 +473,6 @@ def test_verdicts_survive_the_way_through_a_file(tmp_path: Path) -> None:
         "q3": Score(status="abstained", reason="no picture"),
         "q4": Score(status="failed", reason="timeout: …"),
     }
-    file = written(tmp_path / verdicts.file_name("v", "lab/Model/"), verdicts.as_json("v", scores))
+    file = written(tmp_path / verdicts.scores_file_name("v", "lab/Model/"), verdicts.scores_to_json("v", scores))
     assert file.name == "v_reranking_Model.json"
-    assert verdicts.read_file(file) == {query: {"v": score} for query, score in scores.items()}
+    assert verdicts.read_scores_file(file) == {query: {"v": score} for query, score in scores.items()}

@@ -20,7 +20,7 @@ from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.cli.synthesize import app
 from rankvideo_rag.errors import InputError, ModelError, RankVideoError
 from rankvideo_rag.formats.published import read_queries
-from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, Words, read_examples, write_examples
+from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence, read_examples, write_examples
 from rankvideo_rag.formats.trec import read_qrels, write_run
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
@@ -116,7 +116,7 @@ def test_from_videos_to_a_training_file_every_query_has_its_video_and_a_trusted_
             video = known[example.doc_id]
             assert example.query == texts[query]
             assert example.videos == (video.path,)
-            assert example.evidence == Words(caption=video.caption, asr=video.asr or "")
+            assert example.evidence == VideoEvidence(caption=video.caption, asr=video.asr or "")
             assert (example.true_label == 1) is answers(example.query, f"{video.caption} {video.asr}")
             assert example.teacher_logit_delta == pytest.approx(SURE if example.true_label else -SURE)
             assert example.teacher_reasoning == "I looked for each word."
@@ -469,7 +469,7 @@ def test_a_teachers_verdict_is_written_in_the_published_format(tmp_path: Path) -
         videos=("/v/1.mp4",),
         true_label=1,
         teacher_p_yes=1 / (1 + math.exp(-SURE)),
-        evidence=Words(caption="A red kite rises. It is windy.", asr="Hold the line."),
+        evidence=VideoEvidence(caption="A red kite rises. It is windy.", asr="Hold the line."),
         teacher_reasoning="I looked for each word.",
         teacher_label=1,
         teacher_logit_delta=SURE,
@@ -649,7 +649,7 @@ def test_by_the_rule_of_unime_a_negative_as_good_as_the_positive_is_dropped() ->
 
 def test_every_pair_and_query_of_a_file_is_counted_once_and_what_is_kept_is_published_unchanged(tmp_path: Path) -> None:
     whole = POSITIVE.model_copy(
-        update={"evidence": Words(caption="c", asr="a\u2028b"), "teacher_reasoning": "why", "true_label": 2}
+        update={"evidence": VideoEvidence(caption="c", asr="a\u2028b"), "teacher_reasoning": "why", "true_label": 2}
     )
     unscored = [one.model_copy(update={"query_id": "r", "meta": FirstStage(rank=1)}) for one in (POSITIVE, TRUSTED)]
     lost = judged("z", 3.0, true=1, rank=None).model_copy(update={"query_id": "s"})

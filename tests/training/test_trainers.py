@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from rankvideo_rag.cli.train import app
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
-from rankvideo_rag.formats.relevance_scores import as_json
+from rankvideo_rag.formats.relevance_scores import scores_to_json
 from rankvideo_rag.formats.training_data import TrainingExample, read_examples, write_examples
 from rankvideo_rag.media import ClipMedia, Frames
 from rankvideo_rag.models.checkpoints import fetch
@@ -580,7 +580,7 @@ def test_relevant_videos_of_a_query_and_what_the_judge_finds_as_good_are_none_of
 
 def test_a_judges_files_are_read_in_place_of_the_teacher(folder: Path, tmp_path: Path) -> None:
     score = Score(margin=0.0, p_yes=0.5, logprob_yes=-1.0, logprob_no=-1.0)
-    (tmp_path / "d1_reranking_judge.json").write_bytes(as_json("d1", {"q0": score}))
+    (tmp_path / "d1_reranking_judge.json").write_bytes(scores_to_json("d1", {"q0": score}))
     config = embedder(folder, tmp_path / "unused", judge=str(tmp_path))
     assert judged_by(config, examples(1)) == {("q0", "d1"): 0.5}
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, Words, read_examples, write_examples
+from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence, read_examples, write_examples
 from rankvideo_rag.training.losses import (
     REPOSITORY,
     pairwise_softmax,
@@ -149,7 +149,7 @@ def test_a_published_example_is_read_whole(tmp_path: Path) -> None:
         videos=("/videos/video_123.mp4",),
         true_label=1,
         teacher_p_yes=0.85,
-        evidence=Words(caption="A musician performs.", asr="gracias\u2028a todos"),
+        evidence=VideoEvidence(caption="A musician performs.", asr="gracias\u2028a todos"),
         teacher_reasoning="The caption names a guitar.",
         teacher_label=1,
         teacher_logit_delta=1.734,

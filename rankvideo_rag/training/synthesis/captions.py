@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.files import file_hash
-from rankvideo_rag.formats.published import file_word
+from rankvideo_rag.formats.published import check_video_id
 from rankvideo_rag.media import Frames, Limits, read_frames
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.vlm import VLM, Generation
@@ -147,6 +147,6 @@ def _videos(paths: Sequence[Path], ids: Ids) -> Iterator[_Video]:
 
 def _name(path: Path) -> str:
     try:
-        return file_word(path.stem, path)
+        return check_video_id(path.stem, path)
     except InputError as error:
         raise InputError(f"{error}: rename the file, or call videos by their content (--ids content)") from error

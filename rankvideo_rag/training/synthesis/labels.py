@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError, ModelError
-from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, Words
-from rankvideo_rag.formats.trec import Qrels, Run
+from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence
+from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.batch_generation import write
 from rankvideo_rag.ranking.orders import first_stage_order
@@ -53,7 +53,7 @@ def label(
     vlm: VLM,
     texts: Mapping[str, str],
     videos: Mapping[str, VideoText],
-    first_stage: Run,
+    first_stage: TrecRun,
     qrels: Qrels,
     *,
     to: str | Path,
@@ -85,7 +85,7 @@ def label(
         return ledger.report()
 
 
-def candidates(texts: Mapping[str, str], first_stage: Run, qrels: Qrels, *, depth: int) -> list[Candidate]:
+def candidates(texts: Mapping[str, str], first_stage: TrecRun, qrels: Qrels, *, depth: int) -> list[Candidate]:
     """The pairs to judge, query by query: the first `depth` of the first stage, then what is relevant and is not among them.
 
     Raises InputError when the first stage knows none of the queries: such files do not belong together.
@@ -96,7 +96,7 @@ def candidates(texts: Mapping[str, str], first_stage: Run, qrels: Qrels, *, dept
     return [pair for query in texts for pair in _of_query(query, orders.get(query, []), first_stage, qrels, depth)]
 
 
-def _of_query(query: str, order: Sequence[str], first_stage: Run, qrels: Qrels, depth: int) -> Iterator[Candidate]:
+def _of_query(query: str, order: Sequence[str], first_stage: TrecRun, qrels: Qrels, depth: int) -> Iterator[Candidate]:
     judged = qrels.get(query, {})
     scores = first_stage.get(query, {})
     ranks = {video: rank for rank, video in enumerate(order, start=1)}
@@ -116,7 +116,7 @@ class _Pair(NamedTuple):
     candidate: Candidate
     query: str
     path: str = ""
-    words: Words = Words()
+    words: VideoEvidence = VideoEvidence()
     prompt: Prompt | None = None  # None where nothing is known of the video
 
     @property
@@ -151,7 +151,7 @@ def _pairs(
         if video is None:
             yield _Pair(candidate, query)
             continue
-        words = Words(caption=first_words(video.caption, shown.caption), asr=first_words(video.asr or "", shown.asr))
+        words = VideoEvidence(caption=first_words(video.caption, shown.caption), asr=first_words(video.asr or "", shown.asr))
         prompt = TEACHER.prompt(query=clean(query), passage=passage(words.caption, words.asr))
         yield _Pair(candidate, query, video.path, words, prompt)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict_json import one_word
+from rankvideo_rag.formats.strict_json import check_word
 from rankvideo_rag.formats.training_data import read_records
 from rankvideo_rag.schema import Record, TextChannel, TextSpan
 from rankvideo_rag.storage.store import Store
@@ -40,7 +40,7 @@ def read_video_texts(path: str | Path) -> dict[str, VideoText]:
     """The videos of a file, by id. Raises InputError, naming the line, for what is none, and for an id that comes twice."""
     found: dict[str, VideoText] = {}
     for video in read_records(path, VideoText, what="video in words"):
-        one_word(video.video_id, "video id", path)
+        check_word(video.video_id, "video id", path)
         if video.video_id in found:
             raise InputError(f"{path}: video {video.video_id!r} comes a second time: leave one of the two")
         found[video.video_id] = video
