@@ -1,0 +1,54 @@
+"""MkDocs hook: generate the command line and settings reference from the code."""
+
+from typing import Any
+
+import click
+import typer.main
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the `<!-- cli -->` and `<!-- settings -->` markers of a page."""
+    if "<!-- cli -->" in markdown:
+        from rankvideo_rag.cli import app
+
+        command = typer.main.get_command(app)
+        markdown = markdown.replace("<!-- cli -->", _command(command, "rankvideo", click.Context(command, info_name="rankvideo")))
+    if "<!-- settings -->" in markdown:
+        markdown = markdown.replace("<!-- settings -->", _settings())
+    return markdown
+
+
+def _command(command: click.Command, name: str, context: click.Context) -> str:
+    """One command as a section, its subcommands after it."""
+    parts = [] if name == "rankvideo" else [f"## {name}\n\n{command.help or ''}\n\n```sh\n{command.get_usage(context)[7:]}\n```\n"]
+    rows = [_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)]
+    if rows and name != "rankvideo":
+        parts.append("| argument or option | meaning |\n|---|---|\n" + "\n".join(rows) + "\n")
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None and not found.hidden:
+                parts.append(_command(found, f"{name} {child}", click.Context(found, info_name=child, parent=context)))
+    return "\n".join(parts)
+
+
+def _row(parameter: click.Parameter, context: click.Context) -> str:
+    record = parameter.get_help_record(context)
+    if record is None or isinstance(parameter, click.Argument):
+        return f"| `{parameter.make_metavar(context)}` | {_cell(getattr(parameter, 'help', None) or '')} |"
+    return f"| `{record[0]}` | {_cell(record[1])} |"
+
+
+def _settings() -> str:
+    """Every setting with its default and meaning."""
+    from rankvideo_rag.settings import Settings
+
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        if field.description:
+            rows.append(f"| `{name}` | `{field.default}` | {_cell(field.description)} |")
+    return "\n".join(rows)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
