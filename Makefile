@@ -1,20 +1,27 @@
-# Two commands do everything on a fresh machine with Python 3.11+, make and a package registry: `make demo`, `make test`.
+# On a fresh machine with Python 3.11+, make and a package index: `make demo` shows the package, `make test` tests it.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 VLLM_VENV ?= .venv-vllm
-# Beside the base install the demo needs what runs its tiny models, the OCR reader and the measures.
+# What the demo needs besides the base install: its tiny models, OCR and the measures.
 DEMO_EXTRAS = models,ocr,eval
+LOCK = pip compile --constraint requirements/constraints.txt --generate-hashes --no-emit-index-url --no-annotate -q
 
-.PHONY: demo test test-vllm check types unit kills failpoints lock lock-vllm tiny clean
+.PHONY: help demo test test-slow test-vllm check types unit docs structure kills failpoints tiny lock lock-vllm clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
 
 demo: $(VENV)/installed-demo  ## render a small archive, index it, ask it questions
 	$(BIN)/rankvideo demo
 
-test: check unit  ## everything that CI checks
+test: check unit  ## style, types and the fast tests
 
-test-vllm: $(VLLM_VENV)/installed  ## compare with real vLLM, on the CPU (Linux on x86-64, some minutes)
+test-slow: $(VENV)/installed-test  ## long tests: kills, fault injection, a Ray cluster, large corpora
+	$(BIN)/pytest -m slow --durations=10
+
+test-vllm: $(VLLM_VENV)/installed  ## compare with real vLLM on the CPU (Linux on x86-64)
 	$(VLLM_VENV)/bin/pytest tests/models/test_vllm.py -s
 
 check: $(VENV)/installed-test types  ## style and types
@@ -22,57 +29,64 @@ check: $(VENV)/installed-test types  ## style and types
 	$(BIN)/ruff format --check .
 
 # mypy must see the package as it ships: indexing/, agents/ and eval/ inside rankvideo_rag/.
-types: $(VENV)/installed-test
-	rm -rf build/types && mkdir -p build/types/rankvideo_rag
-	for part in rankvideo_rag/*; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
-	for part in indexing agents eval; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
+types: $(VENV)/installed-test build/types  ## mypy on the package and the tests
 	cd build/types && "$(CURDIR)/$(BIN)/mypy" --cache-dir "$(CURDIR)/.mypy_cache" --config-file "$(CURDIR)/pyproject.toml" -p rankvideo_rag
 
+.PHONY: build/types
+build/types:
+	rm -rf build/types && mkdir -p build/types/rankvideo_rag
+	for part in rankvideo_rag/* indexing agents eval; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
+
 unit: $(VENV)/installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not slow" --durations=10
+
+docs: $(VENV)/installed-test build/types  ## build the documentation site in build/site
+	$(BIN)/mkdocs build --strict --quiet
+
+structure: $(VENV)/installed-test  ## print sizes, complexity and duplicate names
+	$(BIN)/python tests/support/structure.py
 
 KILLS ?= 2000
-kills: $(VENV)/installed-test  ## kill indexing at that many random moments, and see that nothing is lost
+kills: $(VENV)/installed-test  ## kill indexing at KILLS random moments and check that nothing is lost
 	RANKVIDEO_KILLS=$(KILLS) $(BIN)/pytest tests/indexing/test_kills.py -s
 
 SHARE ?= 1
 failpoints: $(VENV)/installed-test  ## fail every write, sync, rename and deletion (or one of SHARE) in six ways, and fill a small disk
 	RANKVIDEO_FAILPOINTS_SHARE=$(SHARE) $(BIN)/pytest tests/indexing/test_failpoints.py -s
 
-lock: $(BIN)/uv  ## resolve requirements.lock anew
-	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
+# Training allocates and frees many tensors: huge pages avoid most page faults (glibc 2.35 or newer).
+tiny: $(VENV)/installed-test  ## train the shipped models from random weights
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/rankvideo demo train --output build/tiny --ship
+
+lock: $(BIN)/uv  ## resolve requirements/dev.lock again
+	$(BIN)/uv $(LOCK) pyproject.toml --universal --python-version 3.11 \
 	  --extra models --extra asr --extra faster-whisper --extra ocr --extra eval --extra served --extra server --extra train \
-	  --extra milvus --extra ray --group dev \
-	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
+	  --extra decord --extra milvus --extra ray --group dev --custom-compile-command "make lock" -o requirements/dev.lock
 
-# A step's tensors come and go: in pages of 4 kB the kernel hands them out anew by the ten thousand (glibc 2.35 or newer).
-tiny: $(VENV)/installed-test  ## train the models that ship, from random weights
-	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/rankvideo demo train --to build/tiny --ship
-
-lock-vllm: $(BIN)/uv  ## resolve requirements-vllm.lock anew
-	$(BIN)/uv pip compile pyproject.toml requirements-vllm.in --override requirements-vllm.overrides \
-	  --constraint constraints.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra models --group dev \
-	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock-vllm" -q -o requirements-vllm.lock
+lock-vllm: $(BIN)/uv  ## resolve requirements/vllm.lock again
+	$(BIN)/uv $(LOCK) pyproject.toml requirements/vllm.in --override requirements/vllm.overrides \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra models --extra served --group dev \
+	  --custom-compile-command "make lock-vllm" -o requirements/vllm.lock
 
 $(BIN)/uv:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rankvideo-rag needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rankvideo-rag needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 # The lock serves as constraints, so that the demo installs its part of it and no more.
-$(VENV)/installed-demo: $(BIN)/uv pyproject.toml requirements.lock
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint requirements.lock --editable ".[$(DEMO_EXTRAS)]"
+$(VENV)/installed-demo: $(BIN)/uv pyproject.toml requirements/dev.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint requirements/dev.lock --editable ".[$(DEMO_EXTRAS)]"
 	touch $@
 
-$(VENV)/installed-test: $(BIN)/uv pyproject.toml requirements.lock
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+$(VENV)/installed-test: $(BIN)/uv pyproject.toml requirements/dev.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@ $(VENV)/installed-demo
 
-# vLLM pins what the lock of everything else has newer: an environment of its own. Its overridden requirements are why --no-deps.
-$(VLLM_VENV)/installed: $(BIN)/uv pyproject.toml requirements-vllm.lock
+# vLLM pins versions that the other lock has newer, so it has an environment of its own. Its overrides are why --no-deps.
+$(VLLM_VENV)/installed: $(BIN)/uv pyproject.toml requirements/vllm.lock
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VLLM_VENV)
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VLLM_VENV)/bin/python --no-deps --require-hashes -r requirements-vllm.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VLLM_VENV)/bin/python --no-deps --require-hashes -r requirements/vllm.lock
 	$(BIN)/uv pip install --quiet --python $(VLLM_VENV)/bin/python --no-deps --editable .
 	touch $@
 

@@ -31,7 +31,7 @@ __all__ = [
     "VideoArchive",
     "VideoRetriever",
 ]
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
