@@ -12,7 +12,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         from rankvideo_rag.cli import app
 
         command = typer.main.get_command(app)
-        markdown = markdown.replace("<!-- cli -->", _command(command, "rankvideo", click.Context(command, info_name="rankvideo")))
+        context = click.Context(command, info_name="rankvideo")
+        markdown = markdown.replace("<!-- cli -->", _command(command, "rankvideo", context))
     if "<!-- settings -->" in markdown:
         markdown = markdown.replace("<!-- settings -->", _settings())
     return markdown
@@ -20,7 +21,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _command(command: click.Command, name: str, context: click.Context) -> str:
     """One command as a section, its subcommands after it."""
-    parts = [] if name == "rankvideo" else [f"## {name}\n\n{command.help or ''}\n\n```sh\n{command.get_usage(context)[7:]}\n```\n"]
+    usage = command.get_usage(context).removeprefix("Usage: ")
+    parts = [] if name == "rankvideo" else [f"## {name}\n\n{command.help or ''}\n\n```sh\n{usage}\n```\n"]
     rows = [_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)]
     if rows and name != "rankvideo":
         parts.append("| argument or option | meaning |\n|---|---|\n" + "\n".join(rows) + "\n")
