@@ -16,7 +16,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from rankvideo_rag.agents.rendering import MAX_HITS, answered, found, transcript
-from rankvideo_rag.answering.citations import seconds
+from rankvideo_rag.answering.parsing import parse_timestamp
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.retriever import MAX_QUESTION
@@ -141,4 +141,4 @@ def _time(name: str, text: str) -> float:
     text = str(text)  # agents write seconds as numbers, too
     if not _TIME.fullmatch(text):
         raise InputError(f"{name} = {text[:40]!r} is no time: write it as mm:ss, h:mm:ss or seconds, as in '01:15'")
-    return seconds(text)
+    return parse_timestamp(text)

@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     indexed = index([corpus.videos], folder / "archive", settings)
     print(f"{indexed.count('ok')} of {len(indexed.files)} videos indexed in {indexed.seconds:.0f} s")
     report = folder / "report"
-    with VideoArchive.with_settings(folder / "archive", settings) as archive:
+    with VideoArchive.open(folder / "archive", settings) as archive:
         synthesizer = archive.as_synthesizer(llm)
         ask_archive(archive, corpus.questions, corpus.qrels, report, synthesizer=synthesizer, stems=True)
     verdicts = Verdicts(judge, file=report / JUDGED)

@@ -41,19 +41,20 @@ class VideoArchive:
         self._loading = threading.Lock()
 
     @classmethod
-    def open(cls, path: str | Path, **options: Any) -> Self:
-        """Open the archive at `path`. Options are those of Settings; what is not given is as the archive was made.
+    def open(cls, path: str | Path, settings: Settings | None = None, /, **options: Any) -> Self:
+        """Open the archive at `path`.
 
-        Raises ArchiveError when there is none, ArchiveMismatch when the options name another embedder than the one that made
-        it, InputError for an option that cannot be.
+        Args:
+            path: the archive's folder.
+            settings: as `Settings.load` returns them; None loads them with `options`. Values that were not set explicitly are
+                taken from the settings that the archive was indexed with.
+            **options: fields of `Settings`.
+
+        Raises ArchiveError if there is no archive, ArchiveMismatch if another embedder is named than the one that indexed it,
+        and InputError for an invalid option.
         """
-        return cls.with_settings(path, Settings.load(**options))
-
-    @classmethod
-    def with_settings(cls, path: str | Path, given: Settings) -> Self:
-        """Open the archive at `path` with settings, of which only those that were given count."""
         store = Store.open(Path(path))
-        return cls(store, settings_for(path, store.recipe, given))
+        return cls(store, settings_for(path, store.recipe, settings or Settings.load(**options)))
 
     def close(self) -> None:
         """Give the database back."""

@@ -17,13 +17,13 @@ from llama_index.core.types import TokenAsyncGen, TokenGen
 from llama_index_instrumentation import get_dispatcher
 
 from rankvideo_rag.answering.abstention import is_unanswerable
-from rankvideo_rag.answering.citations import Rules, conclude, judge
+from rankvideo_rag.answering.citations import VerificationRules, build_answer, verify_claim
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.evidence_subsets import best, deal
 from rankvideo_rag.answering.extractive import extract
 from rankvideo_rag.answering.generation import Shown, Tokenizer, Writer
 from rankvideo_rag.answering.node_evidence import Words, evidence_of
-from rankvideo_rag.answering.parsing import Draft
+from rankvideo_rag.answering.parsing import ParsedClaim
 from rankvideo_rag.answering.prompts import TEMPLATE
 from rankvideo_rag.answering.streaming import Teller
 from rankvideo_rag.errors import InputError
@@ -51,7 +51,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
             of what is asked, the archive does not answer, and no LLM is asked.
         unsupported: what becomes of a statement that nothing bears out: it is dropped, or shown with a mark.
         frames: of each clip, shown to an LLM that chats and sees.
-        plans: so many selections of the clips are answered from; the best supported answer is given.
+        evidence_subsets: so many selections of the clips are answered from; the best supported answer is given.
         budget: tokens for evidence; None: what the LLM's context window leaves.
         tokenizer: counts tokens; None: the LLM's own where it has one, else an estimate.
 
@@ -68,22 +68,24 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         least_margin: float = 0.0,
         unsupported: Literal["drop", "mark"] = "drop",
         frames: int = 0,
-        plans: int = 1,
+        evidence_subsets: int = 1,
         budget: int | None = None,
         tokenizer: Tokenizer | None = None,
         **kwargs: Any,
     ) -> None:
-        if frames < 0 or plans < 1:
-            raise InputError(f"frames = {frames}, plans = {plans}: at least 0 frames and 1 plan are needed")
-        if llm is None and (frames or plans > 1):
-            raise InputError(f"frames = {frames}, plans = {plans}, and no llm: without one words are quoted, which has neither")
+        if frames < 0 or evidence_subsets < 1:
+            raise InputError(
+                f"frames = {frames}, evidence_subsets = {evidence_subsets}: at least 0 frames and 1 subset are needed"
+            )
+        if llm is None and (frames or evidence_subsets > 1):
+            raise InputError(f"frames = {frames}, evidence_subsets = {evidence_subsets}, and no llm: both options need one")
         # Given no LLM, the base class would reach for LlamaIndex's default, which is a remote one.
         super().__init__(llm=llm or MockLLM(), **kwargs)
         self._writer = Writer(llm, template=template, frames=frames, budget=budget, tokenizer=tokenizer) if llm else None
         self._words = words
         self._least_margin = least_margin
         self._unsupported = unsupported
-        self._plans = plans
+        self._evidence_subsets = evidence_subsets
 
     def _get_prompts(self) -> PromptDictType:
         return dict(self._writer.templates) if self._writer else {}
@@ -142,29 +144,29 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
     def _answer(self, asked: "_Asked", options: dict[str, Any]) -> Answer:
         if asked.writer is None:
             return extract(asked.question, asked.evidence, least_margin=self._least_margin)
-        shown = [asked.writer.show(asked.question, plan) for plan in deal(asked.evidence, self._plans)]
+        shown = [asked.writer.show(asked.question, plan) for plan in deal(asked.evidence, self._evidence_subsets)]
         written = [asked.writer.write(plan, options) for plan in shown]
         return self._best(asked, shown, written)
 
     async def _aanswer(self, asked: "_Asked", options: dict[str, Any]) -> Answer:
         if asked.writer is None:
             return extract(asked.question, asked.evidence, least_margin=self._least_margin)
-        plans = deal(asked.evidence, self._plans)
+        plans = deal(asked.evidence, self._evidence_subsets)
         shown = [await asyncio.to_thread(asked.writer.show, asked.question, plan) for plan in plans]
         written = await asyncio.gather(*(asked.writer.awrite(plan, options) for plan in shown))
         return self._best(asked, shown, written)
 
-    def _best(self, asked: "_Asked", shown: Sequence[Shown], written: Sequence[Sequence[Draft]]) -> Answer:
+    def _best(self, asked: "_Asked", shown: Sequence[Shown], written: Sequence[Sequence[ParsedClaim]]) -> Answer:
         answers = [self._checked(asked, plan, drafts) for plan, drafts in zip(shown, written, strict=True)]
         return best(answers, asked.evidence)
 
-    def _checked(self, asked: "_Asked", shown: Shown, drafts: Sequence[Draft]) -> Answer:
+    def _checked(self, asked: "_Asked", shown: Shown, drafts: Sequence[ParsedClaim]) -> Answer:
         rules = self._rules(asked, shown)
-        outcomes = [judge(asked.question, draft, shown.evidence, rules) for draft in drafts]
-        return conclude(asked.question, outcomes, asked.evidence, rules).model_copy(update={"prompt": shown.use})
+        outcomes = [verify_claim(asked.question, draft, shown.evidence, rules) for draft in drafts]
+        return build_answer(asked.question, outcomes, asked.evidence, rules).model_copy(update={"prompt": shown.use})
 
     def _tell(self, asked: "_Asked", options: dict[str, Any], metadata: dict[str, Any]) -> TokenGen:
-        if asked.writer is None or self._plans > 1:
+        if asked.writer is None or self._evidence_subsets > 1:
             yield _kept(self._answer(asked, options), metadata).text
             return
         shown = asked.writer.show(asked.question, asked.evidence)
@@ -177,7 +179,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         yield _ended(teller, shown, metadata)
 
     async def _atell(self, asked: "_Asked", options: dict[str, Any], metadata: dict[str, Any]) -> TokenAsyncGen:
-        if asked.writer is None or self._plans > 1:
+        if asked.writer is None or self._evidence_subsets > 1:
             yield _kept(await self._aanswer(asked, options), metadata).text
             return
         shown = await asyncio.to_thread(asked.writer.show, asked.question, asked.evidence)
@@ -192,8 +194,8 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
     def _teller(self, asked: "_Asked", shown: Shown) -> Teller:
         return Teller(asked.question, shown.evidence, asked.evidence, self._rules(asked, shown))
 
-    def _rules(self, asked: "_Asked", shown: Shown) -> Rules:
-        return Rules(
+    def _rules(self, asked: "_Asked", shown: Shown) -> VerificationRules:
+        return VerificationRules(
             unsupported=self._unsupported,
             least_margin=self._least_margin,
             pictured=frozenset(picture.number for picture in shown.pictures),

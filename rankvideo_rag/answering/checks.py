@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.answering.parsing import Draft, Mark
+from rankvideo_rag.answering.parsing import CitationMarker, ParsedClaim
 from rankvideo_rag.answering.quotes import Found, find, split
 from rankvideo_rag.answering.support import plain
 from rankvideo_rag.schema import Citation, RemovedCitation
@@ -28,7 +28,7 @@ class Checked(NamedTuple):
     false_quote: bool  # one of its quotes stands in none of the words it cites
 
 
-def check(draft: Draft, shown: Mapping[int, Evidence]) -> Checked:
+def check(draft: ParsedClaim, shown: Mapping[int, Evidence]) -> Checked:
     """The evidence that a statement names, checked. A citation whose words are quoted gets the time of these words."""
     faults = {mark: _fault(mark, shown) for mark in dict.fromkeys(draft.marks)}
     good = [mark for mark, fault in faults.items() if fault is None]
@@ -50,23 +50,23 @@ def as_stored(text: str, quoted: Mapping[str, Found]) -> str:
     return text
 
 
-def _to_check(draft: Draft, shown: Mapping[int, Evidence]) -> list[str]:
+def _to_check(draft: ParsedClaim, shown: Mapping[int, Evidence]) -> list[str]:
     """The quotes of a statement, without titles of what it cites: a title in quotation marks is a name."""
     titles = [split(shown[mark.number].title) for mark in draft.marks if mark.number in shown]
     return [quote for quote in draft.quotes if split(quote) not in titles]
 
 
-def _quotes(draft: Draft, evidence: Evidence) -> dict[str, Found]:
+def _quotes(draft: ParsedClaim, evidence: Evidence) -> dict[str, Found]:
     return {quote: match for quote in draft.quotes if (match := find(quote, evidence))}
 
 
-def _cited(mark: Mark, evidence: Evidence, quotes: Mapping[str, Found]) -> list[Citation]:
+def _cited(mark: CitationMarker, evidence: Evidence, quotes: Mapping[str, Found]) -> list[Citation]:
     if quotes:
         return [evidence.cite(match.start, match.end, match.text, match.channel) for match in quotes.values()]
     return [evidence.cite(_within(evidence, mark.start), _within(evidence, mark.end))]
 
 
-def _fault(mark: Mark, shown: Mapping[int, Evidence]) -> str | None:
+def _fault(mark: CitationMarker, shown: Mapping[int, Evidence]) -> str | None:
     if mark.number not in shown:
         return f"no clip {mark.number} was shown"
     evidence = shown[mark.number]

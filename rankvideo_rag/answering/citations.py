@@ -11,8 +11,7 @@ from rankvideo_rag.answering.answers import answer_of
 from rankvideo_rag.answering.checks import Checked, as_stored, check
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.extractive import extract, is_beside_the_point, passed_over, quoted
-from rankvideo_rag.answering.parsing import Draft, drafts_in
-from rankvideo_rag.answering.parsing import seconds as seconds
+from rankvideo_rag.answering.parsing import ParsedClaim, parse_claims
 from rankvideo_rag.answering.support import plain, repeats, support, words_bear
 from rankvideo_rag.schema import Answer, Claim, RemovedCitation
 
@@ -21,7 +20,7 @@ QUOTED_INSTEAD = "nothing that the language model wrote holds: the archive's wor
 MAX_STATEMENT = 1_000  # characters
 
 
-class Rules(NamedTuple):
+class VerificationRules(NamedTuple):
     """What a statement is held to."""
 
     unsupported: Literal["drop", "mark"] = "drop"  # what becomes of a statement that nothing bears out
@@ -31,10 +30,10 @@ class Rules(NamedTuple):
     at_hand: tuple[Evidence, ...] = ()  # all clips, where the generator was shown some of them only
 
 
-STRICT = Rules()
+STRICT = VerificationRules()
 
 
-class Outcome(NamedTuple):
+class VerifiedClaim(NamedTuple):
     """What became of one statement."""
 
     claim: Claim | None  # as it is shown
@@ -42,38 +41,42 @@ class Outcome(NamedTuple):
     citations: tuple[RemovedCitation, ...] = ()  # of it, that do not hold
 
 
-def resolve(question: str, written: str, shown: Sequence[Evidence], rules: Rules = STRICT) -> Answer:
+def verify_answer(question: str, written: str, shown: Sequence[Evidence], rules: VerificationRules = STRICT) -> Answer:
     """The answer that a generator wrote, checked, with citations in words instead of numbers: `[title @ mm:ss]`.
 
     >>> from rankvideo_rag.schema import TextSpan
     >>> said = TextSpan(channel="speech", text="It leaves at nine.", start=1.0, end=3.0, source="subtitles")
-    >>> resolve("When?", "At nine [1]. At noon [1].", [Evidence(1, "v", "/v.mp4", "Ferries", 0.0, 9.0, (said,))]).text
+    >>> verify_answer("When?", "At nine [1]. At noon [1].", [Evidence(1, "v", "/v.mp4", "Ferries", 0.0, 9.0, (said,))]).text
     'At nine [Ferries @ 00:00].'
     """
-    outcomes = [judge(question, draft, shown, rules) for draft in drafts_in(written)]
-    return conclude(question, outcomes, shown, rules)
+    outcomes = [verify_claim(question, draft, shown, rules) for draft in parse_claims(written)]
+    return build_answer(question, outcomes, shown, rules)
 
 
-def judge(question: str, draft: Draft, shown: Sequence[Evidence], rules: Rules) -> Outcome:
+def verify_claim(question: str, draft: ParsedClaim, shown: Sequence[Evidence], rules: VerificationRules) -> VerifiedClaim:
     """One statement, checked. Where only its quote holds, the quote is shown in its place."""
     checked = check(draft, {evidence.number: evidence for evidence in shown})
     text = plain(as_stored(draft.text, checked.quoted))
     if repeats(text, rules.instructions, checked.cited, question):
         withheld = Claim(text="(withheld)", status="unsupported", reason="it repeats what the model was told, and no evidence")
-        return Outcome(None, withheld, checked.removed)
+        return VerifiedClaim(None, withheld, checked.removed)
     fault = _fault(question, text, checked, shown, rules)
     if fault is None:
-        return Outcome(_held(question, text, checked), None, checked.removed)
+        return VerifiedClaim(_held(question, text, checked), None, checked.removed)
     unsupported = Claim(text=text[:MAX_STATEMENT], status="unsupported", citations=checked.citations, reason=fault)
     if rules.unsupported == "mark":
-        return Outcome(unsupported, None, checked.removed)
+        return VerifiedClaim(unsupported, None, checked.removed)
     if checked.quoted and not checked.false_quote:
         instead = quoted(next(citation for citation in checked.citations if citation.quote))
-        return Outcome(instead, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed)
-    return Outcome(None, unsupported, checked.removed)
+        return VerifiedClaim(
+            instead, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed
+        )
+    return VerifiedClaim(None, unsupported, checked.removed)
 
 
-def conclude(question: str, outcomes: Sequence[Outcome], shown: Sequence[Evidence], rules: Rules) -> Answer:
+def build_answer(
+    question: str, outcomes: Sequence[VerifiedClaim], shown: Sequence[Evidence], rules: VerificationRules
+) -> Answer:
     """The answer made of checked statements and of the evidence that they pass over.
 
     Where none of them holds the evidence answers by itself, or the archive does not: no model decides that.
@@ -92,7 +95,7 @@ def conclude(question: str, outcomes: Sequence[Outcome], shown: Sequence[Evidenc
     )
 
 
-def _fault(question: str, text: str, checked: Checked, shown: Sequence[Evidence], rules: Rules) -> str | None:
+def _fault(question: str, text: str, checked: Checked, shown: Sequence[Evidence], rules: VerificationRules) -> str | None:
     if len(text) > MAX_STATEMENT:
         return f"it is longer than {MAX_STATEMENT} characters"
     if not checked.cited:
@@ -107,7 +110,7 @@ def _fault(question: str, text: str, checked: Checked, shown: Sequence[Evidence]
     return "the words of the clips it cites do not say so"
 
 
-def _is_seen(checked: Checked, rules: Rules) -> bool:
+def _is_seen(checked: Checked, rules: VerificationRules) -> bool:
     return any(
         evidence.number in rules.pictured and (evidence.margin is None or evidence.margin >= rules.least_margin)
         for evidence in checked.cited

@@ -17,7 +17,7 @@ from llama_index.core.types import TokenAsyncGen, TokenGen
 from rankvideo_rag.answering.budget import ESTIMATE, Count, estimate, fit
 from rankvideo_rag.answering.evidence import Evidence, as_data
 from rankvideo_rag.answering.evidence_frames import Looked, Picture, look
-from rankvideo_rag.answering.parsing import Draft, drafts_in, limited, of_claims
+from rankvideo_rag.answering.parsing import ParsedClaim, claims_from_json, limit_claims, parse_claims
 from rankvideo_rag.answering.prompts import CLAIMS_TEMPLATE, TEMPLATE, CitedAnswer, boundary
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import PromptUsage
@@ -107,21 +107,21 @@ class Writer:
         )
         return Shown(question, fitted.evidence, pictures, use)
 
-    def write(self, shown: Shown, options: Mapping[str, Any]) -> list[Draft]:
+    def write(self, shown: Shown, options: Mapping[str, Any]) -> list[ParsedClaim]:
         """The answer in one go. `options` are more variables of the template."""
         if isinstance(self.llm, FunctionCallingLLM) and self.calls_functions:
             messages = self._messages(shown, options)
             return _called(self.llm, self.llm.chat_with_tools([_TOOL], chat_history=messages, tool_required=True))
         prompt = self._prompt(shown, options)
-        return drafts_in(self.llm.predict(prompt.template, **prompt.variables))
+        return parse_claims(self.llm.predict(prompt.template, **prompt.variables))
 
-    async def awrite(self, shown: Shown, options: Mapping[str, Any]) -> list[Draft]:
+    async def awrite(self, shown: Shown, options: Mapping[str, Any]) -> list[ParsedClaim]:
         """As `write`."""
         if isinstance(self.llm, FunctionCallingLLM) and self.calls_functions:
             messages = self._messages(shown, options)
             return _called(self.llm, await self.llm.achat_with_tools([_TOOL], chat_history=messages, tool_required=True))
         prompt = self._prompt(shown, options)
-        return drafts_in(await self.llm.apredict(prompt.template, **prompt.variables))
+        return parse_claims(await self.llm.apredict(prompt.template, **prompt.variables))
 
     def stream(self, shown: Shown, options: Mapping[str, Any]) -> TokenGen:
         """The answer as prose, in pieces."""
@@ -177,14 +177,14 @@ def _with_pictures(messages: Sequence[ChatMessage], pictures: Sequence[Picture])
     return [*messages[:-1], ChatMessage(role=last.role, blocks=[*last.blocks, *blocks])]
 
 
-def _called(llm: FunctionCallingLLM, response: ChatResponse) -> list[Draft]:
+def _called(llm: FunctionCallingLLM, response: ChatResponse) -> list[ParsedClaim]:
     """The statements in a function call; of a model that called none, those in its prose. No function is ever run."""
     calls = llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
     if not calls:
-        return drafts_in(response.message.content or "")
+        return parse_claims(response.message.content or "")
     ours = [call.tool_kwargs.get("claims") for call in calls if call.tool_name == _TOOL.metadata.name]
-    others = [Draft(f"(a call of {call.tool_name})", ()) for call in calls if call.tool_name != _TOOL.metadata.name]
-    return limited([*(draft for claims in ours for draft in of_claims(claims)), *others])
+    others = [ParsedClaim(f"(a call of {call.tool_name})", ()) for call in calls if call.tool_name != _TOOL.metadata.name]
+    return limit_claims([*(draft for claims in ours for draft in claims_from_json(claims)), *others])
 
 
 def _counter(llm: LLM, tokenizer: Tokenizer | None) -> tuple[Count, str]:

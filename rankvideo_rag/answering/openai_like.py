@@ -26,7 +26,7 @@ class _Models(BaseModel):
     data: list[_Model] = Field(min_length=1)
 
 
-def served_llm(address: str, *, calls_functions: bool = False) -> LLM:
+def load_openai_like(address: str, *, calls_functions: bool = False) -> LLM:
     """The first model that is served at an address such as `http://127.0.0.1:8000/v1`, with the context window it tells.
 
     Raises MissingDependency without the package, ModelError where no model is served.

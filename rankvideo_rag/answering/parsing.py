@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-MAX_WRITTEN = 50_000  # characters that are read of what a generator wrote
-MOST_DRAFTS = 50  # statements that are read
+MAX_CHARACTERS = 50_000  # characters that are read of what a generator wrote
+MAX_CLAIMS = 50  # statements that are read
 
 _TIME = r"(?:\d+:)?\d{1,3}:\d{2}(?:\.\d+)?"
 _MARK = rf"\[\d+(?:\s*,\s*\d+)*(?:\s*@\s*{_TIME}(?:\s*[-–]\s*{_TIME})?)?\]"
@@ -25,7 +25,7 @@ _BEGUN = re.compile(r"\[[^\]]*$")  # a marker of which the end is not written ye
 _MOST_DIGITS = 6  # of an evidence number: no prompt has a million clips
 
 
-class Mark(NamedTuple):
+class CitationMarker(NamedTuple):
     """A piece of evidence as a generator names it."""
 
     marker: str  # as written, each number by itself: "[3]"
@@ -34,52 +34,52 @@ class Mark(NamedTuple):
     end: float | None = None
 
 
-class Draft(NamedTuple):
+class ParsedClaim(NamedTuple):
     """One statement as it was written, markers taken out."""
 
     text: str
-    marks: tuple[Mark, ...]
+    marks: tuple[CitationMarker, ...]
     quotes: tuple[str, ...] = ()
 
 
-def drafts_in(written: str) -> list[Draft]:
+def parse_claims(written: str) -> list[ParsedClaim]:
     """The statements of an answer as a generator wrote it.
 
-    >>> drafts_in('It leaves at nine [1]. So they say.')[0]
-    Draft(text='It leaves at nine.', marks=(Mark(marker='[1]', number=1, start=None, end=None),), quotes=())
+    >>> parse_claims('It leaves at nine [1]. So they say.')[0]
+    ParsedClaim(text='It leaves at nine.', marks=(CitationMarker(marker='[1]', number=1, start=None, end=None),), quotes=())
     """
-    return [*limited(_read(written[:MAX_WRITTEN])), *_unread(written)]
+    return [*limit_claims(_read(written[:MAX_CHARACTERS])), *_unread(written)]
 
 
-def finished(written: str) -> list[Draft]:
+def finished_claims(written: str) -> list[ParsedClaim]:
     """The statements of an answer in the making that nothing written later can change, from its beginning."""
     drafts = _read(written) if any(in_json(written)) else _in_prose(_BEGUN.sub("", written.partition("{")[0]))[:-1]
-    return _cited(drafts)[:MOST_DRAFTS]
+    return _cited(drafts)[:MAX_CLAIMS]
 
 
-def limited(drafts: Sequence[Draft]) -> list[Draft]:
+def limit_claims(drafts: Sequence[ParsedClaim]) -> list[ParsedClaim]:
     """The first statements, as many as are read, and one that tells of the rest."""
-    rest = [Draft(f"(what came after {MOST_DRAFTS} statements)", ())] if len(drafts) > MOST_DRAFTS else []
-    return [*drafts[:MOST_DRAFTS], *rest]
+    rest = [ParsedClaim(f"(what came after {MAX_CLAIMS} statements)", ())] if len(drafts) > MAX_CLAIMS else []
+    return [*drafts[:MAX_CLAIMS], *rest]
 
 
-def _read(written: str) -> list[Draft]:
+def _read(written: str) -> list[ParsedClaim]:
     """JSON after what is cited before it, or prose."""
     claims = list(in_json(written))
     before = _in_prose(written.partition("{")[0] if claims else written)
     return [*_cited(before), *claims] if claims else before
 
 
-def _cited(drafts: list[Draft]) -> list[Draft]:
+def _cited(drafts: list[ParsedClaim]) -> list[ParsedClaim]:
     """The statements as far as any is cited."""
     return drafts[: max((place for place, draft in enumerate(drafts, start=1) if draft.marks), default=0)]
 
 
-def _unread(written: str) -> list[Draft]:
-    return [Draft(f"(what came after {MAX_WRITTEN:,} characters)", ())] if len(written) > MAX_WRITTEN else []
+def _unread(written: str) -> list[ParsedClaim]:
+    return [ParsedClaim(f"(what came after {MAX_CHARACTERS:,} characters)", ())] if len(written) > MAX_CHARACTERS else []
 
 
-def of_claims(claims: Any) -> Iterator[Draft]:
+def claims_from_json(claims: Any) -> Iterator[ParsedClaim]:
     """The statements among claims of any shape that JSON can have: each needs a text; the rest is read as far as it can be."""
     for claim in claims if isinstance(claims, list) else []:
         text = claim.get("text", claim.get("claim")) if isinstance(claim, dict) else None
@@ -90,7 +90,7 @@ def of_claims(claims: Any) -> Iterator[Draft]:
             yield draft._replace(marks=(*draft.marks, *named), quotes=(*draft.quotes, *quotes))
 
 
-def in_json(written: str) -> Iterator[Draft]:
+def in_json(written: str) -> Iterator[ParsedClaim]:
     """The statements of the JSON in a text; of JSON that is cut short, those that are whole."""
     reader = json.JSONDecoder()
     place = written.find("{")
@@ -100,12 +100,12 @@ def in_json(written: str) -> Iterator[Draft]:
         except (ValueError, RecursionError):
             value, end = None, place + 1
         if isinstance(value, dict):
-            yield from of_claims(value.get("claims", [value]))
+            yield from claims_from_json(value.get("claims", [value]))
             yield from _in_prose(value["answer"]) if isinstance(value.get("answer"), str) else ()
         place = written.find("{", end)
 
 
-def _in_prose(written: str) -> list[Draft]:
+def _in_prose(written: str) -> list[ParsedClaim]:
     """Sentences. Those without a marker share the markers of the next that has any, in the same paragraph."""
     paragraphs = (_LATE_MARKERS.sub(_moved, paragraph) for paragraph in re.split(r"\n+", written))
     return [
@@ -121,14 +121,14 @@ def _moved(match: re.Match[str]) -> str:
     return f" {match[2].strip()}{match[1]} "
 
 
-def _sentence(text: str) -> Draft:
+def _sentence(text: str) -> ParsedClaim:
     marks = tuple(mark for match in MARKER.finditer(text) for mark in _marks(match))
     bare = _HOLE.sub(lambda hole: hole[1] or " ", MARKER.sub("", text)).replace("**", "").strip()
-    return Draft(bare, marks, tuple(next(filter(None, groups)) for groups in _QUOTED.findall(bare)))
+    return ParsedClaim(bare, marks, tuple(next(filter(None, groups)) for groups in _QUOTED.findall(bare)))
 
 
-def _with_pending_marks(drafts: Sequence[Draft]) -> list[Draft]:
-    pending: tuple[Mark, ...] = ()
+def _with_pending_marks(drafts: Sequence[ParsedClaim]) -> list[ParsedClaim]:
+    pending: tuple[CitationMarker, ...] = ()
     lent = []
     for draft in reversed(drafts):
         pending = draft.marks or pending
@@ -136,31 +136,31 @@ def _with_pending_marks(drafts: Sequence[Draft]) -> list[Draft]:
     return lent[::-1]
 
 
-def _marks(match: re.Match[str]) -> Iterator[Mark]:
+def _marks(match: re.Match[str]) -> Iterator[CitationMarker]:
     for digits in match[1].split(","):
         marker = match[0] if "," not in match[1] else f"[{digits.strip()}]"
-        start, end = (seconds(time) if time else None for time in (match[2], match[3]))
-        yield Mark(marker, int(digits.strip()[:_MOST_DIGITS]), start, end)
+        start, end = (parse_timestamp(time) if time else None for time in (match[2], match[3]))
+        yield CitationMarker(marker, int(digits.strip()[:_MOST_DIGITS]), start, end)
 
 
-def _named(item: Any) -> Iterator[Mark]:
+def _named(item: Any) -> Iterator[CitationMarker]:
     """Evidence as a list of a claim may name it: 2, "2", "[2 @ 00:05]"."""
     if isinstance(item, bool) or not isinstance(item, int | str):
-        yield Mark(f"[{str(item)[:40]}]", 0)
+        yield CitationMarker(f"[{str(item)[:40]}]", 0)
     elif match := MARKER.fullmatch(text := f"[{str(item).strip(' []')}]"):
         yield from _marks(match)
     else:
-        yield Mark(text[:40], 0)
+        yield CitationMarker(text[:40], 0)
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def seconds(text: str) -> float:
+def parse_timestamp(text: str) -> float:
     """A written time in seconds.
 
-    >>> seconds("01:05"), seconds("1:00:05.5")
+    >>> parse_timestamp("01:05"), parse_timestamp("1:00:05.5")
     (65.0, 3605.5)
     """
     total = 0.0

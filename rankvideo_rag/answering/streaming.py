@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.answering.answers import rendered
-from rankvideo_rag.answering.citations import Outcome, Rules, conclude, judge
+from rankvideo_rag.answering.citations import VerificationRules, VerifiedClaim, build_answer, verify_claim
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.answering.parsing import MAX_WRITTEN, Draft, drafts_in, finished
+from rankvideo_rag.answering.parsing import MAX_CHARACTERS, ParsedClaim, finished_claims, parse_claims
 from rankvideo_rag.schema import Answer, Claim
 
 _MAY_END_ONE = frozenset(".!?。！？؟]}\n")
@@ -25,10 +25,12 @@ class Ending(NamedTuple):
 class Teller:
     """Hears a model write, tells what holds. `shown` is the evidence that it has read, `evidence` all that there is."""
 
-    def __init__(self, question: str, shown: Sequence[Evidence], evidence: Sequence[Evidence], rules: Rules) -> None:
+    def __init__(
+        self, question: str, shown: Sequence[Evidence], evidence: Sequence[Evidence], rules: VerificationRules
+    ) -> None:
         self._question, self._shown, self._evidence, self._rules = question, shown, evidence, rules
         self._written = ""
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[VerifiedClaim] = []
         self._claims: set[Claim] = set()
         self._waiting: list[Claim] = []  # marked as unsupported: told once something holds
         self._told = ""
@@ -36,26 +38,26 @@ class Teller:
     @property
     def is_full(self) -> bool:
         """Whether nothing more that the model writes will be read."""
-        return len(self._written) > MAX_WRITTEN
+        return len(self._written) > MAX_CHARACTERS
 
     def hear(self, token: str) -> str:
         """What can be told now that the model wrote on; mostly nothing."""
         self._written += token
         if _MAY_END_ONE.isdisjoint(token):
             return ""
-        return self._tell(finished(self._written)[len(self._outcomes) :])
+        return self._tell(finished_claims(self._written)[len(self._outcomes) :])
 
     def end(self) -> Ending:
         """The answer, now that the model has written all."""
-        for draft in drafts_in(self._written)[len(self._outcomes) :]:
-            self._outcomes.append(judge(self._question, draft, self._shown, self._rules))
-        answer = conclude(self._question, self._outcomes, self._evidence, self._rules)
+        for draft in parse_claims(self._written)[len(self._outcomes) :]:
+            self._outcomes.append(verify_claim(self._question, draft, self._shown, self._rules))
+        answer = build_answer(self._question, self._outcomes, self._evidence, self._rules)
         return Ending(answer, answer.text[len(self._told) :])
 
-    def _tell(self, drafts: Sequence[Draft]) -> str:
+    def _tell(self, drafts: Sequence[ParsedClaim]) -> str:
         before = self._told
         for draft in drafts:
-            outcome = judge(self._question, draft, self._shown, self._rules)
+            outcome = verify_claim(self._question, draft, self._shown, self._rules)
             self._outcomes.append(outcome)
             if outcome.claim and outcome.claim not in self._claims:
                 self._claims.add(outcome.claim)

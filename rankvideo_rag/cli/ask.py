@@ -10,10 +10,10 @@ from rankvideo_rag.cli.options import (
     Archive,
     AsJson,
     Device,
+    EvidenceSubsets,
     Frames,
     Llm,
     LlmUrl,
-    Plans,
     Profile,
     Question,
     Reranker,
@@ -43,7 +43,7 @@ def ask(
     llm: Llm = None,
     llm_url: LlmUrl = None,
     frames: Frames = 0,
-    plans: Plans = 1,
+    evidence_subsets: EvidenceSubsets = 1,
     least_margin: LeastMargin = None,
     profile: Profile = None,
     reranker: Reranker = None,
@@ -59,7 +59,7 @@ def ask(
 
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
     with VideoArchive.open(archive, least_margin=least_margin, **options) as opened:
-        synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, plans=plans)
+        synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, evidence_subsets=evidence_subsets)
         response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)
         hits = nodes_to_hits(response.source_nodes)
         say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})

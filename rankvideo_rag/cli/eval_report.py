@@ -10,10 +10,10 @@ from rankvideo_rag.cli.eval import writing
 from rankvideo_rag.cli.options import (
     AsJson,
     Device,
+    EvidenceSubsets,
     Frames,
     Llm,
     LlmUrl,
-    Plans,
     Profile,
     Reranker,
     RerankerModel,
@@ -41,7 +41,7 @@ class Writer(NamedTuple):
     llm: "LLM | None"
     name: str | None
     frames: int
-    plans: int
+    evidence_subsets: int
 
 
 def report(
@@ -64,7 +64,7 @@ def report(
     llm: Llm = None,
     llm_url: LlmUrl = None,
     frames: Frames = 0,
-    plans: Plans = 1,
+    evidence_subsets: EvidenceSubsets = 1,
     profile: Profile = None,
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
@@ -100,11 +100,16 @@ def report(
     write_report = import_optional("rankvideo_rag.eval.report.page", "eval").write_report
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "score_cache": score_cache}
     if archive is None:
-        written = {"llm": llm, "llm_url": llm_url, "frames": frames or None, "plans": plans if plans > 1 else None}
+        written = {
+            "llm": llm,
+            "llm_url": llm_url,
+            "frames": frames or None,
+            "evidence_subsets": evidence_subsets if evidence_subsets > 1 else None,
+        }
         _refuse_what_asks({**options, "questions": questions, "qrels": qrels, **written})
     else:
         asking = options | {"score_cache": score_cache or "none", "device": device}
-        writer = Writer(load_llm(llm, llm_url), llm or llm_url, frames, plans)
+        writer = Writer(load_llm(llm, llm_url), llm or llm_url, frames, evidence_subsets)
         _ask(archive, *_asked(questions, qrels), to, writer, stems, asking)
     material = read_material(to, stems=stems and archive is None)
     verdicts, judges = _judged(to, material, judge, judge_model, video_judge, video_model, device, replay=replay)
@@ -197,7 +202,7 @@ def _ask(
             questions,
             qrels,
             to,
-            synthesizer=opened.as_synthesizer(writer.llm, frames=writer.frames, plans=writer.plans),
+            synthesizer=opened.as_synthesizer(writer.llm, frames=writer.frames, evidence_subsets=writer.evidence_subsets),
             generator=writer.name or WRITTEN_BY_NOBODY,
             stems=stems,
             listen=lambda _: progress.advance(bar),

@@ -161,7 +161,7 @@ def copy_vectors(folder: Path, settings: "Settings") -> None:
         return
     from rankvideo_rag.archive import VideoArchive
 
-    with VideoArchive.with_settings(folder, settings) as archive:
+    with VideoArchive.open(folder, settings) as archive:
         archive.vectors()
 
 

@@ -63,7 +63,9 @@ LlmUrl = Annotated[
     ),
 ]
 Frames = Annotated[int, typer.Option(min=0, help="Frames of each clip that the model is shown; it must be able to see.")]
-Plans = Annotated[int, typer.Option(min=1, help="Answer from so many selections of the clips, give the best supported one.")]
+EvidenceSubsets = Annotated[
+    int, typer.Option(min=1, help="Answer from this many subsets of the clips and keep the best supported answer.")
+]
 
 
 def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
@@ -74,9 +76,9 @@ def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
     if name and url:
         raise InputError("--llm and --llm-url both name who writes the answers: give one of them")
     if url:
-        from rankvideo_rag.answering.openai_like import served_llm
+        from rankvideo_rag.answering.openai_like import load_openai_like
 
-        return served_llm(url)
+        return load_openai_like(url)
     if name is None:
         return None
     if ":" not in name:

@@ -227,7 +227,7 @@ def sit(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: i
         score_cache="none",
     )
     index([folder / "videos"], folder / "archive", settings)
-    with VideoArchive.with_settings(folder / "archive", settings) as archive:
+    with VideoArchive.open(folder / "archive", settings) as archive:
         return examine(archive, folder / "videos", world, questions(world), judge_of(settings))
 
 

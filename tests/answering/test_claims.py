@@ -38,11 +38,11 @@ from rankvideo_rag.answering import (
 )
 from rankvideo_rag.answering.abstention import calibrate_margin, is_unanswerable
 from rankvideo_rag.answering.answers import NOT_ANSWERED
-from rankvideo_rag.answering.citations import QUOTED_INSTEAD, Rules, resolve
+from rankvideo_rag.answering.citations import QUOTED_INSTEAD, VerificationRules, verify_answer
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.evidence_subsets import best, deal
 from rankvideo_rag.answering.extractive import extract
-from rankvideo_rag.answering.parsing import drafts_in
+from rankvideo_rag.answering.parsing import parse_claims
 from rankvideo_rag.answering.quotes import find
 from rankvideo_rag.answering.streaming import Teller
 from rankvideo_rag.archive import VideoArchive
@@ -85,22 +85,22 @@ def test_the_examples_in_docstrings_are_true(module: ModuleType) -> None:
     ],
 )
 def test_statements_are_read_however_they_are_written(written: str, expected: list[tuple[str, list[int], list[str]]]) -> None:
-    assert [(d.text, [m.number for m in d.marks], list(d.quotes)) for d in drafts_in(written)] == expected
+    assert [(d.text, [m.number for m in d.marks], list(d.quotes)) for d in parse_claims(written)] == expected
 
 
 @pytest.mark.parametrize(
     "written", ["{" * 20_000, '{"a":' * 20_000, "[1]" * 20_000, "[" * 20_000, "“" * 20_000, "[99999999999999999]"]
 )
 def test_nonsense_of_any_size_is_no_answer(written: str) -> None:
-    answer = resolve("when?", written, [FERRY])
+    answer = verify_answer("when?", written, [FERRY])
     assert (answer.text, answer.answered) == (NOT_ANSWERED, False)
 
 
 def test_what_is_not_read_of_an_endless_answer_is_said() -> None:
-    long = resolve("when?", "It leaves at nine [1]. " * 60, [FERRY])
+    long = verify_answer("when?", "It leaves at nine [1]. " * 60, [FERRY])
     assert len(long.claims) == 1
     assert [claim.text for claim in long.removed_claims] == ["(what came after 50 statements)"]
-    longer = resolve("when?", "It leaves at nine [1]. " + "and on " * 10_000, [FERRY])
+    longer = verify_answer("when?", "It leaves at nine [1]. " + "and on " * 10_000, [FERRY])
     assert longer.text == "It leaves at nine [Video 1 @ 00:00]."
     assert longer.removed_claims[-1].text == "(what came after 50,000 characters)"
 
@@ -210,7 +210,7 @@ def test_words_of_different_kinds_make_no_quote_together() -> None:
 def test_a_statement_is_shown_when_its_words_hold(
     written: str, text: str | None, status: str | None, removed: str | None
 ) -> None:
-    answer = resolve(WHEN, written, [FERRY, SIGN])
+    answer = verify_answer(WHEN, written, [FERRY, SIGN])
     if removed is None:
         assert (answer.claims[0].status, answer.text) == (status, text)
         assert answer.removed_claims == ()
@@ -221,7 +221,7 @@ def test_a_statement_is_shown_when_its_words_hold(
 
 
 def test_where_only_the_quote_holds_it_takes_the_place_of_the_statement() -> None:
-    answer = resolve(
+    answer = verify_answer(
         WHEN, '{"claims": [{"text": "Die Fähre fährt um neun.", "evidence": [1], "quote": "leaves at nine"}]}', [FERRY]
     )
     assert answer.text == "“leaves at nine.” [Video 1 @ 00:04]"
@@ -231,31 +231,31 @@ def test_where_only_the_quote_holds_it_takes_the_place_of_the_statement() -> Non
 
 def test_a_statement_that_does_not_hold_can_be_marked_instead() -> None:
     written = "It leaves at nine [1]. It is red [1]. Everybody knows."
-    answer = resolve("when?", written, [FERRY], Rules(unsupported="mark"))
+    answer = verify_answer("when?", written, [FERRY], VerificationRules(unsupported="mark"))
     assert answer.text == (
         "It leaves at nine [Video 1 @ 00:00]. It is red (not supported) [Video 1 @ 00:00]. Everybody knows (not supported)."
     )
     assert [claim.status for claim in answer.claims] == ["cited", "unsupported", "unsupported"]
-    alone = resolve("when?", "It is red [1].", [FERRY], Rules(unsupported="mark"))
+    alone = verify_answer("when?", "It is red [1].", [FERRY], VerificationRules(unsupported="mark"))
     assert (alone.text, alone.claims) == (NOT_ANSWERED, ())
 
 
 def test_what_a_model_saw_is_shown_as_seen_where_it_was_shown_pictures() -> None:
     relevant, irrelevant = clip(1, margin=2.0), clip(2, start=30, end=60, margin=-2.0)
     written = "A red disc rolls [1]. A blue disc rolls [2]."
-    rules = Rules(pictured=frozenset({1, 2}))
-    answer = resolve("what rolls?", written, [relevant, irrelevant], rules)
+    rules = VerificationRules(pictured=frozenset({1, 2}))
+    answer = verify_answer("what rolls?", written, [relevant, irrelevant], rules)
     assert answer.text == "A red disc rolls (seen) [Video 1 @ 00:00]."
     assert [(claim.status, claim.support) for claim in answer.claims] == [("seen", None)]
     assert answer.citations[0].channel == "visual"
-    blind = resolve("what rolls?", written, [relevant, irrelevant])
+    blind = verify_answer("what rolls?", written, [relevant, irrelevant])
     assert blind.text == "Seen in [Video 1 @ 00:00]."  # what RankVideo found, not what the model says
     assert blind.reason == QUOTED_INSTEAD
 
 
 def test_evidence_that_a_model_passes_over_is_added() -> None:
     other = clip(3, said("The ferry to Ostrey leaves at ten in May.", 1.0, 5.0))
-    answer = resolve(WHEN, "The ferry to Ostrey leaves at nine [1].", [FERRY, SIGN, other])
+    answer = verify_answer(WHEN, "The ferry to Ostrey leaves at nine [1].", [FERRY, SIGN, other])
     assert answer.text == (
         "The ferry to Ostrey leaves at nine [Video 1 @ 00:00]. “The ferry to Ostrey leaves at ten in May.” [Video 3 @ 00:01]"
     )
@@ -263,7 +263,7 @@ def test_evidence_that_a_model_passes_over_is_added() -> None:
 
 def test_support_is_the_share_of_a_statements_terms_that_the_words_hold() -> None:
     # leaves and nine of leaves, nine and quay; both of leaves and nine.
-    answer = resolve("when?", "It leaves the quay at nine [1]. It leaves at nine [1]. It is red [1].", [FERRY])
+    answer = verify_answer("when?", "It leaves the quay at nine [1]. It leaves at nine [1]. It is red [1].", [FERRY])
     assert [claim.support for claim in answer.claims] == [pytest.approx(2 / 3), 1.0]
     assert answer.support == pytest.approx((2 / 3 + 1.0 + 0.0) / 3)
 
@@ -472,8 +472,8 @@ async def test_a_stream_ends_with_the_answer_that_would_be_given_at_once_async_t
 )
 @pytest.mark.parametrize("unsupported", ["drop", "mark"])
 def test_what_was_told_is_the_beginning_of_the_answer_wherever_the_tokens_are_cut(written: str, unsupported: Any) -> None:
-    rules = Rules(unsupported=unsupported)
-    expected = resolve("When?", written, [FERRY], rules)
+    rules = VerificationRules(unsupported=unsupported)
+    expected = verify_answer("When?", written, [FERRY], rules)
     for size in (1, 3, 10, 1000):
         teller = Teller("When?", [FERRY], [FERRY], rules)
         told = "".join(teller.hear(written[i : i + size]) for i in range(0, len(written), size))
@@ -492,7 +492,7 @@ def test_a_query_engine_streams(world: World) -> None:
 
 
 def test_a_served_model_answers_over_http() -> None:
-    from rankvideo_rag.answering.openai_like import served_llm
+    from rankvideo_rag.answering.openai_like import load_openai_like
 
     def says(handler: fake_server.Handler, request: Any) -> bool:
         reply = fake_server.completion(request, margin=0.0)
@@ -503,14 +503,14 @@ def test_a_served_model_answers_over_http() -> None:
     with fake_server.serving(says) as server:
         address = server.address.removesuffix("#tiny")
         try:
-            llm = served_llm(address)
+            llm = load_openai_like(address)
         except MissingDependency as error:
             pytest.skip(str(error))
         response = VideoAnswerSynthesizer(llm).synthesize("When?", NODES)
         assert str(response) == "It leaves at nine [ferry.mp4 @ 00:00]."
         assert server.requests[0]["model"] == "tiny"
     with pytest.raises(ModelError, match=r"no model is served at http://127\.0\.0\.1:9"):
-        served_llm("http://127.0.0.1:9/v1")
+        load_openai_like("http://127.0.0.1:9/v1")
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
@@ -530,9 +530,9 @@ def test_plans_are_all_clips_together_and_hands_that_share_none() -> None:
 
 
 def test_the_best_supported_answer_is_given() -> None:
-    weak = resolve("when?", "It leaves the quay at nine [1]. It is red [1].", [FERRY])
-    strong = resolve("when?", "It leaves at nine [1].", [FERRY])
-    none = resolve("when?", "It is red [1].", [FERRY])
+    weak = verify_answer("when?", "It leaves the quay at nine [1]. It is red [1].", [FERRY])
+    strong = verify_answer("when?", "It leaves at nine [1].", [FERRY])
+    none = verify_answer("when?", "It is red [1].", [FERRY])
     assert best([none, weak, strong], [FERRY]) is strong
     assert best([none, weak], [FERRY]) is weak
     near, far = (strong.model_copy(update={"citations": (c.cite(),)}) for c in (clip(1, margin=2.0), clip(2, margin=1.0)))
@@ -566,19 +566,19 @@ async def test_a_clip_that_misleads_spoils_only_the_plans_that_hold_it() -> None
     alone = VideoAnswerSynthesizer(Swayed()).synthesize("When?", nodes)
     assert str(alone) == NOT_ANSWERED
     llm = Swayed()
-    synthesizer = VideoAnswerSynthesizer(llm, plans=3)
+    synthesizer = VideoAnswerSynthesizer(llm, evidence_subsets=3)
     for response in (synthesizer.synthesize("When?", nodes), await synthesizer.asynthesize("When?", nodes)):
         assert str(response) == "It leaves at nine [Ferries @ 00:00]."
     assert len(llm.heard) == 6
     with pytest.raises(InputError, match="no llm"):
-        VideoAnswerSynthesizer(plans=3)
+        VideoAnswerSynthesizer(evidence_subsets=3)
 
 
 # --- what programs get -----------------------------------------------------------------------------------------------
 
 
 def test_programs_get_the_claims_with_places_in_the_citations_and_no_text_that_was_removed() -> None:
-    answer = resolve(WHEN, "“leaves at nine” [1]. It is red [1]. So [9].", [FERRY, SIGN])
+    answer = verify_answer(WHEN, "“leaves at nine” [1]. It is red [1]. So [9].", [FERRY, SIGN])
     contract = to_json(answer, [])
     assert contract["claims"] == [
         {"text": "“leaves at nine”.", "status": "quoted", "support": 1.0, "reason": None, "citations": [0]}

@@ -64,7 +64,7 @@ def streamed(case: Case, always: Goal | None) -> Answer:
 
 
 def from_plans(case: Case, always: Goal | None) -> Answer:
-    return answer_by(Obedient(system_prompt=SECRET, always=always), case, plans=3)
+    return answer_by(Obedient(system_prompt=SECRET, always=always), case, evidence_subsets=3)
 
 
 def by_function(case: Case, always: Goal | None) -> Answer:

@@ -7,7 +7,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from support.answering import FERRY, SIGN, Parrot, clip, said
 
 from rankvideo_rag.answering.answers import NOT_ANSWERED
-from rankvideo_rag.answering.citations import resolve
+from rankvideo_rag.answering.citations import verify_answer
 from rankvideo_rag.answering.evidence import sentences
 from rankvideo_rag.answering.extractive import extract
 from rankvideo_rag.ranking.windows import Span
@@ -95,13 +95,13 @@ def test_the_same_sentence_in_two_clips_is_quoted_once_from_the_better_one() -> 
     ],
 )
 def test_citations_that_do_not_hold_are_removed_and_reported(written: str, text: str, removed: list[tuple[str, str]]) -> None:
-    answer = resolve("when?", written, [FERRY, SIGN])
+    answer = verify_answer("when?", written, [FERRY, SIGN])
     assert answer.text == text
     assert [(r.marker, r.reason) for r in answer.removed_citations] == removed
 
 
 def test_without_a_citation_that_holds_the_archive_does_not_answer() -> None:
-    answer = resolve("when?", "It leaves at noon [7].", [FERRY])
+    answer = verify_answer("when?", "It leaves at noon [7].", [FERRY])
     assert (answer.text, answer.answered) == (NOT_ANSWERED, False)
     assert len(answer.removed_citations) == 1
 

@@ -450,12 +450,12 @@ def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tm
     ran(*arguments, "--to", tmp_path / "one")
     assert len(PROMPTS) == 2  # without reranking and with it
     PROMPTS.clear()
-    ran(*arguments, "--to", tmp_path / "three", "--plans", "3")
+    ran(*arguments, "--to", tmp_path / "three", "--evidence-subsets", "3")
     assert len(PROMPTS) == 6
     with pytest.raises(InputError, match="give one of them"):
         ran(*arguments, "--to", tmp_path / "both", "--llm-url", "http://127.0.0.1:9/v1")
-    with pytest.raises(InputError, match="--frames, --plans: no archive is asked"):
-        ran("--to", tmp_path / "one", "--frames", "1", "--plans", "2")
+    with pytest.raises(InputError, match="--frames, --evidence-subsets: no archive is asked"):
+        ran("--to", tmp_path / "one", "--frames", "1", "--evidence-subsets", "2")
 
 
 # Thresholds
