@@ -1,20 +1,20 @@
-"""How weights move: AdamW, or Muon for the matrices inside blocks beside AdamW for all else, and the schedules of both.
-
-It knows named parameters, no data and no objective.
-"""
+"""Optimizers (AdamW, or Muon for the weight matrices of blocks and AdamW for the other weights) and learning rate schedules."""
 
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_scheduler
 
 from rankvideo_rag.training.config import TrainingConfig
 
 _SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup", "decay": "warmup_stable_decay"}
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic iteration (Jordan et al.)
+_NEWTON_SCHULZ_STEPS = 5
 
 
 def optimizer_of(network: nn.Module, config: TrainingConfig) -> Optimizer:
@@ -25,13 +25,7 @@ def optimizer_of(network: nn.Module, config: TrainingConfig) -> Optimizer:
         return AdamW(_decayed(trained.values(), config), lr=config.learning_rate)
     others = [weight for name, weight in trained.items() if name not in inside]
     return MuonAndAdamW(
-        # Steps as long as AdamW's: one learning rate serves both (Liu et al., arXiv 2502.16982, section 2.2).
-        Muon(
-            list(inside.values()),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        Muon(inside.values(), lr=config.learning_rate, weight_decay=config.weight_decay),
         # A short memory of squares, as for the few hundred steps that Muon needs.
         AdamW(_decayed(others, config), lr=config.adamw_learning_rate or config.learning_rate, betas=(0.9, 0.98)),
     )
@@ -48,6 +42,44 @@ def schedule_of(optimizer: Optimizer, config: TrainingConfig, *, steps: int) -> 
         scheduler_specific_kwargs=decay if config.schedule == "decay" else {},
     )
     return schedule
+
+
+class Muon(Optimizer):
+    """Muon with Nesterov momentum and updates scaled to the RMS of AdamW's, so that one learning rate fits both.
+
+    The same algorithm as `torch.optim.Muon(adjust_lr_fn="match_rms_adamw")`, which always orthogonalizes in bfloat16. Most CPUs
+    emulate bfloat16 many times slower than they compute in float32, so weights on the CPU are orthogonalized in float32 here.
+    Sources: Jordan et al., https://kellerjordan.github.io/posts/muon; Liu et al., arXiv 2502.16982, section 2.2.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
+        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Update the weights that have a gradient."""
+        for group in self.param_groups:
+            for weight in (weight for weight in group["params"] if weight.grad is not None):
+                momentum = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight))
+                momentum.lerp_(weight.grad, 1 - group["momentum"])
+                update = orthogonalize(weight.grad.lerp(momentum, group["momentum"]))
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.add_(update, alpha=-group["lr"] * 0.2 * math.sqrt(max(weight.shape)))
+
+
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Return roughly UV^T of the matrix's singular value decomposition USV^T, by Newton-Schulz iteration.
+
+    Computes in bfloat16 on a GPU and in float32 on the CPU.
+    """
+    a, b, c = _NEWTON_SCHULZ
+    x = matrix.to(torch.bfloat16 if matrix.is_cuda else torch.float32)
+    x = x.T if len(matrix) > matrix.shape[1] else x
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(_NEWTON_SCHULZ_STEPS):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if len(matrix) > matrix.shape[1] else x
 
 
 class MuonAndAdamW(Optimizer):

@@ -36,7 +36,7 @@ from rankvideo_rag.training.embedder import EmbedderTask, judged_by, train_embed
 from rankvideo_rag.training.inputs import Reader, shape_of
 from rankvideo_rag.training.losses import ranking_loss
 from rankvideo_rag.training.model_selection import pools_of
-from rankvideo_rag.training.optimizers import MuonAndAdamW, optimizer_of, schedule_of
+from rankvideo_rag.training.optimizers import Muon, MuonAndAdamW, optimizer_of, orthogonalize, schedule_of
 from rankvideo_rag.training.packing import packed
 from rankvideo_rag.training.perception import Batches, Captioned, PerceptionTask, captions_of, train_perception
 from rankvideo_rag.training.reranker import RerankerTask, train_reranker
@@ -647,6 +647,33 @@ def test_muon_moves_the_matrices_of_blocks_and_mergers_and_nothing_else(network:
     assert {"model.language_model.embed_tokens.weight", "model.visual.patch_embed.proj.weight"} <= adamw
     assert "model.visual.pos_embed.weight" in adamw
     assert {group["lr"] for group in found.param_groups} == {1e-3, 5e-4}
+
+
+def test_muon_takes_the_step_of_torch_optim_muon() -> None:
+    # torch orthogonalizes in bfloat16, which has 8 bits of precision; the largest entry of an update is 0.2 * lr * sqrt(24).
+    torch.manual_seed(0)
+    shapes = [(24, 8), (8, 24), (16, 16)]
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
+    optimizers = [
+        Muon(ours, lr=0.1, weight_decay=0.1),
+        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for _ in range(3):
+        gradients = [torch.randn(shape) for shape in shapes]
+        for weights_, optimizer in zip([ours, theirs], optimizers, strict=True):
+            for weight, gradient in zip(weights_, gradients, strict=True):
+                weight.grad = gradient.clone()
+            optimizer.step()
+    for mine, reference in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, reference, atol=0.003, rtol=0)
+
+
+def test_orthogonalize_brings_singular_values_near_one() -> None:
+    # Jordan et al.: the five iterations bring every singular value between about 0.7 and 1.2.
+    values = torch.linalg.svdvals(orthogonalize(torch.randn(48, 16, generator=torch.Generator().manual_seed(0))))
+    assert values.min() > 0.6
+    assert values.max() < 1.25
 
 
 @pytest.mark.parametrize(
