@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import measure
-from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.ranking.orders import first_stage_order, reranked
 

@@ -14,7 +14,7 @@ from rankvideo_rag.eval.compare import DEPTH, before_and_after, notes_on
 from rankvideo_rag.eval.measures import mean_of, measure_each
 from rankvideo_rag.eval.significance import CONFIDENCE, bootstrap_means, percentiles, randomisation_p
 from rankvideo_rag.eval.variance import VarianceShares, variance_shares
-from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.schema import Record, Score
 

@@ -13,9 +13,7 @@ from typing import Any
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import mean_of
 from rankvideo_rag.eval.ties import ByQuery
-from rankvideo_rag.formats.delimited import read_csv
-from rankvideo_rag.formats.strict_json import as_id, preview, read_json_lines
-from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.strict import as_id, first_line, preview, read_csv, read_json_lines
 from rankvideo_rag.schema import Record
 
 Labels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one
@@ -35,7 +33,7 @@ class Slice(Record):
 
 def read_labels(path: str | Path) -> Labels:
     """The labels of a file. Raises InputError, naming file and line, and for a file without facets."""
-    first = next((line.text for line in read_lines(path)), "")
+    first = first_line(path)
     rows = _from_json(path) if first.lstrip().startswith("{") else _from_table(path)
     found: dict[str, dict[str, dict[str, None]]] = {}
     for query, facet, label in rows:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.judge import PENDING, Check, Judge, Kind, Label, Verdict
-from rankvideo_rag.formats.strict_json import read_json_lines
+from rankvideo_rag.formats.strict import read_json_lines
 from rankvideo_rag.schema import Record
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import Cited, GivenAnswer, Reference
 from rankvideo_rag.eval.answers.sentences import Statement, statements_of
-from rankvideo_rag.formats.strict_json import JsonLine, as_id, read_json_lines
+from rankvideo_rag.formats.strict import JsonLine, as_id, read_json_lines
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
 

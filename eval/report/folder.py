@@ -31,9 +31,8 @@ from rankvideo_rag.eval.report.replies import Reply, read_replies
 from rankvideo_rag.eval.slices import Labels, read_labels
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.multivent import load_qrels
-from rankvideo_rag.formats.published import load_run
-from rankvideo_rag.formats.relevance_scores import RelevanceScores, read_scores
-from rankvideo_rag.formats.strict_json import read_json, read_json_lines
+from rankvideo_rag.formats.rankvideo import RelevanceScores, load_run, read_scores
+from rankvideo_rag.formats.strict import read_json, read_json_lines
 from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.schema import Record
 

@@ -18,9 +18,8 @@ from pydantic import ValidationError
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import Reference
 from rankvideo_rag.eval.slices import Labels
-from rankvideo_rag.formats.published import read_queries
-from rankvideo_rag.formats.strict_json import JsonLine, as_id, as_text, read_json_lines
-from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.rankvideo import read_queries
+from rankvideo_rag.formats.strict import JsonLine, as_id, as_text, first_line, read_json_lines
 
 _OTHER_NAMES = {"question_id": "query_id", "text": "question"}
 
@@ -34,7 +33,7 @@ class Questions(NamedTuple):
 
 def read_questions(path: str | Path) -> Questions:
     """The questions of a file. Raises InputError, with the line, for one that cannot be used, and for a file without any."""
-    first = next((line.text for line in read_lines(path)), "")
+    first = first_line(path)
     if not first.lstrip().startswith("{"):
         texts = read_queries(path)
         found = Questions({q: Reference(query_id=q, question=text, answerable=True) for q, text in texts.items()}, {})

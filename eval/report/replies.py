@@ -12,7 +12,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.reading import given_answer
 from rankvideo_rag.eval.answers.records import GivenAnswer
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.strict_json import read_json_lines
+from rankvideo_rag.formats.strict import read_json_lines
 
 
 class Reply(NamedTuple):

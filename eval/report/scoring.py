@@ -32,7 +32,7 @@ from rankvideo_rag.eval.report.replies import Reply
 from rankvideo_rag.eval.retrieval import Evaluation, RetrievalReport, evaluate_runs
 from rankvideo_rag.eval.significance import CONFIDENCE, randomisation_p
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, rank_documents
 from rankvideo_rag.ranking.scores import order
 from rankvideo_rag.schema import Score

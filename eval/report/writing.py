@@ -22,7 +22,7 @@ from rankvideo_rag.eval.report.folder import (
 from rankvideo_rag.eval.report.questions import Questions
 from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
 from rankvideo_rag.eval.slices import Labels
-from rankvideo_rag.formats import relevance_scores as verdicts
+from rankvideo_rag.formats.rankvideo import model_short_name, scores_file_name, scores_to_json
 from rankvideo_rag.formats.trec import Qrels, write_qrels, write_run
 from rankvideo_rag.schema import Record, Score
 
@@ -69,9 +69,9 @@ def _write_margins(folder: Path, found: Sequence[Asked], model: str) -> None:
     for one in found:
         for video, score in one.margins.items():
             by_video.setdefault(video, {})[one.query_id] = score
-    word = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in verdicts.model_short_name(model))
+    word = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in model_short_name(model))
     for video, scores in by_video.items():
-        (folder / verdicts.scores_file_name(video, word)).write_bytes(verdicts.scores_to_json(video, scores))
+        (folder / scores_file_name(video, word)).write_bytes(scores_to_json(video, scores))
 
 
 def _label_rows(labels: Labels) -> list[dict[str, Any]]:

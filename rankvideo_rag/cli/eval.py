@@ -102,8 +102,7 @@ def reranker(
     """Tell whether reranking helps this corpus and at what cost, whether margins are calibrated, and what they depend on."""
     from rankvideo_rag.backends import import_optional
     from rankvideo_rag.formats.multivent import load_qrels
-    from rankvideo_rag.formats.published import load_run
-    from rankvideo_rag.formats.relevance_scores import read_scores
+    from rankvideo_rag.formats.rankvideo import load_run, read_scores
 
     diagnose = import_optional("rankvideo_rag.eval.diagnosis", "eval").diagnose
     judged = load_qrels(qrels)
@@ -127,7 +126,7 @@ def reranker(
 
 def _runs(given: list[str]) -> "Iterator[tuple[str, TrecRun]]":
     """The runs, each read when the one before it is measured. A name is what stands before '=', or the file's."""
-    from rankvideo_rag.formats.published import load_run
+    from rankvideo_rag.formats.rankvideo import load_run
 
     for one in given:
         name, equals, path = one.partition("=")

@@ -82,7 +82,7 @@ def _prompts(spec: "PromptSpec", videos: list[Path] | None, questions: Path | No
     from tempfile import TemporaryDirectory
 
     from rankvideo_rag import synthetic
-    from rankvideo_rag.formats.published import read_queries
+    from rankvideo_rag.formats.rankvideo import read_queries
     from rankvideo_rag.media import read_frames
     from rankvideo_rag.media.discover import discover
 

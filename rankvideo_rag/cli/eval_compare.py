@@ -24,8 +24,7 @@ def evaluate(
 ) -> None:
     """Measure recall and nDCG of a first stage and of its reranking, every judged query counted."""
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.formats.published import load_run
-    from rankvideo_rag.formats.relevance_scores import read_scores
+    from rankvideo_rag.formats.rankvideo import load_run, read_scores
     from rankvideo_rag.formats.trec import read_qrels
 
     compare = import_optional("rankvideo_rag.eval.compare", "evaluate").compare

@@ -81,7 +81,7 @@ def submission(
 ) -> None:
     """Write a run as MultiVENT 2.0's leaderboard takes it: {query: {video: score}}, scores counting down so that none tie."""
     from rankvideo_rag.formats.multivent import write_submission
-    from rankvideo_rag.formats.published import load_run
+    from rankvideo_rag.formats.rankvideo import load_run
     from rankvideo_rag.formats.trec import rank_documents
 
     rankings = rank_documents(load_run(run))

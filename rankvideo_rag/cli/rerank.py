@@ -63,7 +63,7 @@ def rerank(
 
     Killed or run again, it goes on where it was: what is done is not done again.
     """
-    from rankvideo_rag.formats.published import load_run, read_queries, read_video_queries
+    from rankvideo_rag.formats.rankvideo import load_run, read_queries, read_video_queries
     from rankvideo_rag.formats.video_folder import VideoFolder
     from rankvideo_rag.media import Limits
     from rankvideo_rag.models.vlm.prompt_spec import spec_for

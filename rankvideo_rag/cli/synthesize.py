@@ -129,7 +129,7 @@ def labels(
     as_json: AsJson = False,
 ) -> None:
     """Have a teacher reason about pairs of queries and videos from captions, and judge them."""
-    from rankvideo_rag.formats.published import load_run, read_queries
+    from rankvideo_rag.formats.rankvideo import load_run, read_queries
     from rankvideo_rag.formats.trec import read_qrels
     from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.training.synthesis.labels import Shown, label

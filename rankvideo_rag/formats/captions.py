@@ -14,10 +14,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.delimited import read_csv
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.strict_json import as_id, as_number, as_object, as_text, check_word, preview, read_json
-from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.strict import (
+    as_id,
+    as_number,
+    as_object,
+    as_text,
+    check_word,
+    first_line,
+    preview,
+    read_csv,
+    read_json,
+)
 from rankvideo_rag.formats.trec import Qrels
 
 Layout = Literal["msrvtt", "didemo", "activitynet", "pairs"]
@@ -83,7 +91,7 @@ def _joined(captions: list[_Caption]) -> list[_Caption]:
 
 
 def _msrvtt(path: str | Path) -> Iterator[_Caption]:
-    first = next((line.text for line in read_lines(path)), "")
+    first = first_line(path)
     if not first.lstrip().startswith("{"):
         # Copies of the 1k-A file differ in the name of their last column.
         column = "sentences" if first.rstrip().endswith(",sentences") else "sentence"

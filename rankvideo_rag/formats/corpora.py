@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.multivent import read_multivent_qrels, read_multivent_queries
-from rankvideo_rag.formats.published import load_run, read_video_queries
+from rankvideo_rag.formats.rankvideo import load_run, read_video_queries
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 from rankvideo_rag.schema import Record
 

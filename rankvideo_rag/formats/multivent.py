@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.delimited import read_csv
-from rankvideo_rag.formats.strict_json import as_id, as_text, preview, read_json_lines
-from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.strict import as_id, as_text, first_line, preview, read_csv, read_json_lines
 from rankvideo_rag.formats.trec import Qrels, check_unique, read_qrels
 
 _CHANNEL = re.compile(r"_(base|speech|ocr|description|specific)_\d+")
@@ -62,7 +60,7 @@ def read_multivent_qrels(path: str | Path) -> QrelsWithNotes:
 
 def load_qrels(path: str | Path) -> QrelsWithNotes:
     """Judgements in MultiVENT's layout or as TREC qrels, told apart by the first character."""
-    first = next((line.text for line in read_lines(path)), "")
+    first = first_line(path)
     return read_multivent_qrels(path) if first.lstrip().startswith("{") else QrelsWithNotes(read_qrels(path))
 
 

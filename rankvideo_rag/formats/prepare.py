@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.captions import read_captions
 from rankvideo_rag.formats.multivent import evidence_channel, load_qrels, read_multivent_queries
-from rankvideo_rag.formats.published import write_queries
+from rankvideo_rag.formats.rankvideo import write_queries
 from rankvideo_rag.formats.trec import Claims, Qrels, write_claims, write_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 from rankvideo_rag.schema import Record

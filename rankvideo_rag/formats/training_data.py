@@ -5,15 +5,11 @@ This file knows no models and opens no videos.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.text_io import TextLine, read_lines
+from rankvideo_rag.formats.strict import read_records
 from rankvideo_rag.schema import Record
-
-Kind = TypeVar("Kind", bound=Record)
 
 
 class VideoEvidence(Record):
@@ -65,16 +61,3 @@ def write_examples(path: str | Path, examples: Iterable[TrainingExample]) -> Non
     """Write examples, one on each line, every field in its place."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{example.model_dump_json()}\n" for example in examples)
-
-
-def read_records(path: str | Path, kind: type[Kind], *, what: str) -> Iterator[Kind]:
-    """The records of a file, one on each line, read as they are asked for. Raises InputError as `read_examples` does."""
-    return (_record(path, line, kind, what) for line in read_lines(path))
-
-
-def _record(path: str | Path, line: TextLine, kind: type[Kind], what: str) -> Kind:
-    try:
-        return kind.model_validate_json(line.text)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'line'}: {fault['msg']}" for fault in error.errors())
-        raise InputError(f"{path}, line {line.number} is no {what}: {faults}") from error

@@ -8,12 +8,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.text_io import read_lines
+from rankvideo_rag.formats.strict import first_repeated, read_lines
 from rankvideo_rag.schema import Hit
 
 TrecRun = dict[str, dict[str, float]]  # query id -> document id -> score, higher is better
@@ -28,15 +27,10 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _ONE_WORD = re.compile(r"\S+")
 
 
-class _Row(NamedTuple):
-    place: str  # file and line, for errors
-    columns: list[str]
-
-
 def read_run(path: str | Path) -> TrecRun:
     """A run file, six columns. Its rank column counts for nothing, as in trec_eval: see `rank_documents`.
 
-    Raises InputError, naming file and line, for another number of columns, a score that is no finite number, and a document
+    Raises InputError, naming file and line, for another number of columns, a score that is not a finite number, and a document
     that a query has twice.
     """
     run: TrecRun = {}
@@ -120,18 +114,18 @@ def rank_videos(hits: Iterable[Hit]) -> list[str]:
 
 def check_unique(query: str, documents: Sequence[str]) -> None:
     """Raise InputError when a ranking holds a document twice: it would be counted twice, or lose its place."""
-    if len(set(documents)) < len(documents):
-        twice = next(document for i, document in enumerate(documents) if document in documents[:i])
+    if (twice := first_repeated(documents)) is not None:
         raise InputError(f"the ranking of query {query!r} holds {twice!r} twice: keep the first (see rank_videos)")
 
 
-def _rows(path: str | Path, columns: str) -> Iterator[_Row]:
+def _rows(path: str | Path, columns: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the file and line number, for errors, and the columns of each line."""
     wanted = len(columns.split())
-    for number, line in read_lines(path):
+    for place, line in read_lines(path):
         found = line.split()
         if len(found) != wanted:
-            raise InputError(f"{path}, line {number} has {len(found)} columns, not the {wanted} of {columns!r}: {line[:80]!r}")
-        yield _Row(f"{path}, line {number}", found)
+            raise InputError(f"{place} has {len(found)} columns, not the {wanted} of {columns!r}: {line[:80]!r}")
+        yield place, found
 
 
 def _write_judgements(path: str | Path, rows: Iterable[tuple[str, str, str, int]]) -> None:
@@ -152,13 +146,13 @@ def _add(documents: dict[str, float] | dict[str, int], query: str, document: str
 def _score(place: str, text: str) -> float:
     score = float(text) if _DECIMAL.fullmatch(text) else math.nan
     if not math.isfinite(score):
-        raise InputError(f"{place}: the score {text!r} is no finite number, so it gives no order")
+        raise InputError(f"{place}: the score {text!r} is not a finite number, so it gives no order")
     return score
 
 
 def _grade(place: str, text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise InputError(f"{place}: the grade {text!r} is no whole number")
+        raise InputError(f"{place}: the grade {text!r} is not a whole number")
     return int(text)
 
 

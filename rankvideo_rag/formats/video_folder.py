@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rankvideo_rag.errors import InputError, MediaError
-from rankvideo_rag.formats.published import check_video_id
+from rankvideo_rag.formats.strict import check_video_id
 from rankvideo_rag.media.discover import MEDIA_SUFFIXES
 
 PER_FOLDER = 100  # videos in a folder of the published layout

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict_json import as_id, as_object, as_text, check_word, preview, read_json
+from rankvideo_rag.formats.strict import as_id, as_object, as_text, check_word, preview, read_json
 from rankvideo_rag.formats.trec import Claims, Qrels
 
 _LINK = re.compile(r"watch\?v=([^&]+)(?:&.*)?")

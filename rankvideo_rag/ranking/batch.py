@@ -16,7 +16,13 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.files import file_hash
-from rankvideo_rag.formats import relevance_scores as verdicts
+from rankvideo_rag.formats.rankvideo import (
+    RelevanceScores,
+    model_short_name,
+    read_scores_file,
+    scores_file_name,
+    scores_to_json,
+)
 from rankvideo_rag.formats.trec import write_run
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.media import Limits
@@ -110,8 +116,8 @@ def rerank(
             by_ids = dict(zip(asked, scores, strict=True))
             for job in jobs:
                 batch.finish(job, {query: by_ids[job.task.video, query] for query in _to_ask(job)}, receipts, listen)
-        run = Path(to) / f"reranked_{verdicts.model_short_name(model)}.trec"
-        _write_run(run, given, batch.scores, tag=verdicts.model_short_name(model))
+        run = Path(to) / f"reranked_{model_short_name(model)}.trec"
+        _write_run(run, given, batch.scores, tag=model_short_name(model))
     return batch.report(run, time.monotonic() - began)
 
 
@@ -123,16 +129,16 @@ class _Batch:
     ) -> None:
         self._vlm, self._spec, self._videos = vlm, spec, videos
         self._folder, self._model, self._cache = folder, model, cache
-        self.scores: verdicts.RelevanceScores = {}
+        self.scores: RelevanceScores = {}
         self._done: list[Done] = []
 
     def unfinished(self, tasks: Iterable[Task], receipts: Receipts, listen: Callable[[Done], None]) -> Iterator[_Job]:
         """The tasks that are still to do; the results of the others are read."""
         for task in tasks:
             job = self._job(task)
-            name = verdicts.scores_file_name(task.video, self._model)
+            name = scores_file_name(task.video, self._model)
             if receipts.done(name, job.fingerprint):
-                found = verdicts.read_scores_file(self._folder / name)
+                found = read_scores_file(self._folder / name)
                 self._note(task.video, {query: of_query[task.video] for query, of_query in found.items()}, listen, resumed=True)
             else:
                 yield job
@@ -144,8 +150,8 @@ class _Batch:
         scores = {query: no_text if text is None else found[query] for query, text in job.task.texts.items()}
         # What failed may go well at the next run; that a text is missing stays so until somebody gives one.
         settled = all(score.status != "failed" or score == no_text for score in scores.values())
-        name = verdicts.scores_file_name(job.task.video, self._model)
-        receipts.write(name, verdicts.scores_to_json(job.task.video, scores), job.fingerprint if settled else None)
+        name = scores_file_name(job.task.video, self._model)
+        receipts.write(name, scores_to_json(job.task.video, scores), job.fingerprint if settled else None)
         self._note(job.task.video, scores, listen, resumed=False)
 
     def report(self, run: Path, seconds: float) -> Report:
@@ -190,7 +196,7 @@ def _to_ask(job: _Job) -> dict[str, Pair]:
     return {query: Pair(text, footage) for query, text in job.task.texts.items() if text is not None}
 
 
-def _write_run(path: Path, given: Candidates, scores: verdicts.RelevanceScores, *, tag: str) -> None:
+def _write_run(path: Path, given: Candidates, scores: RelevanceScores, *, tag: str) -> None:
     rankings = {}
     for query, order in given.order.items():
         margins = {video: score.margin for video, score in scores.get(query, {}).items()}

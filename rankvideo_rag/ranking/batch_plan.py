@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.published import VideoQueries
+from rankvideo_rag.formats.rankvideo import VideoQueries
 from rankvideo_rag.formats.trec import TrecRun
 from rankvideo_rag.ranking.orders import first_stage_order
 

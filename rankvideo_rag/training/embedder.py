@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.relevance_scores import read_scores
+from rankvideo_rag.formats.rankvideo import read_scores
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.training.batches import Batch, Collator, Row, Written, batch_of

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.benchmarks.evaluation import benchmark_evaluation
-from rankvideo_rag.formats import relevance_scores as verdicts
+from rankvideo_rag.formats.rankvideo import scores_file_name, scores_to_json
 from rankvideo_rag.schema import Score
 
 
@@ -120,7 +120,7 @@ def margins(folder: Path) -> None:
     folder.mkdir()
     for video, margin in {"a": -1.0, "b": -2.0, "c": 2.0}.items():
         scores = {f"q{i}": Score(margin=margin, p_yes=1 / (1 + math.exp(-margin))) for i in range(8)}
-        (folder / verdicts.scores_file_name(video, "RankVideo")).write_bytes(verdicts.scores_to_json(video, scores))
+        (folder / scores_file_name(video, "RankVideo")).write_bytes(scores_to_json(video, scores))
 
 
 @pytest.mark.parametrize("edges", [[], ["--edges", "0 0.5 1"]])

@@ -15,14 +15,14 @@ import pytrec_eval
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.compare import CUTOFFS, MEASURES, compare
-from rankvideo_rag.formats import relevance_scores as verdicts
+from rankvideo_rag.formats.rankvideo import RelevanceScores, read_scores
 from rankvideo_rag.schema import Score
 
 COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
 FIRST = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"a": 3.0, "b": 2.0, "c": 1.0}}
 
 
-def margins(given: Mapping[str, Mapping[str, float | None]]) -> verdicts.RelevanceScores:
+def margins(given: Mapping[str, Mapping[str, float | None]]) -> RelevanceScores:
     return {
         query: {v: Score(status="failed", reason="model: …") if m is None else Score(margin=m) for v, m in of_query.items()}
         for query, of_query in given.items()
@@ -144,7 +144,7 @@ def test_a_folder_as_the_published_script_wrote_it_is_read(tmp_path: Path) -> No
     result(tmp_path, "v1", {"q1": entry(2.5), "q2": {"logit_delta_yes_minus_no": -1.5}})
     result(tmp_path, "v2", {"q1": dict.fromkeys(("logprob_yes", "logprob_no", "logit_delta", "p_yes"), 0.0)})
     (tmp_path / "failed.log").write_text("v3")
-    found = verdicts.read_scores(tmp_path)
+    found = read_scores(tmp_path)
     assert found["q1"]["v1"].margin == 2.5
     assert found["q2"]["v1"].margin == -1.5
     # Four zeros are its mark for a missing side: p_yes would be 0.5 if the margin were.
@@ -154,7 +154,7 @@ def test_a_folder_as_the_published_script_wrote_it_is_read(tmp_path: Path) -> No
 def test_a_pair_that_the_original_could_not_score_does_not_beat_a_no(tmp_path: Path) -> None:
     result(tmp_path, "a", {"q1": dict.fromkeys(("logprob_yes", "logprob_no", "logit_delta", "p_yes"), 0.0)})
     result(tmp_path, "b", {"q1": entry(-3.0)})
-    found = compare(verdicts.read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
+    found = compare(read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
     assert found.ours.reranked["nDCG@5"] == 1.0
     assert "pairs of zeros, which the original would rank as margins of 0.0: 1" in found.notes
 
@@ -162,23 +162,23 @@ def test_a_pair_that_the_original_could_not_score_does_not_beat_a_no(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": 1.0, "p_y', "line 1, column 36: this is no whole JSON"),
-        ("v1_reranking_M.json", "", "line 1, column 1: this is no whole JSON"),
+        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": 1.0, "p_y', "line 1, column 36: this is not complete JSON"),
+        ("v1_reranking_M.json", "", "line 1, column 1: this is not complete JSON"),
         ("v1_reranking_M.json", '{"v2": {"q1": {"logit_delta": 1.0}}}', "its name must begin with 'v2_reranking_'"),
         ("v1_reranking_M.json", '{"v1": {"q1": {"p_yes": 0.5}}}', "'v1', 'q1' has no logit_delta: it has p_yes"),
-        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": NaN}}}', "NaN is no number"),
-        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": true}}}', "logit_delta = true is no finite number"),
-        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": 1, "p_yes": 7}}}', "p_yes = 7.0 is no probability"),
+        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": NaN}}}', "NaN is not a number"),
+        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": true}}}', "logit_delta = true is not a finite number"),
+        ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": 1, "p_yes": 7}}}', "p_yes = 7.0 is not a probability"),
         ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": 1, "logit_delta_yes_minus_no": 2}}}', "differ"),
         ("v1_reranking_M.json", '{"v1": {"q1": {"logit_delta": 1}, "q1": {"logit_delta": 2}}}', "the key 'q1' stands twice"),
         ("v1_reranking_M.json", '{"v1": [1.0]}', "'v1': an object of query ids is needed"),
-        ("v1.json", "{}", "no verdicts in"),
+        ("v1.json", "{}", "no relevance scores in"),
     ],
 )
 def test_a_faulty_result_is_refused_where_the_original_passes_over_it(tmp_path: Path, name: str, text: str, words: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=words) as refused:
-        verdicts.read_scores(tmp_path)
+        read_scores(tmp_path)
     assert str(tmp_path) in str(refused.value)
 
 
@@ -186,8 +186,8 @@ def test_two_models_in_one_folder_are_not_mixed(tmp_path: Path) -> None:
     result(tmp_path, "v1", {"q1": entry(1.0)}, model="One")
     result(tmp_path, "v1", {"q1": entry(-1.0)}, model="Two")
     with pytest.raises(InputError, match=r"are judged in v1_reranking_One.json and in v1_reranking_Two.json: name one model"):
-        verdicts.read_scores(tmp_path)
-    assert verdicts.read_scores(tmp_path, model="lab/Two")["q1"]["v1"].margin == -1.0
+        read_scores(tmp_path)
+    assert read_scores(tmp_path, model="lab/Two")["q1"]["v1"].margin == -1.0
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

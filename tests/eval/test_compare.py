@@ -49,10 +49,10 @@ def test_qrels_are_read_with_their_grades(tmp_path: Path) -> None:
     [
         ("q1 Q0 v2 2 1.0", "5 columns, not the 6"),
         ("q1 Q0 v2 2 1.0 my tag", "7 columns, not the 6"),
-        ("q1 Q0 v2 2 nan tag", "'nan' is no finite number"),
-        ("q1 Q0 v2 2 -inf tag", "'-inf' is no finite number"),
-        ("q1 Q0 v2 2 1e999 tag", "'1e999' is no finite number"),
-        ("q1 Q0 v2 2 1_0 tag", "'1_0' is no finite number"),
+        ("q1 Q0 v2 2 nan tag", "'nan' is not a finite number"),
+        ("q1 Q0 v2 2 -inf tag", "'-inf' is not a finite number"),
+        ("q1 Q0 v2 2 1e999 tag", "'1e999' is not a finite number"),
+        ("q1 Q0 v2 2 1_0 tag", "'1_0' is not a finite number"),
         ("q1 Q0 v1 2 0.5 tag", "query 'q1' has document 'v1' a second time"),
     ],
 )
@@ -67,7 +67,7 @@ def test_a_faulty_line_of_a_run_is_refused_with_its_place(tmp_path: Path, line: 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("q1 0 v2 1.5", "'1.5' is no whole number"),
+        ("q1 0 v2 1.5", "'1.5' is not a whole number"),
         ("q1 v2 1", "3 columns, not the 4"),
         ("q1 1 v1 0", "query 'q1' has document 'v1' a second time"),
     ],

@@ -343,7 +343,7 @@ def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"key": "k"', "line 2, column 12: this is no whole JSON"),
+        ('{"key": "k"', "line 2, column 12: this is not complete JSON"),
         ('{"key": "k"}', "line 2 is no verdict (judge: Field required)"),
         ('{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"maybe"}', "line 2 is no verdict (label:"),
     ],

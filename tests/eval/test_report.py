@@ -29,8 +29,8 @@ from rankvideo_rag.eval.report.page import page
 from rankvideo_rag.eval.report.questions import read_questions
 from rankvideo_rag.eval.report.records import Report
 from rankvideo_rag.eval.report.threshold import threshold
-from rankvideo_rag.formats import relevance_scores as verdicts
 from rankvideo_rag.formats.moments import Moment
+from rankvideo_rag.formats.rankvideo import scores_file_name, scores_to_json
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.scripted import ScriptedVLM
 from rankvideo_rag.ranking.scores import of_margin
@@ -144,7 +144,7 @@ def plant(folder: Path, planted: Sequence[Planted]) -> None:
         for rank, video in enumerate(one.reranked):
             scores.setdefault(video, {})[one.query] = of_margin(4.0 - rank)
     for video, of_video in scores.items():
-        (folder / "margins" / verdicts.scores_file_name(video, "m")).write_bytes(verdicts.scores_to_json(video, of_video))
+        (folder / "margins" / scores_file_name(video, "m")).write_bytes(scores_to_json(video, of_video))
     write_rows(folder / "answers_with.jsonl", [one.with_ for one in planted])
     write_rows(folder / "answers_without.jsonl", [one.without for one in planted])
     write_rows(folder / "indexed.jsonl", [{"video": one.query, "clips": one.kept, "reason": one.reason} for one in planted])
@@ -469,7 +469,7 @@ def with_margins(folder: Path, *best: tuple[float, bool]) -> Path:
         margins.unlink()
     for one, (margin, _) in zip(planted, best, strict=True):
         scores = {one.query: of_margin(margin)}
-        (folder / "margins" / verdicts.scores_file_name(one.query, "m")).write_bytes(verdicts.scores_to_json(one.query, scores))
+        (folder / "margins" / scores_file_name(one.query, "m")).write_bytes(scores_to_json(one.query, scores))
     rows = [json.loads(line) for line in (folder / "references.jsonl").read_text().splitlines()]
     answerable = [{"answerable": True} if known else {"answerable": False, "claims": []} for _, known in best]
     write_rows(folder / "references.jsonl", [row | told for row, told in zip(rows, answerable, strict=True)])

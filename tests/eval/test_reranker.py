@@ -11,7 +11,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.calibration import calibration
 from rankvideo_rag.eval.diagnosis import diagnose
 from rankvideo_rag.eval.variance import variance_shares
-from rankvideo_rag.formats.relevance_scores import RelevanceScores
+from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.schema import Score
 
 

@@ -15,7 +15,7 @@ from rankvideo_rag.formats.captions import Layout, read_captions
 from rankvideo_rag.formats.corpora import CORPORA, check_corpus
 from rankvideo_rag.formats.multivent import evidence_channel, load_qrels, read_multivent_queries, write_submission
 from rankvideo_rag.formats.prepare import prepare_dataset
-from rankvideo_rag.formats.published import load_run, read_queries, write_queries
+from rankvideo_rag.formats.rankvideo import load_run, read_queries, write_queries
 from rankvideo_rag.formats.trec import rank_documents, read_claims, read_qrels, read_run, write_claims, write_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 
@@ -45,21 +45,21 @@ def test_a_gzipped_run_is_read_whatever_its_name_with_byte_order_mark_and_window
 
 
 def test_a_fault_in_a_gzipped_file_has_the_line_number_of_what_was_packed(written: Callable[[Any], Path]) -> None:
-    with pytest.raises(InputError, match="line 3: the score 'nan' is no finite number"):
+    with pytest.raises(InputError, match="line 3: the score 'nan' is not a finite number"):
         read_run(written(gzip.compress(b"q Q0 v 1 2 t\n\nq Q0 w 2 nan t\n")))
 
 
 @pytest.mark.parametrize("kept", [5, 30, 60])
 def test_a_gzipped_file_that_was_cut_off_is_refused(written: Callable[[Any], Path], kept: int) -> None:
     packed = gzip.compress("".join(f"q{i} Q0 v 1 {i * 37 % 101} t\n" for i in range(50)).encode())
-    with pytest.raises(InputError, match="is no whole gzip file"):
+    with pytest.raises(InputError, match="is not a complete gzip file"):
         read_run(written(packed[:kept]))
 
 
 def test_a_gzipped_file_that_was_damaged_is_refused(written: Callable[[Any], Path]) -> None:
     packed = bytearray(gzip.compress(b"q1 Q0 v1 1 2.5 tag\n" * 1))
     packed[-6] ^= 0xFF  # its checksum
-    with pytest.raises(InputError, match="is no whole gzip file"):
+    with pytest.raises(InputError, match="is not a complete gzip file"):
         read_run(written(bytes(packed)))
 
 
@@ -115,7 +115,7 @@ def test_multivent_queries_are_read_with_quoted_commas_and_windows_line_ends(wri
         ("Query_id,query\nq 1,text\n", "line 2: the query id 'q 1' must be one word"),
         ("id,query\nq1,text\n", "line 1, the header, has no column Query_id"),
         ("Query_id,query,query\nq1,a,b\n", "has a column twice"),
-        ('Query_id,query\nq1,"open\n', "is no row of CSV"),
+        ('Query_id,query\nq1,"open\n', "is not valid CSV"),
         ("", "is empty: a header with Query_id, query is needed"),
     ],
 )
@@ -144,10 +144,10 @@ def test_trec_judgements_are_told_apart(written: Callable[[Any], Path]) -> None:
     ("text", "words"),
     [
         (judged(("q1", "v1", 3), ("q1", "v1", 2)), "line 2: query 'q1' and video 'v1' have the grade 3 and now 2"),
-        (judged(("q1", "v1", 1.5)), "line 1: relevance = 1.5 is no whole number"),
-        (judged(("q1", "v1", True)), "line 1: relevance = true is no whole number"),
+        (judged(("q1", "v1", 1.5)), "line 1: relevance = 1.5 is not a whole number"),
+        (judged(("q1", "v1", True)), "line 1: relevance = true is not a whole number"),
         (judged(("q1", None, 1)), "line 1: the doc_id null must be a word"),
-        ('{"query_id": "q", "doc_id": "v", "relevance": NaN}\n', "line 1: NaN is no number"),
+        ('{"query_id": "q", "doc_id": "v", "relevance": NaN}\n', "line 1: NaN is not a number"),
         ('{"query_id": "q", "query_id": "r", "doc_id": "v", "relevance": 1}\n', "line 1: the key 'query_id' stands twice"),
         (judged(("q", "v", 1)) + '{"query_id": "q2", "do', "line 2, column"),
         ('{"query_id": "q"}\n[1]\n', "line 1: the doc_id null"),
@@ -220,7 +220,7 @@ def test_wikivideos_videos_go_by_their_numbers_in_multivent_where_they_have_one(
     ("change", "words"),
     [
         ({"videos": None}, "'t': an object of videos is needed"),
-        ({"videos": {"yt1": {"relevance": "3"}}}, "'yt1': relevance = \"3\" is no whole number"),
+        ({"videos": {"yt1": {"relevance": "3"}}}, "'yt1': relevance = \"3\" is not a whole number"),
         (
             {"claims_to_supporting_videos": {"c": {"supporting_videos": ["yt9"]}}},
             "claim 1: the supporting video 'yt9' is none of",
@@ -298,13 +298,13 @@ def test_pairs_number_the_captions_of_a_video_over_all_its_entries(written: Call
     [
         ("msrvtt", "key,video_id,sentence\nret0,v,a\nret0,w,b\n", "the caption 'ret0' comes a second time"),
         ("msrvtt", "key,video_id,caption\nret0,v,a\n", "line 1, the header, has no column sentence"),
-        ("msrvtt", {"videos": []}, "the captions = null is no list"),
+        ("msrvtt", {"videos": []}, "the captions = null is not a list"),
         ("didemo", [{"annotation_id": 1, "video": "v", "description": "", "times": []}], "entry 1: the caption = "),
         ("didemo", [{"annotation_id": 1, "video": "v", "description": "a", "times": [[1]]}], "[1] is no pair"),
-        ("didemo", [{"annotation_id": 1, "description": "a", "times": []}], "entry 1: the video = null is no text"),
+        ("didemo", [{"annotation_id": 1, "description": "a", "times": []}], "entry 1: the video = null is not a text"),
         ("activitynet", {"v": {"timestamps": [[0, 1]], "sentences": []}}, "0 sentences and 1 timestamps"),
         ("activitynet", {"v": {"timestamps": [[-1, 1]], "sentences": ["a"]}}, "a time of -1 lies before the video"),
-        ("activitynet", {"v": {"timestamps": [["0", 1]], "sentences": ["a"]}}, 'a time = "0" is no finite number'),
+        ("activitynet", {"v": {"timestamps": [["0", 1]], "sentences": ["a"]}}, 'a time = "0" is not a finite number'),
         ("pairs", [{"video": "my video.mp4", "caption": "a"}], "must be one word"),
         ("pairs", [], "holds no caption"),
     ],

@@ -16,8 +16,15 @@ import pytest
 from support.world import World
 
 from rankvideo_rag.errors import InputError, MediaError, RankVideoError
-from rankvideo_rag.formats import relevance_scores as verdicts
-from rankvideo_rag.formats.published import load_run, read_queries, read_video_queries
+from rankvideo_rag.formats.rankvideo import (
+    load_run,
+    read_queries,
+    read_scores,
+    read_scores_file,
+    read_video_queries,
+    scores_file_name,
+    scores_to_json,
+)
 from rankvideo_rag.formats.trec import read_run
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import load_vlm
@@ -97,7 +104,7 @@ def rankvideo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def found_margins(folder: Path) -> dict[tuple[str, str], float | None]:
-    found = verdicts.read_scores(folder)
+    found = read_scores(folder)
     return {(query, video): score.margin for query, scores in found.items() for video, score in scores.items()}
 
 
@@ -134,19 +141,19 @@ def test_a_faulty_line_of_queries_is_refused_with_its_number(tmp_path: Path, lin
 @pytest.mark.parametrize(
     ("read", "content", "words"),
     [
-        (read_video_queries, '{"v1": ["q1", "q2"', r"line 1, column 19: this is no whole JSON .*was it cut off"),
+        (read_video_queries, '{"v1": ["q1", "q2"', r"line 1, column 19: this is not complete JSON .*was it cut off"),
         (read_video_queries, '{\n\n"v1": [}', "line 3, column 8"),
         (read_video_queries, '{"v1": ["q1"], "v1": ["q2"]}', "the key 'v1' stands twice"),
-        (read_video_queries, '{"v1": "q1"}', "'v1': a list of query ids is needed, found \"q1\""),
+        (read_video_queries, '{"v1": "q1"}', "'v1': the query ids = \"q1\" is not a list"),
         (read_video_queries, '{"v1": ["q1", "q1"]}', "query 'q1' stands in its list twice"),
-        (read_video_queries, '{"v1": [null]}', "a query id is needed, found null"),
+        (read_video_queries, '{"v1": [null]}', "the query id null must be a word or a whole number"),
         (read_video_queries, '{"../v1": ["q1"]}', r"'../v1' cannot be part of a file's name"),
         (read_video_queries, '["v1"]', "an object of video ids is needed"),
         (read_video_queries, '{"v\\ud800": ["q1"]}', "must be one word"),
-        (load_run, '{"q1": {"v1": NaN}}', "NaN is no number that can be ordered"),
-        (load_run, '{"q1": {"v1": 1e999}}', "is no finite number"),
-        (load_run, '{"q1": {"v1": 1' + "0" * 400 + "}}", "is no finite number"),
-        (load_run, '{"q1": {"v1": "0.5"}}', "'q1': the score of 'v1' = \"0.5\" is no finite number"),
+        (load_run, '{"q1": {"v1": NaN}}', "NaN is not a number that can be ordered"),
+        (load_run, '{"q1": {"v1": 1e999}}', "is not a finite number"),
+        (load_run, '{"q1": {"v1": 1' + "0" * 400 + "}}", "is not a finite number"),
+        (load_run, '{"q1": {"v1": "0.5"}}', "'q1': the score of 'v1' = \"0.5\" is not a finite number"),
         (load_run, '{"q1": {"v 1": 0.5}}', "the video id 'v 1' must be one word"),
         (load_run, '{"q1": [1]}', "'q1': an object of video ids is needed"),
         (load_run, "q1 Q0 v1 1 0.5", "line 1 has 5 columns"),
@@ -473,6 +480,6 @@ def test_verdicts_survive_the_way_through_a_file(tmp_path: Path) -> None:
         "q3": Score(status="abstained", reason="no picture"),
         "q4": Score(status="failed", reason="timeout: …"),
     }
-    file = written(tmp_path / verdicts.scores_file_name("v", "lab/Model/"), verdicts.scores_to_json("v", scores))
+    file = written(tmp_path / scores_file_name("v", "lab/Model/"), scores_to_json("v", scores))
     assert file.name == "v_reranking_Model.json"
-    assert verdicts.read_scores_file(file) == {query: {"v": score} for query, score in scores.items()}
+    assert read_scores_file(file) == {query: {"v": score} for query, score in scores.items()}

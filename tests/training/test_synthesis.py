@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.cli.synthesize import app
 from rankvideo_rag.errors import InputError, ModelError, RankVideoError
-from rankvideo_rag.formats.published import read_queries
+from rankvideo_rag.formats.rankvideo import read_queries
 from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence, read_examples, write_examples
 from rankvideo_rag.formats.trec import read_qrels, write_run
 from rankvideo_rag.media import Frames, read_frames

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from rankvideo_rag.cli.train import app
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
-from rankvideo_rag.formats.relevance_scores import scores_to_json
+from rankvideo_rag.formats.rankvideo import scores_to_json
 from rankvideo_rag.formats.training_data import TrainingExample, read_examples, write_examples
 from rankvideo_rag.media import ClipMedia, Frames
 from rankvideo_rag.models.checkpoints import fetch

@@ -183,16 +183,16 @@ def test_a_faulty_example_is_refused_with_its_line_and_field(tmp_path: Path, cha
     path = lines(tmp_path / "train.jsonl", PUBLISHED, PUBLISHED | change)
     with pytest.raises(InputError) as error:
         list(read_examples(path))
-    assert f"{path}, line 2 is no training example: {words}" in str(error.value)
+    assert f"{path}, line 2 is not a valid training example: {words}" in str(error.value)
 
 
 def test_a_line_that_is_no_json_and_a_missing_field_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text('{"query_id": "q1", "query": "x"\n')
-    with pytest.raises(InputError, match=r"line 1 is no training example: line: Invalid JSON"):
+    with pytest.raises(InputError, match=r"line 1 is not a valid training example: line: Invalid JSON"):
         list(read_examples(path))
     path.write_text('\n{"query_id": "q1", "query": "x"}\n')
-    with pytest.raises(InputError, match=r"line 2 is no training example: doc_id: Field required"):
+    with pytest.raises(InputError, match=r"line 2 is not a valid training example: doc_id: Field required"):
         list(read_examples(path))
 
 

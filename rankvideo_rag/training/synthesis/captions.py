@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.files import file_hash
-from rankvideo_rag.formats.published import check_video_id
+from rankvideo_rag.formats.strict import check_video_id
 from rankvideo_rag.media import Frames, Limits, read_frames
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.vlm import VLM, Generation

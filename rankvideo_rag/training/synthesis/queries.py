@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import replace_file
-from rankvideo_rag.formats.training_data import read_records
+from rankvideo_rag.formats.strict import read_records
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.batch_generation import write
 from rankvideo_rag.schema import Record

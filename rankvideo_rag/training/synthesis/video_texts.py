@@ -10,8 +10,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict_json import check_word
-from rankvideo_rag.formats.training_data import read_records
+from rankvideo_rag.formats.strict import check_word, read_records
 from rankvideo_rag.schema import Record, TextChannel, TextSpan
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.text import clean
