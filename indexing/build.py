@@ -29,7 +29,7 @@ from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.media import Limits
 from rankvideo_rag.media.discover import leads_out
 from rankvideo_rag.schema import FileOutcome, Outcome
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import TAKEN_OUT, Writer, title_of, writing
 
@@ -61,8 +61,8 @@ class Report(NamedTuple):
 def build(
     store: Store,
     paths: Sequence[Path],
-    recipe: Recipe,
-    tools: Tools,
+    config: IndexConfig,
+    models: Models,
     *,
     named: Collection[Path] = (),
     limits: Limits = Limits(),
@@ -75,22 +75,22 @@ def build(
     """
     began, decodes = time.monotonic(), media.decode_calls()
     with writing(store) as writer:
-        if store.recipe != recipe.model_dump(mode="json"):
-            writer.set_recipe(recipe.model_dump(mode="json"))
-        indexer = Indexer(store, writer, recipe, tools, frozenset(named), limits, listen)
+        if store.index_config != config.model_dump(mode="json"):
+            writer.set_index_config(config.model_dump(mode="json"))
+        indexer = Indexer(store, writer, config, models, frozenset(named), limits, listen)
         with closing(indexer.ahead):
             files = tuple(indexer.index(path, then) for path, then in zip_longest(paths, paths[1:]))
     return Report(files, indexer.unchanged, media.decode_calls() - decodes, indexer.embeddings, time.monotonic() - began)
 
 
-def known_outcome(store: Store, path: Path, recipe: Recipe, *, named: bool = False) -> FileOutcome | None:
-    """The outcome on record, if the file is as it was then and the recipe too, and trying again would be no use."""
+def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool = False) -> FileOutcome | None:
+    """The outcome on record, if the file is as it was then and the config too, and trying again would be no use."""
     known = store.file(path)
-    if known is None or known.recipe != recipe.fingerprint or known.outcome.outcome == "failed":
+    if known is None or known.config_hash != config.fingerprint or known.outcome.outcome == "failed":
         return None
     code = (known.outcome.reason or "").partition(":")[0]
     try:
-        state = state_of(path, subtitles=recipe.subtitles)
+        state = state_of(path, subtitles=config.subtitles)
     except MediaError as error:
         return known.outcome if error.code == code else None
     readable_now = (
@@ -110,17 +110,17 @@ class Indexer:
         self,
         store: Store,
         writer: Writer,
-        recipe: Recipe,
-        tools: Tools,
+        config: IndexConfig,
+        models: Models,
         named: Collection[Path],
         limits: Limits,
         listen: Callable[[Event], None],
     ) -> None:
-        self._store, self._writer, self._recipe, self._named = store, writer, recipe, named
+        self._store, self._writer, self._config, self._named = store, writer, config, named
         self._listen = listen
-        self.ahead = Ahead(recipe, limits, tools)
-        self._maker = Maker(recipe, tools, limits, self._at, self.ahead)
-        self._hash, self._roots = recipe.fingerprint, store.sources()
+        self.ahead = Ahead(config, limits, models)
+        self._maker = Maker(config, models, limits, self._at, self.ahead)
+        self._hash, self._roots = config.fingerprint, store.sources()
         self.unchanged = 0
 
     @property
@@ -130,7 +130,7 @@ class Indexer:
 
     def index(self, path: Path, then: Path | None = None) -> FileOutcome:
         """What becomes of a file, while `then`, the next one, is begun to be read."""
-        known = known_outcome(self._store, path, self._recipe, named=path in self._named)
+        known = known_outcome(self._store, path, self._config, named=path in self._named)
         if known:
             self.unchanged += 1
         outcome = known or self._index_new(path, then)
@@ -140,7 +140,7 @@ class Indexer:
     def _index_new(self, path: Path, then: Path | None = None) -> FileOutcome:
         state = None
         try:
-            state = state_of(path, subtitles=self._recipe.subtitles)
+            state = state_of(path, subtitles=self._config.subtitles)
             refuse_by_place(path, self._roots)
             return self._index_content(path, state, then)
         except (MediaError, ModelError) as error:
@@ -157,7 +157,7 @@ class Indexer:
         """A file that cannot even be looked at, as on a failing disk: what is known of its content stays."""
         known = self._store.file(path) or KnownFile(0, 0, "", outcome)
         outcome = outcome.model_copy(update={"video_id": known.outcome.video_id, "clips": known.outcome.clips})
-        self._writer.put_file(known._replace(recipe=self._hash, outcome=outcome))
+        self._writer.put_file(known._replace(config_hash=self._hash, outcome=outcome))
         return outcome
 
     def _index_content(self, path: Path, state: FileState, then: Path | None) -> FileOutcome:
@@ -197,10 +197,10 @@ class Indexer:
 
     def _expect(self, path: Path | None, size_now: int) -> None:
         """Have the next file read ahead, unless it is known, may be of known content, or cannot be read: its turn will tell."""
-        if path is None or known_outcome(self._store, path, self._recipe, named=path in self._named):
+        if path is None or known_outcome(self._store, path, self._config, named=path in self._named):
             return
         try:
-            state = state_of(path, subtitles=self._recipe.subtitles)
+            state = state_of(path, subtitles=self._config.subtitles)
             refuse_by_place(path, self._roots)
         except MediaError:
             return
@@ -244,17 +244,17 @@ class Indexer:
         return known.sidecars if known else state.sidecars
 
     def _kept(self, video_id: str) -> Kept | None:
-        """The vectors and written words of content that is known, whole, under this recipe: only its subtitles are others.
+        """The vectors and written words of content that is known, whole, under this config: only its subtitles are others.
         None where these say where its clips are divided."""
         content = self._store.content(video_id, self._hash)
-        if content is None or content.outcome != "ok" or self._recipe.clip_boundaries == "speech":
+        if content is None or content.outcome != "ok" or self._config.clip_boundaries == "speech":
             return None
         written = [span for span in self._store.spans(video_id) if span.channel == "on_screen"]
         store = self._store
         return Kept(written, store.vectors_of(video_id), store.clips_of(video_id), store.pictures_of(video_id))
 
     def _check_unchanged(self, path: Path, state: FileState) -> None:
-        if state_of(path, subtitles=self._recipe.subtitles) != state:
+        if state_of(path, subtitles=self._config.subtitles) != state:
             raise MediaError("changed", f"{str(path)!r} changed while it was read: it is tried again at the next run")
 
     def _at(self, path: Path, stage: Stage) -> None:

@@ -21,7 +21,7 @@ from rankvideo_rag.indexing.file_state import OUT_OF_SIGHT, FileState, refuse_by
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.media import Limits
 from rankvideo_rag.schema import FileOutcome
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.writer import writing
 
@@ -34,7 +34,7 @@ _OF_THE_PLACE = OUT_OF_SIGHT | {"io", "outside_root", "path_too_long", "permissi
 class Brief(NamedTuple):
     """What all workers of a run are told."""
 
-    recipe: Recipe
+    config: IndexConfig
     limits: Limits
     roots: Collection[Path]  # what the archive is made from
     removed: frozenset[str]  # contents that were taken out of it
@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
     path: Path
     state: FileState | None  # None where the committer cannot see it
-    known: frozenset[str]  # contents of its size that the archive holds under this recipe: not to be read again
+    known: frozenset[str]  # contents of its size that the archive holds under this config: not to be read again
 
 
 class Receipt(NamedTuple):
@@ -68,10 +68,10 @@ class _Known(Exception):
 class Worker:
     """Reads files, one after the other, with models that are loaded once."""
 
-    def __init__(self, brief: Brief, tools: Tools) -> None:
+    def __init__(self, brief: Brief, models: Models) -> None:
         self._brief = brief
-        ahead = Ahead(brief.recipe, brief.limits, tools)
-        self._maker = Maker(brief.recipe, tools, brief.limits, lambda path, stage: None, ahead)
+        ahead = Ahead(brief.config, brief.limits, models)
+        self._maker = Maker(brief.config, models, brief.limits, lambda path, stage: None, ahead)
 
     def work(self, task: Task) -> Receipt:
         """What became of a task. Raises nothing for what a file may be."""
@@ -93,7 +93,7 @@ class Worker:
             return video_id
 
         try:
-            state = state_of(path, subtitles=self._brief.recipe.subtitles)
+            state = state_of(path, subtitles=self._brief.config.subtitles)
             refuse_by_place(path, self._brief.roots)
             early = identify(path) if state.size and known else None
             made = self._maker.make(path, state, video_id=early, identify=identify, ground=lambda video_id: Ground(path))
@@ -114,12 +114,12 @@ class Committer(Indexer):
 
     def brief(self, limits: Limits) -> Brief:
         """What all workers are to know."""
-        return Brief(self._recipe, limits, self._roots, self._store.removed())
+        return Brief(self._config, limits, self._roots, self._store.removed())
 
     def task(self, path: Path) -> Task:
         """What a worker is to do about a file that is new or changed."""
         try:
-            state = state_of(path, subtitles=self._recipe.subtitles)
+            state = state_of(path, subtitles=self._config.subtitles)
         except MediaError:
             return Task(path, None, frozenset())
         return Task(path, state, self._store.contents_of(state.size, self._hash))
@@ -161,8 +161,8 @@ def _code(outcome: FileOutcome) -> str:
 def build_from_receipts(
     store: Store,
     paths: Sequence[Path],
-    recipe: Recipe,
-    tools: Tools,
+    config: IndexConfig,
+    models: Models,
     workers: Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]],
     *,
     named: Collection[Path] = (),
@@ -173,11 +173,11 @@ def build_from_receipts(
     began, decodes, embeddings = time.monotonic(), -media.decode_calls(), 0
     done: dict[Path, FileOutcome] = {}
     with writing(store) as writer:
-        if store.recipe != recipe.model_dump(mode="json"):
-            writer.set_recipe(recipe.model_dump(mode="json"))
-        committer = Committer(store, writer, recipe, tools, frozenset(named), limits, listen)
+        if store.index_config != config.model_dump(mode="json"):
+            writer.set_index_config(config.model_dump(mode="json"))
+        committer = Committer(store, writer, config, models, frozenset(named), limits, listen)
         for path in paths:
-            if outcome := known_outcome(store, path, recipe, named=path in named):
+            if outcome := known_outcome(store, path, config, named=path in named):
                 done[path] = outcome
                 listen(Event(path, None, outcome, unchanged=True))
         unchanged, tasks = len(done), [committer.task(path) for path in paths if path not in done]

@@ -19,7 +19,7 @@ from rankvideo_rag.indexing.segment import between, segment
 from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
 from rankvideo_rag.models.embedders import Vector
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.text import timestamp
 
 T = TypeVar("T")
@@ -50,10 +50,12 @@ class Draft(NamedTuple):
 
 
 class Drafter:
-    """Makes drafts by a recipe. `at` is told each stage; `embeddings` counts the clips given to the embedder."""
+    """Makes drafts by a config. `at` is told each stage; `embeddings` counts the clips given to the embedder."""
 
-    def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead) -> None:
-        self._recipe, self._embedder, self._limits, self._at, self._ahead = recipe, tools.embedder, limits, at, ahead
+    def __init__(
+        self, config: IndexConfig, models: Models, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead
+    ) -> None:
+        self._config, self._embedder, self._limits, self._at, self._ahead = config, models.embedder, limits, at, ahead
         self.embeddings = 0
 
     def draft(
@@ -82,9 +84,9 @@ class Drafter:
         return Draft(clips, spans, vectors, damage, pictures)
 
     def _clips(self, path: Path, video: Video, speech: Sequence[TextSpan], damage: list[str]) -> list[Clip]:
-        """Windows, or what lies between shots or pauses, as the recipe says; windows where there are none of these."""
-        recipe, where = self._recipe, self._recipe.clip_boundaries
-        longest = recipe.clip_seconds - recipe.clip_overlap
+        """Windows, or what lies between shots or pauses, as the config says; windows where there are none of these."""
+        config, where = self._config, self._config.clip_boundaries
+        longest = config.clip_seconds - config.clip_overlap
         bounds: list[float] = []
         if where in ("shots", "pyscenedetect") and video.probe.video_codec:
             cuts = self._read(damage, lambda: self._shots(path, video.probe, where))
@@ -92,8 +94,8 @@ class Drafter:
         elif where == "speech" and (pauses := pauses_between(speech)):
             bounds = at_pauses(pauses, video.probe.duration, longest=longest)
         if not bounds:
-            return segment(video.video_id, video.probe.duration, clip_seconds=recipe.clip_seconds, overlap=recipe.clip_overlap)
-        return between(video.video_id, bounds, overlap=recipe.clip_overlap)
+            return segment(video.video_id, video.probe.duration, clip_seconds=config.clip_seconds, overlap=config.clip_overlap)
+        return between(video.video_id, bounds, overlap=config.clip_overlap)
 
     def _shots(self, path: Path, probe: Probe, detector: ShotDetector) -> list[float]:
         self._at(path, "shots")

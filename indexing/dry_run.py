@@ -16,7 +16,7 @@ from rankvideo_rag.media.discover import discover
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.gc import sizes
-from rankvideo_rag.storage.index_config import REMEMBERED, Recipe, settings_for
+from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, resolve_settings
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.tables import DATABASE
 
@@ -55,17 +55,17 @@ def plan(inputs: Sequence[Path], folder: Path, settings: Settings) -> Plan:
     if not (folder / DATABASE).exists():
         return _plan(dict.fromkeys(paths, "new"), (), _assumed())
     with closing(Store.open(folder)) as store:
-        settings = settings_for(folder, store.recipe, settings)
-        recipe = Recipe.model_validate(store.recipe)
-        asked = {name: getattr(settings, name) for name in REMEMBERED if name != "profile"}
+        settings = resolve_settings(folder, store.index_config, settings)
+        config = IndexConfig.model_validate(store.index_config)
+        asked = {name: getattr(settings, name) for name in ARCHIVE_SETTINGS if name != "profile"}
         differ = tuple(
-            f"{name}: {recipe.settings[name]} -> {value}"
+            f"{name}: {config.settings[name]} -> {value}"
             for name, value in asked.items()
-            if value not in (recipe.settings[name], "auto")
+            if value not in (config.settings[name], "auto")
         )
         named = files_among(inputs)
         # Under other options nothing that is known will do.
-        fine = {} if differ else {path: known_outcome(store, path, recipe, named=path in named) for path in paths}
+        fine = {} if differ else {path: known_outcome(store, path, config, named=path in named) for path in paths}
         gone = set() if differ else {state for path in store.paths() if is_gone(path) and (state := _remembered(store, path))}
         kinds = {
             path: "unchanged" if fine.get(path) else _kind(path, store.file(path), gone, settings.subtitles) for path in paths

@@ -14,7 +14,7 @@ from rankvideo_rag.indexing.file_state import FileState
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.media import Limits
 from rankvideo_rag.schema import FileOutcome, Outcome, Video
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.writer import title_of
 
 
@@ -47,11 +47,13 @@ class Made(NamedTuple):
 
 
 class Maker:
-    """Makes what is written, by a recipe. `at` is told each stage."""
+    """Makes what is written, by a config. `at` is told each stage."""
 
-    def __init__(self, recipe: Recipe, tools: Tools, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead) -> None:
-        self._recipe, self._at, self._ahead = recipe, at, ahead
-        self._drafter = Drafter(recipe, tools, limits, at, ahead)
+    def __init__(
+        self, config: IndexConfig, models: Models, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead
+    ) -> None:
+        self._config, self._at, self._ahead = config, at, ahead
+        self._drafter = Drafter(config, models, limits, at, ahead)
 
     @property
     def embeddings(self) -> int:
@@ -74,7 +76,7 @@ class Maker:
         began = time.monotonic()
         self._at(path, "probe")
         probe = self._ahead.probe(path, state)
-        if not (probe.video_codec or self._recipe.sound_only):
+        if not (probe.video_codec or self._config.sound_only):
             raise MediaError("sound_only", f"{str(path)!r} has sound and no picture, and such files are left out here")
         video_id = video_id or identify(path)
         subtitles_of, kept = ground(video_id)

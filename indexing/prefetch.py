@@ -18,7 +18,7 @@ from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.indexing.text_extraction import Step, WordReader
 from rankvideo_rag.media import ClipMedia, Limits
 from rankvideo_rag.schema import Clip, Probe, TextSpan
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 
 AHEAD = 8  # clips
 
@@ -40,9 +40,9 @@ class _Head:
 class Ahead:
     """Gives the media of one file after the other, read when they are asked for or, where the file was expected, before."""
 
-    def __init__(self, recipe: Recipe, limits: Limits, tools: Tools) -> None:
-        self._recipe, self._limits = recipe, limits
-        self._words = WordReader(recipe, limits, tools.transcriber, tools.text_reader)
+    def __init__(self, config: IndexConfig, limits: Limits, models: Models) -> None:
+        self._config, self._limits = config, limits
+        self._words = WordReader(config, limits, models.transcriber, models.text_reader)
         self._head: _Head | None = None
         self._thread: threading.Thread | None = None
 
@@ -106,7 +106,7 @@ class Ahead:
                     future.set_exception(error)
 
     def _first_clips(self, head: _Head, probe: Probe) -> dict[_Span, ClipMedia | MediaError]:
-        cut = self._recipe
+        cut = self._config
         if not probe.video_codec or cut.clip_boundaries != "windows":  # others are known at its turn only
             return {}
         clips = segment("", probe.duration, clip_seconds=cut.clip_seconds, overlap=cut.clip_overlap)
@@ -123,8 +123,8 @@ class Ahead:
     def _clip(self, path: Path, clip: Clip) -> ClipMedia | MediaError:
         span = str(path), clip.start, clip.end
         try:
-            frames = media.read_frames(*span, **self._recipe.sampling, limits=self._limits)
-            hears = "audio" in self._recipe.embedder.modalities
+            frames = media.read_frames(*span, **self._config.frame_options, limits=self._limits)
+            hears = "audio" in self._config.embedder.modalities
             return ClipMedia(frames, media.read_audio(*span, limits=self._limits) if hears else None)
         except MediaError as error:
             return error

@@ -25,7 +25,7 @@ from ray.exceptions import RayError
 
 from rankvideo_rag.errors import ArchiveMismatch, InputError, RankVideoError
 from rankvideo_rag.indexing.distributed import Brief, Receipt, Task, Worker, lost
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 
 ROUNDS = 3  # a file whose worker dies in so many is failed
 _AT_A_TIME = 8  # files given to a worker at once, of many: the more, the less Ray has to keep count of
@@ -37,10 +37,10 @@ _QUIET = {
 logger = logging.getLogger(__name__)
 
 
-class Models(NamedTuple):
-    """How a worker comes by its models, and the recipe that they give."""
+class ModelLoader(NamedTuple):
+    """How a worker comes by its models, and the config that they give."""
 
-    load: Callable[[], tuple[Recipe, Tools]]
+    load: Callable[[], tuple[IndexConfig, Models]]
     device: str | None
 
 
@@ -51,7 +51,7 @@ class _Fault(NamedTuple):
     words: str
 
 
-def on_cluster(models: Models, address: str | None) -> Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]]:
+def on_cluster(loader: ModelLoader, address: str | None) -> Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]]:
     """Workers on the cluster at `address`, else at $RAY_ADDRESS, else on one that is started on this machine.
 
     Raises InputError where there is no cluster at the address, RankVideoError where its workers cannot work.
@@ -61,18 +61,18 @@ def on_cluster(models: Models, address: str | None) -> Callable[[Brief, Sequence
         if not tasks:
             return
         with _connected(address or os.environ.get("RAY_ADDRESS")):
-            yield from _in_rounds(models, brief, tasks)
+            yield from _in_rounds(loader, brief, tasks)
 
     return receipts
 
 
-def _in_rounds(models: Models, brief: Brief, tasks: Sequence[Task]) -> Iterator[Receipt]:
+def _in_rounds(loader: ModelLoader, brief: Brief, tasks: Sequence[Task]) -> Iterator[Receipt]:
     """A receipt for each task. Raises RankVideoError when the cluster breaks down again and again."""
     left, whole, broken = {task.path: task for task in tasks}, 0, 0
     while left and whole < ROUNDS:
         before = len(left)
         try:
-            for receipt in _round(models, brief, list(left.values()), together=not (whole or broken)):
+            for receipt in _round(loader, brief, list(left.values()), together=not (whole or broken)):
                 if left.pop(receipt.path, None):
                     yield receipt
             whole += 1
@@ -88,10 +88,10 @@ def _in_rounds(models: Models, brief: Brief, tasks: Sequence[Task]) -> Iterator[
         yield lost(task, f"each of {ROUNDS} workers that were to read {str(task.path)!r} ended before it was done")
 
 
-def _round(models: Models, brief: Brief, tasks: Sequence[Task], *, together: bool) -> Iterator[Receipt]:
+def _round(loader: ModelLoader, brief: Brief, tasks: Sequence[Task], *, together: bool) -> Iterator[Receipt]:
     """Hand each task to one worker, and give the receipts that come back. `together`, some go to a worker at once."""
     resources = ray.cluster_resources()
-    gpus = 0 if models.device == "cpu" else int(resources.get("GPU", 0))
+    gpus = 0 if loader.device == "cpu" else int(resources.get("GPU", 0))
     workers = max(1, min(len(tasks), gpus or int(resources.get("CPU", 0))))
     files = max(1, min(_AT_A_TIME, len(tasks) // (4 * workers))) if together else 1
     with ray.data.DataContext.current(_options()), warnings.catch_warnings():
@@ -100,7 +100,7 @@ def _round(models: Models, brief: Brief, tasks: Sequence[Task], *, together: boo
         given = ray.data.from_items([{"task": pickle.dumps(t)} for t in tasks], override_num_blocks=-(-len(tasks) // files))
         done = given.map_batches(
             _Actor,
-            fn_constructor_args=(models.load, brief),
+            fn_constructor_args=(loader.load, brief),
             batch_size=None,
             batch_format="pyarrow",
             # One task at a time: who waited behind a file that ends a process would be lost with it.
@@ -140,12 +140,12 @@ def _received(message: bytes) -> Receipt:
 class _Actor:
     """A worker as Ray Data calls it. What goes wrong with it, but for its death, is told in place of a receipt."""
 
-    def __init__(self, load: Callable[[], tuple[Recipe, Tools]], brief: Brief) -> None:
+    def __init__(self, load: Callable[[], tuple[IndexConfig, Models]], brief: Brief) -> None:
         self._worker: Worker | _Fault
         try:
-            recipe, tools = load()
-            _check_same(recipe, brief.recipe)
-            self._worker = Worker(brief, tools)
+            config, models = load()
+            _check_same(config, brief.config)
+            self._worker = Worker(brief, models)
         except Exception as error:
             self._worker = _fault(error)
 
@@ -160,9 +160,9 @@ class _Actor:
             return _fault(error)
 
 
-def _check_same(found: Recipe, needed: Recipe) -> None:
+def _check_same(found: IndexConfig, needed: IndexConfig) -> None:
     if found.fingerprint != needed.fingerprint:
-        differ = [n for n in Recipe.model_fields if n != "settings" and getattr(found, n) != getattr(needed, n)]
+        differ = [n for n in IndexConfig.model_fields if n != "settings" and getattr(found, n) != getattr(needed, n)]
         details = "; ".join(f"{name}: {getattr(found, name)} there, {getattr(needed, name)} here" for name in differ)
         raise ArchiveMismatch(f"its models would make other archives than those of this machine ({details})")
 

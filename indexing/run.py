@@ -1,4 +1,4 @@
-"""The whole indexing run behind `rankvideo index`: settings to models, models to a recipe, recipe and files to an archive."""
+"""The whole indexing run behind `rankvideo index`: settings to models, models to a config, config and files to an archive."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -19,7 +19,7 @@ from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.ocr import load_text_reader
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.settings import FAISS, Settings
-from rankvideo_rag.storage.index_config import REMEMBERED, Recipe, Tools, check_embedder, settings_for
+from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, Models, check_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.tables import DATABASE
 from rankvideo_rag.storage.vector_index import Scale, derive
@@ -31,8 +31,8 @@ class Run(NamedTuple):
 
     paths: Sequence[Path]
     named: Collection[Path]
-    recipe: Recipe
-    tools: Tools | None  # None where nothing is new: then no model is loaded
+    config: IndexConfig
+    models: Models | None  # None where nothing is new: then no model is loaded
     known: tuple[FileOutcome, ...]  # the outcomes, where nothing is new
     limits: Limits
     gpu: bool = False  # derives the vector index
@@ -45,13 +45,13 @@ def index(
     folder: Path,
     settings: Settings,
     *,
-    begin: Callable[[Sequence[Path], Recipe], None] = lambda paths, recipe: None,
+    begin: Callable[[Sequence[Path], IndexConfig], None] = lambda paths, config: None,
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """Index the media files under `inputs` into the archive at `folder`, made where it is missing.
 
     An archive remembers what it is made from and how: only settings that were given override that. `begin` is told the files
-    and the recipe before the first file, `listen` every stage.
+    and the config before the first file, `listen` every stage.
 
     Raises InputError for paths that are not there, ArchiveMismatch for another embedder, ArchiveLocked when another process
     writes the archive, MissingDependency or ModelError when a model cannot be loaded.
@@ -63,10 +63,10 @@ def index(
             closing.callback(store.close)
         run = prepare(store, paths, settings, named=files_among(inputs))
         if store is None:
-            store = Store.create(folder, run.recipe.model_dump(mode="json"))
+            store = Store.create(folder, run.config.model_dump(mode="json"))
             closing.callback(store.close)
         remember(store, inputs)
-        begin(paths, run.recipe)
+        begin(paths, run.config)
         with RunReport(folder, paths) as report:
             return bring_in(store, run, listen=report.listening(listen))
 
@@ -74,7 +74,7 @@ def index(
 def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, named: Collection[Path] = ()) -> Run:
     """A run over these files, for an archive or one that is to be made. Models are loaded only where a file is new to it."""
     if store:
-        settings = settings_for(store.folder, store.recipe, settings)
+        settings = resolve_settings(store.folder, store.index_config, settings)
     settings = settings.model_copy(update={"ocr": _text_reader_name(settings.ocr)})
     limits = Limits(seconds=settings.media_seconds, bytes=settings.media_bytes)
     faiss = settings.vectors == FAISS
@@ -84,16 +84,16 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
         if None not in known:
             return Run(paths, named, remembered, None, tuple(filter(None, known)), limits, settings.gpu, faiss)
     engine = _engine(settings)
-    tools = load_tools(settings)
+    models = load_models(settings)
     if store:
-        check_embedder(store.folder, store.recipe, tools.embedder.info)
-    return Run(paths, named, _recipe_of(settings, tools), tools, (), limits, settings.gpu, faiss, engine)
+        check_embedder(store.folder, store.index_config, models.embedder.info)
+    return Run(paths, named, _config_of(settings, models), models, (), limits, settings.gpu, faiss, engine)
 
 
 def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda event: None) -> Report:
     """Bring the archive up to date with the files of a run, and its derived files with the archive."""
-    if run.tools:
-        report = run.build(store, run.paths, run.recipe, run.tools, named=run.named, limits=run.limits, listen=listen)
+    if run.models:
+        report = run.build(store, run.paths, run.config, run.models, named=run.named, limits=run.limits, listen=listen)
     else:
         began = time.monotonic()
         with writing(store):  # nothing is written, but whoever comes while another writes is told so
@@ -117,29 +117,29 @@ def files_among(inputs: Sequence[Path]) -> frozenset[Path]:
     return frozenset(absolute(given) for given in inputs if given.is_file())
 
 
-def load_tools(settings: Settings) -> Tools:
+def load_models(settings: Settings) -> Models:
     """The models that these settings name. Raises MissingDependency also where the detector of shots is missing."""
     if settings.clip_boundaries == "pyscenedetect":
         check_detector(settings.clip_boundaries)
-    return Tools(
+    return Models(
         load_embedder(settings.embedder, settings.embedder_model, device=settings.device),
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),
         None if settings.ocr == "none" else load_text_reader(settings.ocr),
     )
 
 
-def load_with_recipe(settings: Settings) -> tuple[Recipe, Tools]:
-    """The models that these settings name, and the recipe that they give, as a worker on another machine needs them."""
-    tools = load_tools(settings)
-    return _recipe_of(settings, tools), tools
+def load_with_config(settings: Settings) -> tuple[IndexConfig, Models]:
+    """The models that these settings name, and the config that they give, as a worker on another machine needs them."""
+    models = load_models(settings)
+    return _config_of(settings, models), models
 
 
-def _recipe_of(settings: Settings, tools: Tools) -> Recipe:
-    return Recipe.of(
+def _config_of(settings: Settings, models: Models) -> IndexConfig:
+    return IndexConfig.from_settings(
         settings,
-        tools.embedder.info,
-        transcriber=tools.transcriber.name if tools.transcriber else None,
-        text_reader=tools.text_reader.name if tools.text_reader else None,
+        models.embedder.info,
+        transcriber=models.transcriber.name if models.transcriber else None,
+        text_reader=models.text_reader.name if models.text_reader else None,
     )
 
 
@@ -148,14 +148,14 @@ def _engine(settings: Settings) -> Callable[..., Report]:
     if settings.engine == "local":
         return build
     ray_engine = import_optional("rankvideo_rag.indexing.ray_engine", "ray")
-    models = ray_engine.Models(partial(load_with_recipe, settings), settings.device)
-    return partial(build_from_receipts, workers=ray_engine.on_cluster(models, settings.ray_address))
+    loader = ray_engine.ModelLoader(partial(load_with_config, settings), settings.device)
+    return partial(build_from_receipts, workers=ray_engine.on_cluster(loader, settings.ray_address))
 
 
-def _remembered(store: Store, settings: Settings) -> Recipe | None:
-    """The archive's own recipe, if these settings ask for no other."""
-    recipe = Recipe.model_validate(store.recipe)
-    return recipe if all(getattr(settings, name) == recipe.settings[name] for name in REMEMBERED) else None
+def _remembered(store: Store, settings: Settings) -> IndexConfig | None:
+    """The archive's own config, if these settings ask for no other."""
+    config = IndexConfig.model_validate(store.index_config)
+    return config if all(getattr(settings, name) == config.settings[name] for name in ARCHIVE_SETTINGS) else None
 
 
 def _text_reader_name(ocr: str) -> str:

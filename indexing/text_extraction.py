@@ -11,26 +11,28 @@ from rankvideo_rag.media.subtitles import sidecars
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.ocr import TextReader
 from rankvideo_rag.schema import Probe, TextSpan
-from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.index_config import IndexConfig
 
 Step = Literal["subtitles", "speech", "on-screen"]
 
 
 class WordReader:
-    """Reads words by a recipe; None stands for a kind of words that is switched off. One file at a time: models are no more.
+    """Reads words by a config; None stands for a kind of words that is switched off. One file at a time: models are no more.
 
     `at` is told each step. Both methods raise MediaError for what cannot be decoded.
     """
 
-    def __init__(self, recipe: Recipe, limits: Limits, transcriber: Transcriber | None, text_reader: TextReader | None) -> None:
-        self._recipe, self._limits = recipe, limits
+    def __init__(
+        self, config: IndexConfig, limits: Limits, transcriber: Transcriber | None, text_reader: TextReader | None
+    ) -> None:
+        self._config, self._limits = config, limits
         self._transcriber, self._text_reader = transcriber, text_reader
         self._one_at_a_time = threading.Lock()
 
     def speech(self, path: Path, probe: Probe, at: Callable[[Step], None]) -> list[TextSpan]:
         """What is said: from subtitles, else heard."""
         at("subtitles")
-        there = self._recipe.subtitles and (probe.subtitle_streams or sidecars(str(path)))
+        there = self._config.subtitles and (probe.subtitle_streams or sidecars(str(path)))
         spans = media.read_subtitles(str(path), limits=self._whole(probe)) if there else []
         if spans or self._transcriber is None or probe.audio_codec is None:
             return spans

@@ -21,7 +21,7 @@ from rankvideo_rag.indexing.run import bring_in, files_among, prepare, remember
 from rankvideo_rag.indexing.run_report import RunReport
 from rankvideo_rag.media.discover import absolute, media_files
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import derive
 from rankvideo_rag.storage.writer import writing
@@ -57,7 +57,7 @@ def update(
     inputs: Sequence[Path] = (),
     *,
     prune: bool = False,
-    begin: Callable[[Sequence[Path], Recipe], None] = lambda paths, recipe: None,
+    begin: Callable[[Sequence[Path], IndexConfig], None] = lambda paths, config: None,
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Update:
     """Bring the archive at `folder` into step with `inputs`, by default with everything that it was made from.
@@ -71,7 +71,7 @@ def update(
         paths = media_files(sources)
         run = prepare(store, paths, settings, named=files_among(inputs))
         remember(store, inputs)
-        begin(paths, run.recipe)
+        begin(paths, run.config)
         with RunReport(folder, paths) as lines:
             report = bring_in(store, run, listen=lines.listening(listen))
             found = set(paths)
@@ -83,7 +83,7 @@ def update(
                 for path in absent:
                     if path not in kept:
                         writer.forget(path)
-            stale = [path for path in paths if (known := store.file(path)) and not known.recipe and known.outcome.video_id]
+            stale = [path for path in paths if (known := store.file(path)) and not known.config_hash and known.outcome.video_id]
             if stale:  # the subtitles that gave a video its words went with a path
                 report = _together(report, bring_in(store, prepare(store, stale, settings), listen=lines.listening(listen)))
         derive(store)

@@ -19,7 +19,7 @@ from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
 from rankvideo_rag.schema import Channel
 from rankvideo_rag.settings import Fusion, Settings
-from rankvideo_rag.storage.index_config import check_embedder, settings_for
+from rankvideo_rag.storage.index_config import check_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import VectorIndex
 from rankvideo_rag.storage.vector_stores import open_vectors
@@ -54,7 +54,7 @@ class VideoArchive:
         and InputError for an invalid option.
         """
         store = Store.open(Path(path))
-        return cls(store, settings_for(path, store.recipe, settings or Settings.load(**options)))
+        return cls(store, resolve_settings(path, store.index_config, settings or Settings.load(**options)))
 
     def close(self) -> None:
         """Give the database back."""
@@ -71,7 +71,7 @@ class VideoArchive:
         with self._loading:
             if self._embedder is None:
                 embedder = load_embedder(self.settings.embedder, self.settings.embedder_model, device=self.settings.device)
-                check_embedder(self.store.folder, self.store.recipe, embedder.info)
+                check_embedder(self.store.folder, self.store.index_config, embedder.info)
                 self._embedder = embedder
             return self._embedder
 

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     gpu: bool = False  # vectors are indexed and searched by faiss-gpu
     vectors: str = Field(FAISS, description="where they are searched: faiss, milvus:URI, or package.module:function")
 
-    # How an archive is made: kept in it as its recipe.
+    # How an archive is made: kept in it as its index config.
     embedder: str = Field("sentence_transformers", description="a file of embedders/, or package.module:function")
     embedder_model: str | None = None  # hub name or local path
     clip_seconds: float = Field(30.0, gt=0)

@@ -58,9 +58,9 @@ class VideoClips(TransformComponent):
 
     def embed_query(self, question: str) -> list[float] | None:
         """The vector of a question, to be compared with those of the clips; None where the embedder has none for it."""
-        tools = self._loaded().tools
-        assert tools is not None  # a run for no archive has its models
-        vector = tools.embedder.embed_queries([question])[0]
+        models = self._loaded().models
+        assert models is not None  # a run for no archive has its models
+        vector = models.embedder.embed_queries([question])[0]
         return None if vector is None else vector.tolist()
 
     def _loaded(self) -> Run:
@@ -88,9 +88,9 @@ class VideoClips(TransformComponent):
 
     def _draft(self, path: Path) -> tuple[Video, Draft]:
         run = self._loaded()
-        assert run.tools is not None
-        with closing(Ahead(run.recipe, run.limits, run.tools)) as ahead:
-            probe = ahead.probe(path, state_of(path, subtitles=run.recipe.subtitles))
+        assert run.models is not None
+        with closing(Ahead(run.config, run.limits, run.models)) as ahead:
+            probe = ahead.probe(path, state_of(path, subtitles=run.config.subtitles))
             video = Video(video_id=video_id_of(path), path=str(path), title=title_of(probe, path), probe=probe)
-            drafter = Drafter(run.recipe, run.tools, run.limits, lambda path, stage: None, ahead)
+            drafter = Drafter(run.config, run.models, run.limits, lambda path, stage: None, ahead)
             return video, drafter.draft(path, video, subtitles_of=path, kept=None)

@@ -25,7 +25,7 @@ from rankvideo_rag.media import ClipMedia, target_size
 from rankvideo_rag.models.embedders import EmbedderInfo, Vector
 from rankvideo_rag.schema import FrameBudget, Record
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Recipe, Tools
+from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import Store
 
 FPS, WIDTH, HEIGHT = 25, 1280, 720
@@ -151,10 +151,10 @@ class _Ours:
     def run(self) -> None:
         self.embedder = _PatchEmbedder()
         settings = Settings.load(embedder="scripted", asr="none", ocr="none", frame_sampling=self._sampling)
-        recipe = Recipe.of(settings, self.embedder.info)
-        store = Store.create(self._folder / f"archive-{len(self.stages)}", recipe.model_dump(mode="json"))
+        config = IndexConfig.from_settings(settings, self.embedder.info)
+        store = Store.create(self._folder / f"archive-{len(self.stages)}", config.model_dump(mode="json"))
         waiting = _Waiting()
-        build(store, self._paths, recipe, Tools(self.embedder, None, None), listen=waiting)
+        build(store, self._paths, config, Models(self.embedder, None, None), listen=waiting)
         store.close()
         self.stages.append(waiting.seconds)
 

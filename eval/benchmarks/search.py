@@ -21,7 +21,7 @@ from rankvideo_rag.models.embedders import EmbedderInfo
 from rankvideo_rag.schema import Clip, FileOutcome, FrameBudget, Probe, Record, Video
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.flat_index import Nearest
-from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.index_files import Tuning
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.vector_index import VectorIndex
@@ -85,7 +85,7 @@ def benchmark_search(
 
 def _fill(folder: Path, source: Clustered, questions: NDArray[np.float32]) -> NDArray[np.int64]:
     """An archive of these vectors; the row numbers of the true neighbours of each question, best first."""
-    store, done, best = Store.create(folder, _recipe(source.dim).model_dump(mode="json")), 0, Nearest(len(questions), DEPTH)
+    store, done, best = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0, Nearest(len(questions), DEPTH)
     with writing(store) as writer:
         for number, batch in enumerate(source.clips()):
             stored = batch.astype(np.float16)
@@ -108,7 +108,7 @@ def _put(writer: Writer, number: int, vectors: NDArray[np.float16]) -> None:
     writer.put_video(video, clips, (), stored, file=KnownFile(1, 0, "generated", outcome))
 
 
-def _recipe(dim: int) -> Recipe:
+def _config(dim: int) -> IndexConfig:
     info = EmbedderInfo(
         backend="scripted",
         model=None,
@@ -121,7 +121,7 @@ def _recipe(dim: int) -> Recipe:
         modalities=("video",),
         frames=FrameBudget(),
     )
-    return Recipe.of(Settings.load(embedder="scripted", clip_seconds=1.0), info)
+    return IndexConfig.from_settings(Settings.load(embedder="scripted", clip_seconds=1.0), info)
 
 
 def _build(folder: Path) -> tuple[float, Tuning | None]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rankvideo_rag.indexing.build import Event, Report
     from rankvideo_rag.schema import FileOutcome
     from rankvideo_rag.settings import Settings
-    from rankvideo_rag.storage.index_config import Recipe
+    from rankvideo_rag.storage.index_config import IndexConfig
 
 PARTLY = 3  # exit code: some inputs are not fully indexed
 INTERRUPTED = 130
@@ -251,8 +251,8 @@ class Display:
             err.print(f"[bold]stopped[/] after {self.done} of {self.total} files. Run the same command again to go on.")
             raise typer.Exit(INTERRUPTED) from None
 
-    def begin(self, paths: Sequence[Path], recipe: "Recipe") -> None:
-        words = {"speech": recipe.transcriber, "on-screen text": recipe.text_reader}
+    def begin(self, paths: Sequence[Path], config: "IndexConfig") -> None:
+        words = {"speech": config.transcriber, "on-screen text": config.text_reader}
         off = {name for name, used in words.items() if not used} - self._asked_off
         if "on-screen text" in off:
             note("on-screen text is not read: pip install 'rankvideo-rag[ocr]' brings the reader, --ocr asks for it")

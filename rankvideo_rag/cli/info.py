@@ -31,16 +31,16 @@ def _in_words(value: Any) -> str:
 
 
 def _facts(opened: Any, sizes: dict[str, int]) -> dict[str, Any]:
-    counts, recipe = opened.store.counts(), opened.store.recipe
+    counts, config = opened.store.counts(), opened.store.index_config
     videos = opened.store.videos()
-    embedder = recipe["embedder"]
+    embedder = config["embedder"]
     return {
         "archive": str(opened.store.folder),
         "profile": opened.settings.profile,
         "embedder": f"{embedder['backend']}:{embedder['model'] or 'built-in'}, {embedder['dim']} dimensions",
-        "speech_recognition": recipe["transcriber"] or "none",
-        "on_screen_text": recipe["text_reader"] or "none",
-        "subtitles": recipe["subtitles"],
+        "speech_recognition": config["transcriber"] or "none",
+        "on_screen_text": config["text_reader"] or "none",
+        "subtitles": config["subtitles"],
         "made_from": [str(source) for source in opened.store.sources()],
         "hours": round(sum(video.probe.duration for video in videos.values()) / 3600, 4),
         **counts,

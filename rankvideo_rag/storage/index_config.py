@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import field_validator
-
 from rankvideo_rag.errors import ArchiveMismatch
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo
@@ -14,12 +12,10 @@ from rankvideo_rag.models.ocr import TextReader
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import ClipBoundaries, FrameSampling, Settings
 
-# What was always so in archives from before there was a choice: it goes unsaid in the hash of a recipe.
-_ALWAYS_BEFORE = {"clip_boundaries": "windows", "frame_sampling": "exact", "sound_only": True}
 KEY_TOLERANCE = 1.0  # seconds by which a key frame may lie off the time that is wanted, twice as many at a clip's ends
 
 # The settings that an archive remembers, so that a later run or question need not repeat them.
-REMEMBERED = (
+ARCHIVE_SETTINGS = (
     "profile",
     "embedder",
     "embedder_model",
@@ -35,7 +31,7 @@ REMEMBERED = (
 )
 
 
-class Tools(NamedTuple):
+class Models(NamedTuple):
     """The models that make words and vectors; None for a kind of words that is switched off."""
 
     embedder: Embedder
@@ -43,34 +39,28 @@ class Tools(NamedTuple):
     text_reader: TextReader | None
 
 
-class Recipe(Record):
+class IndexConfig(Record):
     """The settings of an archive with the models they stand for."""
 
-    settings: dict[str, Any]  # the REMEMBERED ones
+    settings: dict[str, Any]  # the ARCHIVE_SETTINGS ones
     embedder: EmbedderInfo
     clip_seconds: float
     clip_overlap: float
-    clip_boundaries: ClipBoundaries = "windows"
-    frame_sampling: FrameSampling = "exact"
-    sound_only: bool = True
+    clip_boundaries: ClipBoundaries
+    frame_sampling: FrameSampling
+    sound_only: bool
     subtitles: bool
     transcriber: str | None  # with model and revision
     text_reader: str | None
 
-    @field_validator("settings")
-    @classmethod
-    def _with_what_was_always_so(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        return _ALWAYS_BEFORE | settings
-
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the outcome for the same bytes."""
-        left_out: dict[str, Any] = {name: getattr(self, name) == value for name, value in _ALWAYS_BEFORE.items()}
-        what_counts = self.model_dump_json(exclude=left_out | {"settings": True, "embedder": {"model"}})
-        return hashlib.sha256(what_counts.encode()).hexdigest()[:32]
+        relevant = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}})
+        return hashlib.sha256(relevant.encode()).hexdigest()[:32]
 
     @property
-    def sampling(self) -> dict[str, Any]:
+    def frame_options(self) -> dict[str, Any]:
         """How the frames of a clip are read: the arguments of `media.read_frames`."""
         budget = self.embedder.frames.model_dump()
         if self.frame_sampling == "exact":
@@ -79,12 +69,12 @@ class Recipe(Record):
         return budget | {"key_tolerance": KEY_TOLERANCE} | least
 
     @classmethod
-    def of(
+    def from_settings(
         cls, settings: Settings, embedder: EmbedderInfo, *, transcriber: str | None = None, text_reader: str | None = None
-    ) -> "Recipe":
-        """The recipe of these settings, once their models are known."""
+    ) -> "IndexConfig":
+        """Return the config for these settings and the models that they load."""
         return cls(
-            settings={name: getattr(settings, name) for name in REMEMBERED},
+            settings={name: getattr(settings, name) for name in ARCHIVE_SETTINGS},
             embedder=embedder,
             clip_seconds=settings.clip_seconds,
             clip_overlap=settings.clip_overlap,
@@ -97,7 +87,7 @@ class Recipe(Record):
         )
 
 
-def settings_for(folder: object, recipe: Mapping[str, Any], given: Settings) -> Settings:
+def resolve_settings(folder: object, config: Mapping[str, Any], given: Settings) -> Settings:
     """The archive's remembered settings, overridden by those that were given.
 
     Raises ArchiveMismatch when another embedder is named: its vectors would not be comparable. A local model may lie elsewhere
@@ -106,16 +96,16 @@ def settings_for(folder: object, recipe: Mapping[str, Any], given: Settings) -> 
     asked = {name: getattr(given, name) for name in given.given}
     # What was remembered for the sake of a reranker is not another's.
     stale = {"keep_order_below"} if asked.keys() & {"reranker", "reranker_model"} else set()
-    remembered = {name: value for name, value in (_ALWAYS_BEFORE | recipe["settings"]).items() if name not in stale}
+    remembered = {name: value for name, value in config["settings"].items() if name not in stale}
     for name in ("embedder", "embedder_model"):
         if name in asked and asked[name] != remembered[name] and not Path(str(asked[name])).exists():
-            raise _mismatch(folder, str(EmbedderInfo(**recipe["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")
+            raise _mismatch(folder, str(EmbedderInfo(**config["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")
     return Settings.load(**(remembered | asked))
 
 
-def check_embedder(folder: object, recipe: Mapping[str, Any], info: EmbedderInfo) -> None:
+def check_embedder(folder: object, config: Mapping[str, Any], info: EmbedderInfo) -> None:
     """Raise ArchiveMismatch, naming both, unless the archive's vectors were made by this very embedder."""
-    made_with = EmbedderInfo(**recipe["embedder"])
+    made_with = EmbedderInfo(**config["embedder"])
     differ = [name for name in EmbedderInfo.model_fields if getattr(made_with, name) != getattr(info, name)]
     if made_with.revision is not None and made_with.revision == info.revision:
         differ = [name for name in differ if name != "model"]  # the same weights under another name or in another place

@@ -15,12 +15,11 @@ import numpy as np
 
 from rankvideo_rag.schema import Record, TextChannel
 from rankvideo_rag.storage.gc import delete_orphans, orphans
-from rankvideo_rag.storage.index_config import Recipe
-from rankvideo_rag.storage.migrate import clean_texts
+from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.storage_errors import explaining
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.tables import CREATE_TEXT_TABLES, TEXT_TABLES
-from rankvideo_rag.storage.text_rows import clip_texts, index_text
+from rankvideo_rag.storage.text_rows import clean_texts, clip_texts, index_text
 from rankvideo_rag.storage.vector_index import derive, derived_files, fault_of
 from rankvideo_rag.storage.writer import Writer, writing
 from rankvideo_rag.text import clean
@@ -79,11 +78,11 @@ def _database(store: Store) -> Iterator[str]:
             yield str(line)
 
 
-def _recipe(store: Store) -> Iterator[str]:
+def _index_config(store: Store) -> Iterator[str]:
     try:
-        Recipe.model_validate(store.recipe)
+        IndexConfig.model_validate(store.index_config)
     except ValueError as error:
-        yield f"the recipe cannot be read: {error}"
+        yield f"the index config cannot be read: {error}"
 
 
 def _references(store: Store) -> Iterator[str]:
@@ -99,7 +98,9 @@ def _references(store: Store) -> Iterator[str]:
 def _mend_references(writer: Writer, store: Store) -> None:
     with writer.mending(vectors=True) as connection:
         delete_orphans(connection)
-        connection.execute("UPDATE files SET video_id = NULL, recipe = '' WHERE video_id NOT IN (SELECT video_id FROM videos)")
+        connection.execute(
+            "UPDATE files SET video_id = NULL, config_hash = '' WHERE video_id NOT IN (SELECT video_id FROM videos)"
+        )
 
 
 def _texts(store: Store) -> Iterator[str]:
@@ -156,9 +157,9 @@ def _vectors(store: Store) -> Iterator[str]:
 
 
 _FEWER = """SELECT v.video_id, v.vectors, count(x.clip) FROM videos v LEFT JOIN clips USING (video_id)
-LEFT JOIN vectors x USING (clip) WHERE v.recipe <> '' GROUP BY v.video_id HAVING count(x.clip) <> v.vectors"""
+LEFT JOIN vectors x USING (clip) WHERE v.config_hash <> '' GROUP BY v.video_id HAVING count(x.clip) <> v.vectors"""
 
-_WITHOUT_CLIPS = "SELECT video_id FROM videos WHERE recipe <> '' AND video_id NOT IN (SELECT video_id FROM clips)"
+_WITHOUT_CLIPS = "SELECT video_id FROM videos WHERE config_hash <> '' AND video_id NOT IN (SELECT video_id FROM clips)"
 
 
 def _mend_vectors(writer: Writer, store: Store) -> None:
@@ -167,16 +168,16 @@ def _mend_vectors(writer: Writer, store: Store) -> None:
     with writer.mending(vectors=True) as connection:
         connection.executemany("DELETE FROM vectors WHERE clip = ?", [(clip,) for clips in bad.values() for clip in clips])
         for table in ("videos", "files"):
-            connection.executemany(f"UPDATE {table} SET recipe = '' WHERE video_id = ?", [(video_id,) for video_id in hurt])
+            connection.executemany(f"UPDATE {table} SET config_hash = '' WHERE video_id = ?", [(id_,) for id_ in hurt])
 
 
 def _bad_vectors(store: Store) -> dict[str, list[int]]:
     """Video -> the clips whose vector is not of the embedder's size, or not of length 1 where these are."""
     found: dict[str, list[int]] = {}
     try:
-        embedder = Recipe.model_validate(store.recipe).embedder
+        embedder = IndexConfig.model_validate(store.index_config).embedder
     except ValueError:
-        return found  # what a vector should be is not known any more, which the check of the recipe tells
+        return found  # what a vector should be is not known any more, which the check of the index config tells
     rows = store.connection.execute("SELECT video_id, clip, vector FROM vectors JOIN clips USING (clip) ORDER BY clip")
     while batch := rows.fetchmany(_AT_ONCE):
         for video_id, clip, data in batch:
@@ -193,7 +194,7 @@ def _is_vector(data: bytes, dim: int, *, unit: bool) -> bool:
 
 
 def _marked(store: Store) -> Iterator[str]:
-    marked = "SELECT count(*), min(path) FROM files WHERE recipe = ''"
+    marked = "SELECT count(*), min(path) FROM files WHERE config_hash = ''"
     files, first = store.connection.execute(marked).fetchone()
     if files:
         yield f"{files} files are marked to be read again, the first {os.fsdecode(first)!r}"
@@ -221,7 +222,7 @@ _REPAIR = "rankvideo doctor ARCHIVE --repair"
 _AGAIN = f"{_REPAIR} marks these videos, then rankvideo update ARCHIVE reads them again"
 _CHECKS = (
     _Check("database", _database, "restore the archive from a copy, or index the videos again into another folder"),
-    _Check("recipe", _recipe, "index the videos again into another folder: how this archive is made is lost"),
+    _Check("index config", _index_config, "index the videos again into another folder: how this archive is made is lost"),
     _Check("references", _references, f"{_REPAIR} deletes what belongs to nothing", _mend_references),
     _Check("texts", _texts, f"{_REPAIR} cleans them", _mend_texts),
     _Check("word index", _word_index, f"{_REPAIR} builds it again from the stored words", _mend_words),

@@ -1,7 +1,7 @@
 """The disk format of an archive: one SQLite file that is the truth. Nothing else in an archive is needed to rebuild it.
 
-archive.db (WAL, synchronous=FULL) holds recipe, files with their outcomes, videos, clips, timed words, the full-text index
-over the words of clips, and vectors as float16 blobs. A video is written in one transaction: it is there whole or not at all.
+archive.db (WAL, synchronous=FULL) holds the index config, files with their outcomes, videos, clips, timed text, the full-text
+index of clips, and vectors as float16 blobs. A video is written in one transaction: it is there whole or not at all.
 This file knows SQL and records; it opens no media and runs no model.
 """
 
@@ -23,7 +23,6 @@ from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.files import sync_folder
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextChannel, TextSpan, Video
 from rankvideo_rag.storage.full_text import any_of
-from rankvideo_rag.storage.migrate import OLDEST, migrate
 from rankvideo_rag.storage.storage_errors import explaining, is_of_the_disk
 from rankvideo_rag.storage.tables import DATABASE, SCHEMA_VERSION, TABLES, TEXT_CHANNELS, TEXT_TABLES, connect
 from rankvideo_rag.storage.text_rows import read_spans
@@ -34,7 +33,7 @@ class KnownFile(NamedTuple):
 
     size: int  # bytes
     mtime_ns: int
-    recipe: str  # hash of the recipe under which the outcome came about; '' where it is to be tried again
+    config_hash: str  # fingerprint of the index config under which the outcome came about; '' where it is to be tried again
     outcome: FileOutcome
     sidecars: str = ""  # the state of the subtitle files beside it; '' where there is none
 
@@ -71,7 +70,7 @@ class Store:
         self.lock = threading.RLock()
 
     @classmethod
-    def create(cls, folder: Path, recipe: Mapping[str, Any]) -> Self:
+    def create(cls, folder: Path, config: Mapping[str, Any]) -> Self:
         """An empty archive in `folder`, which is made where it is missing. Raises ArchiveError when one is there already."""
         if (folder / DATABASE).exists():
             raise ArchiveError(f"{folder} holds an archive already")
@@ -82,7 +81,7 @@ class Store:
             unfinished.unlink(missing_ok=True)
             with closing(connect(unfinished)) as connection:
                 connection.executescript(f"BEGIN; {TABLES}")
-                meta = {"schema_version": SCHEMA_VERSION, "generation": 0, "recipe": json.dumps(recipe, sort_keys=True)}
+                meta = {"schema_version": SCHEMA_VERSION, "generation": 0, "index_config": json.dumps(config, sort_keys=True)}
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, str(value)) for key, value in meta.items()])
                 connection.execute("COMMIT")
             unfinished.rename(folder / DATABASE)
@@ -91,9 +90,9 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The archive in `folder`, brought to the present format where it has an older one.
+        """Open the archive in `folder`.
 
-        Raises ArchiveError when there is none, ArchiveMismatch when a newer version made it or an older one cannot be migrated.
+        Raises ArchiveError when there is none or it cannot be read, ArchiveMismatch when it has another format.
         """
         if not (folder / DATABASE).is_file():
             raise ArchiveError(f"no archive at {folder}. Make one with: rankvideo index FOLDER --to {folder}")
@@ -103,9 +102,6 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL")
             store = cls(folder, connection)
             version = int(store.meta("schema_version"))
-            if OLDEST <= version < SCHEMA_VERSION:
-                migrate(folder, connection)
-                version = int(store.meta("schema_version"))
         except sqlite3.DatabaseError as error:
             if is_of_the_disk(error):
                 with explaining(folder):
@@ -116,7 +112,7 @@ class Store:
         if version != SCHEMA_VERSION:
             raise ArchiveMismatch(
                 f"the archive at {folder} has format {version}, this version of rankvideo-rag reads format "
-                f"{SCHEMA_VERSION}: {'upgrade rankvideo-rag' if version > SCHEMA_VERSION else 'index the videos again'}"
+                f"{SCHEMA_VERSION}. Index the videos again into another folder, or use the version that made this archive."
             )
         return store
 
@@ -127,13 +123,13 @@ class Store:
     # Reading
 
     def meta(self, key: str) -> str:
-        """One of schema_version, generation, recipe."""
+        """One of schema_version, generation, index_config."""
         return cast(str, self._rows("SELECT value FROM meta WHERE key = ?", key)[0][0])
 
     @property
-    def recipe(self) -> dict[str, Any]:
-        """How this archive is made, as given to `create` or to the last `set_recipe`."""
-        return cast(dict[str, Any], json.loads(self.meta("recipe")))
+    def index_config(self) -> dict[str, Any]:
+        """How this archive is made, as given to `create` or to the last `set_index_config`."""
+        return cast(dict[str, Any], json.loads(self.meta("index_config")))
 
     @property
     def generation(self) -> int:
@@ -143,15 +139,15 @@ class Store:
     def file(self, path: Path) -> KnownFile | None:
         """What is remembered of a path; None for one never seen."""
         rows = self._rows(
-            "SELECT size, mtime_ns, f.recipe, f.outcome, f.reason, f.video_id, (SELECT count(*) FROM clips c WHERE "
+            "SELECT size, mtime_ns, f.config_hash, f.outcome, f.reason, f.video_id, (SELECT count(*) FROM clips c WHERE "
             "c.video_id = f.video_id), f.sidecars FROM files f WHERE path = ?",
             os.fsencode(path),
         )
         if not rows:
             return None
-        size, mtime_ns, recipe, outcome, reason, video_id, clips, sidecars = rows[0]
+        size, mtime_ns, config_hash, outcome, reason, video_id, clips, sidecars = rows[0]
         found = FileOutcome(path=str(path), outcome=outcome, reason=reason, clips=clips, video_id=video_id)
-        return KnownFile(size, mtime_ns, recipe, found, sidecars)
+        return KnownFile(size, mtime_ns, config_hash, found, sidecars)
 
     def paths(self, video_id: str | None = None) -> list[Path]:
         """Every path ever given, or those of one video, in order."""
@@ -174,18 +170,18 @@ class Store:
         """The contents that were taken out of the archive and are to stay out."""
         return frozenset(row[0] for row in self._rows("SELECT video_id FROM removed"))
 
-    def contents_of(self, size: int, recipe: str) -> frozenset[str]:
-        """The contents of so many bytes that were indexed under that recipe."""
-        sql = "SELECT v.video_id FROM files f JOIN videos v USING (video_id) WHERE size = ? AND v.recipe = ?"
-        return frozenset(row[0] for row in self._rows(sql, size, recipe))
+    def contents_of(self, size: int, config_hash: str) -> frozenset[str]:
+        """The contents of so many bytes that were indexed under that index config."""
+        sql = "SELECT v.video_id FROM files f JOIN videos v USING (video_id) WHERE size = ? AND v.config_hash = ?"
+        return frozenset(row[0] for row in self._rows(sql, size, config_hash))
 
-    def content(self, video_id: str, recipe: str) -> KnownContent | None:
-        """What came of a content under that recipe; None where it was not indexed so."""
+    def content(self, video_id: str, config_hash: str) -> KnownContent | None:
+        """What came of a content under that index config; None where it was not indexed so."""
         rows = self._rows(
             "SELECT outcome, reason, (SELECT count(*) FROM clips c WHERE c.video_id = v.video_id), sidecars FROM videos v "
-            "WHERE video_id = ? AND recipe = ?",
+            "WHERE video_id = ? AND config_hash = ?",
             video_id,
-            recipe,
+            config_hash,
         )
         return KnownContent(*rows[0]) if rows else None
 

@@ -7,7 +7,7 @@ from typing import get_args
 from rankvideo_rag.schema import TextChannel
 from rankvideo_rag.storage.full_text import TOKENIZER
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 1
 DATABASE = "archive.db"
 TEXT_CHANNELS: tuple[TextChannel, ...] = get_args(TextChannel)
 
@@ -31,18 +31,18 @@ TIMED_WORDS = "words TEXT NOT NULL DEFAULT '[]'"
 FILES_OF_SIZE = "CREATE INDEX files_of_size ON files (size)"
 
 # `sidecars` is the state of the subtitle files beside a path; of a video, that of those which its words were made with.
-# `vectors` is how many of its clips got one. A recipe of '' marks what is to be made again.
+# `vectors` is how many of its clips got one. A config_hash of '' marks what is to be made again.
 TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 {SOURCES};
 {REMOVED};
 CREATE TABLE videos (
-  video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, recipe TEXT NOT NULL,
+  video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, config_hash TEXT NOT NULL,
   outcome TEXT NOT NULL, reason TEXT, sidecars TEXT NOT NULL DEFAULT '', vectors INTEGER NOT NULL DEFAULT 0, work_seconds REAL
 ) STRICT;
 CREATE TABLE files (
   path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, recipe TEXT NOT NULL,
+  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, config_hash TEXT NOT NULL,
   sidecars TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX files_of_video ON files (video_id);

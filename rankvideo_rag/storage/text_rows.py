@@ -65,3 +65,15 @@ def text_within(spans: Sequence[TextSpan], channel: TextChannel, start: float, e
     """The words of a channel that are heard or shown during [start, end), in order of time, each text once in a row."""
     texts = [span.text for span in spans if span.channel == channel and span.start < end and span.end > start]
     return " ".join(text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1])
+
+
+def clean_texts(connection: sqlite3.Connection) -> int:
+    """Clean every stored text and title again; return how many have changed."""
+    changed = 0
+    for table, column in (("spans", "text"), ("videos", "title")):
+        for number, text in connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
+            if (cleaned := clean(text)) != text:
+                connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (cleaned, number))
+                changed += 1
+    connection.execute("DELETE FROM spans WHERE text = ''")
+    return changed

@@ -41,10 +41,10 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def set_recipe(self, recipe: Mapping[str, Any]) -> None:
+    def set_index_config(self, config: Mapping[str, Any]) -> None:
         """Record how videos are made from now on."""
         with self._transaction() as connection:
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'recipe'", (json.dumps(recipe, sort_keys=True),))
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'index_config'", (json.dumps(config, sort_keys=True),))
 
     def add_sources(self, inputs: Iterable[Path]) -> None:
         """Remember what the archive is made from, so that it can be kept in step with it."""
@@ -80,11 +80,11 @@ class Writer:
             facts = (
                 clean(video.title, max_length=TITLE_LENGTH),
                 video.probe.model_dump_json(),
-                file.recipe,
+                file.config_hash,
                 *_verdict(file.outcome),
             )
             connection.execute(
-                "UPDATE videos SET title = ?, probe = ?, recipe = ?, outcome = ?, reason = ?, vectors = ?, "
+                "UPDATE videos SET title = ?, probe = ?, config_hash = ?, outcome = ?, reason = ?, vectors = ?, "
                 "work_seconds = coalesce(?, work_seconds) "
                 "WHERE video_id = ?",
                 (*facts, sum(clip.clip_id in vectors for clip in clips), work_seconds, video.video_id),
@@ -162,7 +162,7 @@ class Writer:
     def _put_file(self, connection: sqlite3.Connection, file: KnownFile, gone: Sequence[Path]) -> None:
         path = os.fsencode(file.outcome.path)
         before = connection.execute("SELECT video_id FROM files WHERE path = ?", (path,)).fetchone()
-        row = (path, file.size, file.mtime_ns, file.outcome.video_id, *_verdict(file.outcome), file.recipe, file.sidecars)
+        row = (path, file.size, file.mtime_ns, file.outcome.video_id, *_verdict(file.outcome), file.config_hash, file.sidecars)
         connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.executemany("DELETE FROM files WHERE path = ?", [(os.fsencode(path),) for path in gone])
         if before and before[0] not in (None, file.outcome.video_id):
@@ -178,7 +178,7 @@ class Writer:
         title = title_of(Probe.model_validate_json(probe), Path(os.fsdecode(first)))
         connection.execute("UPDATE videos SET title = ? WHERE video_id = ?", (title, video_id))
         stale = f"SELECT video_id FROM videos WHERE video_id = ? AND sidecars <> {_SIDECARS}"
-        connection.execute(f"UPDATE files SET recipe = '' WHERE video_id IN ({stale})", (video_id,))
+        connection.execute(f"UPDATE files SET config_hash = '' WHERE video_id IN ({stale})", (video_id,))
 
     def _delete(self, connection: sqlite3.Connection, video_id: str) -> None:
         self._empty(connection, video_id)

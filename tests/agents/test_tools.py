@@ -24,7 +24,7 @@ from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import writing
 from rankvideo_rag.testing.pattern_detector import COLOURS
@@ -65,8 +65,8 @@ VIDEOS: dict[str, tuple[str, float, list[TextSpan]]] = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive written row by row: all clips of the silent video are red, those of the others green."""
     folder = tmp_path_factory.mktemp("agents") / "archive"
-    recipe = Recipe.of(Settings.load(ocr="none"), load_embedder("scripted").info)
-    store = Store.create(folder, recipe.model_dump(mode="json"))
+    config = IndexConfig.from_settings(Settings.load(ocr="none"), load_embedder("scripted").info)
+    store = Store.create(folder, config.model_dump(mode="json"))
     with writing(store) as writer:
         for video_id, (title, duration, spans) in VIDEOS.items():
             path = f"{SECRET}/{title}.mp4"
@@ -78,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 clips,
                 spans,
                 {clip.clip_id: vector for clip in clips},
-                file=KnownFile(1, 1, recipe.fingerprint, FileOutcome(path=path, outcome="ok", video_id=video_id)),
+                file=KnownFile(1, 1, config.fingerprint, FileOutcome(path=path, outcome="ok", video_id=video_id)),
             )
     store.close()
     return folder

@@ -288,7 +288,7 @@ def outcomes(archive: Path) -> dict[str, tuple[str, str | None]]:
 
 def test_a_file_that_goes_away_between_listing_and_opening_is_skipped(tmp_path: Path) -> None:
     first, _ = films(tmp_path / "in", "a.mp4", "b.mp4")
-    indexed_now(tmp_path / "in", tmp_path / "archive", begin=lambda paths, recipe: first.unlink())
+    indexed_now(tmp_path / "in", tmp_path / "archive", begin=lambda paths, config: first.unlink())
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("skipped", "vanished"), "b.mp4": ("ok", None)}
 
 

@@ -22,7 +22,6 @@ from rankvideo_rag.indexing.boundaries import LEAST, at_pauses, at_shots, pauses
 from rankvideo_rag.indexing.segment import between
 from rankvideo_rag.schema import TextSpan, TimedWord
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Recipe
 from rankvideo_rag.storage.store import Store
 
 RED, BLUE, GREEN, WHITE = (200, 30, 30), (30, 30, 200), (30, 180, 40), (255, 255, 255)
@@ -97,7 +96,7 @@ def test_pyscenedetect_finds_them_too_where_it_is_installed(tmp_path: Path) -> N
 def test_pyscenedetect_that_is_not_there_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rankvideo_rag.media.shots.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"rankvideo-rag\[scenes\]"):
-        run.load_tools(Settings.load(clip_boundaries="pyscenedetect", ocr="none"))
+        run.load_models(Settings.load(clip_boundaries="pyscenedetect", ocr="none"))
 
 
 def test_sound_has_no_shots(tmp_path: Path) -> None:
@@ -264,17 +263,6 @@ def test_what_has_neither_shots_nor_words_is_divided_into_windows(tmp_path: Path
     for where in ("shots", "speech"):
         run.index([videos], tmp_path / where, Settings.load(ocr="none", clip_boundaries=where, clip_seconds=15.0))
         assert spans_of(tmp_path / where) == [(0.0, 10.0), (10.0, 20.0)]
-
-
-def test_an_archive_from_before_there_was_a_choice_has_windows_and_the_hash_that_it_had() -> None:
-    asked = Settings.load(ocr="none")
-    embedder = run.load_tools(asked).embedder.info
-    made = Recipe.of(asked, embedder)
-    old = made.model_dump(mode="json")
-    del old["clip_boundaries"], old["settings"]["clip_boundaries"]
-    assert Recipe.model_validate(old) == made
-    by_shots = Recipe.of(Settings.load(ocr="none", clip_boundaries="shots"), embedder)
-    assert Recipe.model_validate(old).fingerprint == made.fingerprint != by_shots.fingerprint
 
 
 def test_unknown_boundaries_are_refused_with_those_that_there_are() -> None:

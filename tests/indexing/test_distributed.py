@@ -18,7 +18,7 @@ from rankvideo_rag.indexing.distributed import Brief, Receipt, Task, Worker, bui
 from rankvideo_rag.indexing.update import remove, update
 from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Tools
+from rankvideo_rag.storage.index_config import Models
 
 SETTINGS = Settings.load(embedder="scripted", ocr="none")
 Workers = Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]]
@@ -34,7 +34,7 @@ def workers(order: slice = slice(None), work: Callable[[Worker, Task], Receipt] 
     """A worker in this process, whose receipts come in that order, once all are there."""
 
     def receipts(brief: Brief, tasks: Sequence[Task]) -> Generator[Receipt, None, None]:
-        worker = Worker(pickle.loads(pickle.dumps(brief)), Tools(ScriptedEmbedder(), None, None))
+        worker = Worker(pickle.loads(pickle.dumps(brief)), Models(ScriptedEmbedder(), None, None))
         yield from [sent(work(worker, task)) for task in tasks][order]
 
     return receipts

@@ -20,7 +20,7 @@ from support.world import plain_clips
 from rankvideo_rag.synthetic import write_clips
 
 SHARE = int(os.environ.get("RANKVIDEO_FAILPOINTS_SHARE", "101"))  # one of so many is tried
-POINTS = 50 if SHARE == 1 else 9  # at which a disk is full, for each of seven steps
+POINTS = 50 if SHARE == 1 else 9  # at which a disk is full, for each of six steps
 SMALL_DISK = 'mount -t tmpfs -o size=10m none "$1" && shift && exec "$@"'
 
 SCRIPT = Path(__file__).parents[1] / "support" / "failpoint_runs.py"
@@ -64,7 +64,6 @@ def test_an_archive_survives_every_fault_at_every_system_call(originals: Path, t
         "remove",
         "gc",
         "repair",
-        "migrate",
         "two tiers",
     }
     assert all(any(f", {kind}:" in name for name in figures["ends"]) for kind in system_calls.FAULTS)

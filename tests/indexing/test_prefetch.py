@@ -19,7 +19,6 @@ from rankvideo_rag.media import SAMPLE_RATE, ClipMedia, read_frames
 from rankvideo_rag.models.embedders import Vector, scripted
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Recipe, settings_for
 from rankvideo_rag.storage.store import Store
 
 CLIP_SECONDS = 0.5
@@ -194,17 +193,6 @@ def test_key_frames_are_read_where_they_serve_and_the_choice_is_remembered(watch
     assert sampled_with(frame_sampling="keyframes") == [[0.0, 1.0, 3.0, 4.0, 5.0, 6.0, 8.0, 9.0], [0.0, 2.0, 6.0, 8.0]]
     assert sampled_with() == []  # remembered: nothing is to be done
     assert sampled_with(frame_sampling="exact") == [exact, exact]
-
-
-def test_an_archive_from_before_there_was_a_choice_stays_exact() -> None:
-    embedder = scripted.load(model=None, device=None).info
-    recipe = Recipe.of(Settings.load(ocr="none", frame_sampling="exact"), embedder)
-    old = recipe.model_dump(mode="json")
-    del old["frame_sampling"], old["settings"]["frame_sampling"]
-    assert Recipe.model_validate(old) == recipe
-    assert Recipe.model_validate(old).fingerprint == recipe.fingerprint
-    assert settings_for("archive", old, Settings.load()).frame_sampling == "exact"
-    assert Recipe.of(Settings.load(ocr="none"), embedder).fingerprint != recipe.fingerprint
 
 
 def test_the_tiny_models_are_shown_what_they_were_taught_by() -> None:

@@ -335,9 +335,9 @@ def test_doctor_finds_each_damage_and_mends_it(archive: Path, kind: str) -> None
 
 
 def test_doctor_tells_of_what_it_cannot_mend(archive: Path) -> None:
-    sql("UPDATE meta SET value = '{}' WHERE key = 'recipe'")(archive)
+    sql("UPDATE meta SET value = '{}' WHERE key = 'index_config'")(archive)
     faults = told("doctor", archive, "--repair")
-    assert [(fault["check"], fault["mended"]) for fault in faults] == [("recipe", False)]
+    assert [(fault["check"], fault["mended"]) for fault in faults] == [("index config", False)]
     assert "index the videos again into another folder" in faults[0]["remedy"]
 
 

@@ -359,11 +359,11 @@ def test_a_recording_is_heard_when_a_checkpoint_is_given_and_cited_where_it_is_s
     deaf = index([tmp_path / "in"], tmp_path / "archive", Settings.load(ocr="none"))
     assert [(file.outcome, file.clips) for file in deaf.files] == [("ok", 1)]
     heard = index([tmp_path / "in"], tmp_path / "archive", Settings.load(ocr="none", **hearing))
-    assert heard.unchanged == 0  # another recipe: the words are made again
+    assert heard.unchanged == 0  # another config: the words are made again
     again = index([tmp_path / "in"], tmp_path / "archive", Settings.load())
     assert (again.unchanged, again.decodes) == (1, 0)  # the archive remembers that it hears
     with VideoArchive.open(tmp_path / "archive") as archive:
-        assert archive.store.recipe["transcriber"].startswith("whisper:")
+        assert archive.store.index_config["transcriber"].startswith("whisper:")
         (span,) = archive.store.spans(next(iter(archive.store.videos())))
         assert [word.text for word in span.words] == ROVER.split()
         assert archive.store.languages() == {"en": 1}

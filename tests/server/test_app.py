@@ -30,7 +30,7 @@ from rankvideo_rag.models.vlm import LabelLogprobs, Prompt
 from rankvideo_rag.schema import Clip, FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.server import create_app
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import Recipe
+from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import writing
 
@@ -264,8 +264,8 @@ def index_bytes(folder: Path, content: bytes, *, name: str = "film.mp4", video_c
     """An archive of one file with that content, whether or not it is a video."""
     path, video_id = folder / name, sha256(content).hexdigest()[:32]
     path.write_bytes(content)
-    recipe = Recipe.of(Settings.load(), ScriptedEmbedder.info)
-    store = Store.create(folder / "archive", recipe.model_dump(mode="json"))
+    config = IndexConfig.from_settings(Settings.load(), ScriptedEmbedder.info)
+    store = Store.create(folder / "archive", config.model_dump(mode="json"))
     status = path.stat()
     outcome = FileOutcome(path=str(path), outcome="ok", clips=1, video_id=video_id)
     with writing(store) as writer:
@@ -274,7 +274,7 @@ def index_bytes(folder: Path, content: bytes, *, name: str = "film.mp4", video_c
             [Clip(clip_id="clip", video_id=video_id, start=0.0, end=5.0)],
             [TextSpan(channel="speech", text="Seals sleep here.", start=1.0, end=2.0, source="subtitles")],
             {"clip": np.eye(6, dtype=np.float16)[0]},
-            file=KnownFile(status.st_size, status.st_mtime_ns, recipe.fingerprint, outcome),
+            file=KnownFile(status.st_size, status.st_mtime_ns, config.fingerprint, outcome),
         )
     store.close()
     return Indexed(VideoArchive.open(folder / "archive"), path, video_id, content)

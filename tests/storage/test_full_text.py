@@ -2,14 +2,12 @@
 
 import doctest
 import math
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.format_1 import write_format_1
 from support.multilingual_sentences import QUESTIONS, SENTENCES
 
 from rankvideo_rag.errors import ArchiveMismatch
@@ -19,17 +17,15 @@ from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage import full_text, tables
 from rankvideo_rag.storage.full_text import any_of, indexed
-from rankvideo_rag.storage.index_config import Recipe
-from rankvideo_rag.storage.lock import writer_lock
+from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.text_rows import write_spans
 from rankvideo_rag.storage.writer import writing
 
 EVERY = [sentence for sentences in SENTENCES.values() for sentence in sentences]
 
 
-def recipe() -> Recipe:
-    return Recipe.of(Settings.load(ocr="none"), ScriptedEmbedder.info)
+def config() -> IndexConfig:
+    return IndexConfig.from_settings(Settings.load(ocr="none"), ScriptedEmbedder.info)
 
 
 def video_of(number: int) -> Video:
@@ -39,28 +35,28 @@ def video_of(number: int) -> Video:
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """One video of one clip for each sentence."""
-    store = Store.create(tmp_path_factory.mktemp("languages") / "archive", recipe().model_dump(mode="json"))
+    store = Store.create(tmp_path_factory.mktemp("languages") / "archive", config().model_dump(mode="json"))
     with writing(store) as writer:
         for number, sentence in enumerate(EVERY):
             video = video_of(number)
             outcome = FileOutcome(path=video.path, outcome="ok", clips=1, video_id=video.video_id)
             span = TextSpan(channel="speech", text=sentence, start=1.0, end=5.0, source="test")
             clips = segment(video.video_id, 10.0, clip_seconds=30.0)
-            writer.put_video(video, clips, [span], {}, file=KnownFile(1, 1, recipe().fingerprint, outcome))
+            writer.put_video(video, clips, [span], {}, file=KnownFile(1, 1, config().fingerprint, outcome))
     yield store
     store.close()
 
 
 @pytest.mark.parametrize("said", ["", "On and on a voice talks of the weather, and of anything but what the sign shows."])
 def test_what_is_said_in_a_clip_does_not_change_how_well_its_sign_matches(tmp_path: Path, said: str) -> None:
-    store = Store.create(tmp_path / "archive", recipe().model_dump(mode="json"))
+    store = Store.create(tmp_path / "archive", config().model_dump(mode="json"))
     with closing(store), writing(store) as writer:
         for number, sign in enumerate(["Penrow Street 61", "Mill Lane 4", "Winter fair"]):
             video = video_of(number)
             texts = {"on_screen": sign} | ({"speech": said} if said and number == 0 else {})
             spans = [TextSpan(channel=channel, text=text, start=1.0, end=5.0, source="test") for channel, text in texts.items()]
             outcome = FileOutcome(path=video.path, outcome="ok", clips=1, video_id=video.video_id)
-            file = KnownFile(1, 1, recipe().fingerprint, outcome)
+            file = KnownFile(1, 1, config().fingerprint, outcome)
             writer.put_video(video, segment(video.video_id, 10.0, clip_seconds=30.0), spans, {}, file=file)
         # BM25 by hand, k1 = 1.2, b = .75: of 3 signs one has the word; it has 3 words, all have 8.
         expected = math.log((3 - 1 + 0.5) / (1 + 0.5)) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 3 / (8 / 3)))
@@ -149,95 +145,10 @@ def test_the_examples_in_docstrings_are_true() -> None:
     assert (result.attempted, result.failed) == (3, 0)
 
 
-# An archive of format 1
-
-
-@pytest.fixture
-def old_archive(archive: Store, tmp_path: Path) -> Path:
-    """The same archive as a version wrote it that knew format 1 only, with a text that was not yet cleaned as today."""
-    folder = tmp_path / "old"
-    write_format_1(archive.folder / "archive.db", folder)
-    connection = sqlite3.connect(folder / "archive.db")
-    connection.execute("UPDATE spans SET text = text || ' [INST]\u202e' WHERE video_id = ?", (f"{0:032x}",))
-    connection.execute("INSERT INTO vectors SELECT clip, 'visual', zeroblob(12) FROM clips LIMIT 3")
-    connection.commit()
-    connection.close()
-    return folder
-
-
-def test_an_archive_of_an_older_format_is_migrated_from_its_stored_words(archive: Store, old_archive: Path) -> None:
-    store = Store.open(old_archive)
-    assert store.meta("schema_version") == "3"
-    for language, question, sentence in QUESTIONS:
-        assert found(store, question)[:1] == [SENTENCES[language][sentence]]
-    assert [span.text for span in store.spans(f"{0:032x}")] == [EVERY[0] + " [ INST]"]
-    assert store.sources() == []
-    assert store.videos() == archive.videos()
-    made = store.connection.execute("SELECT sum(vectors), count(work_seconds) FROM videos").fetchone()
-    assert made == (3, 0)
-    store.close()
-
-
-def test_a_migrated_archive_has_the_tables_of_a_new_one(archive: Store, old_archive: Path) -> None:
-    store = Store.open(old_archive)
-
-    def shape(of: Store) -> dict[str, object]:
-        names = [
-            r[0] for r in of.connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY 1")
-        ]
-        indexes = [r[0] for r in of.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY 1")]
-        return {name: of.connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names} | {"indexes": indexes}
-
-    assert shape(store) == shape(archive)
-    store.close()
-
-
-def test_an_archive_of_format_2_keeps_its_words_and_can_time_new_ones(archive: Store, tmp_path: Path) -> None:
-    """Format 2 is today's without the two columns of timed words."""
-    folder = tmp_path / "old"
-    folder.mkdir()
-    with closing(sqlite3.connect(folder / "archive.db")) as connection, connection:
-        archive.connection.backup(connection)
-        for column in ("language", "words"):
-            connection.execute(f"ALTER TABLE spans DROP COLUMN {column}")
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
-    with closing(Store.open(folder)) as store:
-        assert store.meta("schema_version") == "3"
-        video_id = f"{0:032x}"
-        assert store.spans(video_id) == archive.spans(video_id)
-        said = TextSpan(
-            channel="speech", text="Bonjour.", start=0, end=9, source="whisper", language="fr", words=[("Bonjour.", 2.5, 3.0)]
-        )
-        with writing(store) as writer, writer.mending(vectors=False) as connection:
-            write_spans(connection, video_id, [said])
-        assert said in store.spans(video_id)
-
-
-def test_a_migration_that_is_interrupted_leaves_the_archive_as_it_was(
-    old_archive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from rankvideo_rag.storage import migrate
-
-    written = 0
-
-    def full(connection: sqlite3.Connection, video_id: str) -> None:
-        nonlocal written
-        written += 1
-        if written == 30:
-            raise sqlite3.OperationalError("database or disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(migrate, "index_text", full)
-        with pytest.raises(ArchiveMismatch, match=r"older format .* failed: database or disk is full\. It is as it was"):
-            Store.open(old_archive)
-    untouched = sqlite3.connect(old_archive / "archive.db")
-    assert untouched.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("1",)
-    assert untouched.execute("SELECT count(*) FROM words").fetchone() == (len(EVERY),)
-    untouched.close()
-    Store.open(old_archive).close()
-
-
-def test_an_archive_that_cannot_be_migrated_now_says_why(old_archive: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(old_archive, tmp_path / "copy")
-    with writer_lock(copy), pytest.raises(ArchiveMismatch, match=r"older format .* being written by process \d+"):
-        Store.open(copy)
+def test_an_archive_of_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    Store.create(tmp_path, config().model_dump(mode="json")).close()
+    for version in ("0", "2"):
+        with closing(sqlite3.connect(tmp_path / "archive.db")) as connection, connection:
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (version,))
+        with pytest.raises(ArchiveMismatch, match=rf"has format {version}, .* reads format 1\. Index the videos again"):
+            Store.open(tmp_path)

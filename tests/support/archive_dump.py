@@ -13,11 +13,11 @@ import numpy as np
 
 # What is told of -> its rows, without their numbers.
 _ROWS = {
-    "recipe": "SELECT value FROM meta WHERE key IN ('recipe', 'schema_version') ORDER BY key",
+    "index config": "SELECT value FROM meta WHERE key IN ('index_config', 'schema_version') ORDER BY key",
     "sources": "SELECT path FROM sources ORDER BY path",
     "removed": "SELECT video_id FROM removed ORDER BY video_id",
-    "files": "SELECT path, size, mtime_ns, video_id, outcome, reason, recipe, sidecars FROM files ORDER BY path",
-    "videos": "SELECT video_id, title, probe, recipe, outcome, reason, sidecars, vectors FROM videos ORDER BY video_id",
+    "files": "SELECT path, size, mtime_ns, video_id, outcome, reason, config_hash, sidecars FROM files ORDER BY path",
+    "videos": "SELECT video_id, title, probe, config_hash, outcome, reason, sidecars, vectors FROM videos ORDER BY video_id",
     "clips": 'SELECT clip_id, video_id, start, "end" FROM clips ORDER BY clip_id',
     "spans": 'SELECT video_id, channel, start, "end", text, source, confidence, language, words FROM spans ORDER BY 1,2,3,4,5',
     **{

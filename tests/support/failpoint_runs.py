@@ -6,8 +6,7 @@
 `calls`: each step of an archive's life, from its first video to its last compaction, makes some hundred writes, syncs, renames
 and deletions in the archive's folder. Each of these (or one of SHARE, taken evenly) befalls each of the faults of
 `system_calls`, each time from the same archive. `full`: before each step a ballast leaves so and so many bytes of the disk;
-after it the archive is read before any are freed, which may be refused where not even 64 KiB are left, or not
-enough to bring an older archive up to date.
+after it the archive is read before any are freed, which may be refused where not even 64 KiB are left.
 
 Afterwards the archive must open, hold what was committed, and need no more than its derived files made anew; the step, begun
 again, must end, make nothing twice, and leave what an uninterrupted one leaves, in archive.db and as files. Printed as JSON:
@@ -35,7 +34,6 @@ from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import Scale, VectorIndex
 from support import system_calls
 from support.archive_dump import dump
-from support.format_1 import write_format_1
 from support.kill_runs import MADE, Life, corrupt
 from support.recorded_decoder import RecordedDecoder
 from support.vectors import put, topics
@@ -71,12 +69,7 @@ def scenes(originals: Path, work: Path, disk: Path) -> Iterator[Scene]:
 
 
 def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], object]]]:
-    """Repairing what was damaged, opening an older archive, and building two tiers."""
-
-    def age() -> None:
-        young = life.archive.rename(life.archive.with_name("young"))
-        write_format_1(young / "archive.db", life.archive)
-        shutil.rmtree(young)
+    """Repairing what was damaged, and building an IVF-PQ index."""
 
     def many() -> None:
         shutil.rmtree(life.archive)
@@ -89,7 +82,6 @@ def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], 
 
     return [
         ("repair", lambda: _damage(life.archive), repair),
-        ("migrate", age, lambda: _read(life.archive)),
         ("two tiers", many, lambda: _read(life.archive, _MANY)),
     ]
 
@@ -136,7 +128,7 @@ class Trial:
 
     def judge_reading(self, how: str, left: int) -> None:
         """What is wrong where the archive was read with so many bytes free, and that ended so."""
-        may_refuse = left < _TO_READ or self.scene.name == "migrate"
+        may_refuse = left < _TO_READ
         if how != "done" and not (how == "refused" and may_refuse):
             self.wrong += self._told([f"with {left} bytes free, reading {how}"])
 
