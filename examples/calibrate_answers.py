@@ -37,12 +37,12 @@ def main() -> None:
             answerable = [bool(kept & set(question.judgements)) for question, _ in judged]
             found = calibrate_margin([margin for _, margin in judged], answerable)
             print(f"{len(judged)} of {len(asked)} questions judged, {sum(answerable)} of them can be answered")
-            if found.least_margin is None:
+            if found.min_margin is None:
                 print("at no margin are 95 % of what is answered answerable: these margins do not tell")
             else:
-                print(f"answer from a margin of {found.least_margin} on: that answers {found.answered:.0%} of these")
+                print(f"answer from a margin of {found.min_margin} on: that answers {found.answered:.0%} of these")
                 print(f"and {found.wrongly_answered:.0%} of what is answered then has no answer")
-                careful = archive.as_synthesizer(least_margin=found.least_margin)
+                careful = archive.as_synthesizer(min_margin=found.min_margin)
                 print(archive.as_query_engine(response_synthesizer=careful).query("a pink elephant that dances"))
 
 

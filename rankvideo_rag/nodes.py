@@ -10,7 +10,7 @@ from typing import NamedTuple
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.ranking.pointwise import Footage
+from rankvideo_rag.ranking.pointwise import VideoSpan
 from rankvideo_rag.schema import Clip, Hit, Video
 
 NO_TEXT = "(no words in this clip)"
@@ -24,7 +24,7 @@ VideoResolver = Callable[[BaseNode], str]
 class NodeClip(NamedTuple):
     """What a node says about the clip it stands for."""
 
-    footage: Footage
+    footage: VideoSpan
     video_id: str
     title: str
 
@@ -87,7 +87,7 @@ def node_to_clip(node: BaseNode, resolver: VideoResolver | None = None) -> NodeC
     start, end = (_seconds(node, key) for key in ("start", "end"))
     video_id = str(node.metadata.get("video_id") or path)
     title = str(node.metadata.get("title") or path.rpartition("/")[2])
-    return NodeClip(Footage(path, start, end), video_id, title)
+    return NodeClip(VideoSpan(path, start, end), video_id, title)
 
 
 def _path_of(node: BaseNode) -> str:

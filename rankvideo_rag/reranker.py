@@ -22,7 +22,7 @@ from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import prompt_spec, spec_for
 from rankvideo_rag.nodes import VideoResolver, copy_with_score, node_to_clip
 from rankvideo_rag.ranking.cache import ScoreCache, default_path
-from rankvideo_rag.ranking.pointwise import Footage, Pair
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair
 from rankvideo_rag.ranking.reasoning import NEVER, Band, Reasoning, share_reasoned
 from rankvideo_rag.ranking.scores import order
 from rankvideo_rag.ranking.windowed_scoring import judge_in_windows
@@ -136,7 +136,7 @@ class RankVideoRerank(BaseNodePostprocessor):
             judge_in_windows(
                 vlm,
                 spec_for(self.prompt, self.model),
-                [Pair(question, clip) for clip in footage if isinstance(clip, Footage)],
+                [Pair(question, clip) for clip in footage if isinstance(clip, VideoSpan)],
                 self.windows,
                 batch_size=self.batch_size,
                 reasoning=Reasoning(mode=self.reasoning, band=self.reasoning_band, max_tokens=self.reasoning_tokens),
@@ -144,9 +144,9 @@ class RankVideoRerank(BaseNodePostprocessor):
                 deadline=None if self.deadline is None else time.monotonic() + self.deadline,
             )
         )
-        return [next(judged) if isinstance(clip, Footage) else clip for clip in footage]
+        return [next(judged) if isinstance(clip, VideoSpan) else clip for clip in footage]
 
-    def _footage(self, hit: NodeWithScore) -> Footage | Score:
+    def _footage(self, hit: NodeWithScore) -> VideoSpan | Score:
         try:
             return node_to_clip(hit.node, self.video_resolver).footage
         except InputError as error:

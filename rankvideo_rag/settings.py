@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     retrieve_depth: int = Field(100, ge=1)  # clips taken from the fused channels
     rerank_depth: int = Field(20, ge=1)  # of these, how many RankVideo watches
     top_n: int = Field(5, ge=1)  # of these, how many the answer may cite
-    least_margin: float = Field(0.0, allow_inf_nan=False)  # nats, from which on a clip is taken to show what is asked
+    min_margin: float = Field(0.0, allow_inf_nan=False)  # nats, from which on a clip is taken to show what is asked
     score_cache: str | None = None  # file in which verdicts are kept, "none"; None: rankvideo/scores.db in the user's cache
 
     # Where files are read.

@@ -46,7 +46,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         llm: writes the answer; None quotes instead. `served.served_llm` gives one that a vLLM server on this machine serves.
         words: (video_id, start, end) -> timed words of a clip; None takes each node's text as spoken during the whole clip.
         template: the prompt for an LLM that writes prose, with {context_str} and {query_str}, and {boundary} if wanted.
-        least_margin: RankVideo's margin from which on a clip is taken to show what is asked. 0 is the model's own verdict;
+        min_margin: RankVideo's margin from which on a clip is taken to show what is asked. 0 is the model's own verdict;
             `abstention.calibrate_margin` takes one from labelled questions. Where every clip is below it and no words hold half
             of what is asked, the archive does not answer, and no LLM is asked.
         unsupported: what becomes of a statement that nothing bears out: it is dropped, or shown with a mark.
@@ -65,7 +65,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         *,
         words: Words | None = None,
         template: BasePromptTemplate = TEMPLATE,
-        least_margin: float = 0.0,
+        min_margin: float = 0.0,
         unsupported: Literal["drop", "mark"] = "drop",
         frames: int = 0,
         evidence_subsets: int = 1,
@@ -83,7 +83,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         super().__init__(llm=llm or MockLLM(), **kwargs)
         self._writer = Writer(llm, template=template, frames=frames, budget=budget, tokenizer=tokenizer) if llm else None
         self._words = words
-        self._least_margin = least_margin
+        self._min_margin = min_margin
         self._unsupported = unsupported
         self._evidence_subsets = evidence_subsets
 
@@ -138,19 +138,19 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
 
     def _asked(self, question: str, nodes: Sequence[NodeWithScore]) -> "_Asked":
         evidence = evidence_of(nodes, self._words)
-        is_settled = not evidence or is_unanswerable(question, evidence, least_margin=self._least_margin)
+        is_settled = not evidence or is_unanswerable(question, evidence, min_margin=self._min_margin)
         return _Asked(question, evidence, None if is_settled else self._writer)
 
     def _answer(self, asked: "_Asked", options: dict[str, Any]) -> Answer:
         if asked.writer is None:
-            return extract(asked.question, asked.evidence, least_margin=self._least_margin)
+            return extract(asked.question, asked.evidence, min_margin=self._min_margin)
         shown = [asked.writer.show(asked.question, plan) for plan in deal(asked.evidence, self._evidence_subsets)]
         written = [asked.writer.write(plan, options) for plan in shown]
         return self._best(asked, shown, written)
 
     async def _aanswer(self, asked: "_Asked", options: dict[str, Any]) -> Answer:
         if asked.writer is None:
-            return extract(asked.question, asked.evidence, least_margin=self._least_margin)
+            return extract(asked.question, asked.evidence, min_margin=self._min_margin)
         plans = deal(asked.evidence, self._evidence_subsets)
         shown = [await asyncio.to_thread(asked.writer.show, asked.question, plan) for plan in plans]
         written = await asyncio.gather(*(asked.writer.awrite(plan, options) for plan in shown))
@@ -197,7 +197,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
     def _rules(self, asked: "_Asked", shown: Shown) -> VerificationRules:
         return VerificationRules(
             unsupported=self._unsupported,
-            least_margin=self._least_margin,
+            min_margin=self._min_margin,
             pictured=frozenset(picture.number for picture in shown.pictures),
             instructions=asked.writer.instructions if asked.writer else "",
             at_hand=tuple(asked.evidence),

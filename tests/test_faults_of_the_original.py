@@ -27,7 +27,7 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, VIDEO_FIRST, prompt_spec
 from rankvideo_rag.models.vlm.transformers import load
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.ranking.reasoning import Reasoning
 
 SHOWN = Frames(np.zeros((4, 64, 64, 3), np.uint8), np.array([0.0, 0.5, 1.0, 1.5]))
@@ -74,8 +74,8 @@ def test_an_adapter_is_no_model_and_says_to_be_merged(tmp_path: Path, backend: s
 
 def test_a_rationale_that_says_no_in_words_does_not_decide(world: World) -> None:
     # The original looks for "yes" without "no" in the text: "know" and "nothing" are enough to make it a no.
-    footage = Footage(str(world.videos / "clip-01.mp4"))
-    (score,) = judge(Yea(), RANKVIDEO, [Pair("anything", footage)], reasoning=Reasoning(mode="always"))
+    footage = VideoSpan(str(world.videos / "clip-01.mp4"))
+    (score,) = score_pairs(Yea(), RANKVIDEO, [Pair("anything", footage)], reasoning=Reasoning(mode="always"))
     assert score.margin == pytest.approx(1.0)
     assert (score.rationale, score.tokens) == ("Nothing is known of it, so no.", 12)
 
@@ -85,7 +85,7 @@ def test_the_frame_rate_of_a_format_is_that_of_the_frames(world: World, fps: flo
     clip = next(clip for clip in world.clips if clip.seconds == 4.0)
     spec = RANKVIDEO.model_copy(update={"frames": RANKVIDEO.frames.model_copy(update={"fps": fps, "min_frames": 2})})
     vlm = Yea()
-    judge(vlm, spec, [Pair("anything", Footage(str(world.videos / f"{clip.stem}.mp4")))])
+    score_pairs(vlm, spec, [Pair("anything", VideoSpan(str(world.videos / f"{clip.stem}.mp4")))])
     (shown,) = [part for part in vlm.prompts[0].user if isinstance(part, Frames)]
     assert len(shown) == frames
 

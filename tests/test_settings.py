@@ -55,7 +55,7 @@ def test_the_path_of_a_local_model_is_remembered_whole(tmp_path: Path) -> None:
 
 
 def test_the_margin_from_which_on_an_archive_answers_is_a_finite_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANKVIDEO_LEAST_MARGIN", "1.5")
-    assert Settings.load().least_margin == 1.5
-    with pytest.raises(InputError, match="least_margin = nan"):
-        Settings.load(least_margin=float("nan"))
+    monkeypatch.setenv("RANKVIDEO_MIN_MARGIN", "1.5")
+    assert Settings.load().min_margin == 1.5
+    with pytest.raises(InputError, match="min_margin = nan"):
+        Settings.load(min_margin=float("nan"))

@@ -19,7 +19,7 @@ from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
 from rankvideo_rag.models.vlm.transformers import TransformersVLM
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.schema import Record
 
 COUNTS = (1, 4, 16, 64)  # questions on one video
@@ -131,8 +131,8 @@ def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> O
             vlm.label_logprobs([RANKVIDEO.prompt(question, frames) for frames in batch], RANKVIDEO.labels)
 
     def end_to_end() -> None:
-        pairs = [Pair(question, Footage(str(path))) for path in paths]
-        judge(vlm, RANKVIDEO, pairs, batch_size=_BATCH, decoders=_DECODERS)
+        pairs = [Pair(question, VideoSpan(str(path))) for path in paths]
+        score_pairs(vlm, RANKVIDEO, pairs, batch_size=_BATCH, decoders=_DECODERS)
 
     rounds = [[_seconds(work) for work in (decode_only, model_only, end_to_end)] for _ in range(repeats)]
     decode, model, end = (median(times) for times in zip(*rounds, strict=True))

@@ -15,7 +15,7 @@ from rankvideo_rag.schema import Record
 class Threshold(Record):
     """A least margin, and what it does on the questions that it was taken from."""
 
-    least_margin: float | None  # nats; None where no margin parts those with an answer from those without well enough
+    min_margin: float | None  # nats; None where no margin parts those with an answer from those without well enough
     wrongly_answered: float | None  # share of the questions at or above it that the archive does not answer
     answered: float | None  # share of the questions that it answers, that are at or above it
     questions: int  # of which a clip was judged

@@ -15,18 +15,18 @@ from rankvideo_rag.errors import InputError
 class Calibration(NamedTuple):
     """A threshold on the best margin of a question's clips, and what it does on the questions it was taken from."""
 
-    least_margin: float | None  # in nats; None where no threshold is good enough
+    min_margin: float | None  # in nats; None where no threshold is good enough
     wrongly_answered: float | None  # share of the questions at or above it that the archive does not answer
     answered: float | None  # share of the questions that it answers, that are at or above it
 
 
-def is_unanswerable(question: str, shown: Sequence[Evidence], *, least_margin: float) -> bool:
+def is_unanswerable(question: str, shown: Sequence[Evidence], *, min_margin: float) -> bool:
     """Whether every clip was judged, none reached the threshold, and no words hold half of what is asked.
 
     A clip that could not be judged leaves the question open.
     """
     judged = all(evidence.margin is not None for evidence in shown)
-    return judged and not any(is_relevant(e, least_margin) for e in shown) and not is_supported(question, shown)
+    return judged and not any(is_relevant(e, min_margin) for e in shown) and not is_supported(question, shown)
 
 
 def calibrate_margin(margins: Sequence[float], answerable: Sequence[bool], *, max_error: float = 0.05) -> Calibration:
@@ -39,7 +39,7 @@ def calibrate_margin(margins: Sequence[float], answerable: Sequence[bool], *, ma
     The share is that of this sample: with few questions it promises little beyond them.
 
     >>> calibrate_margin([-4.0, -1.0, 0.5, 1.5, 3.0], [False, True, False, True, True], max_error=0.25)
-    Calibration(least_margin=-1.0, wrongly_answered=0.25, answered=1.0)
+    Calibration(min_margin=-1.0, wrongly_answered=0.25, answered=1.0)
     """
     if len(margins) != len(answerable):
         raise InputError(f"{len(margins)} margins and {len(answerable)} labels: one label for each margin is needed")

@@ -24,7 +24,7 @@ class VerificationRules(NamedTuple):
     """What a statement is held to."""
 
     unsupported: Literal["drop", "mark"] = "drop"  # what becomes of a statement that nothing bears out
-    least_margin: float = 0.0  # from which on RankVideo is taken to have seen what is asked
+    min_margin: float = 0.0  # from which on RankVideo is taken to have seen what is asked
     pictured: frozenset[int] = frozenset()  # numbers of the clips of which the generator was shown pictures
     instructions: str = ""  # what the generator was told and nobody else may read
     at_hand: tuple[Evidence, ...] = ()  # all clips, where the generator was shown some of them only
@@ -85,11 +85,11 @@ def build_answer(
     removed = [outcome.removed for outcome in outcomes if outcome.removed]
     citations = [citation for outcome in outcomes for citation in outcome.citations]
     if not any(claim.status != "unsupported" for claim in claims):
-        instead = extract(question, shown, least_margin=rules.least_margin, reason=QUOTED_INSTEAD)
+        instead = extract(question, shown, min_margin=rules.min_margin, reason=QUOTED_INSTEAD)
         return instead.model_copy(update={"removed_claims": (*claims, *removed), "removed_citations": tuple(citations)})
     return answer_of(
         question,
-        [*claims, *passed_over(question, shown, claims, least_margin=rules.least_margin)],
+        [*claims, *passed_over(question, shown, claims, min_margin=rules.min_margin)],
         removed_claims=removed,
         removed_citations=citations,
     )
@@ -103,7 +103,7 @@ def _fault(question: str, text: str, checked: Checked, shown: Sequence[Evidence]
     if checked.false_quote:
         return "it quotes words that are not those of the clips it cites"
     known = rules.at_hand or shown
-    if not checked.quoted and is_beside_the_point(question, checked.cited, known, least_margin=rules.least_margin):
+    if not checked.quoted and is_beside_the_point(question, checked.cited, known, min_margin=rules.min_margin):
         return "the clips it cites are not about the question, and others are"
     if words_bear(text, question, checked.cited) or _is_seen(checked, rules):
         return None
@@ -112,7 +112,7 @@ def _fault(question: str, text: str, checked: Checked, shown: Sequence[Evidence]
 
 def _is_seen(checked: Checked, rules: VerificationRules) -> bool:
     return any(
-        evidence.number in rules.pictured and (evidence.margin is None or evidence.margin >= rules.least_margin)
+        evidence.number in rules.pictured and (evidence.margin is None or evidence.margin >= rules.min_margin)
         for evidence in checked.cited
     )
 

@@ -32,19 +32,19 @@ class _Quote(NamedTuple):
     sentence: Sentence
 
 
-def extract(question: str, shown: Sequence[Evidence], *, least_margin: float = 0.0, reason: str | None = None) -> Answer:
+def extract(question: str, shown: Sequence[Evidence], *, min_margin: float = 0.0, reason: str | None = None) -> Answer:
     """The best supported quotes, or the clips seen to be relevant, or that the archive does not answer this, and why.
 
-    A clip is seen to be relevant where RankVideo gave it at least `least_margin`. `reason` says why a model's words are not
+    A clip is seen to be relevant where RankVideo gave it at least `min_margin`. `reason` says why a model's words are not
     shown.
     """
     quotes = _quotes(question, shown)
     if quotes:
         return answer_of(question, [_claim(quote.sentence) for quote in quotes], reason=reason)
-    seen = [evidence for evidence in shown if is_relevant(evidence, least_margin)][:MOST]
+    seen = [evidence for evidence in shown if is_relevant(evidence, min_margin)][:MOST]
     if seen:
         return answer_of(question, [_seen(seen)], reason=reason)
-    return answer_of(question, [], reason=_why_not(shown, least_margin))
+    return answer_of(question, [], reason=_why_not(shown, min_margin))
 
 
 def is_supported(question: str, shown: Sequence[Evidence]) -> bool:
@@ -52,31 +52,31 @@ def is_supported(question: str, shown: Sequence[Evidence]) -> bool:
     return any(_best(question, evidence).support >= SUPPORT for evidence in shown if evidence.spans)
 
 
-def is_beside_the_point(question: str, cited: Sequence[Evidence], shown: Sequence[Evidence], *, least_margin: float) -> bool:
+def is_beside_the_point(question: str, cited: Sequence[Evidence], shown: Sequence[Evidence], *, min_margin: float) -> bool:
     """Whether clips hold no word of what is asked and were not seen to show it, while another clip holds most of it."""
-    if any(is_relevant(e, least_margin) or (e.spans and _best(question, e).support > 0) for e in cited):
+    if any(is_relevant(e, min_margin) or (e.spans and _best(question, e).support > 0) for e in cited):
         return False
     return any(_best(question, evidence).support >= STRONG for evidence in shown if evidence.spans)
 
 
-def is_relevant(evidence: Evidence, least_margin: float) -> bool:
+def is_relevant(evidence: Evidence, min_margin: float) -> bool:
     """Whether RankVideo watched the clip and gave it at least that margin."""
-    return evidence.margin is not None and evidence.margin >= least_margin
+    return evidence.margin is not None and evidence.margin >= min_margin
 
 
-def passed_over(question: str, shown: Sequence[Evidence], claims: Sequence[Claim], *, least_margin: float) -> list[Claim]:
+def passed_over(question: str, shown: Sequence[Evidence], claims: Sequence[Claim], *, min_margin: float) -> list[Claim]:
     """The evidence that no answer may keep quiet about, as far as these claims do.
 
     These are the sentences that hold more of what is asked than any other, if that is most of it, one of each clip that was
     not judged irrelevant; and, where nothing that is named bears on the question at all, the clip seen to be most relevant.
     """
-    open_to_words = [e for e in shown if e.spans and (e.margin is None or is_relevant(e, least_margin))]
+    open_to_words = [e for e in shown if e.spans and (e.margin is None or is_relevant(e, min_margin))]
     best = [_best(question, evidence) for evidence in open_to_words]
     most = max((quote.support for quote in best), default=0.0)
     missing = [q.sentence for q in best if q.support == most >= STRONG and not _is_told(q.sentence, claims)]
     if missing:
         return [_claim(sentence) for sentence in missing]
-    relevant = [evidence for evidence in shown if is_relevant(evidence, least_margin)]
+    relevant = [evidence for evidence in shown if is_relevant(evidence, min_margin)]
     named = [e for e in shown if any(e.holds(citation) for claim in claims for citation in claim.citations)]
     if relevant and not any(e in relevant or is_supported(question, [e]) for e in named):
         return [_seen([max(relevant, key=lambda evidence: evidence.margin or 0.0)])]
@@ -150,9 +150,9 @@ def _seen(shown: Sequence[Evidence]) -> Claim:
     return Claim(text=SEEN, status="seen", citations=tuple(evidence.cite_what_is_seen() for evidence in shown))
 
 
-def _why_not(shown: Sequence[Evidence], least_margin: float) -> str:
+def _why_not(shown: Sequence[Evidence], min_margin: float) -> str:
     if not shown:
         return "no clip was found"
     margins = [evidence.margin for evidence in shown if evidence.margin is not None]
-    judged = f"the best margin, {max(margins):+.2f}, is below {least_margin:+.2f}" if margins else "no clip was judged"
+    judged = f"the best margin, {max(margins):+.2f}, is below {min_margin:+.2f}" if margins else "no clip was judged"
     return f"no words of the {len(shown)} clips hold half of what is asked, and {judged}"

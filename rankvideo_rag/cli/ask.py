@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from rankvideo_rag.schema import Answer, Hit
 
-LeastMargin = Annotated[
+MinMargin = Annotated[
     float | None,
     typer.Option(
         help="RankVideo's margin from which on a clip is taken to show what is asked; `rankvideo eval threshold` finds one. "
-        "By default the setting least_margin, which is 0: the model's own verdict.",
+        "By default the setting min_margin, which is 0: the model's own verdict.",
         show_default=False,
     ),
 ]
@@ -44,7 +44,7 @@ def ask(
     llm_url: LlmUrl = None,
     frames: Frames = 0,
     evidence_subsets: EvidenceSubsets = 1,
-    least_margin: LeastMargin = None,
+    min_margin: MinMargin = None,
     profile: Profile = None,
     reranker: Reranker = None,
     reranker_model: RerankerModel = None,
@@ -58,7 +58,7 @@ def ask(
     from rankvideo_rag.schema import Answer, to_json
 
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
-    with VideoArchive.open(archive, least_margin=least_margin, **options) as opened:
+    with VideoArchive.open(archive, min_margin=min_margin, **options) as opened:
         synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, evidence_subsets=evidence_subsets)
         response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)
         hits = nodes_to_hits(response.source_nodes)

@@ -140,18 +140,18 @@ def threshold(
     counts = f"{found.questions} questions with a margin, {found.unanswerable} of them without an answer in the archive"
     if as_json:
         print_json(found.model_dump(mode="json"))
-    elif found.least_margin is None:
+    elif found.min_margin is None:
         out.print(
             f"{counts}: at no margin are {1 - max_error:.0%} of the questions at or above it answerable. Margins do not tell.",
             soft_wrap=True,
         )
     else:
         out.print(
-            f"Answer from a margin of {found.least_margin} on: of the questions at or above it {found.wrongly_answered:.1%} "
+            f"Answer from a margin of {found.min_margin} on: of the questions at or above it {found.wrongly_answered:.1%} "
             f"have no answer, and {found.answered:.1%} of those that have one are among them ({counts}).",
             soft_wrap=True,
         )
-        out.print(f"Use it: ask --least-margin {found.least_margin}, or the setting least_margin.", soft_wrap=True)
+        out.print(f"Use it: ask --min-margin {found.min_margin}, or the setting min_margin.", soft_wrap=True)
     if found.not_judged:
         note(f"questions of which no clip has a margin, passed over: {found.not_judged}")
     if found.unanswerable < FEW:

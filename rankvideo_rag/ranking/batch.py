@@ -32,7 +32,7 @@ from rankvideo_rag.ranking.batch_journal import Receipts
 from rankvideo_rag.ranking.batch_plan import Candidates, Task, tasks
 from rankvideo_rag.ranking.cache import ScoreCache
 from rankvideo_rag.ranking.orders import reranked
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.schema import Score
 
 # Batches given to the judge at once: it decodes the next while it watches one. A kill costs the files of so many, though not
@@ -112,7 +112,7 @@ def rerank(
         waiting = batch.unfinished(tasks(given.wanted, texts), receipts, listen)
         while jobs := list(islice(waiting, BATCHES_AT_ONCE * batch_size)):
             asked = {(job.task.video, query): pair for job in jobs for query, pair in _to_ask(job).items()}
-            scores = judge(vlm, spec, list(asked.values()), batch_size=batch_size, limits=limits, cache=cache)
+            scores = score_pairs(vlm, spec, list(asked.values()), batch_size=batch_size, limits=limits, cache=cache)
             by_ids = dict(zip(asked, scores, strict=True))
             for job in jobs:
                 batch.finish(job, {query: by_ids[job.task.video, query] for query in _to_ask(job)}, receipts, listen)
@@ -192,7 +192,7 @@ def _to_ask(job: _Job) -> dict[str, Pair]:
     """Query id -> what the model is asked; nothing where there is nothing to watch."""
     if job.path is None:
         return {}
-    footage = Footage(str(job.path))
+    footage = VideoSpan(str(job.path))
     return {query: Pair(text, footage) for query, text in job.task.texts.items() if text is not None}
 
 

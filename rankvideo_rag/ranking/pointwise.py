@@ -20,7 +20,7 @@ from rankvideo_rag.ranking.scores import LATE, ask
 from rankvideo_rag.schema import Score
 
 
-class Footage(NamedTuple):
+class VideoSpan(NamedTuple):
     """A span of a file, to be watched; None stands for its beginning or end."""
 
     path: str
@@ -32,10 +32,10 @@ class Pair(NamedTuple):
     """What is judged."""
 
     question: str
-    footage: Footage
+    footage: VideoSpan
 
 
-def judge(
+def score_pairs(
     vlm: VLM,
     spec: PromptSpec,
     pairs: Sequence[Pair],
@@ -53,7 +53,7 @@ def judge(
     next ones are decoded meanwhile, `decoders` at a time: at most three times `batch_size` clips are in memory. What has not
     begun by `deadline`, a moment of `time.monotonic()`, is `failed`; a call to the model that has begun is not cut short.
     """
-    questions: dict[Footage, dict[str, None]] = {}  # of each clip, each once, in the order of the pairs
+    questions: dict[VideoSpan, dict[str, None]] = {}  # of each clip, each once, in the order of the pairs
     for pair in pairs:
         questions.setdefault(pair.footage, {})[pair.question] = None
     session = _Session(vlm, spec, limits, reasoning, cache, deadline)
@@ -68,7 +68,7 @@ def judge(
 class _Clip(NamedTuple):
     """A clip as it comes from the decoder."""
 
-    footage: Footage
+    footage: VideoSpan
     frames: Frames | None  # None where nothing is left to ask of the model
     scores: dict[str, Score]  # question -> what is known without asking
     keys: dict[str, str]  # question -> key in the cache; empty without one
@@ -85,7 +85,7 @@ class _Session(NamedTuple):
     cache: ScoreCache | None
     deadline: float | None
 
-    def watch(self, asked: tuple[Footage, Collection[str]]) -> _Clip:
+    def watch(self, asked: tuple[VideoSpan, Collection[str]]) -> _Clip:
         """A clip with what is known of its questions, and its frames where that is not all. Runs in a background thread."""
         footage, questions = asked
         keys = self._keys(footage, questions)
@@ -96,7 +96,7 @@ class _Session(NamedTuple):
             return _Clip(footage, None, known | dict.fromkeys(unknown, frames), keys, [])
         return _Clip(footage, frames, known, keys, unknown)
 
-    def judge(self, clips: Sequence[_Clip]) -> dict[Pair, Score]:
+    def score_pairs(self, clips: Sequence[_Clip]) -> dict[Pair, Score]:
         """The scores of all questions of these clips; the model is asked once."""
         known = {Pair(question, clip.footage): score for clip in clips for question, score in clip.scores.items()}
         prompts = {
@@ -116,7 +116,7 @@ class _Session(NamedTuple):
         verdicts = ask(self.vlm, prompts, self.spec.labels, deadline=self.deadline)
         return reconsider(self.vlm, prompts, verdicts, self.spec.labels, reasoning=self.reasoning, deadline=self.deadline)
 
-    def _frames(self, footage: Footage) -> Frames | Score:
+    def _frames(self, footage: VideoSpan) -> Frames | Score:
         seconds = self.limits.seconds if self.deadline is None else min(self.limits.seconds, self.deadline - time.monotonic())
         if seconds <= 0:
             return LATE
@@ -128,7 +128,7 @@ class _Session(NamedTuple):
         except InputError as error:
             return Score(status="failed", reason=f"no_span: {error}")
 
-    def _keys(self, footage: Footage, questions: Collection[str]) -> dict[str, str]:
+    def _keys(self, footage: VideoSpan, questions: Collection[str]) -> dict[str, str]:
         if self.cache is None:
             return {}
         try:

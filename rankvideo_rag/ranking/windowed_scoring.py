@@ -11,7 +11,7 @@ from rankvideo_rag.media import Limits, probe
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 from rankvideo_rag.ranking.cache import ScoreCache
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge, unwatchable
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs, unwatchable
 from rankvideo_rag.ranking.reasoning import NEVER, Reasoning
 from rankvideo_rag.ranking.scores import LATE, is_late, order, unscored
 from rankvideo_rag.ranking.windows import Coarse, Span, Windows, coarse_plan, combine, plan
@@ -37,7 +37,7 @@ def judge_in_windows(
     """
 
     def look(spec: PromptSpec, pairs: Sequence[Pair], reasoning: Reasoning) -> list[Score]:
-        return judge(
+        return score_pairs(
             vlm,
             spec,
             pairs,
@@ -65,7 +65,7 @@ def judge_in_windows(
 _Judge = Callable[[PromptSpec, Sequence[Pair], Reasoning], list[Score]]
 
 
-def _spans(clip: Footage, windows: Windows, limits: Limits, deadline: float | None) -> "list[Span] | Score":
+def _spans(clip: VideoSpan, windows: Windows, limits: Limits, deadline: float | None) -> "list[Span] | Score":
     """The windows of a clip, or why there are none."""
     start, end = clip.start or 0.0, clip.end
     if end is not None and windows.seconds is not None and end - start <= windows.seconds:
@@ -84,19 +84,19 @@ def _spans(clip: Footage, windows: Windows, limits: Limits, deadline: float | No
 
 
 def _look(
-    judge: _Judge, spec: PromptSpec, divided: Mapping[Pair, list[Span]], reasoning: Reasoning
+    score_pairs: _Judge, spec: PromptSpec, divided: Mapping[Pair, list[Span]], reasoning: Reasoning
 ) -> dict[Pair, dict[Span, Score]]:
     """The score of every window of every pair."""
     whose = [(pair, span) for pair, spans in divided.items() for span in spans]
-    parts = [Pair(pair.question, Footage(pair.footage.path, span.start, span.end)) for pair, span in whose]
+    parts = [Pair(pair.question, VideoSpan(pair.footage.path, span.start, span.end)) for pair, span in whose]
     seen: dict[Pair, dict[Span, Score]] = defaultdict(dict)
-    for (pair, span), score in zip(whose, judge(spec, parts, reasoning), strict=True):
+    for (pair, span), score in zip(whose, score_pairs(spec, parts, reasoning), strict=True):
         seen[pair][span] = score
     return seen
 
 
 def _chosen(
-    judge: _Judge, spec: PromptSpec, divided: Mapping[Pair, list[Span]], windows: Windows
+    score_pairs: _Judge, spec: PromptSpec, divided: Mapping[Pair, list[Span]], windows: Windows
 ) -> dict[Pair, list[Span] | Score]:
     """The windows to look at closely: all, or the best of a coarse look; the score where that look had nothing to tell."""
     chosen: dict[Pair, list[Span] | Score] = dict(divided)
@@ -110,7 +110,7 @@ def _chosen(
     }
     for frames in {look.frames for look in coarse.values()}:
         parts = {pair: list(look.parts) for pair, look in coarse.items() if look.frames == frames}
-        for pair, scores in _look(judge, _with_frames(spec, frames), parts, NEVER).items():
+        for pair, scores in _look(score_pairs, _with_frames(spec, frames), parts, NEVER).items():
             chosen[pair] = _best(scores, coarse[pair], windows.max_windows)
     return chosen
 

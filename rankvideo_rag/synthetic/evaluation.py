@@ -19,7 +19,7 @@ from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, spec_for
 from rankvideo_rag.nodes import nodes_to_hits
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.ranking.scores import order
 from rankvideo_rag.schema import Channel, Score
 from rankvideo_rag.settings import PROFILES, Fusion, Settings
@@ -162,7 +162,7 @@ def _watched(
 ) -> dict[tuple[str, str], Score]:
     """A score for every question with the clips that were retrieved, that answer it, and that nearly do."""
     wanted = {
-        (question.question_id, stem): Pair(question.text, Footage(str(file_of(folder, stem))))
+        (question.question_id, stem): Pair(question.text, VideoSpan(str(file_of(folder, stem))))
         for question in questions
         for stem in dict.fromkeys(
             [
@@ -172,7 +172,7 @@ def _watched(
             ]
         )
     }
-    scores = judge(watching.vlm, watching.spec, list(wanted.values()))
+    scores = score_pairs(watching.vlm, watching.spec, list(wanted.values()))
     return dict(zip(wanted, scores, strict=True))
 
 

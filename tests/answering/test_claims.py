@@ -320,12 +320,12 @@ def test_every_quote_of_the_extractive_answers_stands_in_the_words_of_its_span(w
 )
 def test_judged_clips_below_the_threshold_do_not_answer(margins: list[float | None], least: float, silent: bool) -> None:
     shown = [clip(number, margin=margin) for number, margin in enumerate(margins, start=1)]
-    assert is_unanswerable("a red disc", shown, least_margin=least) is silent
+    assert is_unanswerable("a red disc", shown, min_margin=least) is silent
 
 
 def test_no_model_is_asked_where_the_archive_does_not_answer_and_it_is_said_why() -> None:
     llm = Parrot(says="It is a red disc [1].")
-    response = VideoAnswerSynthesizer(llm, least_margin=1.0).synthesize("a red disc", [hit("", rerank_score=0.4)])
+    response = VideoAnswerSynthesizer(llm, min_margin=1.0).synthesize("a red disc", [hit("", rerank_score=0.4)])
     answer = Answer.model_validate((response.metadata or {})["answer"])
     assert (answer.text, llm.heard) == (NOT_ANSWERED, [])
     assert answer.reason == "no words of the 1 clips hold half of what is asked, and the best margin, +0.40, is below +1.00"
@@ -353,7 +353,7 @@ def test_a_model_in_the_mood_to_refuse_does_not_decide() -> None:
 def test_the_threshold_is_the_least_that_keeps_wrong_answers_rare(
     margins: list[float], answerable: list[bool], max_error: float, threshold: float | None
 ) -> None:
-    assert calibrate_margin(margins, answerable, max_error=max_error).least_margin == threshold
+    assert calibrate_margin(margins, answerable, max_error=max_error).min_margin == threshold
 
 
 def test_a_calibration_without_labels_says_what_is_needed() -> None:

@@ -484,13 +484,13 @@ def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) 
     folder = with_margins(tmp_path / "r", (-1.5, False), (0.25, False), (0.5, True), (-0.5, True), (2.0, True))
     # From 0.5 on both questions have an answer; a third that has one lies below. At 0.25 one of three has none.
     found = json.loads(threshold_of(folder, "--json").stdout)
-    assert (found["least_margin"], found["wrongly_answered"]) == (0.5, 0.0)
+    assert (found["min_margin"], found["wrongly_answered"]) == (0.5, 0.0)
     assert found["answered"] == pytest.approx(2 / 3)
     assert (found["questions"], found["unanswerable"], found["not_judged"]) == (5, 2, 0)
     laxer = json.loads(threshold_of(folder, "--json", "--max-error", "0.3").stdout)
-    assert laxer["least_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
+    assert laxer["min_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
     told = threshold_of(folder)
-    assert "--least-margin 0.5" in told.stdout
+    assert "--min-margin 0.5" in told.stdout
     assert "2 questions without an answer are few" in told.stderr
 
 
@@ -505,7 +505,7 @@ def test_a_video_that_is_not_indexed_makes_its_question_one_without_an_answer(tm
     folder = with_margins(tmp_path, (1.0, True), (2.0, True))
     rows = [json.loads(line) for line in (folder / "indexed.jsonl").read_text().splitlines()]
     write_rows(folder / "indexed.jsonl", [rows[0] | {"clips": []}, rows[1]])
-    assert threshold(read_material(folder)).least_margin == 2.0
+    assert threshold(read_material(folder)).min_margin == 2.0
 
 
 def test_a_folder_that_lacks_files_says_which(tmp_path: Path) -> None:

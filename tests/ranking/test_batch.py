@@ -34,7 +34,7 @@ from rankvideo_rag.ranking.batch_journal import Receipts
 from rankvideo_rag.ranking.batch_plan import candidates, tasks
 from rankvideo_rag.ranking.cache import ScoreCache
 from rankvideo_rag.ranking.orders import reranked
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.schema import Score
 from rankvideo_rag.synthetic import questions, render_archive
 
@@ -92,7 +92,7 @@ def truth(job: Job) -> dict[tuple[str, str], float]:
     margins = {}
     for query, text in job.texts.items():
         for stem in job.stems:
-            (score,) = judge(vlm, RANKVIDEO, [Pair(text, Footage(str(job.videos / f"{stem}.mp4")))])
+            (score,) = score_pairs(vlm, RANKVIDEO, [Pair(text, VideoSpan(str(job.videos / f"{stem}.mp4")))])
             assert score.margin is not None
             margins[query, stem] = score.margin
     return margins

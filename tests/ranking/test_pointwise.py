@@ -26,7 +26,7 @@ from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
 from rankvideo_rag.models.vlm.scripted import ScriptedVLM
 from rankvideo_rag.ranking import pointwise
 from rankvideo_rag.ranking.cache import ScoreCache
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.ranking.reasoning import Band, Reasoning, share_reasoned
 from rankvideo_rag.ranking.windowed_scoring import judge_in_windows
 from rankvideo_rag.ranking.windows import Windows
@@ -47,8 +47,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def second(film: Path, number: int) -> Footage:
-    return Footage(str(film), float(number), float(number + 1))
+def second(film: Path, number: int) -> VideoSpan:
+    return VideoSpan(str(film), float(number), float(number + 1))
 
 
 def margin_of(question: str, number: int) -> float:
@@ -100,7 +100,7 @@ def approx(values: Sequence[float | None]) -> Any:
 def test_a_clip_is_decoded_once_for_all_its_questions_which_share_its_frames_side_by_side(film: Path) -> None:
     pairs = [Pair(question, second(film, number)) for question in ("a", "bb", "ccc") for number in (0, 3)]
     vlm, before = Greys(), decode_calls()
-    scores = judge(vlm, SPEC, pairs)
+    scores = score_pairs(vlm, SPEC, pairs)
     assert decode_calls() - before == 2
     assert [score.margin for score in scores] == approx(
         [margin_of(pair.question, int(pair.footage.start or 0)) for pair in pairs]
@@ -113,14 +113,14 @@ def test_a_clip_is_decoded_once_for_all_its_questions_which_share_its_frames_sid
 
 def test_equal_pairs_are_asked_once(film: Path) -> None:
     vlm = Greys()
-    scores = judge(vlm, SPEC, [Pair("a", second(film, 1))] * 5)
+    scores = score_pairs(vlm, SPEC, [Pair("a", second(film, 1))] * 5)
     assert [len(call) for call in vlm.calls] == [1]
     assert len(scores) == 5
     assert len(set(scores)) == 1
 
 
 def test_no_pairs_are_no_scores_and_no_call() -> None:
-    assert judge(Greys(before=lambda prompts: pytest.fail("called")), SPEC, []) == []
+    assert score_pairs(Greys(before=lambda prompts: pytest.fail("called")), SPEC, []) == []
 
 
 @settings(max_examples=40, deadline=None)
@@ -143,13 +143,13 @@ def test_every_score_belongs_to_its_pair_whatever_the_order_the_duplicates_and_t
         if any(asked(prompt) == "poison" for prompt in prompts):
             raise ModelError("the engine died")
 
-    def footage(clip: int | str) -> Footage:
+    def footage(clip: int | str) -> VideoSpan:
         if clip == "gone":
-            return Footage(str(film.with_name("gone.mp4")))
-        return Footage(str(film), 4.0, 2.0) if clip == "reversed" else second(film, int(clip))
+            return VideoSpan(str(film.with_name("gone.mp4")))
+        return VideoSpan(str(film), 4.0, 2.0) if clip == "reversed" else second(film, int(clip))
 
     pairs = [Pair(question, footage(clip)) for question, clip in drawn]
-    scores = judge(Greys(poisoned, spoil), SPEC, pairs, batch_size=data.draw(st.integers(1, 4)))
+    scores = score_pairs(Greys(poisoned, spoil), SPEC, pairs, batch_size=data.draw(st.integers(1, 4)))
     for (question, clip), score in zip(drawn, scores, strict=True):
         if question == "poison" or isinstance(clip, str) or spoiling == "all lost":
             assert (score.margin, score.p_yes, score.status) == (None, None, "failed")
@@ -161,8 +161,8 @@ def test_every_score_belongs_to_its_pair_whatever_the_order_the_duplicates_and_t
 
 def test_a_query_that_is_left_out_does_not_shift_the_scores_of_the_others(film: Path) -> None:
     # The original zips all query ids with the scores of those that have a text: every later one gets its neighbour's.
-    pairs = [Pair("a", second(film, 0)), Pair("b", Footage("/nowhere/gone.mp4")), Pair("cc", second(film, 2))]
-    first, missing, last = judge(Greys(), SPEC, pairs)
+    pairs = [Pair("a", second(film, 0)), Pair("b", VideoSpan("/nowhere/gone.mp4")), Pair("cc", second(film, 2))]
+    first, missing, last = score_pairs(Greys(), SPEC, pairs)
     assert (first.margin, last.margin) == (pytest.approx(margin_of("a", 0)), pytest.approx(margin_of("cc", 2)))
     # Nor is a missing video passed over in silence.
     assert (missing.status, missing.margin) == ("failed", None)
@@ -176,7 +176,7 @@ def test_a_pair_that_breaks_the_model_costs_no_other_its_score(film: Path) -> No
 
     pairs = [Pair("poison" if number == 4 else "a", second(film, number)) for number in range(6)]
     vlm = Greys(poisoned)
-    scores = judge(vlm, SPEC, pairs, batch_size=8)
+    scores = score_pairs(vlm, SPEC, pairs, batch_size=8)
     assert [score.margin for score in scores] == approx([None if n == 4 else margin_of("a", n) for n in range(6)])
     assert scores[4].reason == "model: the engine died"
     assert [len(call) for call in vlm.calls] == [6, 3, 3, 1, 2, 1, 1]  # halves
@@ -187,12 +187,12 @@ def test_a_model_that_runs_out_of_memory_is_asked_for_less_at_once(film: Path) -
         if len(prompts) > 2:
             raise ModelError("out of memory")
 
-    scores = judge(Greys(small), SPEC, [Pair("a", second(film, number)) for number in range(6)], batch_size=6)
+    scores = score_pairs(Greys(small), SPEC, [Pair("a", second(film, number)) for number in range(6)], batch_size=6)
     assert [score.margin for score in scores] == approx([margin_of("a", number) for number in range(6)])
 
 
 def test_a_span_that_cannot_be_is_the_fault_of_its_own_clip_only(film: Path) -> None:
-    good, reversed_span = judge(Greys(), SPEC, [Pair("a", second(film, 0)), Pair("a", Footage(str(film), 3.0, 1.0))])
+    good, reversed_span = score_pairs(Greys(), SPEC, [Pair("a", second(film, 0)), Pair("a", VideoSpan(str(film), 3.0, 1.0))])
     assert good.status == "ok"
     assert (reversed_span.reason or "").startswith("no_span: a span from 3.0 to 1.0 s")
 
@@ -214,7 +214,7 @@ def test_100_videos_take_at_most_a_fifth_longer_than_the_slower_of_decoding_and_
     monkeypatch.setattr(pointwise, "read_frames", slow)
     model = Greys(before=lambda prompts: time.sleep(think * len(prompts)))
     started = time.perf_counter()
-    judge(model, SPEC, [Pair("a", Footage("x", float(number), 200.0)) for number in range(100)], decoders=1)
+    score_pairs(model, SPEC, [Pair("a", VideoSpan("x", float(number), 200.0)) for number in range(100)], decoders=1)
     assert time.perf_counter() - started <= 1.2 * 100 * max(decode, think)
 
 
@@ -231,10 +231,10 @@ def test_no_more_than_three_batches_of_clips_is_in_memory(film: Path, monkeypatc
         return Frames(kept, frames.times, frames.coverage)
 
     monkeypatch.setattr(pointwise, "read_frames", counted)
-    pairs = [Pair("a", Footage(str(film), 0.1 * number, 0.1 * number + 1)) for number in range(40)]
+    pairs = [Pair("a", VideoSpan(str(film), 0.1 * number, 0.1 * number + 1)) for number in range(40)]
     model = Greys(before=lambda prompts: time.sleep(0.05))
     model.calls = Forgetful()
-    judge(model, SPEC, pairs, batch_size=3, decoders=3)
+    score_pairs(model, SPEC, pairs, batch_size=3, decoders=3)
     assert 3 < most <= 9
 
 
@@ -271,10 +271,10 @@ def test_an_interruption_comes_through_at_once_and_leaves_nothing_running(film: 
         raise error
 
     with pytest.raises(error):
-        judge(Greys(interrupt), SPEC, [Pair("a", Footage(str(film), 0.1 * n, 5.0)) for n in range(20)], batch_size=2)
+        score_pairs(Greys(interrupt), SPEC, [Pair("a", VideoSpan(str(film), 0.1 * n, 5.0)) for n in range(20)], batch_size=2)
     assert started
     assert ended({thread for thread in started if thread.name.startswith("prefetch")})
-    assert judge(Greys(), SPEC, [Pair("a", second(film, 2))])[0].margin == pytest.approx(margin_of("a", 2))
+    assert score_pairs(Greys(), SPEC, [Pair("a", second(film, 2))])[0].margin == pytest.approx(margin_of("a", 2))
 
 
 def test_what_was_asked_ahead_of_time_comes_in_order_and_its_error_in_its_place() -> None:
@@ -312,7 +312,7 @@ def test_clips_whose_turn_comes_after_the_deadline_failed_by_timeout(film: Path)
     model = Greys(before=lambda prompts: time.sleep(0.4))
     pairs = [Pair("a", second(film, number)) for number in range(6)]
     started = time.monotonic()
-    scores = judge(model, SPEC, pairs, batch_size=1, deadline=started + 1.0)
+    scores = score_pairs(model, SPEC, pairs, batch_size=1, deadline=started + 1.0)
     assert time.monotonic() - started < 2.5
     assert scores[0].margin == pytest.approx(margin_of("a", 0))
     assert scores[-1].status == "failed"
@@ -326,7 +326,7 @@ def test_a_dead_model_is_not_asked_again_after_the_deadline(film: Path) -> None:
 
     model = Greys(dead)
     started = time.monotonic()
-    scores = judge(model, SPEC, [Pair("a", second(film, n)) for n in range(6)], batch_size=6, deadline=started + 0.8)
+    scores = score_pairs(model, SPEC, [Pair("a", second(film, n)) for n in range(6)], batch_size=6, deadline=started + 0.8)
     assert time.monotonic() - started < 2.0
     assert len(model.calls) <= 4
     assert {score.status for score in scores} == {"failed"}
@@ -338,30 +338,30 @@ def test_a_dead_model_is_not_asked_again_after_the_deadline(film: Path) -> None:
 def test_what_the_cache_holds_is_neither_decoded_nor_asked(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
     pairs = [Pair(question, second(film, number)) for question in ("a", "bb") for number in (0, 1)]
-    fresh = judge(Greys(), SPEC, pairs, cache=cache)
+    fresh = score_pairs(Greys(), SPEC, pairs, cache=cache)
     before = decode_calls()
     nobody = Greys(before=lambda prompts: pytest.fail("asked"))
-    assert judge(nobody, SPEC, pairs, cache=cache) == fresh
+    assert score_pairs(nobody, SPEC, pairs, cache=cache) == fresh
     assert decode_calls() == before
     partly = Greys()
-    judge(partly, SPEC, [*pairs, Pair("ccc", second(film, 1))], cache=cache)
+    score_pairs(partly, SPEC, [*pairs, Pair("ccc", second(film, 1))], cache=cache)
     assert [[asked(prompt) for prompt in call] for call in partly.calls] == [["ccc"]]
     other = SPEC.model_copy(update={"system": "another"})
     changed = Greys()
-    judge(changed, other, pairs, cache=cache)
+    score_pairs(changed, other, pairs, cache=cache)
     assert len(changed.calls[0]) == 4
 
 
 def test_a_failure_is_not_kept(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
-    pairs = [Pair("a", second(film, 0)), Pair("a", Footage(str(tmp_path / "gone.mp4")))]
+    pairs = [Pair("a", second(film, 0)), Pair("a", VideoSpan(str(tmp_path / "gone.mp4")))]
 
     def dead(prompts: Sequence[Prompt]) -> None:
         raise ModelError("connection refused")
 
-    assert {score.status for score in judge(Greys(dead), SPEC, pairs, cache=cache)} == {"failed"}
+    assert {score.status for score in score_pairs(Greys(dead), SPEC, pairs, cache=cache)} == {"failed"}
     os.link(film, tmp_path / "gone.mp4")
-    assert {score.status for score in judge(Greys(), SPEC, pairs, cache=cache)} == {"ok"}
+    assert {score.status for score in score_pairs(Greys(), SPEC, pairs, cache=cache)} == {"ok"}
 
 
 # Windows
@@ -407,7 +407,7 @@ def test_an_event_at_a_known_second_of_a_long_video_is_found_in_its_window(
     planted: Path, windows: Windows, start: float, end: float
 ) -> None:
     vlm = Watching()
-    (found,) = judge_in_windows(vlm, RANKVIDEO, [Pair("a red circle", Footage(str(planted)))], windows)
+    (found,) = judge_in_windows(vlm, RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], windows)
     assert found.margin is not None
     assert found.margin > 0
     assert (found.start, found.end) == (start, end)
@@ -416,15 +416,15 @@ def test_an_event_at_a_known_second_of_a_long_video_is_found_in_its_window(
 
 
 def test_the_whole_video_at_once_misses_what_is_short(planted: Path) -> None:
-    (found,) = judge_in_windows(ScriptedVLM(), RANKVIDEO, [Pair("a red circle", Footage(str(planted)))], Windows())
+    (found,) = judge_in_windows(ScriptedVLM(), RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], Windows())
     assert found.margin is not None
     assert found.margin < 0
     assert (found.start, found.end) == (None, None)
 
 
 def test_each_question_gets_the_windows_that_are_best_for_it(planted: Path) -> None:
-    clip, pairs = Footage(str(planted), 60.0, 100.0), []
-    pairs = [Pair("a red circle", clip), Pair("a blue square", clip), Pair("a red circle", Footage("/nowhere/gone.mp4"))]
+    clip, pairs = VideoSpan(str(planted), 60.0, 100.0), []
+    pairs = [Pair("a red circle", clip), Pair("a blue square", clip), Pair("a red circle", VideoSpan("/nowhere/gone.mp4"))]
     red, blue, gone = judge_in_windows(ScriptedVLM(), RANKVIDEO, pairs, Windows(seconds=10, max_windows=1))
     assert (red.start, red.end) == (70.0, 80.0)
     assert (blue.start, blue.end) != (70.0, 80.0)
@@ -433,17 +433,17 @@ def test_each_question_gets_the_windows_that_are_best_for_it(planted: Path) -> N
 
 
 def test_a_clip_whose_metadata_promise_more_than_the_file_holds_is_watched_as_far_as_it_goes(film: Path) -> None:
-    (found,) = judge_in_windows(Greys(), SPEC, [Pair("a", Footage(str(film), 2.0, 1e9))], Windows(seconds=1))
+    (found,) = judge_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 2.0, 1e9))], Windows(seconds=1))
     assert found.margin == pytest.approx(margin_of("a", 5))
     assert (found.start, found.end) == (pytest.approx(5.0, abs=0.01), pytest.approx(6.0, abs=0.01))
-    (beyond,) = judge_in_windows(Greys(), SPEC, [Pair("a", Footage(str(film), 50.0, 90.0))], Windows(seconds=1))
+    (beyond,) = judge_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 50.0, 90.0))], Windows(seconds=1))
     assert (beyond.reason or "").startswith("no_span: the clip begins at 50.0 s")
 
 
 def test_a_question_that_nobody_understands_is_not_looked_at_closely(planted: Path) -> None:
     vlm = Watching()
     (found,) = judge_in_windows(
-        vlm, RANKVIDEO, [Pair("Who won?", Footage(str(planted)))], Windows(seconds=10, max_windows=2), limits=Limits()
+        vlm, RANKVIDEO, [Pair("Who won?", VideoSpan(str(planted)))], Windows(seconds=10, max_windows=2), limits=Limits()
     )
     assert found.status == "abstained"
     assert vlm.frames <= 2 * RANKVIDEO.frames.max_frames
@@ -482,7 +482,7 @@ def six(film: Path) -> list[Pair]:
 
 def test_only_pairs_in_doubt_are_reasoned_about_and_read_again(film: Path) -> None:
     vlm = Thinker()
-    scores = judge(vlm, SPEC, six(film), reasoning=Reasoning(mode="auto", band=Band(-1.0, 1.0), max_tokens=40))
+    scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode="auto", band=Band(-1.0, 1.0), max_tokens=40))
     assert [score.margin for score in scores] == [5.0, 5.0, 6.0, -6.0, 5.0, 5.0]
     assert [score.rationale for score in scores] == [None, None, "I see a bright grey.", "I see a bright grey.", None, None]
     assert [score.tokens for score in scores] == [0, 0, 11, 11, 0, 0]
@@ -494,19 +494,19 @@ def test_only_pairs_in_doubt_are_reasoned_about_and_read_again(film: Path) -> No
 @pytest.mark.parametrize(("mode", "reasoned"), [("never", 0), ("always", 6)])
 def test_reasoning_never_and_always(film: Path, mode: Any, reasoned: int) -> None:
     vlm = Thinker()
-    scores = judge(vlm, SPEC, six(film), reasoning=Reasoning(mode=mode))
+    scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode=mode))
     assert len(vlm.written) == reasoned
     assert share_reasoned(scores) == reasoned / 6
 
 
 def test_a_rationale_that_cannot_be_had_leaves_the_first_verdict_and_says_so(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
-    scores = judge(Thinker(mute=True), SPEC, six(film), reasoning=Reasoning(mode="auto"), cache=cache)
+    scores = score_pairs(Thinker(mute=True), SPEC, six(film), reasoning=Reasoning(mode="auto"), cache=cache)
     assert [score.margin for score in scores] == [5.0, 5.0, -0.5, 0.5, 5.0, 5.0]
     assert [score.status for score in scores] == ["ok"] * 6
     assert scores[2].reason == "no rationale: no more tokens"
     # It is no finished verdict: the next time it is tried again.
-    assert judge(Thinker(), SPEC, six(film), reasoning=Reasoning(mode="auto"), cache=cache)[2].margin == 6.0
+    assert score_pairs(Thinker(), SPEC, six(film), reasoning=Reasoning(mode="auto"), cache=cache)[2].margin == 6.0
 
 
 @pytest.mark.parametrize(
@@ -519,20 +519,20 @@ def test_a_rationale_that_cannot_be_had_leaves_the_first_verdict_and_says_so(fil
 )
 def test_what_a_model_wrote_cannot_answer_for_it(film: Path, text: str, rationale: str, prefill: str) -> None:
     vlm = Thinker(text)
-    (found,) = judge(vlm, SPEC, six(film)[2:3], reasoning=Reasoning(mode="always"))
+    (found,) = score_pairs(vlm, SPEC, six(film)[2:3], reasoning=Reasoning(mode="always"))
     assert found.rationale == rationale
     assert vlm.calls[-1][0].prefill == prefill
 
 
 def test_verdicts_with_and_without_reasoning_are_kept_apart(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
-    plain = judge(Thinker(), SPEC, six(film), cache=cache)
-    assert judge(Thinker(), SPEC, six(film), reasoning=Reasoning(mode="always"), cache=cache) != plain
-    assert judge(Thinker(), SPEC, six(film), cache=cache) == plain
+    plain = score_pairs(Thinker(), SPEC, six(film), cache=cache)
+    assert score_pairs(Thinker(), SPEC, six(film), reasoning=Reasoning(mode="always"), cache=cache) != plain
+    assert score_pairs(Thinker(), SPEC, six(film), cache=cache) == plain
 
 
 def test_windows_carry_the_rationale_of_the_best_and_the_tokens_of_all(film: Path) -> None:
-    pairs = [Pair("a", Footage(str(film), 2.0, 4.0))]
+    pairs = [Pair("a", VideoSpan(str(film), 2.0, 4.0))]
     (found,) = judge_in_windows(Thinker(), SPEC, pairs, Windows(seconds=1), reasoning=Reasoning(mode="always"))
     assert (found.margin, found.start, found.end) == (6.0, 2.0, 3.0)
     assert (found.rationale, found.tokens) == ("I see a bright grey.", 22)

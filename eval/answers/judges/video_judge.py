@@ -12,7 +12,7 @@ from rankvideo_rag.eval.answers.judge import Check, Verdict
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
-from rankvideo_rag.ranking.pointwise import Footage, Pair, judge
+from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
 from rankvideo_rag.schema import Score
 
 _AT_ONCE = 64  # pairs that are judged, and whose verdicts are kept, together
@@ -61,14 +61,14 @@ class WatchingJudge:
     def _batch(self, checks: Sequence[Check]) -> list[Verdict]:
         pairs = [self._pair(check) for check in checks]
         watchable = [pair for pair in pairs if isinstance(pair, Pair)]
-        scores = dict(zip(watchable, judge(self._vlm, self._spec, watchable), strict=True))
+        scores = dict(zip(watchable, score_pairs(self._vlm, self._spec, watchable), strict=True))
         return [self._verdict(scores[pair]) if isinstance(pair, Pair) else pair for pair in pairs]
 
     def _pair(self, check: Check) -> Pair | Verdict:
         if check.video_id is None:
             raise InputError(f"the claim {check.claim[:80]!r} is held against words: this judge watches videos only")
         try:
-            return Pair(check.claim, Footage(str(self._find(check.video_id)), check.start, check.end))
+            return Pair(check.claim, VideoSpan(str(self._find(check.video_id)), check.start, check.end))
         except MediaError as error:
             return Verdict(None, f"{error.code}: {error}")
 
