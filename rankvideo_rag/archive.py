@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.models.embedders import Embedder, load_embedder
-from rankvideo_rag.ranking.windows import Windows
+from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
 from rankvideo_rag.schema import Channel
@@ -117,7 +117,7 @@ class VideoArchive:
             device=self.settings.device,
             prompt=self.settings.prompt,
             keep_order_below=self.settings.keep_order_below,
-            windows=Windows(seconds=self.settings.window_seconds),
+            windows=Windowing(seconds=self.settings.window_seconds),
             reasoning=self.settings.reasoning,
             cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
             top_n=top_n or self.settings.top_n,

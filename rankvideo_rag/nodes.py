@@ -24,7 +24,7 @@ VideoResolver = Callable[[BaseNode], str]
 class NodeClip(NamedTuple):
     """What a node says about the clip it stands for."""
 
-    footage: VideoSpan
+    span: VideoSpan
     video_id: str
     title: str
 
@@ -66,10 +66,10 @@ def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
     return Hit(
         rank=rank,
         video_id=clip.video_id,
-        path=clip.footage.path,
+        path=clip.span.path,
         title=clip.title,
-        start=clip.footage.start,
-        end=clip.footage.end,
+        start=clip.span.start,
+        end=clip.span.end,
         score=hit.score,
         channels={key.removeprefix("rank_"): rank for key, rank in hit.node.metadata.items() if key.startswith("rank_")},
         text="" if text == NO_TEXT else text,

@@ -19,14 +19,14 @@ from llama_index_instrumentation import get_dispatcher
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.models.vlm import VLM, load_vlm
-from rankvideo_rag.models.vlm.prompt_spec import prompt_spec, spec_for
+from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec, resolve_prompt_spec
 from rankvideo_rag.nodes import VideoResolver, copy_with_score, node_to_clip
-from rankvideo_rag.ranking.cache import ScoreCache, default_path
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair
-from rankvideo_rag.ranking.reasoning import NEVER, Band, Reasoning, share_reasoned
-from rankvideo_rag.ranking.scores import order
-from rankvideo_rag.ranking.windowed_scoring import judge_in_windows
-from rankvideo_rag.ranking.windows import WHOLE, Windows
+from rankvideo_rag.ranking.cache import ScoreCache, default_cache_path
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
+from rankvideo_rag.ranking.reasoning import NO_REASONING, MarginBand, Reasoning, reasoned_share
+from rankvideo_rag.ranking.scores import rank_by_margin
+from rankvideo_rag.ranking.windowed_scoring import score_pairs_in_windows
+from rankvideo_rag.ranking.windows import NO_WINDOWS, Windowing
 from rankvideo_rag.schema import Score
 
 dispatcher = get_dispatcher(__name__)
@@ -80,10 +80,12 @@ class RankVideoRerank(BaseNodePostprocessor):
     keep_retrieval_score: bool = Field(True, description="keep the score that a node came with, as retrieval_score")
     on_error: Literal["keep", "raise"] = Field("keep", description="keep a clip that failed, last; or raise for it")
     deadline: float | None = Field(None, gt=0, description="seconds; clips whose turn comes later are failed: timeout")
-    windows: Windows = Field(WHOLE, description="how long clips are divided, with what becomes of the windows' margins")
+    windows: Windowing = Field(NO_WINDOWS, description="how long clips are divided, with what becomes of the windows' margins")
     reasoning: Literal["auto", "always", "never"] = Field("never", description="write a rationale first; auto: where in doubt")
-    reasoning_band: Band = Field(NEVER.band, description="margins between these two are in doubt; see calibrate_band")
-    reasoning_tokens: int = Field(NEVER.max_tokens, ge=1, description="length of a rationale")
+    reasoning_band: MarginBand = Field(
+        NO_REASONING.band, description="margins between these two are in doubt; see calibrate_band"
+    )
+    reasoning_tokens: int = Field(NO_REASONING.max_tokens, ge=1, description="length of a rationale")
     cache: str | bool = Field(False, description="file that keeps scores; True: rankvideo/scores.db in the user's cache folder")
     video_resolver: VideoResolver | None = Field(None, exclude=True, description="from a node to the path of its video")
 
@@ -94,9 +96,9 @@ class RankVideoRerank(BaseNodePostprocessor):
         super().model_post_init(context)
         check_backend("rankvideo_rag.models.vlm", self.backend)
         if self.prompt is not None:
-            prompt_spec(self.prompt)
+            get_prompt_spec(self.prompt)
         if self.cache is not False:
-            self._cache = ScoreCache(default_path() if self.cache is True else Path(self.cache).expanduser())
+            self._cache = ScoreCache(default_cache_path() if self.cache is True else Path(self.cache).expanduser())
 
     @classmethod
     def class_name(cls) -> str:
@@ -126,16 +128,16 @@ class RankVideoRerank(BaseNodePostprocessor):
         scores = self._scores(vlm, nodes, question)
         self._check(scores)
         shared = {"rerank_model": vlm.name, "rerank_reasoned_share": self._share_reasoned(scores)}
-        ranked = order(scores, keep_below=self.keep_order_below)
+        ranked = rank_by_margin(scores, keep_below=self.keep_order_below)
         best = [(nodes[i], scores[i]) for i in ranked if not self._is_dropped(scores[i])]
         return [self._judged(hit, score, shared) for hit, score in best[: self.top_n]]
 
     def _scores(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
         footage = [self._footage(hit) for hit in nodes]
         judged = iter(
-            judge_in_windows(
+            score_pairs_in_windows(
                 vlm,
-                spec_for(self.prompt, self.model),
+                resolve_prompt_spec(self.prompt, self.model),
                 [Pair(question, clip) for clip in footage if isinstance(clip, VideoSpan)],
                 self.windows,
                 batch_size=self.batch_size,
@@ -148,7 +150,7 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     def _footage(self, hit: NodeWithScore) -> VideoSpan | Score:
         try:
-            return node_to_clip(hit.node, self.video_resolver).footage
+            return node_to_clip(hit.node, self.video_resolver).span
         except InputError as error:
             return Score(status="failed", reason=f"no_file: {error}")
 
@@ -175,7 +177,7 @@ class RankVideoRerank(BaseNodePostprocessor):
         return self.score_threshold is not None and score.margin is not None and score.margin < self.score_threshold
 
     def _share_reasoned(self, scores: Sequence[Score]) -> float | None:
-        return None if self.reasoning == "never" else share_reasoned(scores)
+        return None if self.reasoning == "never" else reasoned_share(scores)
 
     @contextmanager
     def _reported(self, nodes: list[NodeWithScore], question: str) -> Iterator[list[NodeWithScore]]:

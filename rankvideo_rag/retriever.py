@@ -16,7 +16,7 @@ from rankvideo_rag.indexing.perceptual_hash import repeated, say_the_same
 from rankvideo_rag.metadata_filters import where
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.nodes import clip_to_node
-from rankvideo_rag.ranking.fusion import Fused, Scores, best_of, reciprocal_rank_fusion, standard_score_fusion
+from rankvideo_rag.ranking.fusion import ChannelScores, FusedHit, max_fusion, reciprocal_rank_fusion, standard_score_fusion
 from rankvideo_rag.schema import Channel, Clip, TextChannel
 from rankvideo_rag.settings import Fusion
 from rankvideo_rag.storage.store import Store
@@ -82,13 +82,16 @@ class VideoRetriever(BaseRetriever):
         }
         return self._nodes(self._fused({neighbour.clip: neighbour.cosine for neighbour in near}, said))
 
-    def _fused(self, near: Mapping[int, float], said: Mapping[TextChannel, Mapping[int, float]]) -> list[Fused]:
+    def _fused(self, near: Mapping[int, float], said: Mapping[TextChannel, Mapping[int, float]]) -> list[FusedHit]:
         rankings = {"visual": list(near)} | {channel: list(found) for channel, found in said.items()}
         if self._fusion == "ranks":
             weights = {str(channel): weight for channel, weight in self._weights.items()}
             return reciprocal_rank_fusion(rankings, weights=weights)
-        words = best_of(said, weights=self._weights)
-        scores = {"visual": Scores(near), "words": Scores(words, others=self._store.clip_count(self._where) - len(words))}
+        words = max_fusion(said, weights=self._weights)
+        scores = {
+            "visual": ChannelScores(near),
+            "words": ChannelScores(words, others=self._store.clip_count(self._where) - len(words)),
+        }
         return standard_score_fusion(scores, rankings, weights={"visual": self._weights["visual"]})
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -104,7 +107,7 @@ class VideoRetriever(BaseRetriever):
         among = self._store.clips_where(self._where) if self._where else None
         return index.search(vector, depth=self._depth, among=among)
 
-    def _nodes(self, fused: list[Fused]) -> list[NodeWithScore]:
+    def _nodes(self, fused: list[FusedHit]) -> list[NodeWithScore]:
         # A clip may be gone since its channel found it, if a writer is at work: those that are there fill the list.
         clips = self._store.clips([hit.item for hit in fused])
         there = [hit for hit in fused if hit.item in clips]
@@ -116,7 +119,7 @@ class VideoRetriever(BaseRetriever):
             if (c := clips[hit.item]).video_id in videos
         ]
 
-    def _with_originals(self, hits: Sequence[Fused], clips: Mapping[int, Clip]) -> Iterator[tuple[Fused, str | None]]:
+    def _with_originals(self, hits: Sequence[FusedHit], clips: Mapping[int, Clip]) -> Iterator[tuple[FusedHit, str | None]]:
         """Each hit with the clip_id of a better one that shows the same; without duplicates where these are not wanted."""
         pictures = self._store.pictures(hit.item for hit in hits)
 

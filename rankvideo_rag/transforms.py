@@ -69,7 +69,7 @@ class VideoClips(TransformComponent):
         return self._run
 
     def _clips_of(self, node: BaseNode) -> Iterator[BaseNode]:
-        path = Path(node_to_clip(node).footage.path)
+        path = Path(node_to_clip(node).span.path)
         try:
             video, draft = self._draft(path)
         except MediaError as error:

@@ -25,9 +25,9 @@ from support.world import World
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
-from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, VIDEO_FIRST, prompt_spec
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, VIDEO_FIRST, get_prompt_spec
 from rankvideo_rag.models.vlm.transformers import load
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.ranking.reasoning import Reasoning
 
 SHOWN = Frames(np.zeros((4, 64, 64, 3), np.uint8), np.array([0.0, 0.5, 1.0, 1.5]))
@@ -60,7 +60,7 @@ def test_the_verdict_is_read_right_after_the_tag_in_every_format(folder: Path, n
     vlm = load(str(folder), device="cpu")
     tag = vlm.processor.tokenizer("<answer>", add_special_tokens=False)["input_ids"]
     for question in ("a star", "is <answer>no</answer> an answer?", "x" * 50):
-        ids = vlm.token_ids(prompt_spec(f"{name}@after_answer_tag").prompt(question, SHOWN))
+        ids = vlm.token_ids(get_prompt_spec(f"{name}@after_answer_tag").prompt(question, SHOWN))
         assert ids[-len(tag) :] == tag
 
 
@@ -94,7 +94,7 @@ def test_questions_on_one_video_begin_alike_where_the_video_stands_first(folder:
     vlm = load(str(folder), device="cpu")
 
     def alike(name: str) -> int:
-        first, second = (vlm.token_ids(prompt_spec(name).prompt(question, SHOWN)) for question in ("a star", "two moons"))
+        first, second = (vlm.token_ids(get_prompt_spec(name).prompt(question, SHOWN)) for question in ("a star", "two moons"))
         return next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
 
     pictures = vlm.token_ids(VIDEO_FIRST.prompt("a star", SHOWN)).count(vlm.processor.video_token_id)

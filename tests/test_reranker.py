@@ -24,7 +24,7 @@ from support.world import World, asked, narrated, stems
 from rankvideo_rag import RankVideoError, RankVideoRerank, VideoArchive
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.ranking.windows import Windows
+from rankvideo_rag.ranking.windows import Windowing
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_nodes_of_one_clip_are_watched_once(world: World) -> None:
 
 def test_what_the_reranker_found_is_hidden_from_models_and_made_of_plain_numbers(world: World) -> None:
     nodes = foreign_nodes(world)[8:10]
-    found = by("counting", windows=Windows(seconds=1), reasoning="always").postprocess_nodes(nodes, query_str="x")
+    found = by("counting", windows=Windowing(seconds=1), reasoning="always").postprocess_nodes(nodes, query_str="x")
     for hit in found:
         metadata = hit.node.metadata
         assert type(hit.score) is float
@@ -273,7 +273,7 @@ def test_what_an_earlier_pass_found_does_not_pass_for_this_ones_finding(world: W
     path = tmp_path / "clip.mp4"
     path.write_bytes((world.videos / "clip-01.mp4").read_bytes())
     nodes = [NodeWithScore(node=TextNode(text="t", metadata={"file_path": str(path)})), *foreign_nodes(world)[:1]]
-    first = by("counting", windows=Windows(seconds=1), reasoning="always").postprocess_nodes(nodes, query_str="x")
+    first = by("counting", windows=Windowing(seconds=1), reasoning="always").postprocess_nodes(nodes, query_str="x")
     path.unlink()
     second = by("counting").postprocess_nodes(first, query_str="x")
     gone = second[-1].node.metadata
@@ -286,7 +286,7 @@ def test_a_clip_that_was_watched_in_windows_is_cited_by_the_window(world: World,
     thing = clip.scenes[0][0]
     node = TextNode(text="(no words in this clip)", metadata={"file_path": str(world.videos / f"{clip.stem}.mp4")})
     question = f"a {thing.colour} {thing.shape}"
-    reranker = RankVideoRerank(backend="scripted", model=None, windows=Windows(seconds=2))
+    reranker = RankVideoRerank(backend="scripted", model=None, windows=Windowing(seconds=2))
     hits = reranker.postprocess_nodes([NodeWithScore(node=node)], query_str=question)
     start, end = hits[0].node.metadata["rerank_start"], hits[0].node.metadata["rerank_end"]
     assert end - start == 2.0
@@ -376,7 +376,7 @@ async def test_sync_and_async_reranking_each_have_a_span_of_their_own(world: Wor
 def test_a_loaded_model_stays_behind_when_the_reranker_is_pickled_or_copied(
     world: World, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    reranker = by("counting", windows=Windows(seconds=2, aggregate="noisy-or"), cache=str(tmp_path / "scores.db"))
+    reranker = by("counting", windows=Windowing(seconds=2, aggregate="noisy-or"), cache=str(tmp_path / "scores.db"))
     nodes = foreign_nodes(world)[:3]
     expected = reranker.postprocess_nodes(nodes, query_str="x")
     copies = (

@@ -19,7 +19,7 @@ from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
 from rankvideo_rag.models.vlm.transformers import TransformersVLM
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.schema import Record
 
 COUNTS = (1, 4, 16, 64)  # questions on one video

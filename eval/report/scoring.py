@@ -34,7 +34,7 @@ from rankvideo_rag.eval.significance import CONFIDENCE, randomisation_p
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, rank_documents
-from rankvideo_rag.ranking.scores import order
+from rankvideo_rag.ranking.scores import rank_by_margin
 from rankvideo_rag.schema import Score
 
 RUNS: dict[Side, str] = {"without": "without reranking", "with": "with reranking"}
@@ -128,7 +128,7 @@ def _reranked(material: Material, first: Mapping[str, list[str]], depth: int) ->
     for query, videos in first.items():
         of_query = material.margins.get(query, {})
         block = [of_query.get(video, _NOT_WATCHED) for video in videos[:depth]]
-        places = order(block, keep_below=material.about.keep_order_below)
+        places = rank_by_margin(block, keep_below=material.about.keep_order_below)
         found[query] = [*(videos[place] for place in places), *videos[depth:]]
     return found
 

@@ -13,7 +13,7 @@ import numpy as np
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, read_frames
-from rankvideo_rag.models.vlm.openai_protocol import encode
+from rankvideo_rag.models.vlm.openai_protocol import encode_frames
 from rankvideo_rag.schema import OmittedEvidence
 
 # One token for as many pixels: the dearest of three published rules (a tile of 512x512 for 255 tokens, 32x32 pixels for one,
@@ -71,7 +71,7 @@ def _pictures(piece: Evidence, count: int) -> list[Picture]:
     chosen = Frames(read.pixels[places], read.times[places])
     _, height, width, _ = chosen.pixels.shape
     tokens = ceil(height * width / PIXELS_PER_TOKEN)
-    encoded = encode(chosen, as_video=False).splitlines()
+    encoded = encode_frames(chosen, as_video=False).splitlines()
     return [
         Picture(piece.number, float(time), base64.b64decode(png), tokens)
         for time, png in zip(chosen.times, encoded, strict=True)

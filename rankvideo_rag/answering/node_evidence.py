@@ -28,12 +28,12 @@ def evidence_of(nodes: Sequence[NodeWithScore], words: Words | None) -> list[Evi
 
 def _piece(number: int, hit: NodeWithScore, words: Words | None) -> Evidence:
     clip = node_to_clip(hit.node)
-    start = clip.footage.start or 0.0
-    end = _end(clip) if clip.footage.end is None else clip.footage.end
+    start = clip.span.start or 0.0
+    end = _end(clip) if clip.span.end is None else clip.span.end
     spans = words(clip.video_id, start, end) if words else _spans_of_text(hit, start, end)
     margin = hit.node.metadata.get("rerank_score")
     seen = _seen(hit.node.metadata, start, end)
-    return Evidence(number, clip.video_id, clip.footage.path, _title(clip), start, end, tuple(spans), margin, seen)
+    return Evidence(number, clip.video_id, clip.span.path, _title(clip), start, end, tuple(spans), margin, seen)
 
 
 def _title(clip: NodeClip) -> str:
@@ -44,10 +44,10 @@ def _title(clip: NodeClip) -> str:
 def _end(clip: NodeClip) -> float:
     """The end of a clip that is a whole file; its beginning where the file cannot be read, so that no time can be cited."""
     try:
-        return probe(clip.footage.path).duration
+        return probe(clip.span.path).duration
     except MediaError as error:
-        logger.warning("the length of %s is unknown: %s", clip.footage.path, error)
-        return clip.footage.start or 0.0
+        logger.warning("the length of %s is unknown: %s", clip.span.path, error)
+        return clip.span.start or 0.0
 
 
 def _seen(metadata: Mapping[str, Any], start: float, end: float) -> Span | None:

@@ -141,13 +141,13 @@ def _watching(
     from rankvideo_rag.eval.answers.judges import load_watching_judge
     from rankvideo_rag.eval.answers.judges.video_judge import finder
     from rankvideo_rag.formats.video_folder import VideoFolder
-    from rankvideo_rag.models.vlm.prompt_spec import spec_for
+    from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
 
     files = {video: path for answer in given.values() for video, path in answer.files.items()}
     find = finder(files, VideoFolder(videos) if videos else None)
     # A server runs its model where it likes, and a recording runs none.
     on = None if name in ("server", "recorded") else device
-    return load_watching_judge(name, model, spec=spec_for(prompt, model), find=find, device=on, threshold=threshold)
+    return load_watching_judge(name, model, spec=resolve_prompt_spec(prompt, model), find=find, device=on, threshold=threshold)
 
 
 def _left_out(report: "AnswerReport", given: int) -> list[str]:

@@ -44,10 +44,10 @@ def verify(
     """Ask two backends the same, and hold tokens, margins and order against each other. Exit code 1: they differ."""
     from rankvideo_rag.eval.backend_agreement import agreement
     from rankvideo_rag.models.vlm import load_vlm
-    from rankvideo_rag.models.vlm.prompt_spec import spec_for
+    from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
 
     models = _models(backend, model)
-    spec = spec_for(prompt, models[0])
+    spec = resolve_prompt_spec(prompt, models[0])
     prompts = _prompts(spec, videos, questions, pairs)
     if len(prompts) < pairs and (videos or questions):
         note(f"these videos and questions make {len(prompts)} pairs")

@@ -240,12 +240,12 @@ def _judged(
 def _watching(name: str, model: str | None, material: "Material", device: str | None) -> "Judge":
     from rankvideo_rag.eval.answers.judges import load_watching_judge
     from rankvideo_rag.eval.answers.judges.video_judge import finder
-    from rankvideo_rag.models.vlm.prompt_spec import prompt_spec
+    from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
 
     replies = [reply for of_side in material.replies.values() for reply in of_side.values()]
     files = {video: path for reply in replies for video, path in reply.answer.files.items()}
     on = None if name in ("server", "recorded") else device
-    return load_watching_judge(name, model, spec=prompt_spec("video-first"), find=finder(files, None), device=on)
+    return load_watching_judge(name, model, spec=get_prompt_spec("video-first"), find=finder(files, None), device=on)
 
 
 def _neither(found: "Report") -> "Iterator[str]":

@@ -14,8 +14,8 @@ from rankvideo_rag.cli.options import AsJson, Device, Profile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rankvideo_rag.ranking.batch import Done, Report
-    from rankvideo_rag.ranking.batch_plan import Candidates
+    from rankvideo_rag.ranking.batch import BatchReport, VideoDone
+    from rankvideo_rag.ranking.batch_plan import CandidatePairs
 
 PARTLY = 3  # exit code: some pairs have no score
 FAILED = 1
@@ -66,24 +66,24 @@ def rerank(
     from rankvideo_rag.formats.rankvideo import load_run, read_queries, read_video_queries
     from rankvideo_rag.formats.video_folder import VideoFolder
     from rankvideo_rag.media import Limits
-    from rankvideo_rag.models.vlm.prompt_spec import spec_for
+    from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
     from rankvideo_rag.ranking import batch
-    from rankvideo_rag.ranking.batch_plan import candidates
+    from rankvideo_rag.ranking.batch_plan import select_pairs
     from rankvideo_rag.ranking.cache import open_cache
 
     settings = _settings(
         profile=profile, reranker=backend, reranker_model=model, prompt=prompt, device=device, score_cache=cache
     )
     texts = read_queries(queries, header=header)
-    given = candidates(
+    given = select_pairs(
         load_run(first_stage) if first_stage else None,
         read_video_queries(video2queries) if video2queries else None,
         depth=depth,
     )
-    folder, spec = VideoFolder(videos, template), spec_for(settings.prompt, settings.reranker_model)
+    folder, spec = VideoFolder(videos, template), resolve_prompt_spec(settings.prompt, settings.reranker_model)
     vlm = _load(settings)
     with _progress(given) as listen:
-        report = batch.rerank(
+        report = batch.rerank_pairs(
             vlm,
             spec,
             given,
@@ -104,7 +104,7 @@ def rerank(
         raise typer.Exit(FAILED if report.failed and not report.ok else PARTLY)
 
 
-def as_contract(report: "Report") -> dict[str, Any]:
+def as_contract(report: "BatchReport") -> dict[str, Any]:
     """The report as `--json` prints it."""
     return {
         **{name: getattr(report, name) for name in ("pairs", "ok", "abstained", "failed", "videos", "resumed")},
@@ -132,7 +132,7 @@ def _load(settings: Any) -> Any:
 
 
 @contextmanager
-def _progress(given: "Candidates") -> "Iterator[Callable[[Done], None]]":
+def _progress(given: "CandidatePairs") -> "Iterator[Callable[[VideoDone], None]]":
     """A bar over the pairs, with the time that is left."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())
     with Progress(TextColumn("{task.description}"), *columns, console=err, transient=True) as progress:
@@ -146,7 +146,7 @@ def _progress(given: "Candidates") -> "Iterator[Callable[[Done], None]]":
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _print(report: "Report") -> None:
+def _print(report: "BatchReport") -> None:
     table = plain_table()
     for column in ("pairs", "ok", "abstained", "failed", "videos", "of these done before"):
         table.add_column(column, justify="right")

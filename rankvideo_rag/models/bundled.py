@@ -19,6 +19,6 @@ def local_folder(model: str) -> Path:
     return _FOLDER / model.removeprefix(_PREFIX) if is_bundled(model) else Path(model).expanduser()
 
 
-def names() -> list[str]:
+def bundled_names() -> list[str]:
     """The names of the models that ship."""
     return [f"{_PREFIX}{folder.name}" for folder in sorted(_FOLDER.glob("*/"))]

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from rankvideo_rag.errors import InputError, ModelError
-from rankvideo_rag.models.bundled import is_bundled, local_folder, names
+from rankvideo_rag.models.bundled import bundled_names, is_bundled, local_folder
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -37,7 +37,7 @@ class Checkpoint(NamedTuple):
     revision: str  # the hub's commit, or the checksum of a local folder
 
 
-def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
+def fetch_checkpoint(model: str | None, *, backend: str, setting: str) -> Checkpoint:
     """The files of a model: in a folder, bundled, or of a hub model, which is downloaded where it is not in the cache.
 
     Only weights in safetensors and their settings are downloaded, never code. `setting` is the option by which a person
@@ -48,18 +48,20 @@ def fetch(model: str | None, *, backend: str, setting: str) -> Checkpoint:
     path = local_folder(model)
     if path.is_dir():
         _refuse_adapter(path, setting)
-        return Checkpoint(path, checksum(path))
+        return Checkpoint(path, weights_checksum(path))
     if path.exists():
         raise InputError(f"{setting} = {model!r} is a file: give the folder that holds config.json and the weights")
     if is_bundled(model):
-        raise InputError(f"{setting} = {model!r}: the models that ship with the package are {', '.join(names()) or 'missing'}")
+        raise InputError(
+            f"{setting} = {model!r}: the models that ship with the package are {', '.join(bundled_names()) or 'missing'}"
+        )
     if not _HUB_NAME.fullmatch(model):
         raise InputError(f"{setting} = {model!r}: there is no such folder, and it is no hub name (owner/name)")
     folder = Path(_from_hub(model, setting))
     return Checkpoint(folder, folder.name)  # …/snapshots/<commit>
 
 
-def downloaded(model: str, name: str) -> Path | None:
+def cached_file(model: str, name: str) -> Path | None:
     """The file of that name of a hub model, where it is in the cache of downloads."""
     found = try_to_load_from_cache(model, name) if _HUB_NAME.fullmatch(model) else None
     return Path(found) if isinstance(found, str) else None
@@ -95,7 +97,7 @@ def _from_hub(model: str, setting: str) -> str:
 
 
 @contextmanager
-def explain_loading(model: str, *, setting: str, device: str) -> Iterator[None]:
+def wrap_loading_errors(model: str, *, setting: str, device: str) -> Iterator[None]:
     """Turn whatever a loading library raises into an error that says what was tried and what to do."""
     try:
         yield
@@ -106,7 +108,7 @@ def explain_loading(model: str, *, setting: str, device: str) -> Iterator[None]:
         ) from error
 
 
-def checksum(folder: Path) -> str:
+def weights_checksum(folder: Path) -> str:
     """16 hex digits over the names and sizes of the files that decide a model's answers, and over their bytes.
 
     Of a file above 64 MiB it reads 64 samples of 64 KiB, so that a model of 18 GB costs a moment: training moves nearly

@@ -43,7 +43,7 @@ def frame_multiple(video_processor: Any) -> int | None:
     return patch * merge if isinstance(patch, int) and isinstance(merge, int) else None
 
 
-def check_size(frames: Frames, multiple: int, *, model: str) -> None:
+def check_frame_size(frames: Frames, multiple: int, *, model: str) -> None:
     """Raise InputError for frames whose sides the model cannot cut into patches."""
     _, height, width, _ = frames.pixels.shape
     if height % multiple or width % multiple:

@@ -28,11 +28,11 @@ from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.media import Limits
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
-from rankvideo_rag.ranking.batch_journal import Receipts
-from rankvideo_rag.ranking.batch_plan import Candidates, Task, tasks
+from rankvideo_rag.ranking.batch_journal import BatchJournal
+from rankvideo_rag.ranking.batch_plan import CandidatePairs, VideoTask, group_by_video
 from rankvideo_rag.ranking.cache import ScoreCache
 from rankvideo_rag.ranking.orders import reranked
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.schema import Score
 
 # Batches given to the judge at once: it decodes the next while it watches one. A kill costs the files of so many, though not
@@ -42,7 +42,7 @@ _NO_TEXT = "no_text: the file of queries has no text for this id"
 _CODE = re.compile(r"[a-z_]+(?=: )")
 
 
-class Done(NamedTuple):
+class VideoDone(NamedTuple):
     """A video whose result is on disk."""
 
     video: str
@@ -51,7 +51,7 @@ class Done(NamedTuple):
     resumed: bool  # the result is that of an earlier run
 
 
-class Unscored(NamedTuple):
+class UnscoredPair(NamedTuple):
     """A pair without a verdict."""
 
     query: str
@@ -60,7 +60,7 @@ class Unscored(NamedTuple):
     reason: str
 
 
-class Report(NamedTuple):
+class BatchReport(NamedTuple):
     """What became of every pair given. ok + abstained + failed = pairs."""
 
     videos: int
@@ -69,7 +69,7 @@ class Report(NamedTuple):
     ok: int
     abstained: int
     failed: int
-    unscored: tuple[Unscored, ...]
+    unscored: tuple[UnscoredPair, ...]
     run: str  # path of the TREC run
     seconds: float
 
@@ -82,16 +82,16 @@ class Report(NamedTuple):
 class _Job(NamedTuple):
     """A task that is not done, with what it takes."""
 
-    task: Task
+    task: VideoTask
     path: Path | None
     fault: str | None  # why there is nothing to watch
     fingerprint: str
 
 
-def rerank(
+def rerank_pairs(
     vlm: VLM,
     spec: PromptSpec,
-    given: Candidates,
+    given: CandidatePairs,
     texts: Mapping[str, str],
     *,
     videos: VideoFolder,
@@ -100,16 +100,16 @@ def rerank(
     batch_size: int = 4,
     limits: Limits = Limits(),
     cache: ScoreCache | None = None,
-    listen: Callable[[Done], None] = lambda done: None,
-) -> Report:
+    listen: Callable[[VideoDone], None] = lambda done: None,
+) -> BatchReport:
     """Judge every pair, and write a file of verdicts for each video and the reranked run into the folder `to`.
 
     `model` is what the files are named after. Raises RankVideoError when another process is writing there.
     """
     began = time.monotonic()
     batch = _Batch(vlm, spec, videos, Path(to), model, cache)
-    with Receipts(to) as receipts:
-        waiting = batch.unfinished(tasks(given.wanted, texts), receipts, listen)
+    with BatchJournal(to) as receipts:
+        waiting = batch.unfinished(group_by_video(given.wanted, texts), receipts, listen)
         while jobs := list(islice(waiting, BATCHES_AT_ONCE * batch_size)):
             asked = {(job.task.video, query): pair for job in jobs for query, pair in _to_ask(job).items()}
             scores = score_pairs(vlm, spec, list(asked.values()), batch_size=batch_size, limits=limits, cache=cache)
@@ -130,9 +130,11 @@ class _Batch:
         self._vlm, self._spec, self._videos = vlm, spec, videos
         self._folder, self._model, self._cache = folder, model, cache
         self.scores: RelevanceScores = {}
-        self._done: list[Done] = []
+        self._done: list[VideoDone] = []
 
-    def unfinished(self, tasks: Iterable[Task], receipts: Receipts, listen: Callable[[Done], None]) -> Iterator[_Job]:
+    def unfinished(
+        self, tasks: Iterable[VideoTask], receipts: BatchJournal, listen: Callable[[VideoDone], None]
+    ) -> Iterator[_Job]:
         """The tasks that are still to do; the results of the others are read."""
         for task in tasks:
             job = self._job(task)
@@ -143,7 +145,9 @@ class _Batch:
             else:
                 yield job
 
-    def finish(self, job: _Job, judged: Mapping[str, Score], receipts: Receipts, listen: Callable[[Done], None]) -> None:
+    def finish(
+        self, job: _Job, judged: Mapping[str, Score], receipts: BatchJournal, listen: Callable[[VideoDone], None]
+    ) -> None:
         """Write the result of a task: every query that was asked about the video, scored or with its reason."""
         no_text, no_file = (Score(status="failed", reason=reason) for reason in (_NO_TEXT, job.fault))
         found = dict.fromkeys(job.task.texts, no_file) if job.path is None else judged
@@ -154,23 +158,23 @@ class _Batch:
         receipts.write(name, scores_to_json(job.task.video, scores), job.fingerprint if settled else None)
         self._note(job.task.video, scores, listen, resumed=False)
 
-    def report(self, run: Path, seconds: float) -> Report:
+    def report(self, run: Path, seconds: float) -> BatchReport:
         """The counts."""
         pairs = [(q, v, score) for q, of_query in self.scores.items() for v, score in of_query.items()]
         by_status = Counter(score.status for _, _, score in pairs)
-        return Report(
+        return BatchReport(
             videos=len(self._done),
             resumed=sum(done.resumed for done in self._done),
             pairs=len(pairs),
             ok=by_status["ok"],
             abstained=by_status["abstained"],
             failed=by_status["failed"],
-            unscored=tuple(Unscored(q, v, s.status, s.reason or "") for q, v, s in pairs if s.margin is None),
+            unscored=tuple(UnscoredPair(q, v, s.status, s.reason or "") for q, v, s in pairs if s.margin is None),
             run=str(run),
             seconds=seconds,
         )
 
-    def _job(self, task: Task) -> _Job:
+    def _job(self, task: VideoTask) -> _Job:
         path, fault, content = None, None, ""
         try:
             path = self._videos.find(task.video)
@@ -180,11 +184,11 @@ class _Batch:
         made_of = [1, self._vlm.name, self._spec.fingerprint, content, sorted(task.texts.items())]
         return _Job(task, path, fault, hashlib.sha256(json.dumps(made_of).encode()).hexdigest())
 
-    def _note(self, video: str, scores: Mapping[str, Score], listen: Callable[[Done], None], *, resumed: bool) -> None:
+    def _note(self, video: str, scores: Mapping[str, Score], listen: Callable[[VideoDone], None], *, resumed: bool) -> None:
         for query, score in scores.items():
             self.scores.setdefault(query, {})[video] = score
         unscored = sum(score.margin is None for score in scores.values())
-        self._done.append(Done(video, len(scores), unscored, resumed))
+        self._done.append(VideoDone(video, len(scores), unscored, resumed))
         listen(self._done[-1])
 
 
@@ -196,7 +200,7 @@ def _to_ask(job: _Job) -> dict[str, Pair]:
     return {query: Pair(text, footage) for query, text in job.task.texts.items() if text is not None}
 
 
-def _write_run(path: Path, given: Candidates, scores: RelevanceScores, *, tag: str) -> None:
+def _write_run(path: Path, given: CandidatePairs, scores: RelevanceScores, *, tag: str) -> None:
     rankings = {}
     for query, order in given.order.items():
         margins = {video: score.margin for video, score in scores.get(query, {}).items()}

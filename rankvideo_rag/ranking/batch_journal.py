@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 FILE = "receipts.jsonl"
 
 
-class Receipts:
+class BatchJournal:
     """The receipts of one folder, which belongs to this process until it is closed."""
 
     def __init__(self, folder: str | Path) -> None:

@@ -9,21 +9,23 @@ from rankvideo_rag.formats.trec import TrecRun
 from rankvideo_rag.ranking.orders import first_stage_order
 
 
-class Candidates(NamedTuple):
+class CandidatePairs(NamedTuple):
     """What is to be judged, and the order from which reranking starts."""
 
     order: dict[str, list[str]]  # query -> videos, best first
     wanted: dict[str, list[str]]  # query -> those of them that are to be judged
 
 
-class Task(NamedTuple):
+class VideoTask(NamedTuple):
     """All that is asked about one video."""
 
     video: str
     texts: dict[str, str | None]  # query id -> text; None where nobody gave one
 
 
-def candidates(first_stage: TrecRun | None, video_queries: VideoQueries | None, *, depth: int | None = None) -> Candidates:
+def select_pairs(
+    first_stage: TrecRun | None, video_queries: VideoQueries | None, *, depth: int | None = None
+) -> CandidatePairs:
     """The pairs to judge: those of `video_queries`, or else all of the first stage; of each query, the first `depth` there.
 
     Without a first stage, videos start in the order of their file. Raises InputError for a pair that is in `video_queries` and
@@ -33,26 +35,26 @@ def candidates(first_stage: TrecRun | None, video_queries: VideoQueries | None, 
         if depth is not None:
             raise InputError("a depth needs an order to count in: give the first stage too (--first-stage)")
         order = _by_query(video_queries or {})
-        found = Candidates(order, order)
+        found = CandidatePairs(order, order)
     else:
         order = first_stage_order(first_stage)
         wanted = {query: videos[:depth] for query, videos in order.items()}
         if video_queries is not None:
             chosen = _checked(video_queries, first_stage)
             wanted = {query: [video for video in videos if (query, video) in chosen] for query, videos in wanted.items()}
-        found = Candidates(order, wanted)
+        found = CandidatePairs(order, wanted)
     if not any(found.wanted.values()):
         raise InputError("there is no pair to judge: give --video2queries, --first-stage or both, with at least one pair")
     return found
 
 
-def tasks(wanted: Mapping[str, Sequence[str]], texts: Mapping[str, str]) -> list[Task]:
+def group_by_video(wanted: Mapping[str, Sequence[str]], texts: Mapping[str, str]) -> list[VideoTask]:
     """The pairs grouped by video, each with the text that belongs to its id."""
     by_video: dict[str, dict[str, str | None]] = {}
     for query, videos in wanted.items():
         for video in videos:
             by_video.setdefault(video, {})[query] = texts.get(query)
-    return [Task(video, asked) for video, asked in by_video.items()]
+    return [VideoTask(video, asked) for video, asked in by_video.items()]
 
 
 def _by_query(video_queries: VideoQueries) -> dict[str, list[str]]:

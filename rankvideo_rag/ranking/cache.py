@@ -39,7 +39,7 @@ class CacheInfo(NamedTuple):
     files: int  # whose content is known
 
 
-def default_path() -> Path:
+def default_cache_path() -> Path:
     """rankvideo/scores.db in the user's cache folder: $XDG_CACHE_HOME, or ~/.cache."""
     folder = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG base directory specification: a relative path is to be ignored.
@@ -50,7 +50,7 @@ def open_cache(place: str | None) -> "ScoreCache | None":
     """The cache that the setting `score_cache` asks for: a path, "none" for no cache, None for the default place."""
     if place == "none":
         return None
-    return ScoreCache(Path(place).expanduser() if place else default_path())
+    return ScoreCache(Path(place).expanduser() if place else default_cache_path())
 
 
 def score_key(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rankvideo_rag.schema import Channel, TextChannel
 
 
-class Fused(NamedTuple):
+class FusedHit(NamedTuple):
     """An item of the fused list."""
 
     item: int
@@ -21,29 +21,29 @@ class Fused(NamedTuple):
 
 def reciprocal_rank_fusion(
     rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float], k: float = 60.0
-) -> list[Fused]:
+) -> list[FusedHit]:
     """One list from several, best first; equal scores in order of item, so that the same input gives the same list.
 
     A channel whose weight is absent counts 1. An item is expected at most once in a list.
     """
     fused = [
-        Fused(item, sum(weights.get(channel, 1.0) / (k + rank) for channel, rank in found.items()), found)
+        FusedHit(item, sum(weights.get(channel, 1.0) / (k + rank) for channel, rank in found.items()), found)
         for item, found in _ranks(rankings).items()
     ]
     return sorted(fused, key=lambda hit: (-hit.score, hit.item))
 
 
-class Scores(NamedTuple):
+class ChannelScores(NamedTuple):
     """What a channel gives the items that it found; `others`, so many, have 0."""
 
     found: Mapping[int, float]
     others: int = 0
 
 
-def standard_scores(scores: Scores) -> dict[int, float]:
+def standard_scores(scores: ChannelScores) -> dict[int, float]:
     """By how many standard deviations each found item exceeds the mean of all; one below it counts as little as one not found.
 
-    >>> standard_scores(Scores({1: 4.0, 2: 2.0}, others=2))
+    >>> standard_scores(ChannelScores({1: 4.0, 2: 2.0}, others=2))
     {1: 1.507556722888818, 2: 0.30151134457776363}
     """
     count = len(scores.found) + scores.others
@@ -54,11 +54,11 @@ def standard_scores(scores: Scores) -> dict[int, float]:
     return {item: max(0.0, x - mean) / variance**0.5 if variance else 0.0 for item, x in scores.found.items()}
 
 
-def best_of(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
+def max_fusion(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
     """Each item's greatest weighted score. Words that answer together stand in one channel: summed over channels, one word
     that is both said and shown would count like two.
 
-    >>> best_of({"speech": {1: 2.0, 2: 3.0}, "on_screen": {1: 4.0}}, weights={"speech": 1.0, "on_screen": 0.5})
+    >>> max_fusion({"speech": {1: 2.0, 2: 3.0}, "on_screen": {1: 4.0}}, weights={"speech": 1.0, "on_screen": 0.5})
     {1: 2.0, 2: 3.0}
     """
     best: dict[int, float] = {}
@@ -69,8 +69,8 @@ def best_of(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: Map
 
 
 def standard_score_fusion(
-    channels: Mapping[str, Scores], rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float]
-) -> list[Fused]:
+    channels: Mapping[str, ChannelScores], rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float]
+) -> list[FusedHit]:
     """One list from the scores of several channels, best first, equal ones in order of item; `rankings` say who found it where.
 
     A channel whose weight is absent counts 1. An item that only a ranking has is left out.
@@ -80,7 +80,7 @@ def standard_score_fusion(
         for item, score in standard_scores(scores).items():
             sums[item] = sums.get(item, 0.0) + weights.get(channel, 1.0) * score
     ranks = _ranks(rankings)
-    fused = [Fused(item, score, ranks.get(item, {})) for item, score in sums.items()]
+    fused = [FusedHit(item, score, ranks.get(item, {})) for item, score in sums.items()]
     return sorted(fused, key=lambda hit: (-hit.score, hit.item))
 
 

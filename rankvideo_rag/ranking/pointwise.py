@@ -15,8 +15,8 @@ from rankvideo_rag.media import Frames, Limits, read_frames
 from rankvideo_rag.models.vlm import VLM, Prompt
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 from rankvideo_rag.ranking.cache import ScoreCache, score_key
-from rankvideo_rag.ranking.reasoning import NEVER, Reasoning, reconsider
-from rankvideo_rag.ranking.scores import LATE, ask
+from rankvideo_rag.ranking.reasoning import NO_REASONING, Reasoning, rescore_with_reasoning
+from rankvideo_rag.ranking.scores import TIMED_OUT, score_prompts
 from rankvideo_rag.schema import Score
 
 
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     """What is judged."""
 
     question: str
-    footage: VideoSpan
+    span: VideoSpan
 
 
 def score_pairs(
@@ -42,7 +42,7 @@ def score_pairs(
     *,
     batch_size: int = 4,
     limits: Limits = Limits(),
-    reasoning: Reasoning = NEVER,
+    reasoning: Reasoning = NO_REASONING,
     cache: ScoreCache | None = None,
     deadline: float | None = None,
     decoders: int = 2,
@@ -55,12 +55,12 @@ def score_pairs(
     """
     questions: dict[VideoSpan, dict[str, None]] = {}  # of each clip, each once, in the order of the pairs
     for pair in pairs:
-        questions.setdefault(pair.footage, {})[pair.question] = None
+        questions.setdefault(pair.span, {})[pair.question] = None
     session = _Session(vlm, spec, limits, reasoning, cache, deadline)
     scores: dict[Pair, Score] = {}
     with closing(prefetched(session.watch, questions.items(), ahead=2 * batch_size + 1, threads=decoders)) as clips:
         while batch := list(islice(clips, batch_size)):
-            scores |= session.judge(batch)
+            scores |= session.score(batch)
             batch.clear()  # their frames make room before the next ones are waited for
     return [scores[pair] for pair in pairs]
 
@@ -68,7 +68,7 @@ def score_pairs(
 class _Clip(NamedTuple):
     """A clip as it comes from the decoder."""
 
-    footage: VideoSpan
+    span: VideoSpan
     frames: Frames | None  # None where nothing is left to ask of the model
     scores: dict[str, Score]  # question -> what is known without asking
     keys: dict[str, str]  # question -> key in the cache; empty without one
@@ -96,16 +96,16 @@ class _Session(NamedTuple):
             return _Clip(footage, None, known | dict.fromkeys(unknown, frames), keys, [])
         return _Clip(footage, frames, known, keys, unknown)
 
-    def score_pairs(self, clips: Sequence[_Clip]) -> dict[Pair, Score]:
+    def score(self, clips: Sequence[_Clip]) -> dict[Pair, Score]:
         """The scores of all questions of these clips; the model is asked once."""
-        known = {Pair(question, clip.footage): score for clip in clips for question, score in clip.scores.items()}
+        known = {Pair(question, clip.span): score for clip in clips for question, score in clip.scores.items()}
         prompts = {
-            Pair(question, clip.footage): self.spec.prompt(question, clip.frames)
+            Pair(question, clip.span): self.spec.prompt(question, clip.frames)
             for clip in clips
             if clip.frames is not None
             for question in clip.open_questions
         }
-        keys = {Pair(question, clip.footage): key for clip in clips for question, key in clip.keys.items()}
+        keys = {Pair(question, clip.span): key for clip in clips for question, key in clip.keys.items()}
         found = dict(zip(prompts, self._ask(list(prompts.values())), strict=True))
         for pair, score in found.items():
             if self.cache is not None and pair in keys and score.status == "ok" and score.reason is None:
@@ -113,18 +113,20 @@ class _Session(NamedTuple):
         return known | found
 
     def _ask(self, prompts: Sequence[Prompt]) -> list[Score]:
-        verdicts = ask(self.vlm, prompts, self.spec.labels, deadline=self.deadline)
-        return reconsider(self.vlm, prompts, verdicts, self.spec.labels, reasoning=self.reasoning, deadline=self.deadline)
+        verdicts = score_prompts(self.vlm, prompts, self.spec.labels, deadline=self.deadline)
+        return rescore_with_reasoning(
+            self.vlm, prompts, verdicts, self.spec.labels, reasoning=self.reasoning, deadline=self.deadline
+        )
 
     def _frames(self, footage: VideoSpan) -> Frames | Score:
         seconds = self.limits.seconds if self.deadline is None else min(self.limits.seconds, self.deadline - time.monotonic())
         if seconds <= 0:
-            return LATE
+            return TIMED_OUT
         limits = self.limits._replace(seconds=seconds)
         try:
             return read_frames(footage.path, footage.start, footage.end, **self.spec.frames.model_dump(), limits=limits)
         except MediaError as error:
-            return unwatchable(error)
+            return score_unreadable(error)
         except InputError as error:
             return Score(status="failed", reason=f"no_span: {error}")
 
@@ -146,6 +148,6 @@ class _Session(NamedTuple):
         return {question: score for question, score in found.items() if score is not None}
 
 
-def unwatchable(error: MediaError) -> Score:
+def score_unreadable(error: MediaError) -> Score:
     """What is to be said of a clip that cannot be watched. A recording without a picture is no fault."""
     return Score(status="abstained" if error.code == "no_video" else "failed", reason=f"{error.code}: {error}")

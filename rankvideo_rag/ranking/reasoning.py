@@ -10,15 +10,15 @@ from pydantic import Field
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
-from rankvideo_rag.models.vlm.batch_generation import write
-from rankvideo_rag.ranking.scores import ask, is_late
+from rankvideo_rag.models.vlm.batch_generation import generate_each
+from rankvideo_rag.ranking.scores import deadline_passed, score_prompts
 from rankvideo_rag.schema import Record, Score
 from rankvideo_rag.text import clean
 
 _TAG = "<answer>"
 
 
-class Band(NamedTuple):
+class MarginBand(NamedTuple):
     """Margins that are in doubt: those strictly between these two, in nats. None: no bound on that side."""
 
     low: float | None
@@ -38,7 +38,7 @@ class Reasoning(Record):
     """
 
     mode: Literal["never", "auto", "always"] = "never"
-    band: Band = Band(-2.0, 2.0)  # counts in auto
+    band: MarginBand = MarginBand(-2.0, 2.0)  # counts in auto
     max_tokens: int = Field(256, ge=1)  # of one rationale
 
     def wants(self, score: Score) -> bool:
@@ -48,10 +48,10 @@ class Reasoning(Record):
         return self.mode == "always" or self.band.holds(score.margin)
 
 
-NEVER = Reasoning()
+NO_REASONING = Reasoning()
 
 
-def reconsider(
+def rescore_with_reasoning(
     vlm: VLM,
     prompts: Sequence[Prompt],
     scores: Sequence[Score],
@@ -66,11 +66,13 @@ def reconsider(
     `ask`.
     """
     doubtful = [i for i, score in enumerate(scores) if reasoning.wants(score)]
-    if is_late(deadline):
+    if deadline_passed(deadline):
         return list(scores)
-    written = write(vlm, [prompts[i]._replace(prefill="") for i in doubtful], max_tokens=reasoning.max_tokens)
+    written = generate_each(vlm, [prompts[i]._replace(prefill="") for i in doubtful], max_tokens=reasoning.max_tokens)
     reread = [(i, text) for i, text in zip(doubtful, written, strict=True) if isinstance(text, Generation)]
-    verdicts = ask(vlm, [prompts[i]._replace(prefill=_prefill(text.text)) for i, text in reread], labels, deadline=deadline)
+    verdicts = score_prompts(
+        vlm, [prompts[i]._replace(prefill=_prefill(text.text)) for i, text in reread], labels, deadline=deadline
+    )
     found = list(scores)
     for i, fault in zip(doubtful, written, strict=True):
         if isinstance(fault, ModelError):
@@ -80,13 +82,13 @@ def reconsider(
     return found
 
 
-def share_reasoned(scores: Sequence[Score]) -> float | None:
+def reasoned_share(scores: Sequence[Score]) -> float | None:
     """The share of the pairs with a verdict that were reasoned about; None where there is no verdict."""
     judged = [score for score in scores if score.margin is not None]
     return sum(score.rationale is not None for score in judged) / len(judged) if judged else None
 
 
-def calibrate_band(margins: Sequence[float], relevant: Sequence[bool], *, max_error: float = 0.05) -> Band:
+def calibrate_band(margins: Sequence[float], relevant: Sequence[bool], *, max_error: float = 0.05) -> MarginBand:
     """The narrowest band outside which, on these labelled pairs, a verdict by the margin's sign is wrong at most that often.
 
     From 0 outwards on each side: the upper end is the least bound, 0 or a margin above it, such that of the pairs at or
@@ -94,7 +96,7 @@ def calibrate_band(margins: Sequence[float], relevant: Sequence[bool], *, max_er
     the pairs at or below it at most that share is relevant. A side that no bound makes good enough has none.
 
     >>> calibrate_band([-3, -1, -0.5, 0.5, 1, 3], [False, False, True, False, True, True], max_error=0)
-    Band(low=-1, high=1)
+    MarginBand(low=-1, high=1)
     """
     if len(margins) != len(relevant):
         raise InputError(f"{len(margins)} margins and {len(relevant)} labels: one label for each margin is needed")
@@ -102,7 +104,7 @@ def calibrate_band(margins: Sequence[float], relevant: Sequence[bool], *, max_er
         raise InputError(f"max_error = {max_error}: a share from 0 up to, but not including, 1 is needed")
     high = _least_bound(margins, [not label for label in relevant], max_error)
     low = _least_bound([-margin for margin in margins], list(relevant), max_error)
-    return Band(None if low is None else -low or 0.0, high)
+    return MarginBand(None if low is None else -low or 0.0, high)
 
 
 def _least_bound(margins: Sequence[float], wrong: Sequence[bool], max_error: float) -> float | None:

@@ -11,11 +11,13 @@ from rankvideo_rag.errors import ModelError
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
 from rankvideo_rag.schema import Score
 
-LATE = Score(status="failed", reason="timeout: the time allowed for ranking was over before this clip's turn came")
+TIMED_OUT = Score(status="failed", reason="timeout: the time allowed for ranking was over before this clip's turn came")
 _ROUNDING = 0.01  # nats by which the log of a probability near 1 may come out above 0
 
 
-def ask(vlm: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, deadline: float | None = None) -> list[Score]:
+def score_prompts(
+    vlm: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, deadline: float | None = None
+) -> list[Score]:
     """A score for each prompt, in the order given, from as few calls as go well.
 
     A call that fails, or whose replies are not one for each prompt, is made again for each half: a prompt that breaks the
@@ -24,8 +26,8 @@ def ask(vlm: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, deadlin
     """
     if not prompts:
         return []
-    if is_late(deadline):
-        return [LATE] * len(prompts)
+    if deadline_passed(deadline):
+        return [TIMED_OUT] * len(prompts)
     try:
         replies = vlm.label_logprobs(prompts, labels)
         if len(replies) != len(prompts):
@@ -34,14 +36,16 @@ def ask(vlm: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, deadlin
         if len(prompts) == 1:
             return [Score(status="failed", reason=f"model: {error}")]
         half = len(prompts) // 2
-        return [found for part in (prompts[:half], prompts[half:]) for found in ask(vlm, part, labels, deadline=deadline)]
-    return [score(reply) for reply in replies]
+        return [
+            found for part in (prompts[:half], prompts[half:]) for found in score_prompts(vlm, part, labels, deadline=deadline)
+        ]
+    return [score_from_logprobs(reply) for reply in replies]
 
 
-def score(reply: LabelLogprobs) -> Score:
+def score_from_logprobs(reply: LabelLogprobs) -> Score:
     """The margin of log-probabilities of (yes, no), in nats; a Score without a margin where they cannot be used.
 
-    >>> round(score(LabelLogprobs((math.log(0.35), math.log(0.10)))).p_yes, 6)  # = 0.35 / 0.45
+    >>> round(score_from_logprobs(LabelLogprobs((math.log(0.35), math.log(0.10)))).p_yes, 6)  # = 0.35 / 0.45
     0.777778
     """
     if reply.values is None:
@@ -50,27 +54,27 @@ def score(reply: LabelLogprobs) -> Score:
     if fault:
         return Score(status="failed", reason=fault)
     yes, no = map(float, reply.values)
-    return of_margin(yes - no).model_copy(update={"logprob_yes": yes, "logprob_no": no})
+    return score_from_margin(yes - no).model_copy(update={"logprob_yes": yes, "logprob_no": no})
 
 
-def of_margin(margin: float) -> Score:
+def score_from_margin(margin: float) -> Score:
     """The score of a finite margin, with its p_yes."""
     # exp of a positive number would overflow beyond 709.
     p_yes = 1.0 / (1.0 + math.exp(-margin)) if margin >= 0 else math.exp(margin) / (1.0 + math.exp(margin))
     return Score(margin=float(margin), p_yes=p_yes)
 
 
-def is_late(deadline: float | None) -> bool:
+def deadline_passed(deadline: float | None) -> bool:
     """Whether this moment of `time.monotonic()` has passed; None never does."""
     return deadline is not None and time.monotonic() >= deadline
 
 
-def unscored(scores: Sequence[Score]) -> Score:
+def explain_unscored(scores: Sequence[Score]) -> Score:
     """What is to be said of several scores of which none has a margin: failed where one of them failed."""
     return next((score for score in scores if score.status == "failed"), scores[0])
 
 
-def order(scores: Sequence[Score], *, keep_below: float | None = None) -> list[int]:
+def rank_by_margin(scores: Sequence[Score], *, keep_below: float | None = None) -> list[int]:
     """Positions by margin, best first; those without a margin last; ties and the unscored keep the order given.
 
     Where no margin reaches `keep_below` the order given stays: the picture answers nothing here, but words may.

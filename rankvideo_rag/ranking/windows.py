@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from rankvideo_rag.ranking.scores import of_margin, unscored
+from rankvideo_rag.ranking.scores import explain_unscored, score_from_margin
 from rankvideo_rag.schema import Record, Score
 
 _LEAST_FRAMES = 2  # of a coarse look
@@ -22,7 +22,7 @@ class Span(NamedTuple):
     end: float
 
 
-class Windows(Record):
+class Windowing(Record):
     """How a long clip is divided, how many windows are looked at closely, and how their margins become one.
 
     Where there are more than `max_windows`, all are first looked at coarsely, with as few frames that this look costs no
@@ -43,13 +43,13 @@ class Windows(Record):
         return self
 
 
-WHOLE = Windows()
+NO_WINDOWS = Windowing()
 
 
-def plan(start: float, end: float, windows: Windows) -> list[Span]:
+def plan_windows(start: float, end: float, windows: Windowing) -> list[Span]:
     """Windows of equal length that cover [start, end) seconds; the last is moved back to end with it.
 
-    >>> [tuple(span) for span in plan(0, 75, Windows(seconds=30))]
+    >>> [tuple(span) for span in plan_windows(0, 75, Windowing(seconds=30))]
     [(0, 30), (30, 60), (45, 75)]
     """
     if windows.seconds is None or end - start <= windows.seconds:
@@ -60,23 +60,23 @@ def plan(start: float, end: float, windows: Windows) -> list[Span]:
     return [Span(round(first, 3), round(first + windows.seconds, 3)) for first in starts]
 
 
-class Coarse(NamedTuple):
+class CoarsePlan(NamedTuple):
     """A coarse look at a clip."""
 
     frames: int  # of each part
     parts: dict[Span, list[Span]]  # part that is looked at -> the windows in it
 
 
-def coarse_plan(spans: Sequence[Span], *, budget: int, most_frames: int) -> Coarse:
+def plan_coarse_pass(spans: Sequence[Span], *, budget: int, most_frames: int) -> CoarsePlan:
     """Windows looked at with as many frames each as `budget` frames allow; neighbours together where that is too few."""
     together = math.ceil(len(spans) / max(budget // _LEAST_FRAMES, 1))
     groups = [list(spans[i : i + together]) for i in range(0, len(spans), together)]
     frames = budget // len(groups) // 2 * 2  # a video model takes frames by twos
     parts = {Span(group[0].start, group[-1].end): group for group in groups}
-    return Coarse(min(max(frames, _LEAST_FRAMES), most_frames), parts)
+    return CoarsePlan(min(max(frames, _LEAST_FRAMES), most_frames), parts)
 
 
-def combine(scores: Mapping[Span, Score], windows: Windows) -> Score:
+def combine_windows(scores: Mapping[Span, Score], windows: Windowing) -> Score:
     """One score from those of a clip's windows; start and end, and the rationale, are those of the window with the best margin.
 
     Windows without a margin are left out, and said in `reason`; where none has one, there is none.
@@ -85,10 +85,10 @@ def combine(scores: Mapping[Span, Score], windows: Windows) -> Score:
     left_out = [score for span, score in scores.items() if span not in judged]
     tokens = sum(score.tokens for score in scores.values())
     if not judged:
-        return unscored(left_out).model_copy(update={"tokens": tokens})
+        return explain_unscored(left_out).model_copy(update={"tokens": tokens})
     best = max(judged, key=lambda span: (judged[span].margin, -span.start))
     margin = _AGGREGATES[windows.aggregate]([score.margin for score in judged.values() if score.margin is not None], windows)
-    whole = judged[best] if windows.aggregate == "max" else of_margin(margin)
+    whole = judged[best] if windows.aggregate == "max" else score_from_margin(margin)
     reason = f"{len(left_out)} of {len(scores)} windows not judged, first: {left_out[0].reason}" if left_out else None
     return whole.model_copy(
         update={
@@ -123,7 +123,7 @@ def _top_mean(margins: Sequence[float], top: int) -> float:
     return sum(best) / len(best)
 
 
-_AGGREGATES: dict[str, Callable[[Sequence[float], Windows], float]] = {
+_AGGREGATES: dict[str, Callable[[Sequence[float], Windowing], float]] = {
     "max": lambda margins, windows: max(margins),
     "noisy-or": lambda margins, windows: noisy_or(margins),
     "top-mean": lambda margins, windows: _top_mean(margins, windows.top),

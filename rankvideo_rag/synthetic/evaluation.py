@@ -17,10 +17,10 @@ from rankvideo_rag.indexing.run import index
 from rankvideo_rag.media import ClipMedia, Frames, read_frames
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.vlm import VLM, load_vlm
-from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, spec_for
+from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, resolve_prompt_spec
 from rankvideo_rag.nodes import nodes_to_hits
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
-from rankvideo_rag.ranking.scores import order
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.scores import rank_by_margin
 from rankvideo_rag.schema import Channel, Score
 from rankvideo_rag.settings import PROFILES, Fusion, Settings
 from rankvideo_rag.synthetic.grammar import near_miss
@@ -182,7 +182,7 @@ def _reranked(
     reranked = {}
     for question in questions:
         block = first[question.question_id][:DEPTH]
-        places = order([scores[question.question_id, stem] for stem in block], keep_below=keep_below)
+        places = rank_by_margin([scores[question.question_id, stem] for stem in block], keep_below=keep_below)
         reranked[question.question_id] = [block[place] for place in places] + first[question.question_id][DEPTH:]
     return reranked
 
@@ -234,7 +234,7 @@ def sit(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: i
 def judge_of(settings: Settings) -> Judge:
     """Who watches, by these settings."""
     vlm = load_vlm(settings.reranker, settings.reranker_model, device=settings.device)
-    return Judge(vlm, spec_for(settings.prompt, settings.reranker_model), settings.keep_order_below)
+    return Judge(vlm, resolve_prompt_spec(settings.prompt, settings.reranker_model), settings.keep_order_below)
 
 
 def as_json(exam: Exam) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
 from rankvideo_rag.errors import InputError, MissingDependency
-from rankvideo_rag.models.checkpoints import explain_loading, fetch
+from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
 from rankvideo_rag.training.config import TrainingConfig
 
 _CARRIED = ("prompt_spec.json", "training.yaml")
@@ -68,8 +68,8 @@ def merge(adapter: str | Path, to: str | Path) -> Path:
     if to.exists() and any(to.iterdir()):
         raise InputError(f"{to} is not empty: choose a new folder for the merged model")
     base = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    checkpoint = fetch(base, backend="training", setting="base_model_name_or_path")
-    with explain_loading(str(adapter), setting="the adapter", device="cpu"):
+    checkpoint = fetch_checkpoint(base, backend="training", setting="base_model_name_or_path")
+    with wrap_loading_errors(str(adapter), setting="the adapter", device="cpu"):
         network = AutoModelForImageTextToText.from_pretrained(
             checkpoint.folder, trust_remote_code=False, use_safetensors=True, dtype="auto"
         )

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, set_seed
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.models.checkpoints import Checkpoint, explain_loading, fetch
+from rankvideo_rag.models.checkpoints import Checkpoint, fetch_checkpoint, wrap_loading_errors
 from rankvideo_rag.models.vlm.prompt_spec import SPEC_FILE, PromptSpec
 from rankvideo_rag.training.adapters import loading_options, merge, with_adapter
 from rankvideo_rag.training.batches import Batch
@@ -42,10 +42,10 @@ class Learner(NamedTuple):
 def start(config: TrainingConfig) -> Learner:
     """Load what the configuration begins with. All weights that are trained are in float32, whatever it computes in."""
     set_seed(config.seed)
-    checkpoint = fetch(config.model, backend="training", setting="model")
+    checkpoint = fetch_checkpoint(config.model, backend="training", setting="model")
     halved = config.adapter != "none" and uses_bfloat16(config)
     options = loading_options(config)
-    with explain_loading(config.model, setting="model", device="cpu"):
+    with wrap_loading_errors(config.model, setting="model", device="cpu"):
         processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=False)
         network = AutoModelForImageTextToText.from_pretrained(
             checkpoint.folder,

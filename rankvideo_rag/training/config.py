@@ -11,7 +11,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, prompt_spec
+from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, get_prompt_spec
 from rankvideo_rag.schema import FrameBudget, Record
 
 USED = "used"
@@ -108,7 +108,7 @@ class SelectionConfig(TrainingConfig):
 
 
 def _spec(value: Any) -> Any:
-    return prompt_spec(value) if isinstance(value, str) else value
+    return get_prompt_spec(value) if isinstance(value, str) else value
 
 
 Objective = Literal["ranking", "pairwise", "pointwise", "bce", "ranknet", "lambdarank", "listnet"]
@@ -119,7 +119,7 @@ class RerankerConfig(SelectionConfig):
 
     preset: Literal["paper", "repository"] = "paper"  # repository: 1 negative, lambda_pointwise 1
     # A name, as `rankvideo-train`, or a PromptSpec written out. It goes with the checkpoint, so that use cannot differ.
-    prompt: Annotated[PromptSpec, BeforeValidator(_spec)] = prompt_spec("rankvideo-train")
+    prompt: Annotated[PromptSpec, BeforeValidator(_spec)] = get_prompt_spec("rankvideo-train")
     frames: FrameBudget | None = None  # None: the prompt's own
     negatives: int = Field(2, ge=1)  # for each positive
     groups_per_batch: int = Field(1, ge=1)

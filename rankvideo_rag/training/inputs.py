@@ -16,9 +16,9 @@ from torch import Tensor
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames, read_frames
-from rankvideo_rag.models.video_inputs import check_size, frame_multiple, video_array, video_metadata
+from rankvideo_rag.models.video_inputs import check_frame_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.models.vlm import Prompt
-from rankvideo_rag.models.vlm.conversation import videos_of
+from rankvideo_rag.models.vlm.conversation import prompt_videos
 from rankvideo_rag.models.vlm.label_tokens import chat_text
 from rankvideo_rag.schema import FrameBudget
 
@@ -93,7 +93,7 @@ class Reader:
 
     def prompt(self, prompt: Prompt) -> Tokens:
         """The tokens of a prompt that shows one video, as the transformers backend has them."""
-        [frames] = videos_of([prompt])
+        [frames] = prompt_videos([prompt])
         said = tuple(part for part in prompt.user if isinstance(part, str))
         key = (prompt.system, said, isinstance(prompt.user[0], str), prompt.prefill, shape_of(frames))
         if (known := self._kept.get(key)) is not None:
@@ -121,7 +121,7 @@ class Reader:
 
     def patches(self, frames: Frames) -> Tensor:
         """(patches, values of a patch) float32: as the processor cuts and normalises them."""
-        check_size(frames, frame_multiple(self._eye) or 1, model="the model")
+        check_frame_size(frames, frame_multiple(self._eye) or 1, model="the model")
         pairs, rows, columns = self.grid(shape_of(frames))
         depth, side, merge = self._eye.temporal_patch_size, self._eye.patch_size, self._eye.merge_size
         pixels = torch.from_numpy(video_array(frames))  # (frames, 3, height, width) uint8
@@ -140,7 +140,7 @@ class Reader:
         """What the processor puts in a video's place: times, marks and a placeholder for each token."""
         shape = shape_of(frames)
         if shape not in self._written:
-            check_size(frames, frame_multiple(self._eye) or 1, model="the model")
+            check_frame_size(frames, frame_multiple(self._eye) or 1, model="the model")
             options = as_they_are(self._eye) | {"input_data_format": "channels_first"}
             metadata = {"video_metadata": [video_metadata(frames)]}
             found = self.processor(text=[_VIDEO], videos=[video_array(frames)], videos_kwargs=options | metadata)

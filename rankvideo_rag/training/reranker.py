@@ -14,7 +14,7 @@ from torch import Tensor
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
-from rankvideo_rag.models.vlm.label_tokens import reading, spellings
+from rankvideo_rag.models.vlm.label_tokens import normalize_label, token_ids_by_text
 from rankvideo_rag.training.batches import Collator, Written
 from rankvideo_rag.training.checkpointing import Learner, answers, finish, start
 from rankvideo_rag.training.config import RerankerConfig
@@ -162,8 +162,8 @@ class RerankerTask:
 
 def label_tokens(tokenizer: Any, labels: Sequence[str]) -> list[list[int]]:
     """For each label every token that reads as it. Raises InputError for a label that no single token reads as."""
-    tokens = spellings(tokenizer)
-    missing = [label for label in labels if reading(label) not in tokens]
+    tokens = token_ids_by_text(tokenizer)
+    missing = [label for label in labels if normalize_label(label) not in tokens]
     if missing:
         raise InputError(f"no single token of the model reads as {', '.join(map(repr, missing))}: choose other labels")
-    return [tokens[reading(label)] for label in labels]
+    return [tokens[normalize_label(label)] for label in labels]

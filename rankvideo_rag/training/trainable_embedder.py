@@ -16,7 +16,7 @@ from transformers import set_seed
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
-from rankvideo_rag.models.checkpoints import Checkpoint, explain_loading, fetch
+from rankvideo_rag.models.checkpoints import Checkpoint, fetch_checkpoint, wrap_loading_errors
 from rankvideo_rag.models.embedders.sentence_transformers import SentenceTransformersEmbedder
 from rankvideo_rag.models.video_inputs import video_array, video_metadata
 from rankvideo_rag.text import clean
@@ -58,10 +58,10 @@ class Pupil(NamedTuple):
 def start(config: EmbedderConfig) -> Pupil:
     """Load what the configuration begins with, as an embedding model."""
     set_seed(config.seed)
-    checkpoint = fetch(config.model, backend="training", setting="model")
+    checkpoint = fetch_checkpoint(config.model, backend="training", setting="model")
     halved = config.adapter != "none" and uses_bfloat16(config)
     options = {"dtype": torch.bfloat16 if halved else torch.float32, "use_safetensors": True}
-    with explain_loading(config.model, setting="model", device="cpu"):
+    with wrap_loading_errors(config.model, setting="model", device="cpu"):
         model = _load(checkpoint.folder, options)
     prompts = {"query": config.query_prompt, "document": config.document_prompt}
     model.prompts |= {name: text for name, text in prompts.items() if text is not None}

@@ -33,7 +33,7 @@ from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.rankvideo import scores_file_name, scores_to_json
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.scripted import ScriptedVLM
-from rankvideo_rag.ranking.scores import of_margin
+from rankvideo_rag.ranking.scores import score_from_margin
 from rankvideo_rag.schema import Score
 from rankvideo_rag.synthetic import Question, questions
 
@@ -142,7 +142,7 @@ def plant(folder: Path, planted: Sequence[Planted]) -> None:
     scores: dict[str, dict[str, Score]] = {}
     for one in planted:
         for rank, video in enumerate(one.reranked):
-            scores.setdefault(video, {})[one.query] = of_margin(4.0 - rank)
+            scores.setdefault(video, {})[one.query] = score_from_margin(4.0 - rank)
     for video, of_video in scores.items():
         (folder / "margins" / scores_file_name(video, "m")).write_bytes(scores_to_json(video, of_video))
     write_rows(folder / "answers_with.jsonl", [one.with_ for one in planted])
@@ -468,7 +468,7 @@ def with_margins(folder: Path, *best: tuple[float, bool]) -> Path:
     for margins in (folder / "margins").iterdir():
         margins.unlink()
     for one, (margin, _) in zip(planted, best, strict=True):
-        scores = {one.query: of_margin(margin)}
+        scores = {one.query: score_from_margin(margin)}
         (folder / "margins" / scores_file_name(one.query, "m")).write_bytes(scores_to_json(one.query, scores))
     rows = [json.loads(line) for line in (folder / "references.jsonl").read_text().splitlines()]
     answerable = [{"answerable": True} if known else {"answerable": False, "claims": []} for _, known in best]

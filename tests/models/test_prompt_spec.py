@@ -6,7 +6,7 @@ import pytest
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
-from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, prompt_spec
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, get_prompt_spec
 from rankvideo_rag.schema import FrameBudget
 
 FRAMES = Frames(np.zeros((2, 32, 32, 3), np.uint8), np.array([0.0, 0.5]))
@@ -22,7 +22,7 @@ Is the video relevant to the query? Respond with <answer>yes</answer> or <answer
 
 
 def test_the_rankvideo_prompt_is_the_published_one_letter_by_letter() -> None:
-    prompt = prompt_spec("rankvideo").prompt("flooding in Pakistan", FRAMES)
+    prompt = get_prompt_spec("rankvideo").prompt("flooding in Pakistan", FRAMES)
     assert prompt.system == PUBLISHED_SYSTEM
     assert prompt.user == (PUBLISHED_QUESTION, FRAMES)
     assert prompt.prefill == ""
@@ -35,7 +35,7 @@ def test_the_rankvideo_frames_are_the_published_ones() -> None:
 
 
 def test_the_training_prompt_is_the_published_one_letter_by_letter() -> None:
-    prompt = prompt_spec("rankvideo-train").prompt("flooding in Pakistan", FRAMES)
+    prompt = get_prompt_spec("rankvideo-train").prompt("flooding in Pakistan", FRAMES)
     assert prompt.system == (
         "You are a helpful assistant specialized in video and text understanding. "
         "Given a text query and a video, determine if the video is relevant."
@@ -47,20 +47,20 @@ def test_the_training_prompt_is_the_published_one_letter_by_letter() -> None:
 def test_the_training_frames_are_the_published_ones() -> None:
     # Its script gives 2 frames a second and at most 24, and no pixel limits: 128 to 768 tokens of 32 x 32 pixels are the
     # defaults of qwen-vl-utils.
-    assert prompt_spec("rankvideo-train").frames == FrameBudget(
+    assert get_prompt_spec("rankvideo-train").frames == FrameBudget(
         fps=2.0, max_frames=24, min_frames=4, min_pixels=131_072, max_pixels=786_432, multiple=32
     )
 
 
 def test_video_first_says_the_published_words_after_the_video_and_reads_behind_the_answer_tag() -> None:
-    spec = prompt_spec("video-first")
+    spec = get_prompt_spec("video-first")
     assert spec.prompt("flooding in Pakistan", FRAMES) == (PUBLISHED_SYSTEM, (FRAMES, PUBLISHED_QUESTION), "<answer>")
     assert spec.frames == RANKVIDEO.frames
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_any_spec_can_be_read_at_either_position(name: str) -> None:
-    first, behind = (prompt_spec(f"{name}@{position}") for position in ("first_token", "after_answer_tag"))
+    first, behind = (get_prompt_spec(f"{name}@{position}") for position in ("first_token", "after_answer_tag"))
     assert first.prompt("cats", FRAMES).prefill == ""
     assert behind.prompt("cats", FRAMES).prefill == "<answer>"
     assert first.prompt("cats", FRAMES)[:2] == behind.prompt("cats", FRAMES)[:2] == SPECS[name].prompt("cats", FRAMES)[:2]
@@ -94,7 +94,7 @@ def test_whatever_decides_a_score_changes_the_fingerprint(change: dict[str, obje
 
 def test_a_name_decides_no_score_and_is_not_in_the_fingerprint() -> None:
     assert RANKVIDEO.model_copy(update={"name": "mine"}).fingerprint == RANKVIDEO.fingerprint
-    assert prompt_spec("rankvideo@first_token").fingerprint == RANKVIDEO.fingerprint
+    assert get_prompt_spec("rankvideo@first_token").fingerprint == RANKVIDEO.fingerprint
 
 
 def test_a_question_cannot_end_its_own_turn_or_answer_itself() -> None:
@@ -112,7 +112,7 @@ def test_braces_in_a_question_are_only_braces() -> None:
 def test_an_unknown_prompt_is_refused_with_the_names_there_are() -> None:
     for name in ("rankvidoe", "", "rankvideo@", "rankvideo@last_token", "@first_token"):
         with pytest.raises(InputError, match=r"rankvideo, rankvideo-train, video-first.*@after_answer_tag"):
-            prompt_spec(name)
+            get_prompt_spec(name)
 
 
 def test_the_vocabulary_of_qwen_writes_tag_and_labels_with_the_ids_that_are_known_of_it() -> None:

@@ -12,7 +12,7 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
-from rankvideo_rag.models.vlm.recorded import RecordedVLM, digest, load
+from rankvideo_rag.models.vlm.recorded import RecordedVLM, load, prompt_digest
 
 LABELS = ("yes", "no")
 
@@ -88,7 +88,7 @@ def test_what_the_file_holds_is_not_asked_again(tmp_path: Path) -> None:
 )
 def test_the_smallest_change_of_what_is_shown_is_another_prompt(tmp_path: Path, other: Prompt) -> None:
     recorder(tmp_path / "run.jsonl")[0].label_logprobs([PROMPT], LABELS)
-    assert digest(other) != digest(PROMPT)
+    assert prompt_digest(other) != prompt_digest(PROMPT)
     known, unknown = load(str(tmp_path / "run.jsonl")).label_logprobs([PROMPT, other], LABELS)
     assert known.values is not None
     assert unknown.values is None

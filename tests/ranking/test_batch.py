@@ -30,11 +30,11 @@ from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, PromptSpec
 from rankvideo_rag.ranking import batch
-from rankvideo_rag.ranking.batch_journal import Receipts
-from rankvideo_rag.ranking.batch_plan import candidates, tasks
+from rankvideo_rag.ranking.batch_journal import BatchJournal
+from rankvideo_rag.ranking.batch_plan import group_by_video, select_pairs
 from rankvideo_rag.ranking.cache import ScoreCache
 from rankvideo_rag.ranking.orders import reranked
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.schema import Score
 from rankvideo_rag.synthetic import questions, render_archive
 
@@ -70,13 +70,13 @@ class Job(NamedTuple):
             *("--videos", str(self.videos), "--cache", "none", "--out", str(folder / "out")),
         ]
 
-    def run(self, folder: Path, **options: Any) -> batch.Report:
+    def run(self, folder: Path, **options: Any) -> batch.BatchReport:
         """The same through the library; options override."""
         first_stage = options.pop("first_stage", self.first_stage)
         texts = options.pop("texts", self.texts)
         options = {"videos": VideoFolder(self.videos), "to": folder, "model": "lab/Scripted", "spec": RANKVIDEO} | options
         depth, spec, vlm = options.pop("depth", None), options.pop("spec"), options.pop("vlm", load_vlm("scripted"))
-        return batch.rerank(vlm, spec, candidates(first_stage, None, depth=depth), texts, **options)
+        return batch.rerank_pairs(vlm, spec, select_pairs(first_stage, None, depth=depth), texts, **options)
 
 
 @pytest.fixture(scope="session")
@@ -179,16 +179,16 @@ def test_published_json_and_a_trec_run_are_the_same_first_stage(tmp_path: Path) 
 
 def test_pairs_are_cut_at_a_depth_of_the_first_stage_and_grouped_by_video() -> None:
     first = {"q1": {"a": 1.0, "b": 3.0, "c": 3.0}, "q2": {"a": 9.0, "d": 1.0}}
-    given = candidates(first, None, depth=2)
+    given = select_pairs(first, None, depth=2)
     assert given.order == {"q1": ["b", "c", "a"], "q2": ["a", "d"]}
-    assert [(task.video, task.texts) for task in tasks(given.wanted, {"q1": "one"})] == [
+    assert [(task.video, task.texts) for task in group_by_video(given.wanted, {"q1": "one"})] == [
         ("b", {"q1": "one"}),
         ("c", {"q1": "one"}),
         ("a", {"q2": None}),
         ("d", {"q2": None}),
     ]
-    assert candidates(first, {"a": ["q1", "q2"], "c": ["q1"]}).wanted == {"q1": ["c", "a"], "q2": ["a"]}
-    assert candidates(None, {"z": ["q1"], "a": ["q1", "q2"]}).order == {"q1": ["z", "a"], "q2": ["a"]}
+    assert select_pairs(first, {"a": ["q1", "q2"], "c": ["q1"]}).wanted == {"q1": ["c", "a"], "q2": ["a"]}
+    assert select_pairs(None, {"z": ["q1"], "a": ["q1", "q2"]}).order == {"q1": ["z", "a"], "q2": ["a"]}
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_pairs_are_cut_at_a_depth_of_the_first_stage_and_grouped_by_video() -> N
 )
 def test_candidates_that_do_not_fit_together_are_refused(first: Any, mapping: Any, depth: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        candidates(first, mapping, depth=depth)
+        select_pairs(first, mapping, depth=depth)
 
 
 def test_a_video_is_found_by_template_suffix_or_published_layout(tmp_path: Path) -> None:
@@ -393,7 +393,7 @@ def test_what_failed_is_tried_again_and_what_went_well_is_not(job: Job, tmp_path
 
 
 def test_two_runs_do_not_write_one_folder_at_once(job: Job, tmp_path: Path) -> None:
-    with Receipts(tmp_path), pytest.raises(RankVideoError, match="another process is writing results"):
+    with BatchJournal(tmp_path), pytest.raises(RankVideoError, match="another process is writing results"):
         job.run(tmp_path)
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from rankvideo_rag.errors import InputError, MediaError, RankVideoError
 from rankvideo_rag.ranking import cache as cache_module
-from rankvideo_rag.ranking.cache import ScoreCache, default_path, open_cache, score_key
+from rankvideo_rag.ranking.cache import ScoreCache, default_cache_path, open_cache, score_key
 from rankvideo_rag.schema import Score
 
 PARTS: dict[str, Any] = {
@@ -306,7 +306,7 @@ def test_it_lies_in_the_users_cache_folder_for_nobody_elses_eyes(tmp_path: Path,
     assert stat.S_IMODE(cache.path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(cache.path.stat().st_mode) == 0o600
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, says the specification
-    assert default_path() == Path.home() / ".cache" / "rankvideo" / "scores.db"
+    assert default_cache_path() == Path.home() / ".cache" / "rankvideo" / "scores.db"
     assert open_cache("none") is None
 
 

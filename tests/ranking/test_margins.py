@@ -15,9 +15,9 @@ from support.tiny_models import tiny_qwen3_vl
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rankvideo_rag.media import Frames
-from rankvideo_rag.models.vlm.prompt_spec import prompt_spec
+from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
 from rankvideo_rag.models.vlm.transformers import TransformersVLM, load
-from rankvideo_rag.ranking.scores import score
+from rankvideo_rag.ranking.scores import score_from_logprobs
 
 LONG = (
     "You are a helpful assistant specialized in video and text understanding. Given a text query and a video, your task is to "
@@ -122,7 +122,7 @@ def test_the_model_reads_the_published_prompt_letter_by_letter_and_token_by_toke
     tokenizer = parts(folder)[0].tokenizer
     for number, query in enumerate(QUERIES):
         expected = chat(name, position, query, frames(number))
-        ids = vlm.token_ids(prompt_spec(f"{name}@{position}").prompt(query, frames(number)))
+        ids = vlm.token_ids(get_prompt_spec(f"{name}@{position}").prompt(query, frames(number)))
         assert tokenizer.decode(ids) == expected
         assert ids == tokenizer(expected).input_ids
 
@@ -147,7 +147,7 @@ TOKENS_FROM_THE_USER_ON = {
 @pytest.mark.parametrize("name", CHATS)
 def test_a_prompt_has_the_tokens_that_it_always_had(vlm: TransformersVLM, name: str) -> None:
     shown = Frames(np.zeros((2, 32, 32, 3), np.uint8), np.array([0.0, 0.4]))
-    ids = vlm.token_ids(prompt_spec(name).prompt("no", shown))
+    ids = vlm.token_ids(get_prompt_spec(name).prompt("no", shown))
     expected = TOKENS_FROM_THE_USER_ON[name]
     assert ids[-len(expected) :] == expected
     assert len(ids) == len(expected) + {"rankvideo": 94, "rankvideo-train": 45, "video-first": 94}[name]  # the system's turn
@@ -162,9 +162,9 @@ def test_a_margin_is_that_of_a_straight_line_computation(
     videos = [frames(number) for number in range(batch)]
     chats = [chat(name, position, query, shown) for query, shown in zip(QUERIES, videos, strict=False)]
     expected = straight_line_margins(folder, chats, videos, padding=padding)
-    spec = prompt_spec(f"{name}@{position}")
+    spec = get_prompt_spec(f"{name}@{position}")
     prompts = [spec.prompt(query, shown) for query, shown in zip(QUERIES, videos, strict=False)]
-    margins = [score(answer).margin for answer in vlm.label_logprobs(prompts, spec.labels)]
+    margins = [score_from_logprobs(answer).margin for answer in vlm.label_logprobs(prompts, spec.labels)]
     assert margins == pytest.approx(expected, abs=2e-5)
 
 
@@ -175,7 +175,7 @@ def test_the_margins_of_many_questions_on_one_video_are_those_of_a_straight_line
     shown = frames(6)
     chats = [chat(name, position, query, shown) for query in QUERIES]
     expected = straight_line_margins(folder, chats, [shown] * len(QUERIES), padding="left")
-    spec = prompt_spec(f"{name}@{position}")
-    margins = [score(a).margin for a in vlm.label_logprobs([spec.prompt(q, shown) for q in QUERIES], spec.labels)]
+    spec = get_prompt_spec(f"{name}@{position}")
+    margins = [score_from_logprobs(a).margin for a in vlm.label_logprobs([spec.prompt(q, shown) for q in QUERIES], spec.labels)]
     assert margins == pytest.approx(expected, abs=2e-5)
     assert len({round(margin, 4) for margin in margins if margin is not None}) == len(QUERIES)

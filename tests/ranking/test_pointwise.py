@@ -26,10 +26,10 @@ from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
 from rankvideo_rag.models.vlm.scripted import ScriptedVLM
 from rankvideo_rag.ranking import pointwise
 from rankvideo_rag.ranking.cache import ScoreCache
-from rankvideo_rag.ranking.pointwise import VideoSpan, Pair, score_pairs
-from rankvideo_rag.ranking.reasoning import Band, Reasoning, share_reasoned
-from rankvideo_rag.ranking.windowed_scoring import judge_in_windows
-from rankvideo_rag.ranking.windows import Windows
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.reasoning import MarginBand, Reasoning, reasoned_share
+from rankvideo_rag.ranking.windowed_scoring import score_pairs_in_windows
+from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic.render import render_frames
 from rankvideo_rag.synthetic.scenes import FPS, Thing, WorldClip
@@ -102,9 +102,7 @@ def test_a_clip_is_decoded_once_for_all_its_questions_which_share_its_frames_sid
     vlm, before = Greys(), decode_calls()
     scores = score_pairs(vlm, SPEC, pairs)
     assert decode_calls() - before == 2
-    assert [score.margin for score in scores] == approx(
-        [margin_of(pair.question, int(pair.footage.start or 0)) for pair in pairs]
-    )
+    assert [score.margin for score in scores] == approx([margin_of(pair.question, int(pair.span.start or 0)) for pair in pairs])
     (call,) = vlm.calls
     frames = [id(shown(prompt)) for prompt in call]
     assert frames == [frames[0]] * 3 + [frames[3]] * 3
@@ -396,18 +394,18 @@ class Watching(ScriptedVLM):
 @pytest.mark.parametrize(
     ("windows", "start", "end"),
     [
-        (Windows(seconds=10), 70.0, 80.0),
-        (Windows(seconds=8, overlap=4), 72.0, 80.0),
-        (Windows(seconds=10, max_windows=2), 70.0, 80.0),
-        (Windows(seconds=10, aggregate="noisy-or"), 70.0, 80.0),
-        (Windows(seconds=10, aggregate="top-mean", top=1), 70.0, 80.0),
+        (Windowing(seconds=10), 70.0, 80.0),
+        (Windowing(seconds=8, overlap=4), 72.0, 80.0),
+        (Windowing(seconds=10, max_windows=2), 70.0, 80.0),
+        (Windowing(seconds=10, aggregate="noisy-or"), 70.0, 80.0),
+        (Windowing(seconds=10, aggregate="top-mean", top=1), 70.0, 80.0),
     ],
 )
 def test_an_event_at_a_known_second_of_a_long_video_is_found_in_its_window(
-    planted: Path, windows: Windows, start: float, end: float
+    planted: Path, windows: Windowing, start: float, end: float
 ) -> None:
     vlm = Watching()
-    (found,) = judge_in_windows(vlm, RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], windows)
+    (found,) = score_pairs_in_windows(vlm, RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], windows)
     assert found.margin is not None
     assert found.margin > 0
     assert (found.start, found.end) == (start, end)
@@ -416,7 +414,7 @@ def test_an_event_at_a_known_second_of_a_long_video_is_found_in_its_window(
 
 
 def test_the_whole_video_at_once_misses_what_is_short(planted: Path) -> None:
-    (found,) = judge_in_windows(ScriptedVLM(), RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], Windows())
+    (found,) = score_pairs_in_windows(ScriptedVLM(), RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], Windowing())
     assert found.margin is not None
     assert found.margin < 0
     assert (found.start, found.end) == (None, None)
@@ -425,7 +423,7 @@ def test_the_whole_video_at_once_misses_what_is_short(planted: Path) -> None:
 def test_each_question_gets_the_windows_that_are_best_for_it(planted: Path) -> None:
     clip, pairs = VideoSpan(str(planted), 60.0, 100.0), []
     pairs = [Pair("a red circle", clip), Pair("a blue square", clip), Pair("a red circle", VideoSpan("/nowhere/gone.mp4"))]
-    red, blue, gone = judge_in_windows(ScriptedVLM(), RANKVIDEO, pairs, Windows(seconds=10, max_windows=1))
+    red, blue, gone = score_pairs_in_windows(ScriptedVLM(), RANKVIDEO, pairs, Windowing(seconds=10, max_windows=1))
     assert (red.start, red.end) == (70.0, 80.0)
     assert (blue.start, blue.end) != (70.0, 80.0)
     assert red.margin == blue.margin == pytest.approx(4.0)
@@ -433,17 +431,17 @@ def test_each_question_gets_the_windows_that_are_best_for_it(planted: Path) -> N
 
 
 def test_a_clip_whose_metadata_promise_more_than_the_file_holds_is_watched_as_far_as_it_goes(film: Path) -> None:
-    (found,) = judge_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 2.0, 1e9))], Windows(seconds=1))
+    (found,) = score_pairs_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 2.0, 1e9))], Windowing(seconds=1))
     assert found.margin == pytest.approx(margin_of("a", 5))
     assert (found.start, found.end) == (pytest.approx(5.0, abs=0.01), pytest.approx(6.0, abs=0.01))
-    (beyond,) = judge_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 50.0, 90.0))], Windows(seconds=1))
+    (beyond,) = score_pairs_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 50.0, 90.0))], Windowing(seconds=1))
     assert (beyond.reason or "").startswith("no_span: the clip begins at 50.0 s")
 
 
 def test_a_question_that_nobody_understands_is_not_looked_at_closely(planted: Path) -> None:
     vlm = Watching()
-    (found,) = judge_in_windows(
-        vlm, RANKVIDEO, [Pair("Who won?", VideoSpan(str(planted)))], Windows(seconds=10, max_windows=2), limits=Limits()
+    (found,) = score_pairs_in_windows(
+        vlm, RANKVIDEO, [Pair("Who won?", VideoSpan(str(planted)))], Windowing(seconds=10, max_windows=2), limits=Limits()
     )
     assert found.status == "abstained"
     assert vlm.frames <= 2 * RANKVIDEO.frames.max_frames
@@ -482,11 +480,11 @@ def six(film: Path) -> list[Pair]:
 
 def test_only_pairs_in_doubt_are_reasoned_about_and_read_again(film: Path) -> None:
     vlm = Thinker()
-    scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode="auto", band=Band(-1.0, 1.0), max_tokens=40))
+    scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode="auto", band=MarginBand(-1.0, 1.0), max_tokens=40))
     assert [score.margin for score in scores] == [5.0, 5.0, 6.0, -6.0, 5.0, 5.0]
     assert [score.rationale for score in scores] == [None, None, "I see a bright grey.", "I see a bright grey.", None, None]
     assert [score.tokens for score in scores] == [0, 0, 11, 11, 0, 0]
-    assert share_reasoned(scores) == pytest.approx(2 / 6)
+    assert reasoned_share(scores) == pytest.approx(2 / 6)
     assert [(prompt.prefill, most) for prompt, most in vlm.written] == [("", 40)] * 2
     assert {prompt.prefill for call in vlm.calls for prompt in call} == {"", "I see a bright grey.\n<answer>"}
 
@@ -496,7 +494,7 @@ def test_reasoning_never_and_always(film: Path, mode: Any, reasoned: int) -> Non
     vlm = Thinker()
     scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode=mode))
     assert len(vlm.written) == reasoned
-    assert share_reasoned(scores) == reasoned / 6
+    assert reasoned_share(scores) == reasoned / 6
 
 
 def test_a_rationale_that_cannot_be_had_leaves_the_first_verdict_and_says_so(film: Path, tmp_path: Path) -> None:
@@ -533,6 +531,6 @@ def test_verdicts_with_and_without_reasoning_are_kept_apart(film: Path, tmp_path
 
 def test_windows_carry_the_rationale_of_the_best_and_the_tokens_of_all(film: Path) -> None:
     pairs = [Pair("a", VideoSpan(str(film), 2.0, 4.0))]
-    (found,) = judge_in_windows(Thinker(), SPEC, pairs, Windows(seconds=1), reasoning=Reasoning(mode="always"))
+    (found,) = score_pairs_in_windows(Thinker(), SPEC, pairs, Windowing(seconds=1), reasoning=Reasoning(mode="always"))
     assert (found.margin, found.start, found.end) == (6.0, 2.0, 3.0)
     assert (found.rationale, found.tokens) == ("I see a bright grey.", 22)

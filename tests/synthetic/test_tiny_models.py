@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.models.bundled import local_folder, names
+from rankvideo_rag.models.bundled import bundled_names, local_folder
 from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.vlm import load_vlm
-from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, spec_for
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, resolve_prompt_spec
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.synthetic import ablations, plan_clips, questions
 from rankvideo_rag.synthetic.evaluation import Exam, sit
@@ -47,7 +47,7 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
 
 
 def test_the_shipped_models_weigh_at_most_twenty_megabytes_and_say_what_they_are() -> None:
-    folders = [local_folder(name) for name in names()]
+    folders = [local_folder(name) for name in bundled_names()]
     assert [folder.name for folder in folders] == ["tiny-embedder", "tiny-reranker"]
     assert sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file()) < 20_000_000
     for folder in folders:
@@ -57,10 +57,10 @@ def test_the_shipped_models_weigh_at_most_twenty_megabytes_and_say_what_they_are
 
 
 def test_the_shipped_reranker_names_the_prompt_that_it_was_trained_with() -> None:
-    spec = spec_for(None, "bundled:tiny-reranker")
+    spec = resolve_prompt_spec(None, "bundled:tiny-reranker")
     assert (spec.order, spec.read_position, spec.frames.max_frames) == ("video-first", "after_answer_tag", 8)
     assert spec.frames.max_pixels == 64 * 64
-    assert spec_for("rankvideo", "bundled:tiny-reranker") == RANKVIDEO
+    assert resolve_prompt_spec("rankvideo", "bundled:tiny-reranker") == RANKVIDEO
 
 
 def test_watching_betters_every_first_stage(exam: Exam) -> None:
@@ -135,7 +135,7 @@ def test_a_school_goes_from_random_weights_to_models_that_ship(school: Path) -> 
     record = (packed / "training.yaml").read_text(encoding="utf-8").splitlines()
     assert record[:2] == ["model: perception/model", "output: reranker"]
     assert str(school) not in "".join(record)
-    assert spec_for(None, str(packed)) == spec_for(None, "bundled:tiny-reranker")
+    assert resolve_prompt_spec(None, str(packed)) == resolve_prompt_spec(None, "bundled:tiny-reranker")
     assert {weight.dtype for weight in load_file(packed / "model.safetensors").values()} == {torch.float16}
     assert load_vlm("transformers", str(packed), device="cpu").name
     assert load_embedder("sentence_transformers", str(school / PACKED["embedder"]), device="cpu").info.dim == 128

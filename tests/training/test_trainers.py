@@ -21,9 +21,9 @@ from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.formats.rankvideo import scores_to_json
 from rankvideo_rag.formats.training_data import TrainingExample, read_examples, write_examples
 from rankvideo_rag.media import ClipMedia, Frames
-from rankvideo_rag.models.checkpoints import fetch
+from rankvideo_rag.models.checkpoints import fetch_checkpoint
 from rankvideo_rag.models.embedders import load_embedder
-from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST, PromptSpec, spec_of
+from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST, PromptSpec, load_prompt_spec
 from rankvideo_rag.models.vlm.transformers import load
 from rankvideo_rag.schema import FrameBudget, Score
 from rankvideo_rag.synthetic import render_archive
@@ -179,7 +179,7 @@ def test_the_margins_of_training_are_those_of_the_checkpoint_in_use(folder: Path
 
 
 def learner_of(folder: Path, network: Any) -> Learner:
-    checkpoint = fetch(str(folder), backend="transformers", setting="model")
+    checkpoint = fetch_checkpoint(str(folder), backend="transformers", setting="model")
     return Learner(network.eval(), reader_of(folder), Sight(network.model, cached=False), checkpoint, torch.float32)
 
 
@@ -405,12 +405,12 @@ def test_ranking_pools_counts_what_the_first_stage_missed_and_breaks_ties_by_its
 def test_a_checkpoint_names_its_prompt_and_its_run_and_is_an_ordinary_one(folder: Path, tmp_path: Path) -> None:
     config = reranker(folder, tmp_path, max_steps=1, prompt="video-first", frames=FrameBudget(max_frames=8))
     found = train_reranker(config, examples(), footage=footage)
-    assert spec_of(found) == VIDEO_FIRST.model_copy(update={"frames": FrameBudget(max_frames=8)})
-    assert spec_of(folder) is None
+    assert load_prompt_spec(found) == VIDEO_FIRST.model_copy(update={"frames": FrameBudget(max_frames=8)})
+    assert load_prompt_spec(folder) is None
     assert read_config(found / "training.yaml", RerankerConfig) == config
     used = yaml.safe_load((found / "training.yaml").read_text())["used"]
     assert used["examples"] == 24
-    assert used["model_revision"] == fetch(str(folder), backend="transformers", setting="model").revision
+    assert used["model_revision"] == fetch_checkpoint(str(folder), backend="transformers", setting="model").revision
     for name in ("processor_config.json", "tokenizer.json", "chat_template.jinja", "generation_config.json"):
         assert (found / name).read_text() == (folder / name).read_text(), name
     settings = json.loads((found / "config.json").read_text())
@@ -422,7 +422,7 @@ def test_a_checkpoint_names_its_prompt_and_its_run_and_is_an_ordinary_one(folder
 def test_a_prompt_file_that_says_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "prompt_spec.json").write_text('{"name": "x", "wording": "y"}')
     with pytest.raises(InputError, match=r"prompt_spec\.json is no prompt: .*wording"):
-        spec_of(tmp_path)
+        load_prompt_spec(tmp_path)
 
 
 # Adapters
@@ -487,7 +487,7 @@ frames: {{max_frames: 4, min_pixels: 4096, max_pixels: 16384}}
     with pytest.raises(InputError, match="is an adapter"):
         load(str(adapter))
     merged = merge(adapter, tmp_path / "merged")
-    assert spec_of(merged) == told.spec
+    assert load_prompt_spec(merged) == told.spec
     before, after = load_file(base / "model.safetensors"), load_file(merged / "model.safetensors")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed

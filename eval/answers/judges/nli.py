@@ -14,7 +14,7 @@ from sentence_transformers import CrossEncoder
 
 from rankvideo_rag.errors import ModelError
 from rankvideo_rag.eval.answers.judge import Check, Verdict
-from rankvideo_rag.models.checkpoints import explain_loading, fetch
+from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
 
 _SETTING = "--judge-model"
 _AT_ONCE = 32
@@ -24,9 +24,9 @@ _UNLIMITED = 1_000_000  # tokens: tokenizers without a limit give a very large n
 
 def load(model: str | None, *, device: str | None = None) -> "NliJudge":
     """Load a model by hub name or local folder. Without a device: a GPU where there is one, else the CPU."""
-    checkpoint = fetch(model, backend="nli", setting=_SETTING)
+    checkpoint = fetch_checkpoint(model, backend="nli", setting=_SETTING)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with explain_loading(str(model), setting=_SETTING, device=device):
+    with wrap_loading_errors(str(model), setting=_SETTING, device=device):
         network = CrossEncoder(
             str(checkpoint.folder),
             device=device,

@@ -19,24 +19,24 @@ from transformers import Qwen3VLVideoProcessor
 
 from rankvideo_rag.errors import ModelError
 from rankvideo_rag.media import SAMPLE_RATE, ClipMedia
-from rankvideo_rag.models.checkpoints import explain_loading, fetch
+from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
 from rankvideo_rag.models.embedders import EmbedderInfo, Vector
-from rankvideo_rag.models.video_inputs import check_size, frame_multiple, video_array, video_metadata
+from rankvideo_rag.models.video_inputs import check_frame_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.text import clean
 
 _SETTING = "embedder_model"
 
-Task = Literal["query", "document"]
+InputType = Literal["query", "document"]
 
 
 def load(model: str | None, *, device: str | None = None, batch_size: int = 8) -> "SentenceTransformersEmbedder":
     """Load a model by hub name or local folder. Without a device: a GPU where there is one, else the CPU."""
-    checkpoint = fetch(model, backend="sentence_transformers", setting=_SETTING)
+    checkpoint = fetch_checkpoint(model, backend="sentence_transformers", setting=_SETTING)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     # On a GPU as the checkpoint was saved, mostly bfloat16; processors are slow with that.
     dtype = "auto" if device.startswith("cuda") else "float32"
-    with explain_loading(str(model), setting=_SETTING, device=device):
+    with wrap_loading_errors(str(model), setting=_SETTING, device=device):
         network = SentenceTransformer(
             str(checkpoint.folder),
             device=device,
@@ -91,7 +91,7 @@ class SentenceTransformersEmbedder:
     def _clip_input(self, clip: ClipMedia) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if clip.frames is not None and len(clip.frames):
-            check_size(clip.frames, self._multiple or 1, model=self._model)
+            check_frame_size(clip.frames, self._multiple or 1, model=self._model)
             found["video"] = {
                 "array": torch.from_numpy(video_array(clip.frames)),
                 "video_metadata": video_metadata(clip.frames),
@@ -100,7 +100,7 @@ class SentenceTransformersEmbedder:
             found["audio"] = {"array": clip.audio, "sampling_rate": SAMPLE_RATE}
         return found
 
-    def _embed(self, items: Sequence[Mapping[str, Any] | None], task: Task, *, what: str) -> list[Vector | None]:
+    def _embed(self, items: Sequence[Mapping[str, Any] | None], task: InputType, *, what: str) -> list[Vector | None]:
         """Unit vectors of the items that are not None. Items that need other processing never share a batch."""
         alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for index, item in enumerate(items):
@@ -113,7 +113,7 @@ class SentenceTransformersEmbedder:
                 vectors[index] = self._unit(row, f"{what} {index}")
         return vectors
 
-    def _encode(self, items: Sequence[Any], task: Task, frame_rate: float | None) -> NDArray[np.float32]:
+    def _encode(self, items: Sequence[Any], task: InputType, frame_rate: float | None) -> NDArray[np.float32]:
         """(items, dim) float32, as the model gives them."""
         prompt = self._query_prompt if task == "query" else self._document_prompt
         options = {"processing_kwargs": {"video": self._video_options(frame_rate)}} if "video" in items[0] else {}

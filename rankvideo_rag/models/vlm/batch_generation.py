@@ -6,7 +6,7 @@ from rankvideo_rag.errors import ModelError
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 
 
-def write(vlm: VLM, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation | ModelError]:
+def generate_each(vlm: VLM, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation | ModelError]:
     """What the model writes after each prompt, in the order given. A call that fails is made again for each half."""
     if not prompts:
         return []
@@ -18,5 +18,5 @@ def write(vlm: VLM, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Gener
         if len(prompts) == 1:
             return [error]
         half = len(prompts) // 2
-        return [one for part in (prompts[:half], prompts[half:]) for one in write(vlm, part, max_tokens=max_tokens)]
+        return [one for part in (prompts[:half], prompts[half:]) for one in generate_each(vlm, part, max_tokens=max_tokens)]
     return list(written)

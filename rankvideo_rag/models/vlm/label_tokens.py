@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rankvideo_rag.models.vlm import Prompt
-from rankvideo_rag.models.vlm.conversation import messages
+from rankvideo_rag.models.vlm.conversation import chat_messages
 
 _VIDEO = "<|video_pad|>"
 _VIDEO_TURN = f"<|vision_start|>{_VIDEO}<|vision_end|>"
@@ -20,20 +20,20 @@ def chat_text(processor: Any, prompt: Prompt, *, model_type: str) -> str:
     Qwen3-VL puts marks around every pair of frames, and its template a further pair around the whole video. RankVideo was
     trained and run without the outer ones; current processors, and vLLM with them, keep them unless they are taken out here.
     """
-    text: str = processor.apply_chat_template(messages(prompt), tokenize=False, add_generation_prompt=True)
+    text: str = processor.apply_chat_template(chat_messages(prompt), tokenize=False, add_generation_prompt=True)
     if model_type.startswith("qwen3_vl"):
         text = text.replace(_VIDEO_TURN, _VIDEO)
     return text + prompt.prefill
 
 
-def spellings(tokenizer: Any) -> Mapping[str, list[int]]:
+def token_ids_by_text(tokenizer: Any) -> Mapping[str, list[int]]:
     """Vocabulary ids by what they read as: `yes`, ` Yes` and `YES` read as `yes`."""
     tokens: defaultdict[str, list[int]] = defaultdict(list)
     for token, text in enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))])):
-        tokens[reading(text)].append(token)
+        tokens[normalize_label(text)].append(token)
     return dict(tokens)
 
 
-def reading(text: str) -> str:
+def normalize_label(text: str) -> str:
     """What a label or a token reads as: stripped and in lower case."""
     return text.strip().lower()

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.video_inputs import video_metadata
 from rankvideo_rag.models.vlm import LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import videos_of
+from rankvideo_rag.models.vlm.conversation import prompt_videos
 from rankvideo_rag.models.vlm.endpoint import Failure
-from rankvideo_rag.models.vlm.label_tokens import reading
+from rankvideo_rag.models.vlm.label_tokens import normalize_label
 
 # A template without marks of its own around a video: see vocabulary.chat_text.
 QWEN3_VL_TEMPLATE = (
@@ -121,7 +121,7 @@ def request(ask: Ask, prompt: Prompt, pictures: Mapping[int, str], **options: An
     body |= {"add_generation_prompt": not prompt.prefill, "continue_final_message": bool(prompt.prefill)}
     if ask.chat_template is not None:
         body["chat_template"] = ask.chat_template
-    if videos := videos_of([prompt]):
+    if videos := prompt_videos([prompt]):
         true_times = video_metadata(videos[0])
         shown = {name: true_times[name] for name in ("fps", "frames_indices", "total_num_frames", "duration")}
         body["media_io_kwargs"] = {"video": {"num_frames": len(videos[0]), **shown}}
@@ -131,14 +131,14 @@ def request(ask: Ask, prompt: Prompt, pictures: Mapping[int, str], **options: An
 
 def refusal(ask: Ask, prompt: Prompt) -> str | None:
     """Why this endpoint cannot be asked this prompt; None where it can."""
-    if ask.is_vllm and len(videos_of([prompt])) > 1:
+    if ask.is_vllm and len(prompt_videos([prompt])) > 1:
         return "over HTTP one video a prompt can be shown with its true times, and this prompt shows more"
     if prompt.prefill and not ask.is_vllm:
         return "this endpoint cannot go on with an answer that is begun: use a prompt that is read at first_token, or vLLM"
     return None
 
 
-def encode(frames: Frames, *, as_video: bool) -> str:
+def encode_frames(frames: Frames, *, as_video: bool) -> str:
     """The frames as PNG in base64: one data address for a video, or one picture a line."""
     pictures = []
     for pixels in frames.pixels:
@@ -193,7 +193,7 @@ def of_texts(reply: Reply, labels: Sequence[str]) -> LabelLogprobs:
     Rarer spellings of a label may be missing from its sum; a label that is not among them at all has no number.
     """
     given = _first_position(reply)
-    rows = {label: [one.logprob for one in given if reading(one.token) == reading(label)] for label in labels}
+    rows = {label: [one.logprob for one in given if normalize_label(one.token) == normalize_label(label)] for label in labels}
     missing = [label for label, row in rows.items() if not row]
     if missing:
         return LabelLogprobs(None, f"{', '.join(map(repr, missing))} is not among the {len(given)} likeliest tokens")
@@ -216,7 +216,7 @@ def _sums(rows: Mapping[str, Sequence[float]]) -> LabelLogprobs:
     if without:
         return LabelLogprobs(None, f"the model gives {', '.join(map(repr, without))} no probability at all")
     values = tuple(float(np.logaddexp.reduce(row)) for row in usable.values())
-    total = sum(math.exp(value) for value in dict(zip(map(reading, usable), values, strict=True)).values())
+    total = sum(math.exp(value) for value in dict(zip(map(normalize_label, usable), values, strict=True)).values())
     if total > 1 + _ROUNDING * len(values):
         raise Failure(f"the reply cannot be used: the probabilities of the labels sum to {total:.3f}")
     return LabelLogprobs(values)

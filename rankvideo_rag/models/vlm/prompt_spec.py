@@ -94,12 +94,12 @@ VIDEO_FIRST = PromptSpec(
 SPECS = {spec.name: spec for spec in (RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST)}
 
 
-def prompt_spec(name: str) -> PromptSpec:
+def get_prompt_spec(name: str) -> PromptSpec:
     """The spec of that name. `name@read_position` is the same spec read at another position.
 
     Raises InputError that lists the names there are.
 
-    >>> prompt_spec("rankvideo").read_position, prompt_spec("rankvideo@after_answer_tag").read_position
+    >>> get_prompt_spec("rankvideo").read_position, prompt_spec("rankvideo@after_answer_tag").read_position
     ('first_token', 'after_answer_tag')
     """
     base, at, position = name.partition("@")
@@ -111,7 +111,7 @@ def prompt_spec(name: str) -> PromptSpec:
     return SPECS[base].model_copy(update={"read_position": position}) if at else SPECS[base]
 
 
-def spec_of(folder: str | Path) -> PromptSpec | None:
+def load_prompt_spec(folder: str | Path) -> PromptSpec | None:
     """The prompt that a checkpoint in a folder was trained with; None where it does not say.
 
     Raises InputError for a file that says something else than a PromptSpec.
@@ -128,15 +128,15 @@ def spec_of(folder: str | Path) -> PromptSpec | None:
         raise InputError(f"{file} is no prompt: {faults}. Delete it, and name the prompt by hand, or train again") from error
 
 
-def spec_for(name: str | None, model: str | None) -> PromptSpec:
+def resolve_prompt_spec(name: str | None, model: str | None) -> PromptSpec:
     """The spec of that name; without one the spec that the model's checkpoint names, and else RankVideo's.
 
     A hub model names its own once it is in the cache of downloads.
     """
     if name is not None:
-        return prompt_spec(name)
+        return get_prompt_spec(name)
     folder = _folder_of(model) if model else None
-    return (spec_of(folder) if folder else None) or RANKVIDEO
+    return (load_prompt_spec(folder) if folder else None) or RANKVIDEO
 
 
 def _folder_of(model: str) -> Path | None:
@@ -144,7 +144,7 @@ def _folder_of(model: str) -> Path | None:
         return folder
     if find_spec("huggingface_hub") is None:
         return None  # nothing was downloaded: other backends need no hub
-    from rankvideo_rag.models.checkpoints import downloaded
+    from rankvideo_rag.models.checkpoints import cached_file
 
-    file = downloaded(model, SPEC_FILE)
+    file = cached_file(model, SPEC_FILE)
     return file.parent if file else None

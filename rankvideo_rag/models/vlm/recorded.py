@@ -107,7 +107,7 @@ class RecordedVLM:
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
         """What was recorded for each prompt and these labels, in this order; a reason for a prompt that was not recorded."""
-        keys = [_Labels(digest(prompt), tuple(labels)) for prompt in prompts]
+        keys = [_Labels(prompt_digest(prompt), tuple(labels)) for prompt in prompts]
         with self._lock:
             new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._labels}
             fresh: dict[_Labels, LabelLogprobs] = {}
@@ -120,7 +120,7 @@ class RecordedVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """What was recorded for each prompt and this length. Raises ModelError for a prompt that was not recorded."""
-        keys = [_Text(digest(prompt), max_tokens) for prompt in prompts]
+        keys = [_Text(prompt_digest(prompt), max_tokens) for prompt in prompts]
         with self._lock:
             new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._texts}
             if self._source is not None and new:
@@ -185,7 +185,7 @@ class RecordedVLM:
             self._texts[_Text(line.prompt, line.max_tokens)] = Generation(line.text, line.tokens)
 
 
-def digest(prompt: Prompt) -> str:
+def prompt_digest(prompt: Prompt) -> str:
     """sha256 over everything the model is shown: words, pixels, times, and their order."""
     found = hashlib.sha256()
     for text in (prompt.system, prompt.prefill):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import check_generation, shows_nothing, videos_of
+from rankvideo_rag.models.vlm.conversation import has_empty_video, prompt_videos, validate_generation
 from rankvideo_rag.models.vlm.endpoint import Circuit, Endpoint, Failure, parse_address, run
 from rankvideo_rag.models.vlm.openai_protocol import (
     GREEDY,
@@ -23,7 +23,7 @@ from rankvideo_rag.models.vlm.openai_protocol import (
     VLLM_GREEDY,
     Ask,
     Reply,
-    encode,
+    encode_frames,
     of_ids,
     of_texts,
     parse,
@@ -76,7 +76,7 @@ class ServerVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily. Raises ModelError."""
-        check_generation(prompts, max_tokens=max_tokens)
+        validate_generation(prompts, max_tokens=max_tokens)
         return run(self._generate(prompts, max_tokens))
 
     def token_ids(self, prompt: Prompt) -> list[int] | None:
@@ -100,7 +100,7 @@ class ServerVLM:
 
     def _known(self, prompt: Prompt) -> LabelLogprobs | None:
         """What can be said of a prompt without asking."""
-        if shows_nothing(prompt):
+        if has_empty_video(prompt):
             return LabelLogprobs(None, "the prompt shows no frame", abstained=True)
         reason = refusal(self._ask, prompt)
         return LabelLogprobs(None, reason) if reason else None
@@ -110,7 +110,7 @@ class ServerVLM:
     ) -> list[LabelLogprobs | Failure]:
         """What the endpoint says to each prompt, all asked at once. Those under which the model may have died are asked again
         by halves, so that one prompt that kills it costs no other its number."""
-        pictures = {id(frames): encode(frames, as_video=self._ask.is_vllm) for frames in videos_of(prompts)}
+        pictures = {id(frames): encode_frames(frames, as_video=self._ask.is_vllm) for frames in prompt_videos(prompts)}
         replies = await asyncio.gather(*(self._verdict(endpoint, prompt, pictures, how, due) for prompt in prompts))
         broken = [index for index, reply in enumerate(replies) if isinstance(reply, Failure) and reply.died]
         if len(prompts) == 1 or not broken:
@@ -158,7 +158,7 @@ class ServerVLM:
         async with self._endpoint() as endpoint:
             for batch in _batches(range(len(prompts)), self._at_once):
                 shown = [prompts[index] for index in batch]
-                pictures = {id(frames): encode(frames, as_video=self._ask.is_vllm) for frames in videos_of(shown)}
+                pictures = {id(frames): encode_frames(frames, as_video=self._ask.is_vllm) for frames in prompt_videos(shown)}
                 due = time.monotonic() + self._deadline
                 asked = [self._complete(endpoint, prompt, pictures, options, due) for prompt in shown]
                 replies = await asyncio.gather(*asked)

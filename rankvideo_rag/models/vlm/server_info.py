@@ -11,9 +11,9 @@ import numpy as np
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Prompt
-from rankvideo_rag.models.vlm.conversation import videos_of
+from rankvideo_rag.models.vlm.conversation import prompt_videos
 from rankvideo_rag.models.vlm.endpoint import Address, Circuit, Endpoint, Failure
-from rankvideo_rag.models.vlm.openai_protocol import QWEN3_VL_TEMPLATE, Ask, ModelList, TokenList, encode, parse, request
+from rankvideo_rag.models.vlm.openai_protocol import QWEN3_VL_TEMPLATE, Ask, ModelList, TokenList, encode_frames, parse, request
 
 KEY_VARIABLE = "RANKVIDEO_SERVER_KEY"
 # 224 pixels are a multiple of what every Qwen-VL cuts a frame into.
@@ -62,7 +62,7 @@ async def tokens_of(endpoint: Endpoint, ask: Ask, text: str, *, due: float) -> l
 
 async def rendered(endpoint: Endpoint, ask: Ask, prompt: Prompt, *, due: float) -> list[int]:
     """A prompt's vocabulary ids, a placeholder for each token of a picture included. The model does not run for it."""
-    pictures = {id(frames): encode(frames, as_video=True) for frames in videos_of([prompt])}
+    pictures = {id(frames): encode_frames(frames, as_video=True) for frames in prompt_videos([prompt])}
     return parse(
         TokenList, await endpoint.ask("/tokenize", request(ask, prompt, pictures), due=due, below_version=False)
     ).tokens

@@ -35,7 +35,7 @@ def _continued(prefix: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     return torch.cat([prefix.expand(len(new), -1, -1, -1), new], dim=-2)
 
 
-def groups(prompts: Sequence[Prompt], *, leave_out: Collection[int]) -> list[list[int]]:
+def group_by_prefix(prompts: Sequence[Prompt], *, leave_out: Collection[int]) -> list[list[int]]:
     """Indices of prompts that show one Frames object first, under one system text, and nothing but text after it.
 
     A prompt that shares its beginning with no other is in no group.

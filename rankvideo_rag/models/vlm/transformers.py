@@ -17,12 +17,12 @@ from transformers.utils import is_flash_attn_2_available
 
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
 from rankvideo_rag.media import Frames
-from rankvideo_rag.models.checkpoints import explain_loading, fetch
-from rankvideo_rag.models.video_inputs import check_size, frame_multiple, video_array, video_metadata
+from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
+from rankvideo_rag.models.video_inputs import check_frame_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import check_generation, length, shows_nothing, videos_of
-from rankvideo_rag.models.vlm.label_tokens import chat_text, reading, spellings
-from rankvideo_rag.models.vlm.shared_prefix import SharedPrefix, groups
+from rankvideo_rag.models.vlm.conversation import estimate_length, has_empty_video, prompt_videos, validate_generation
+from rankvideo_rag.models.vlm.label_tokens import chat_text, normalize_label, token_ids_by_text
+from rankvideo_rag.models.vlm.shared_prefix import SharedPrefix, group_by_prefix
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "flash_attention_2"]
@@ -46,7 +46,7 @@ def load(
     `batch_size` prompts run together, and `question_batch_size` questions on one video; neither changes an answer beyond
     rounding, both bound the memory.
     """
-    checkpoint = fetch(model, backend="transformers", setting=_SETTING)
+    checkpoint = fetch_checkpoint(model, backend="transformers", setting=_SETTING)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or ("bfloat16" if device.startswith("cuda") else "float32")
     if min(batch_size, question_batch_size) < 1:
@@ -54,7 +54,7 @@ def load(
             f"batch_size = {batch_size}, question_batch_size = {question_batch_size}: at least one must run at a time"
         )
     _check_attention(attention, device=device)
-    with explain_loading(str(model), setting=_SETTING, device=device):
+    with wrap_loading_errors(str(model), setting=_SETTING, device=device):
         processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=False)
         network = AutoModelForImageTextToText.from_pretrained(
             checkpoint.folder,
@@ -98,16 +98,16 @@ class TransformersVLM:
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
         """For each prompt the log-probability of each label as the next token, over every token that reads as the label."""
-        without_token = [label for label in labels if reading(label) not in self._tokens_of]
+        without_token = [label for label in labels if normalize_label(label) not in self._tokens_of]
         if without_token:
             reason = f"no single token of {self._name} reads as {', '.join(map(repr, without_token))}"
             return [LabelLogprobs(None, reason)] * len(prompts)
         answers: dict[int, LabelLogprobs] = {
             index: LabelLogprobs(None, "the prompt shows no frame", abstained=True)
             for index, prompt in enumerate(prompts)
-            if shows_nothing(prompt)
+            if has_empty_video(prompt)
         }
-        for group in groups(prompts, leave_out=answers.keys()) if self._is_qwen3_vl else []:
+        for group in group_by_prefix(prompts, leave_out=answers.keys()) if self._is_qwen3_vl else []:
             rows = self._rows_on_one_video([prompts[index] for index in group], labels)
             answers |= {index: _finite(row) for index, row in zip(group, rows, strict=True)}
         for batch in self._batches(prompts, leave_out=answers.keys()):
@@ -117,7 +117,7 @@ class TransformersVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
-        check_generation(prompts, max_tokens=max_tokens)
+        validate_generation(prompts, max_tokens=max_tokens)
         written: dict[int, Generation] = {}
         for batch in self._batches(prompts, leave_out=()):
             written |= dict(zip(batch, self._continuations([prompts[index] for index in batch], max_tokens), strict=True))
@@ -125,7 +125,7 @@ class TransformersVLM:
 
     def token_ids(self, prompt: Prompt) -> list[int]:
         """The prompt as the model reads it: text, timestamps and a placeholder for each token of a picture."""
-        ids: list[int] = self._inputs([self._text(prompt)], videos_of([prompt]))["input_ids"][0].tolist()
+        ids: list[int] = self._inputs([self._text(prompt)], prompt_videos([prompt]))["input_ids"][0].tolist()
         return ids
 
     @cached_property
@@ -134,11 +134,11 @@ class TransformersVLM:
 
     @cached_property
     def _tokens_of(self) -> Mapping[str, list[int]]:
-        return spellings(self.processor.tokenizer)
+        return token_ids_by_text(self.processor.tokenizer)
 
     def _batches(self, prompts: Sequence[Prompt], *, leave_out: Collection[int]) -> list[list[int]]:
         """Indices of prompts to run together, those of like length side by side so that little is padded."""
-        order = sorted((i for i in range(len(prompts)) if i not in leave_out), key=lambda i: length(prompts[i]))
+        order = sorted((i for i in range(len(prompts)) if i not in leave_out), key=lambda i: estimate_length(prompts[i]))
         return [order[at : at + self._batch_size] for at in range(0, len(order), self._batch_size)]
 
     @torch.inference_mode()
@@ -148,7 +148,7 @@ class TransformersVLM:
         Padded on the left, so that the last position of every row is where its answer begins.
         """
         with self._lock, _memory(len(prompts)):
-            inputs = self._inputs([self._text(prompt) for prompt in prompts], videos_of(prompts))
+            inputs = self._inputs([self._text(prompt) for prompt in prompts], prompt_videos(prompts))
             logits = self.network(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
             return self._of_labels(logits, labels)
 
@@ -159,7 +159,7 @@ class TransformersVLM:
         by_length = sorted(range(len(tails)), key=lambda i: len(tails[i]))
         rows: dict[int, list[float]] = {}
         with self._lock, _memory(self._question_batch_size):
-            prefix = self._prefix(heads[0], videos_of(prompts[:1]))
+            prefix = self._prefix(heads[0], prompt_videos(prompts[:1]))
             for at in range(0, len(by_length), self._question_batch_size):
                 batch = by_length[at : at + self._question_batch_size]
                 logits = self._after(prefix, [tails[i] for i in batch])
@@ -193,14 +193,14 @@ class TransformersVLM:
     def _of_labels(self, logits: torch.Tensor, labels: Sequence[str]) -> list[list[float]]:
         """(rows, labels) log-probabilities in float32 from (rows, vocabulary) logits, summed over the spellings of a label."""
         logprobs = torch.log_softmax(logits.float(), dim=-1)
-        columns = [torch.logsumexp(logprobs[:, self._tokens_of[reading(label)]], dim=-1) for label in labels]
+        columns = [torch.logsumexp(logprobs[:, self._tokens_of[normalize_label(label)]], dim=-1) for label in labels]
         rows: list[list[float]] = torch.stack(columns, dim=1).tolist()
         return rows
 
     @torch.inference_mode()
     def _continuations(self, prompts: Sequence[Prompt], max_tokens: int) -> list[Generation]:
         with self._lock, _memory(len(prompts)):
-            inputs = self._inputs([self._text(prompt) for prompt in prompts], videos_of(prompts))
+            inputs = self._inputs([self._text(prompt) for prompt in prompts], prompt_videos(prompts))
             tokens = self.network.generate(**inputs, max_new_tokens=max_tokens)[:, inputs["input_ids"].shape[1] :]
         return [self._generation(row) for row in tokens.tolist()]
 
@@ -213,7 +213,7 @@ class TransformersVLM:
 
     def _inputs(self, texts: Sequence[str], videos: Sequence[Frames]) -> Any:
         for frames in videos:
-            check_size(frames, frame_multiple(self.processor.video_processor) or 1, model=self._name)
+            check_frame_size(frames, frame_multiple(self.processor.video_processor) or 1, model=self._name)
         options = {"do_resize": False, "do_sample_frames": False, "input_data_format": "channels_first"}
         if hasattr(self.processor.video_processor, "cap_pixels_per_frame"):
             options["cap_pixels_per_frame"] = False  # concerns resizing only; unsaid, it draws a warning

@@ -27,11 +27,11 @@ from vllm.platforms import current_platform
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from rankvideo_rag.errors import InputError, ModelError
-from rankvideo_rag.models.checkpoints import explain_loading, fetch
-from rankvideo_rag.models.video_inputs import check_size, frame_multiple, video_array, video_metadata
+from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
+from rankvideo_rag.models.video_inputs import check_frame_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import check_generation, shows_nothing, videos_of
-from rankvideo_rag.models.vlm.label_tokens import chat_text, reading, spellings
+from rankvideo_rag.models.vlm.conversation import has_empty_video, prompt_videos, validate_generation
+from rankvideo_rag.models.vlm.label_tokens import chat_text, normalize_label, token_ids_by_text
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -54,11 +54,11 @@ def load(
     Without a dtype: bfloat16 on a GPU, float32 on the CPU. Memory is set aside for `context_tokens` tokens a prompt with its
     answer, `videos_per_prompt` videos each, and on a GPU for `gpu_memory` of the card. Other options are vLLM's own defaults.
     """
-    checkpoint = fetch(model, backend="vllm", setting=_SETTING)
+    checkpoint = fetch_checkpoint(model, backend="vllm", setting=_SETTING)
     kind = current_platform.device_type
     if device is not None and device.partition(":")[0] != kind:
         raise InputError(f"device = {device!r}: the vLLM that is installed runs on {kind!r} only")
-    with explain_loading(str(model), setting=_SETTING, device=kind):
+    with wrap_loading_errors(str(model), setting=_SETTING, device=kind):
         config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False)
         processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=False)
         engine = LLM(
@@ -104,18 +104,20 @@ class VllmVLM:
 
         A prompt that the engine refuses has a reason; the others are answered.
         """
-        without_token = [label for label in labels if reading(label) not in self._tokens_of]
+        without_token = [label for label in labels if normalize_label(label) not in self._tokens_of]
         if without_token:
             reason = f"no single token of {self._name} reads as {', '.join(map(repr, without_token))}"
             return [LabelLogprobs(None, reason)] * len(prompts)
-        asked = {label: self._tokens_of[reading(label)] for label in labels}
+        asked = {label: self._tokens_of[normalize_label(label)] for label in labels}
         how = SamplingParams(
             max_tokens=1,
             temperature=0.0,
             detokenize=False,
             logprob_token_ids=sorted({i for ids in asked.values() for i in ids}),
         )
-        answers = {i: LabelLogprobs(None, "the prompt shows no frame", True) for i, p in enumerate(prompts) if shows_nothing(p)}
+        answers = {
+            i: LabelLogprobs(None, "the prompt shows no frame", True) for i, p in enumerate(prompts) if has_empty_video(p)
+        }
         rest = [index for index in range(len(prompts)) if index not in answers]
         for index, answer in zip(rest, self._ask_or_explain([prompts[index] for index in rest], how), strict=True):
             answers[index] = LabelLogprobs(None, answer) if isinstance(answer, str) else _of_labels(answer, asked)
@@ -123,7 +125,7 @@ class VllmVLM:
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
-        check_generation(prompts, max_tokens=max_tokens)
+        validate_generation(prompts, max_tokens=max_tokens)
         written = [answer.outputs[0] for answer in self._ask(prompts, SamplingParams(max_tokens=max_tokens, temperature=0.0))]
         # An answer that ended by itself counts the token that ends the turn.
         return [Generation(one.text, len(one.token_ids) - (one.finish_reason == "stop")) for one in written]
@@ -135,7 +137,7 @@ class VllmVLM:
 
     @cached_property
     def _tokens_of(self) -> Mapping[str, list[int]]:
-        return spellings(self._processor.tokenizer)
+        return token_ids_by_text(self._processor.tokenizer)
 
     def _ask_or_explain(self, prompts: Sequence[Prompt], how: SamplingParams) -> list[Any]:
         """An answer of the engine for each prompt, or the words with which it refused; halves until the culprit is alone."""
@@ -159,9 +161,9 @@ class VllmVLM:
         return answers
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
-        videos = videos_of([prompt])
+        videos = prompt_videos([prompt])
         for frames in videos:
-            check_size(frames, frame_multiple(self._processor.video_processor) or 1, model=self._name)
+            check_frame_size(frames, frame_multiple(self._processor.video_processor) or 1, model=self._name)
         request: dict[str, Any] = {"prompt": chat_text(self._processor, prompt, model_type=self._model_type)}
         if videos:
             request["multi_modal_data"] = {"video": [(video_array(frames), video_metadata(frames)) for frames in videos]}

@@ -15,7 +15,7 @@ from rankvideo_rag.formats.strict import check_video_id
 from rankvideo_rag.media import Frames, Limits, read_frames
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.vlm import VLM, Generation
-from rankvideo_rag.models.vlm.batch_generation import write
+from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.training.synthesis.items import Result, lost
@@ -120,7 +120,7 @@ class _Captioner(NamedTuple):
 
     def caption(self, batch: Sequence[_Watched]) -> list[Result]:
         prompts = [CAPTION.prompt(one.shown) for one in batch if isinstance(one.shown, Frames)]
-        written = iter(write(self.vlm, prompts, max_tokens=self.max_tokens))
+        written = iter(generate_each(self.vlm, prompts, max_tokens=self.max_tokens))
         return [
             lost(one.shown, settled=False) if isinstance(one.shown, str) else self._read(one, next(written)) for one in batch
         ]

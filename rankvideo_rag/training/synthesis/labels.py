@@ -13,9 +13,9 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence
 from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
-from rankvideo_rag.models.vlm.batch_generation import write
+from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.ranking.orders import first_stage_order
-from rankvideo_rag.ranking.scores import ask
+from rankvideo_rag.ranking.scores import score_prompts
 from rankvideo_rag.schema import Score
 from rankvideo_rag.text import clean
 from rankvideo_rag.training.synthesis.items import Result, digest, lost
@@ -179,10 +179,12 @@ class _Teacher(NamedTuple):
     def judge(self, batch: Sequence[_Pair]) -> list[Result]:
         """What became of each pair. The model is called twice for all of them."""
         prompts = {pair.key: pair.prompt for pair in batch if pair.prompt is not None}
-        written = write(self.vlm, list(prompts.values()), max_tokens=self.max_tokens)
+        written = generate_each(self.vlm, list(prompts.values()), max_tokens=self.max_tokens)
         read = {key: self._read(text) for key, text in zip(prompts, written, strict=True)}
         begun = {key: prompts[key]._replace(prefill=one.prefill) for key, one in read.items() if isinstance(one, _Reading)}
-        scores = dict(zip(begun, ask(self.vlm, list(begun.values()), LABELS), strict=True)) if self.probabilities else {}
+        scores = (
+            dict(zip(begun, score_prompts(self.vlm, list(begun.values()), LABELS), strict=True)) if self.probabilities else {}
+        )
         return [_result(pair, read.get(pair.key), scores.get(pair.key)) for pair in batch]
 
     def _read(self, written: Generation | ModelError) -> _Reading | Result:

@@ -15,7 +15,7 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.formats.strict import read_records
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
-from rankvideo_rag.models.vlm.batch_generation import write
+from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
 from rankvideo_rag.training.synthesis.items import Result, digest, lost
@@ -92,7 +92,7 @@ class _Writer(NamedTuple):
     def ask(self, batch: Sequence[_Asked]) -> list[Result]:
         """All views of these videos at once."""
         prompts = [(one.video.video_id, view, prompt) for one in batch for view, prompt in self._prompts(one.video).items()]
-        written = write(self.vlm, [prompt for _, _, prompt in prompts], max_tokens=self.max_tokens)
+        written = generate_each(self.vlm, [prompt for _, _, prompt in prompts], max_tokens=self.max_tokens)
         replies: dict[str, dict[View, Generation | ModelError]] = {one.video.video_id: {} for one in batch}
         for (video, view, _), reply in zip(prompts, written, strict=True):
             replies[video][view] = reply
