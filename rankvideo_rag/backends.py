@@ -11,6 +11,12 @@ from typing import Any
 
 from rankvideo_rag.errors import InputError, MissingDependency
 
+# Test doubles that can be chosen by name, as a backend can: (package, name) -> module.
+_TEST_DOUBLES = {
+    ("rankvideo_rag.models.embedders", "scripted"): "rankvideo_rag.testing.scripted_embedder",
+    ("rankvideo_rag.models.vlm", "scripted"): "rankvideo_rag.testing.scripted_vlm",
+}
+
 # The package whose absence a user meets first, and the extra that brings it.
 _EXTRA_OF = {
     "torch": "models",
@@ -52,7 +58,7 @@ def load_backend(room: str, name: str, *args: Any, **options: Any) -> Any:
 
 def find_loader(room: str, name: str) -> Callable[..., Any]:
     """The `load` function of a backend, its module imported."""
-    module_name, _, function = name.partition(":") if ":" in name else (f"{room}.{check_backend(room, name)}", "", "load")
+    module_name, _, function = name.partition(":") if ":" in name else (_module_of(room, check_backend(room, name)), "", "load")
     return getattr(import_optional(module_name, name), function)  # type: ignore[no-any-return]
 
 
@@ -70,7 +76,12 @@ def backend_names(room: str) -> list[str]:
     """The files of a room that are backends: those that define `load`. None of them is imported for that."""
     folders = [Path(folder) for folder in import_module(room).__path__]
     files = (file for folder in folders for file in folder.glob("*.py"))
-    return sorted(file.stem for file in files if "\ndef load(" in file.read_text(encoding="utf-8"))
+    names = [file.stem for file in files if "\ndef load(" in file.read_text(encoding="utf-8")]
+    return sorted([*names, *(name for other, name in _TEST_DOUBLES if other == room)])
+
+
+def _module_of(room: str, name: str) -> str:
+    return _TEST_DOUBLES.get((room, name), f"{room}.{name}")
 
 
 def import_optional(module_name: str, backend: str) -> Any:

@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from support.world import World, plain_clips
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.synthetic import write_clips
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models in tests are so small that a second thread makes them slower
 
 SHARED_VIDEOS = Path(__file__).parents[2] / "shared" / "videos"
 

@@ -16,7 +16,7 @@ FOLDERS = {
 # A module imports from its own layer and from those before it.
 LAYERS = [
     {"__init__", "schema", "errors", "settings", "text", "backends", "files", "concurrency"},
-    {"formats", "media", "testing"},
+    {"formats", "media"},
     {"models"},
     {"ranking", "storage", "diagnostics"},
     {"indexing"},
@@ -26,6 +26,7 @@ LAYERS = [
     {"archive"},
     {"agents"},
     {"training", "eval"},
+    {"testing"},
     {"synthetic"},
     {"server"},
     {"cli"},

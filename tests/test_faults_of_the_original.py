@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.tiny_models import tiny_qwen3_vl
 from support.world import World
 
 from rankvideo_rag.errors import InputError
@@ -29,6 +28,7 @@ from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, VIDEO_FIRST, 
 from rankvideo_rag.models.vlm.transformers import load
 from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.ranking.reasoning import Reasoning
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
 SHOWN = Frames(np.zeros((4, 64, 64, 3), np.uint8), np.array([0.0, 0.5, 1.0, 1.5]))
 

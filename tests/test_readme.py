@@ -15,8 +15,9 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
 from llama_index.core.schema import TextNode
-from support.tiny_models import tiny_qwen3_vl
 from support.world import World
+
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

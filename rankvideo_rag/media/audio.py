@@ -13,6 +13,7 @@ from rankvideo_rag.media.sandbox import Limits, call
 
 SAMPLE_RATE = 16_000
 _PIECE_SECONDS = 600
+_FUNCTION = "rankvideo_rag.media.decoder.decode_audio:decode_audio"
 
 
 def read_audio(
@@ -31,7 +32,7 @@ def read_audio(
     begin, more = start or 0.0, True
     while more and (end is None or begin < end):
         stop = begin + _PIECE_SECONDS if end is None else min(begin + _PIECE_SECONDS, end)
-        reply = call("decode_audio:decode_audio", limits, path=os.path.abspath(path), start=begin, end=stop)
+        reply = call(_FUNCTION, limits, path=os.path.abspath(path), start=begin, end=stop)
         if not reply.value["has_audio"]:
             return None
         pieces.append(reply.arrays["samples"])

@@ -118,5 +118,5 @@ def check_span(start: float | None, end: float | None) -> None:
 
 
 def _frames(function: str, limits: Limits, **arguments: Any) -> Frames:
-    reply = call(f"decode_frames:{function}", limits, **arguments)
+    reply = call(f"rankvideo_rag.media.decoder.decode_frames:{function}", limits, **arguments)
     return Frames(reply.arrays["pixels"], reply.arrays["times"], reply.value["coverage"])

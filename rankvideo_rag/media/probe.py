@@ -19,6 +19,6 @@ def probe(path: str, *, limits: Limits = Limits()) -> Probe:
     truncated_no_index, corrupt_header, not_media, no_streams, codec_not_allowed, too_large, encrypted, no_timestamps,
     timeout, crash, undecodable.
     """
-    found = call("inspect_file:examine", limits, path=os.path.abspath(path)).value
+    found = call("rankvideo_rag.media.decoder.inspect_file:inspect_file", limits, path=os.path.abspath(path)).value
     title = clean(found.pop("title") or "", max_length=_MAX_TITLE_LENGTH)
     return Probe(**found, title=title or None)

@@ -34,7 +34,7 @@ class Limits(NamedTuple):
 
 
 def call(function: str, limits: Limits, **arguments: Any) -> Reply:
-    """Run `module:function` of `decoder` in a child process with JSON-able arguments; any number of threads may call.
+    """Run `package.module:function` in a child process with JSON-able arguments; any number of threads may call.
 
     Raises MediaError: what the function raised, or timeout, crash (the signal is named), too_large (out of memory) and
     decoder_error (an exception that was not foreseen; its traceback is logged).

@@ -20,7 +20,9 @@ def find_shots(path: str, *, detector: ShotDetector = "shots", limits: Limits = 
     Raises MediaError (no_video, or why the file cannot be opened), MissingDependency where the detector is not installed.
     """
     check_detector(detector)
-    cuts: list[float] = call(f"{detector}:find_shots", limits, path=os.path.abspath(path)).arrays["cuts"].tolist()
+    cuts: list[float] = (
+        call(f"rankvideo_rag.media.decoder.{detector}:find_shots", limits, path=os.path.abspath(path)).arrays["cuts"].tolist()
+    )
     return cuts
 
 

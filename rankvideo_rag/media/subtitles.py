@@ -35,7 +35,7 @@ def read_subtitles(path: str, *, limits: Limits = Limits()) -> list[TextSpan]:
     for sidecar in sidecars(path):
         if cues := _read_sidecar(sidecar):
             return _spans(cues, _language(path, sidecar))
-    reply = call("decode_subtitles:decode_subtitles", limits, path=path).value
+    reply = call("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
     return _spans([Cue(*cue) for cue in reply["cues"]], reply["language"])
 
 

@@ -32,10 +32,10 @@ from rankvideo_rag.eval.report.threshold import threshold
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.rankvideo import scores_file_name, scores_to_json
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.scripted import ScriptedVLM
 from rankvideo_rag.ranking.scores import score_from_margin
 from rankvideo_rag.schema import Score
 from rankvideo_rag.synthetic import Question, questions
+from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 
 APP = typer.Typer()
 APP.command()(command)

@@ -32,9 +32,9 @@ from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.media.decoder.containers import read_ends
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.embedders import Embedder, Vector
-from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.store import Store
+from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 TESTS = Path(__file__).parents[1]
 TABLE = rows(port=0)

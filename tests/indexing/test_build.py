@@ -19,7 +19,7 @@ from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.media.discover import discover
-from rankvideo_rag.models.embedders import Embedder, Vector, scripted
+from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage import store as store_module
@@ -28,6 +28,7 @@ from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import VectorIndex
+from rankvideo_rag.testing import scripted_embedder
 
 
 def indexed(videos: Path, archive: Path, **options: object) -> Report:
@@ -170,7 +171,7 @@ class Poisonous:
     """The scripted embedder, but one that cannot be trusted."""
 
     def __init__(self) -> None:
-        self._inner: Embedder = scripted.load()
+        self._inner: Embedder = scripted_embedder.load()
 
     @property
     def info(self) -> object:

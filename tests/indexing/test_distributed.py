@@ -16,9 +16,9 @@ from rankvideo_rag.indexing import run
 from rankvideo_rag.indexing.build import Report
 from rankvideo_rag.indexing.distributed import Brief, Receipt, Task, Worker, build_from_receipts, lost
 from rankvideo_rag.indexing.update import remove, update
-from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import Models
+from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 SETTINGS = Settings.load(embedder="scripted", ocr="none")
 Workers = Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]]

@@ -16,10 +16,11 @@ from rankvideo_rag.indexing import run
 from rankvideo_rag.indexing.build import Report
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.media import SAMPLE_RATE, ClipMedia, read_frames
-from rankvideo_rag.models.embedders import Vector, scripted
+from rankvideo_rag.models.embedders import Vector
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.store import Store
+from rankvideo_rag.testing import scripted_embedder
 
 CLIP_SECONDS = 0.5
 TONE = Tone(2.0, 0.5, 1.0)
@@ -39,7 +40,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Watching(scripted.ScriptedEmbedder):
+class Watching(scripted_embedder.ScriptedEmbedder):
     """Keeps what it was shown, and gives a vector that depends on every pixel and every time."""
 
     def __init__(self) -> None:
@@ -59,7 +60,7 @@ def _vector(clip: ClipMedia) -> NDArray[np.float32]:
 @pytest.fixture
 def watching(monkeypatch: pytest.MonkeyPatch) -> Watching:
     embedder = Watching()
-    monkeypatch.setattr(scripted, "load", lambda *_, **__: embedder)
+    monkeypatch.setattr(scripted_embedder, "load", lambda *_, **__: embedder)
     return embedder
 
 
@@ -107,7 +108,7 @@ def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
             assert next_one_heard.wait(timeout=30)
             return super().embed_clips(clips)
 
-    monkeypatch.setattr(scripted, "load", lambda *_, **__: Waiting())
+    monkeypatch.setattr(scripted_embedder, "load", lambda *_, **__: Waiting())
     monkeypatch.setattr(run, "load_transcriber", lambda *_, **__: Hearing())
     (tmp_path / "in").mkdir()
     for seconds in (2, 3):

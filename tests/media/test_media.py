@@ -37,6 +37,7 @@ from rankvideo_rag.media.sandbox import call
 from rankvideo_rag.media.subtitle_parser import parse_cues
 
 REAL = Path(__file__).parents[3] / "shared" / "videos"
+FAULTS = "rankvideo_rag.testing.fault_injection"
 real_media = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/videos")
 
 
@@ -567,19 +568,19 @@ def test_a_real_film_is_probed_and_seen() -> None:
 
 def test_a_spinning_decoder_is_killed_in_time() -> None:
     begin = time.monotonic()
-    assert code_of(lambda: call("fault_injection:spin", Limits(seconds=1.0))) == "timeout"
+    assert code_of(lambda: call(f"{FAULTS}:spin", Limits(seconds=1.0))) == "timeout"
     assert time.monotonic() - begin < 3.0
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
 def test_a_crashing_decoder_names_the_signal(name: str) -> None:
     with pytest.raises(MediaError, match=name) as caught:
-        call("fault_injection:die", Limits(), signal_number=int(signal.Signals[name]))
+        call(f"{FAULTS}:die", Limits(), signal_number=int(signal.Signals[name]))
     assert caught.value.code == "crash"
 
 
 def test_a_file_that_needs_too_much_memory_is_too_large(tmp_path: Path) -> None:
-    assert code_of(lambda: call("fault_injection:allocate", Limits(bytes=1 << 30), size=2 << 30)) == "too_large"
+    assert code_of(lambda: call(f"{FAULTS}:allocate", Limits(bytes=1 << 30), size=2 << 30)) == "too_large"
     noise = np.random.default_rng(1).integers(0, 256, (2304, 4096, 3), np.uint8)
     path = str(write_video(tmp_path / "a.mp4", frames=[noise], size=(4096, 2304), codec="mpeg4"))
     assert code_of(lambda: read_frames(path, limits=Limits(bytes=256 << 20))) == "too_large"
@@ -587,25 +588,25 @@ def test_a_file_that_needs_too_much_memory_is_too_large(tmp_path: Path) -> None:
 
 
 def test_noise_on_its_outputs_does_not_garble_an_answer() -> None:
-    assert call("fault_injection:babble", Limits(), size=1_000_000).value == {"babbled": 1_000_000}
+    assert call(f"{FAULTS}:babble", Limits(), size=1_000_000).value == {"babbled": 1_000_000}
 
 
 def test_a_decoder_sees_nothing_of_the_environment_and_writes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "x")
-    call_answer = "fault_injection:answer"
+    call_answer = f"{FAULTS}:answer"
     with pytest.raises(MediaError):
-        call("fault_injection:die", Limits(), signal_number=9)  # so that the next one starts now
+        call(f"{FAULTS}:die", Limits(), signal_number=9)  # so that the next one starts now
     found = call(call_answer, Limits(), words="a\udcffb").value
     assert found["words"] == "a\udcffb"
     assert found["folder"] == "/"
     assert "OPENAI_API_KEY" not in found["environment"]
-    assert code_of(lambda: call("fault_injection:write_file", Limits(), path=str(tmp_path / "x"))) == "decoder_error"
+    assert code_of(lambda: call(f"{FAULTS}:write_file", Limits(), path=str(tmp_path / "x"))) == "decoder_error"
 
 
 def test_an_unforeseen_failure_becomes_a_media_error_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert code_of(lambda: call("fault_injection:stumble", Limits())) == "decoder_error"
+    assert code_of(lambda: call(f"{FAULTS}:stumble", Limits())) == "decoder_error"
     assert "one of these days" in caplog.text
-    assert "drills.py" in caplog.text
+    assert "fault_injection.py" in caplog.text
 
 
 @pytest.mark.parametrize("function", ["os:system", "rankvideo_rag.text:clean", "rankvideo_rag.media.safe_open:os"])
@@ -617,7 +618,7 @@ def test_a_decoder_is_reused_replaced_after_a_while_and_outlives_the_thread_that
     processes: list[int] = []
 
     def ask() -> None:
-        processes.append(call("fault_injection:answer", Limits(), words="").value["process"])
+        processes.append(call(f"{FAULTS}:answer", Limits(), words="").value["process"])
 
     before = decode_calls()
     for _ in range(120):
@@ -631,9 +632,7 @@ def test_a_decoder_is_reused_replaced_after_a_while_and_outlives_the_thread_that
 
 def test_threads_get_decoders_of_their_own() -> None:
     begin = time.monotonic()
-    threads = [
-        threading.Thread(target=call, args=("fault_injection:sleep", Limits()), kwargs={"seconds": 1.0}) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=call, args=(f"{FAULTS}:sleep", Limits()), kwargs={"seconds": 1.0}) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -642,16 +641,16 @@ def test_threads_get_decoders_of_their_own() -> None:
 
 
 def test_a_decoder_killed_while_idle_is_replaced() -> None:
-    process = call("fault_injection:answer", Limits(), words="").value["process"]
+    process = call(f"{FAULTS}:answer", Limits(), words="").value["process"]
     os.kill(process, signal.SIGKILL)
     time.sleep(0.1)
-    assert call("fault_injection:answer", Limits(), words="").value["process"] != process
+    assert call(f"{FAULTS}:answer", Limits(), words="").value["process"] != process
 
 
 SLEEPER = """
 import sys
 from rankvideo_rag.media.sandbox import Limits, call
-print(call("fault_injection:answer", Limits(), words="").value["process"], flush=True)
+print(call("rankvideo_rag.testing.fault_injection:answer", Limits(), words="").value["process"], flush=True)
 {then}
 """
 
@@ -683,7 +682,7 @@ def is_gone(process: int) -> bool:
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_decoders_end_with_the_process_that_asked(ending: signal.Signals) -> None:
-    process, decoder = run_sleeper('call("fault_injection:sleep", Limits(), seconds=60)')
+    process, decoder = run_sleeper('call("rankvideo_rag.testing.fault_injection:sleep", Limits(), seconds=60)')
     time.sleep(0.3)
     os.killpg(process.pid, ending)
     _, words = process.communicate(timeout=10)
@@ -696,10 +695,10 @@ def test_decoders_end_with_the_interpreter_and_serve_a_forked_copy() -> None:
     then = """
 import os
 if os.fork() == 0:
-    print(call("fault_injection:answer", Limits(), words="").value["process"], flush=True)
+    print(call("rankvideo_rag.testing.fault_injection:answer", Limits(), words="").value["process"], flush=True)
     os._exit(0)
 os.wait()
-print(call("fault_injection:answer", Limits(), words="").value["process"], flush=True)
+print(call("rankvideo_rag.testing.fault_injection:answer", Limits(), words="").value["process"], flush=True)
 """
     process, decoder = run_sleeper(then)
     said, words = process.communicate(timeout=20)

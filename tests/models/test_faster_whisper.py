@@ -23,7 +23,8 @@ def silence(seconds: float) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     import torch
-    from tiny_whisper import write_tiny_whisper
+
+    from rankvideo_rag.testing.tiny_whisper import write_tiny_whisper
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -36,7 +37,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> Path:
     """The tiny Whisper, converted."""
-    from tiny_faster_whisper import write_tiny_faster_whisper
+    from rankvideo_rag.testing.tiny_faster_whisper import write_tiny_faster_whisper
 
     write_tiny_faster_whisper(checkpoint, checkpoint.parent / "converted")
     return checkpoint.parent / "converted"
@@ -53,8 +54,8 @@ def hears_tunes(model: Path) -> Transcriber:
 
 
 def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tunes: Transcriber, checkpoint: Path) -> None:
-    from tiny_whisper import SOUNDS
-    from tiny_whisper import hears_tunes as hears_tunes_too
+    from rankvideo_rag.testing.tiny_whisper import SOUNDS
+    from rankvideo_rag.testing.tiny_whisper import load as load_whisper
 
     audio = np.concatenate([part for name in ("rain", "choir", "rover") for part in (silence(6), SOUNDS[name].samples())])
     heard = hears_tunes.transcribe(audio)
@@ -64,7 +65,7 @@ def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tu
     assert [span.start for span in heard] == pytest.approx(starts, abs=0.3)
     assert {(span.channel, span.source) for span in heard} == {("speech", "faster-whisper")}
     assert all(span.confidence is not None and span.confidence > 0.9 for span in heard)
-    for one, other in zip(heard, hears_tunes_too(str(checkpoint)).transcribe(audio), strict=True):
+    for one, other in zip(heard, load_whisper(str(checkpoint)).transcribe(audio), strict=True):
         assert (one.text, one.start, one.end) == (other.text, pytest.approx(other.start), pytest.approx(other.end))
         assert one.language == other.language
         assert [word.text for word in one.words] == [word.text for word in other.words] == one.text.split()
@@ -73,7 +74,7 @@ def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tu
 
 def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) -> None:
     """Cut off after 1.2 seconds, the rover is still recognised, and the model still says that it takes two seconds."""
-    from tiny_whisper import SOUNDS
+    from rankvideo_rag.testing.tiny_whisper import SOUNDS
 
     cut_off = np.concatenate([silence(3), SOUNDS["rover"].samples()[: round(1.2 * RATE)], silence(20)])
     spans = hears_tunes.transcribe(cut_off)
@@ -83,9 +84,9 @@ def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) ->
 
 @pytest.mark.parametrize("sound", ["silence", "hiss", "noise", "chords", "drums"])
 def test_silence_and_music_give_no_words(model: Path, sound: str) -> None:
-    from tiny_whisper import WORDLESS
+    from rankvideo_rag.testing.tiny_whisper import NON_SPEECH
 
-    assert load_transcriber("faster_whisper", str(model), device="cpu").transcribe(WORDLESS[sound](20)) == []
+    assert load_transcriber("faster_whisper", str(model), device="cpu").transcribe(NON_SPEECH[sound](20)) == []
 
 
 def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.tiny_models import tiny_qwen3_vl
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
@@ -19,6 +18,7 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
 from rankvideo_rag.models.vlm.transformers import TransformersVLM, load
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
 LABELS = ("yes", "no")
 

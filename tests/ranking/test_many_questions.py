@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.tiny_models import tiny_qwen3_vl
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
@@ -16,6 +15,7 @@ from rankvideo_rag.models.vlm import LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
 from rankvideo_rag.models.vlm.shared_prefix import SharedPrefix
 from rankvideo_rag.models.vlm.transformers import TransformersVLM, load
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
 LABELS = ("yes", "no")
 QUESTIONS = [f"a red square moves to the left{' again' * (number % 5)}, number {number}" for number in range(16)]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.tiny_models import tiny_qwen3_vl
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rankvideo_rag.media import Frames

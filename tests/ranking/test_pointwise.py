@@ -23,7 +23,6 @@ from rankvideo_rag.media import Frames, Limits, decode_calls, read_frames
 from rankvideo_rag.media.encode import write_video
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
-from rankvideo_rag.models.vlm.scripted import ScriptedVLM
 from rankvideo_rag.ranking import pointwise
 from rankvideo_rag.ranking.cache import ScoreCache
 from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
@@ -34,6 +33,7 @@ from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic.render import render_frames
 from rankvideo_rag.synthetic.scenes import FPS, Thing, WorldClip
 from rankvideo_rag.testing.pattern_detector import GROUNDS
+from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 
 SPEC = RANKVIDEO.model_copy(update={"frames": FrameBudget(fps=2, max_frames=4, min_pixels=4096, max_pixels=4096)})
 GREYS = (20, 60, 100, 140, 180, 220)  # brightness of each second of the film

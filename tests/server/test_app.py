@@ -25,7 +25,6 @@ from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.backends import import_optional
 from rankvideo_rag.cli import app as command_line
 from rankvideo_rag.errors import InputError, MissingDependency, ModelError
-from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.models.vlm import LabelLogprobs, Prompt
 from rankvideo_rag.schema import Clip, FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.server import create_app
@@ -33,6 +32,7 @@ from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 ABOUT_WORDS = "When was the railway to Brandt closed?"
 ABOUT_PICTURES = "a red circle moving left"

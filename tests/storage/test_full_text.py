@@ -12,7 +12,6 @@ from support.multilingual_sentences import QUESTIONS, SENTENCES
 
 from rankvideo_rag.errors import ArchiveMismatch
 from rankvideo_rag.indexing.segment import segment
-from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage import full_text, tables
@@ -20,6 +19,7 @@ from rankvideo_rag.storage.full_text import any_of, indexed
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 EVERY = [sentence for sentences in SENTENCES.values() for sentence in sentences]
 

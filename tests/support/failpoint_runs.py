@@ -27,8 +27,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import rankvideo_rag.models.embedders.scripted
-import rankvideo_rag.testing.pattern_detector  # noqa: F401 - imported here so that not every child does it
 from rankvideo_rag.storage.integrity import examine
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import Scale, VectorIndex

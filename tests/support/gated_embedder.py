@@ -12,7 +12,7 @@ from pathlib import Path
 from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.media.frames import Frames
 from rankvideo_rag.models.embedders import EmbedderInfo, Vector
-from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
+from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 
 class GatedEmbedder(ScriptedEmbedder):

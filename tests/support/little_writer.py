@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.scripted import ScriptedVLM
+from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 from rankvideo_rag.text import content_terms
 from rankvideo_rag.training.synthesis.prompts import QUESTIONS, TEACHER
 

@@ -13,8 +13,8 @@ from rankvideo_rag.media import ClipMedia, Frames
 from rankvideo_rag.models.embedders import Vector, load_embedder
 from rankvideo_rag.models.vlm import LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
-from rankvideo_rag.models.vlm.scripted import described
 from rankvideo_rag.testing.pattern_detector import Description, SeenShape, colour_shares, find_ground, find_shapes
+from rankvideo_rag.testing.scripted_vlm import described
 
 HEIGHT, WIDTH = 120, 160
 RGB = {

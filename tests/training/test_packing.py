@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.tiny_models import tiny_qwen3_vl
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST, PromptSpec
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 from rankvideo_rag.training.batches import Collator, Written
 from rankvideo_rag.training.inputs import Reader
 from rankvideo_rag.training.packing import Packed, packed

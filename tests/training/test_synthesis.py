@@ -24,10 +24,10 @@ from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, Vid
 from rankvideo_rag.formats.trec import read_qrels, write_run
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.scripted import ScriptedVLM
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.storage.store import Store
+from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 from rankvideo_rag.training.synthesis.captions import caption
 from rankvideo_rag.training.synthesis.hard_negatives import RULES, Rules, mine, mine_file

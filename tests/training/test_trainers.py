@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from support.tiny_models import tiny_omni_embedder, tiny_qwen3_vl
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, Qwen3VLForConditionalGeneration
 from typer.testing import CliRunner
 
@@ -27,6 +26,8 @@ from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, RANKVIDEO_TRAIN, VID
 from rankvideo_rag.models.vlm.transformers import load
 from rankvideo_rag.schema import FrameBudget, Score
 from rankvideo_rag.synthetic import render_archive
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
+from rankvideo_rag.testing.tiny_embedders import tiny_omni_embedder
 from rankvideo_rag.training.adapters import merge
 from rankvideo_rag.training.batches import Collator, Written
 from rankvideo_rag.training.checkpointing import Learner

@@ -17,7 +17,7 @@ from typing import Any
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.ipc import Array, Reply, pack, unpack
 
-_ROOM = "rankvideo_rag.media.decoder."
+_PACKAGES = ("rankvideo_rag.media.decoder.", "rankvideo_rag.testing.")
 _PR_SET_PDEATHSIG = 1
 _MAX_REQUEST_BYTES = 0  # requests carry no arrays
 
@@ -85,10 +85,13 @@ def _limit_memory(size: int | None) -> None:
 
 
 def _find(name: str) -> Callable[..., Reply]:
+    """Import the function `package.module:function`; only packages made to run here are allowed."""
     module_name, _, function_name = name.partition(":")
-    function: Callable[..., Reply] = getattr(import_module(_ROOM + module_name), function_name)
-    if function.__module__ != _ROOM + module_name:
-        raise ValueError(f"{name} is not defined in {_ROOM}")
+    if not module_name.startswith(_PACKAGES):
+        raise ValueError(f"{name} is not in one of the packages {', '.join(_PACKAGES)}")
+    function: Callable[..., Reply] = getattr(import_module(module_name), function_name)
+    if function.__module__ != module_name:
+        raise ValueError(f"{name} is not defined in {module_name}")
     return function
 
 

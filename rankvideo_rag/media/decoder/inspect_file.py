@@ -36,7 +36,7 @@ class _Extent:
     end: int | None = None  # ticks, where the last packet ends
 
 
-def examine(*, path: str) -> Reply:
+def inspect_file(*, path: str) -> Reply:
     """See `probe.probe`. The value has the fields of schema.Probe."""
     with open_media(path) as media:
         used = [stream for stream in (media.video, media.audio) if stream is not None]

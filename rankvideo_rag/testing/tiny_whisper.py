@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 from whisper import load_model
-from whisper.audio import N_FRAMES, N_SAMPLES, SAMPLE_RATE, log_mel_spectrogram, pad_or_trim
+from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.model import ModelDimensions, MultiHeadAttention, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
+from rankvideo_rag.media import SAMPLE_RATE
 from rankvideo_rag.models.asr.silence_detection import sounding_stretches
 from rankvideo_rag.models.asr.whisper import WhisperTranscriber
 
@@ -54,8 +55,8 @@ SOUNDS = {
     "rain": Sound((450, 3500), 0.1, 2.4, ((0.0, 2.4, "Rain is expected tomorrow in Lisbon."),)),
 }
 
-# What nobody speaks in: seconds -> (samples,) float32 at 16 kHz.
-WORDLESS: dict[str, Callable[[int], NDArray[np.float32]]] = {
+# Sounds without speech: seconds -> (samples,) float32 at 16 kHz.
+NON_SPEECH: dict[str, Callable[[int], NDArray[np.float32]]] = {
     "silence": lambda seconds: np.zeros(seconds * SAMPLE_RATE, np.float32),
     "hiss": lambda seconds: _noise(seconds, 0.0003),
     "noise": lambda seconds: _noise(seconds, 0.2),
@@ -74,10 +75,12 @@ def _noise(seconds: int, level: float) -> NDArray[np.float32]:
 
 def _chords(time: NDArray[np.float64]) -> NDArray[np.float32]:
     steps = 2 ** (np.floor(time) % 5 / 12)
-    return np.sum([0.1 * np.sin(2 * np.pi * tone * steps * time) for tone in (220, 277, 330)], axis=0).astype(np.float32)
+    tones = np.array([0.1 * np.sin(2 * np.pi * tone * steps * time) for tone in (220, 277, 330)])
+    mixed: NDArray[np.float64] = tones.sum(axis=0)
+    return mixed.astype(np.float32)
 
 
-def hears_tunes(checkpoint: str, *, device: str | None = None) -> WhisperTranscriber:
+def load(checkpoint: str, *, device: str | None = None) -> WhisperTranscriber:
     """A checkpoint of `write_tiny_whisper` without the voice detector, to which the tunes that it knows are no voices."""
     return WhisperTranscriber(load_model(checkpoint, device="cpu"), f"whisper:{Path(checkpoint).name}", find=sounding_stretches)
 
@@ -118,7 +121,7 @@ def _train(model: Whisper) -> None:
             [_astray(attention, asked[0][row], heard[row], frames) for row, (_, _, frames) in enumerate(timed, len(examples))]
         ).mean()
         optimizer.zero_grad()
-        (loss + astray).backward()
+        (loss + astray).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if loss.item() < 0.01 and astray.item() < 0.3:
             break

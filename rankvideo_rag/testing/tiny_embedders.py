@@ -27,9 +27,6 @@ from transformers import (
 
 from rankvideo_rag.testing.tiny_checkpoints import CHAT_TEMPLATE, SPECIAL_TOKENS, qwen_tokenizer, tiny_qwen3_vl
 
-# At this size a second thread costs more than it brings.
-torch.set_num_threads(1)
-
 QUERY_PROMPT = "Retrieve videos relevant to the query."
 DOCUMENT_PROMPT = "Represent the video."
 

@@ -12,9 +12,9 @@ import numpy as np
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo, Vector
-from rankvideo_rag.models.vlm.scripted import described
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.testing.pattern_detector import COLOURS, colour_shares
+from rankvideo_rag.testing.scripted_vlm import described
 
 
 class ScriptedEmbedder:
