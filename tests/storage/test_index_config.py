@@ -2,9 +2,9 @@
 
 import pytest
 
-from rankvideo_rag.models.embedders.scripted import ScriptedEmbedder
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import IndexConfig, resolve_settings
+from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 
 def config(**options: object) -> IndexConfig:
