@@ -17,6 +17,7 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
 from rankvideo_rag.models.vlm.transformers import TransformersVLM, load
 from rankvideo_rag.ranking.scores import score_from_logprobs
+from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
 LONG = (
     "You are a helpful assistant specialized in video and text understanding. Given a text query and a video, your task is to "
