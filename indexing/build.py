@@ -247,7 +247,7 @@ class Indexer:
         """The vectors and written words of content that is known, whole, under this config: only its subtitles are others.
         None where these say where its clips are divided."""
         content = self._store.content(video_id, self._hash)
-        if content is None or content.outcome != "ok" or self._config.clip_boundaries == "speech":
+        if content is None or content.outcome != "ok" or self._config.segment_by == "speech":
             return None
         written = [span for span in self._store.spans(video_id) if span.channel == "on_screen"]
         store = self._store

@@ -85,7 +85,7 @@ class Drafter:
 
     def _clips(self, path: Path, video: Video, speech: Sequence[TextSpan], damage: list[str]) -> list[Clip]:
         """Windows, or what lies between shots or pauses, as the config says; windows where there are none of these."""
-        config, where = self._config, self._config.clip_boundaries
+        config, where = self._config, self._config.segment_by
         longest = config.clip_seconds - config.clip_overlap
         bounds: list[float] = []
         if where in ("shots", "pyscenedetect") and video.probe.video_codec:

@@ -76,8 +76,8 @@ class Maker:
         began = time.monotonic()
         self._at(path, "probe")
         probe = self._ahead.probe(path, state)
-        if not (probe.video_codec or self._config.sound_only):
-            raise MediaError("sound_only", f"{str(path)!r} has sound and no picture, and such files are left out here")
+        if not (probe.video_codec or self._config.audio_only):
+            raise MediaError("audio_only", f"{str(path)!r} has sound and no picture, and such files are left out here")
         video_id = video_id or identify(path)
         subtitles_of, kept = ground(video_id)
         video = Video(video_id=video_id, path=str(path), title=title_of(probe, path), probe=probe)

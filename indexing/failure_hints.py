@@ -29,7 +29,7 @@ REMEDIES = {
     "permission": "give this user the right to read it, then rankvideo update ARCHIVE",
     "playlist": "index the videos that it names instead",
     "removed": "nothing: it was taken out on purpose. rankvideo index FILE --to ARCHIVE takes it in again",
-    "sound_only": "nothing; to have it in the archive: rankvideo index FOLDER --to ARCHIVE --sound-only",
+    "audio_only": "nothing; to have it in the archive: rankvideo index FOLDER --to ARCHIVE --sound-only",
     "still_image": _LEAVE,
     "timeout": f"{AGAIN}; RANKVIDEO_MEDIA_SECONDS gives it longer",
     "too_large": "convert it to a smaller picture and index that",

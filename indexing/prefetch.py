@@ -107,7 +107,7 @@ class Ahead:
 
     def _first_clips(self, head: _Head, probe: Probe) -> dict[_Span, ClipMedia | MediaError]:
         cut = self._config
-        if not probe.video_codec or cut.clip_boundaries != "windows":  # others are known at its turn only
+        if not probe.video_codec or cut.segment_by != "windows":  # others are known at its turn only
             return {}
         clips = segment("", probe.duration, clip_seconds=cut.clip_seconds, overlap=cut.clip_overlap)
         held: dict[_Span, ClipMedia | MediaError] = {}

@@ -77,7 +77,7 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
         settings = resolve_settings(store.folder, store.index_config, settings)
     settings = settings.model_copy(update={"ocr": _text_reader_name(settings.ocr)})
     limits = Limits(seconds=settings.media_seconds, bytes=settings.media_bytes)
-    faiss = settings.vectors == FAISS
+    faiss = settings.vector_store == FAISS
     remembered = store and _remembered(store, settings)
     if store and remembered:
         known = [known_outcome(store, path, remembered, named=path in named) for path in paths]
@@ -119,8 +119,8 @@ def files_among(inputs: Sequence[Path]) -> frozenset[Path]:
 
 def load_models(settings: Settings) -> Models:
     """The models that these settings name. Raises MissingDependency also where the detector of shots is missing."""
-    if settings.clip_boundaries == "pyscenedetect":
-        check_detector(settings.clip_boundaries)
+    if settings.segment_by == "pyscenedetect":
+        check_detector(settings.segment_by)
     return Models(
         load_embedder(settings.embedder, settings.embedder_model, device=settings.device),
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),

@@ -1,7 +1,7 @@
-"""Options and where they come from: arguments, then RANKVIDEO_… variables, then rankvideo.toml, then the profile.
+"""Settings, from arguments, then RANKVIDEO_... variables, then rankvideo.toml, then the profile.
 
-A profile is a set of models that go together. `tiny` needs no download: its models ship with the package, and know only the
-demo's little world.
+A profile is a set of models that go together. `tiny` needs no download: its models ship with the package and know only the
+demo's rendered videos.
 """
 
 from pathlib import Path
@@ -14,8 +14,8 @@ from rankvideo_rag.errors import InputError
 
 Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
-FAISS = "faiss"  # vectors are searched on this machine
-ClipBoundaries = Literal["windows", "shots", "pyscenedetect", "speech"]
+FAISS = "faiss"  # the vector store of this machine
+SegmentBy = Literal["windows", "shots", "pyscenedetect", "speech"]
 FrameSampling = Literal["auto", "exact", "keyframes"]
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -24,11 +24,11 @@ PROFILES: dict[str, dict[str, Any]] = {
         "embedder_model": "bundled:tiny-embedder",
         "reranker": "transformers",
         "reranker_model": "bundled:tiny-reranker",
-        # Its reranker says no to what is not for the eye: the words' order stands where it sees nothing.
+        # The reranker sees frames only, so it scores clips low where only their text answers: their order is kept then.
         "keep_order_below": 0.0,
-        # Measured by `rankvideo demo exam`: its embedder is far from sure of questions that only words answer.
+        # Measured by `rankvideo demo eval`: scores tell where the embedder is unsure, ranks do not.
         "fusion": "scores",
-        # It was taught by frames in even steps.
+        # It was trained on evenly spaced frames.
         "frame_sampling": "exact",
     },
     "cpu": {
@@ -49,7 +49,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
 }
 
-# About how much each model's weights weigh, in bytes: parameters x 2 for bf16 weights, file sizes for the others.
+# Approximate download size in bytes: parameters x 2 for bf16 weights, file sizes for the others.
 DOWNLOAD_BYTES = {
     "bundled:tiny-embedder": 6_000_000,
     "bundled:tiny-reranker": 6_000_000,
@@ -63,60 +63,84 @@ DOWNLOAD_BYTES = {
 
 
 class Settings(BaseSettings):
-    """Every option of a run. `given` names those that somebody asked for, by hand or through the profile they named."""
+    """Every option of a run. `given` names those that were set explicitly, directly or through an explicitly named profile."""
 
     model_config = SettingsConfigDict(
         env_prefix="RANKVIDEO_", toml_file="rankvideo.toml", extra="forbid", frozen=True, protected_namespaces=()
     )
 
-    profile: Profile = "tiny"
+    profile: Profile = Field("tiny", description="Models that go together: tiny, cpu or gpu.")
     given: frozenset[str] = Field(frozenset(), repr=False, exclude=True)
-    device: str | None = None  # "cpu", "cuda", "cuda:1"; None picks the best there is
-    gpu: bool = False  # vectors are indexed and searched by faiss-gpu
-    vectors: str = Field(FAISS, description="where they are searched: faiss, milvus:URI, or package.module:function")
+    device: str | None = Field(None, description="cpu, cuda, cuda:1; by default the best available.")
+    gpu: bool = Field(False, description="Index and search vectors on a GPU, with faiss-gpu instead of faiss-cpu.")
+    vector_store: str = Field(
+        FAISS,
+        description="Where vectors are searched: faiss (this machine), milvus:FILE.db, milvus:http://host:19530, or "
+        "package.module:function that returns a LlamaIndex vector store.",
+    )
 
-    # How an archive is made: kept in it as its index config.
-    embedder: str = Field("sentence_transformers", description="a file of embedders/, or package.module:function")
-    embedder_model: str | None = None  # hub name or local path
-    clip_seconds: float = Field(30.0, gt=0)
-    clip_overlap: float = Field(0.0, ge=0)  # seconds shared by neighbouring clips
-    clip_boundaries: ClipBoundaries = "windows"  # where clips are divided; "pyscenedetect" finds shots with that package
-    # Key frames stand for the frames that are wanted where each has one within a second: "auto" reads as many, "keyframes" as
-    # many as there are, but no fewer than the embedder's least.
-    frame_sampling: FrameSampling = "auto"
-    sound_only: bool = True  # files without a picture are indexed, by the words that are heard
-    subtitles: bool = True
-    asr: str = Field("none", description="speech recognition: a file of models/asr/, or none")
-    asr_model: str | None = None  # a name the backend knows, or the path of a checkpoint
-    ocr: str = Field("auto", description="on-screen text: a file of models/ocr/, none, or auto (rapidocr where installed)")
+    # How an archive is made: stored in it as its index configuration.
+    embedder: str = Field("sentence_transformers", description="Embedding backend, or package.module:function.")
+    embedder_model: str | None = Field(None, description="Embedding model: hub name or local path.")
+    clip_seconds: float = Field(30.0, gt=0, description="Longest clip, in seconds.")
+    clip_overlap: float = Field(0.0, ge=0, description="Overlap of neighboring clips, in seconds.")
+    segment_by: SegmentBy = Field(
+        "windows",
+        description="Where videos are divided into clips: equal windows, shots, pyscenedetect (shots, by that package) or "
+        "speech (its pauses).",
+    )
+    frame_sampling: FrameSampling = Field(
+        "auto",
+        description="Frames that are read: auto (key frames where each wanted frame has one within a second), keyframes (also "
+        "where there are fewer) or exact (always the wanted frames).",
+    )
+    audio_only: bool = Field(True, description="Index files without a picture too, by the text that is recognized in them.")
+    subtitles: bool = Field(True, description="Use subtitle files and subtitle streams.")
+    asr: str = Field("none", description="Speech recognition: whisper, faster_whisper, package.module:function, or none.")
+    asr_model: str | None = Field(None, description="Speech recognition model: a name or a checkpoint file.")
+    ocr: str = Field("auto", description="On-screen text: rapidocr, none, or auto (rapidocr where it is installed).")
 
-    # How it is asked.
-    reranker: str = Field("transformers", description="a file of vlm/, or none")
-    reranker_model: str | None = None
-    prompt: str | None = Field(None, description="a PromptSpec; None takes the one the checkpoint names, else rankvideo")
-    keep_order_below: float | None = None  # nats; where no clip's margin reaches it, the first stage's order stays
-    window_seconds: float | None = Field(None, gt=0)  # clips longer than this are watched in windows; None watches them whole
-    reasoning: Literal["auto", "always", "never"] = "never"  # let the reranker write a rationale first; auto: where in doubt
-    fusion: Fusion = "ranks"  # how channels become one list
-    retrieve_depth: int = Field(100, ge=1)  # clips taken from the fused channels
-    rerank_depth: int = Field(20, ge=1)  # of these, how many RankVideo watches
-    top_n: int = Field(5, ge=1)  # of these, how many the answer may cite
-    min_margin: float = Field(0.0, allow_inf_nan=False)  # nats, from which on a clip is taken to show what is asked
-    score_cache: str | None = None  # file in which verdicts are kept, "none"; None: rankvideo/scores.db in the user's cache
+    # How it is searched and asked.
+    reranker: str = Field(
+        "transformers", description="Reranker backend: transformers, vllm, server, recorded, package.module:function, or none."
+    )
+    reranker_model: str | None = Field(None, description="RankVideo checkpoint: hub name, local path or server address.")
+    prompt: str | None = Field(None, description="Name of a PromptSpec; by default the checkpoint's own, else rankvideo.")
+    keep_order_below: float | None = Field(
+        None, description="Keep the first stage's order where no clip's margin reaches this value, in nats."
+    )
+    window_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Score longer clips in windows of at most so many seconds; by default clips are scored whole.",
+    )
+    reasoning: Literal["auto", "always", "never"] = Field(
+        "never", description="Generate a rationale before scoring; auto does so where the margin is in doubt."
+    )
+    fusion: Fusion = Field("ranks", description="How channels are fused: by ranks, or by standardized scores.")
+    retrieve_depth: int = Field(100, ge=1, description="Clips taken from the fused channels.")
+    rerank_depth: int = Field(20, ge=1, description="Clips that are reranked, of those retrieved.")
+    top_n: int = Field(5, ge=1, description="Clips that an answer may cite, of those reranked.")
+    min_margin: float = Field(
+        0.0, allow_inf_nan=False, description="Margin in nats from which a clip counts as relevant to the question."
+    )
+    score_cache: str | None = Field(
+        None, description="File that keeps reranker scores, or none; by default rankvideo/scores.db in the user's cache folder."
+    )
 
-    # Where files are read.
-    engine: Literal["local", "ray"] = "local"  # ray: by workers on a Ray cluster, while this process writes
-    ray_address: str | None = None  # of the cluster; None: $RAY_ADDRESS, else one is started on this machine
-
-    # What one file may cost.
-    media_seconds: float = Field(60.0, gt=0)  # least time budget of one call into the decoder
-    media_bytes: int = Field(2 << 30, ge=1 << 28)  # address space of the decoder process
+    # Where and how files are read.
+    engine: Literal["local", "ray"] = Field("local", description="Where files are read: local, or ray (on a Ray cluster).")
+    ray_address: str | None = Field(
+        None, description="Address of the Ray cluster; by default $RAY_ADDRESS, else a cluster is started on this machine."
+    )
+    media_seconds: float = Field(60.0, gt=0, description="Least time limit of a call into the decoder process, in seconds.")
+    media_bytes: int = Field(2 << 30, ge=1 << 28, description="Memory limit (address space) of the decoder process, in bytes.")
 
     @model_validator(mode="before")
     @classmethod
     def _fill_from_profile(cls, values: dict[str, Any]) -> dict[str, Any]:
         of_profile = PROFILES.get(values.get("profile", "tiny"), {})
-        of_profile = {name: value for name, value in of_profile.items() if not _is_for_another(name, values, of_profile)}
+        of_profile = {name: value for name, value in of_profile.items() if not _is_replaced(name, values, of_profile)}
         given = set(values) | (set(of_profile) if "profile" in values else set())
         return of_profile | values | {"given": frozenset(given)}
 
@@ -146,16 +170,16 @@ class Settings(BaseSettings):
     def load(cls, **given: Any) -> Self:
         """Settings from the arguments that are not None, the environment, rankvideo.toml and the profile.
 
-        Raises InputError that names each option at fault and what it may be.
+        Raises InputError naming each invalid option and its allowed values.
         """
         try:
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
-            raise InputError("; ".join(_in_words(fault) for fault in error.errors())) from error
+            raise InputError("; ".join(_message(detail) for detail in error.errors())) from error
 
 
-# What a profile says for the sake of one of its models, and the options that name that model.
-_FOR_THE_SAKE_OF = {
+# Options of a profile that belong to one of its models, and the options that name that model.
+_BELONGS_TO = {
     "embedder_model": ("embedder",),
     "reranker_model": ("reranker",),
     "asr_model": ("asr",),
@@ -165,15 +189,15 @@ _FOR_THE_SAKE_OF = {
 }
 
 
-def _is_for_another(name: str, values: dict[str, Any], of_profile: dict[str, Any]) -> bool:
-    """Whether a profile's option belongs to a model that somebody has replaced."""
-    return any(values.get(option, of_profile[option]) != of_profile[option] for option in _FOR_THE_SAKE_OF.get(name, ()))
+def _is_replaced(name: str, values: dict[str, Any], of_profile: dict[str, Any]) -> bool:
+    """Whether a profile's option belongs to a model that was replaced."""
+    return any(values.get(option, of_profile[option]) != of_profile[option] for option in _BELONGS_TO.get(name, ()))
 
 
-def _in_words(fault: Any) -> str:
-    option = ".".join(str(part) for part in fault["loc"]) or "settings"
+def _message(error: Any) -> str:
+    option = ".".join(str(part) for part in error["loc"]) or "settings"
     if option == "profile":
-        return f"unknown profile {fault['input']!r}: choose one of {', '.join(get_args(Profile))}"
-    if fault["type"] == "extra_forbidden":
+        return f"unknown profile {error['input']!r}: choose one of {', '.join(get_args(Profile))}"
+    if error["type"] == "extra_forbidden":
         return f"unknown option {option!r}: the options are {', '.join(Settings.model_fields)}"
-    return f"{option} = {fault['input']!r}: {fault['msg']}"
+    return f"{option} = {error['input']!r}: {error['msg']}"

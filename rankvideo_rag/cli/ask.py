@@ -57,7 +57,13 @@ def ask(
     from rankvideo_rag.nodes import nodes_to_hits
     from rankvideo_rag.schema import Answer, to_json
 
-    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
+    options = {
+        "profile": profile,
+        "reranker": reranker,
+        "reranker_model": reranker_model,
+        "device": device,
+        "vector_store": vectors,
+    }
     with VideoArchive.open(archive, min_margin=min_margin, **options) as opened:
         synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, evidence_subsets=evidence_subsets)
         response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)

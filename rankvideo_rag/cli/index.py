@@ -48,7 +48,7 @@ def index(
     subtitles: Annotated[
         bool | None, typer.Option("--subtitles/--no-subtitles", help="Use subtitle files and streams.", show_default=False)
     ] = None,
-    sound_only: Annotated[
+    audio_only: Annotated[
         bool | None, typer.Option("--sound-only/--no-sound-only", help="Index files without a picture too.", show_default=False)
     ] = None,
     clip_seconds: Annotated[float | None, typer.Option(help="Longest clip, in seconds.", show_default=False)] = None,
@@ -94,14 +94,14 @@ def index(
         asr_model=whisper,
         ocr="rapidocr" if ocr else _off(ocr),
         subtitles=subtitles,
-        sound_only=sound_only,
+        audio_only=audio_only,
         clip_seconds=clip_seconds,
         clip_overlap=clip_overlap,
-        clip_boundaries=clips_at,
+        segment_by=clips_at,
         frame_sampling=frame_sampling,
         device=device,
         gpu=gpu,
-        vectors=vectors,
+        vector_store=vectors,
         engine=engine,
         ray_address=address,
     )
@@ -147,17 +147,17 @@ def check_places(settings: "Settings", address: str | None) -> None:
 
     if address and settings.engine != "ray":
         raise InputError("--address names a Ray cluster: give --engine ray with it")
-    if settings.vectors != FAISS:
+    if settings.vector_store != FAISS:
         from rankvideo_rag.storage.vector_stores import check_place
 
-        check_place(settings.vectors)
+        check_place(settings.vector_store)
 
 
 def copy_vectors(folder: Path, settings: "Settings") -> None:
     """Bring what a vector store holds of an archive up to date, where its vectors are searched there."""
     from rankvideo_rag.settings import FAISS
 
-    if settings.vectors == FAISS:
+    if settings.vector_store == FAISS:
         return
     from rankvideo_rag.archive import VideoArchive
 

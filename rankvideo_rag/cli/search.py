@@ -35,7 +35,7 @@ def search(
         "reranker_model": reranker_model,
         "device": device,
         "gpu": gpu,
-        "vectors": vectors,
+        "vector_store": vectors,
     }
     with VideoArchive.open(archive, **options) as opened:
         judge = opened.as_reranker(top_n=top) if rerank or reranker else None

@@ -34,7 +34,13 @@ def serve(
 
     create_app = import_optional("rankvideo_rag.server", "serve").create_app
     uvicorn = import_optional("uvicorn", "serve")
-    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "device": device, "vectors": vectors}
+    options = {
+        "profile": profile,
+        "reranker": reranker,
+        "reranker_model": reranker_model,
+        "device": device,
+        "vector_store": vectors,
+    }
     with VideoArchive.open(archive, **options) as opened, _listen(host, port) as listening:
         app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm, llm_url))
         _announce(str(archive), listening)

@@ -31,7 +31,7 @@ def update(
     from rankvideo_rag.indexing.update import update as run
     from rankvideo_rag.settings import Settings
 
-    settings = Settings.load(device=device, vectors=vectors, engine=engine, ray_address=address)
+    settings = Settings.load(device=device, vector_store=vectors, engine=engine, ray_address=address)
     check_places(settings, address)
     with Display({"speech", "on-screen text"}) as display:
         done = run(archive, settings, inputs or (), prune=prune, begin=display.begin, listen=display.listen)

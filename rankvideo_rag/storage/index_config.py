@@ -10,7 +10,7 @@ from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo
 from rankvideo_rag.models.ocr import TextReader
 from rankvideo_rag.schema import Record
-from rankvideo_rag.settings import ClipBoundaries, FrameSampling, Settings
+from rankvideo_rag.settings import FrameSampling, SegmentBy, Settings
 
 KEY_TOLERANCE = 1.0  # seconds by which a key frame may lie off the time that is wanted, twice as many at a clip's ends
 
@@ -21,9 +21,9 @@ ARCHIVE_SETTINGS = (
     "embedder_model",
     "clip_seconds",
     "clip_overlap",
-    "clip_boundaries",
+    "segment_by",
     "frame_sampling",
-    "sound_only",
+    "audio_only",
     "subtitles",
     "asr",
     "asr_model",
@@ -46,9 +46,9 @@ class IndexConfig(Record):
     embedder: EmbedderInfo
     clip_seconds: float
     clip_overlap: float
-    clip_boundaries: ClipBoundaries
+    segment_by: SegmentBy
     frame_sampling: FrameSampling
-    sound_only: bool
+    audio_only: bool
     subtitles: bool
     transcriber: str | None  # with model and revision
     text_reader: str | None
@@ -78,9 +78,9 @@ class IndexConfig(Record):
             embedder=embedder,
             clip_seconds=settings.clip_seconds,
             clip_overlap=settings.clip_overlap,
-            clip_boundaries=settings.clip_boundaries,
+            segment_by=settings.segment_by,
             frame_sampling=settings.frame_sampling,
-            sound_only=settings.sound_only,
+            audio_only=settings.audio_only,
             subtitles=settings.subtitles,
             transcriber=transcriber,
             text_reader=text_reader,

@@ -355,10 +355,10 @@ def test_a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later
     assert canonical(tmp_path / "archive", tmp_path / "in") == canonical(tmp_path / "whole", tmp_path / "in")
 
 
-def test_files_of_sound_only_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
+def test_audio_only_files_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
     films(tmp_path / "in", "a.mp4")
     write_sound(tmp_path / "in" / "b.m4a", Tone(seconds=1.0, start=0.2, end=0.8))
-    for said, b in (([], ("ok", None)), (["--no-sound-only"], ("skipped", "sound_only")), (["--sound-only"], ("ok", None))):
+    for said, b in (([], ("ok", None)), (["--no-sound-only"], ("skipped", "audio_only")), (["--sound-only"], ("ok", None))):
         done = subprocess.run(
             [*RANKVIDEO, "index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr", *said],
             capture_output=True,

@@ -96,7 +96,7 @@ def test_pyscenedetect_finds_them_too_where_it_is_installed(tmp_path: Path) -> N
 def test_pyscenedetect_that_is_not_there_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rankvideo_rag.media.shots.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"rankvideo-rag\[scenes\]"):
-        run.load_models(Settings.load(clip_boundaries="pyscenedetect", ocr="none"))
+        run.load_models(Settings.load(segment_by="pyscenedetect", ocr="none"))
 
 
 def test_sound_has_no_shots(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_folder_is_indexed_by_shots_and_remembers_it(tmp_path: Path) -> None:
     assert (second, third, end) == pytest.approx((5.0, 11.4, 17.4), abs=0.2)
     again = run.index([videos], archive, Settings.load(ocr="none"))
     assert again.unchanged == 1
-    other = run.index([videos], archive, Settings.load(ocr="none", clip_boundaries="windows"))
+    other = run.index([videos], archive, Settings.load(ocr="none", segment_by="windows"))
     assert other.unchanged == 0
     assert spans_of(archive) == [(0.0, pytest.approx(17.4, abs=0.05))]
 
@@ -229,7 +229,7 @@ def test_clips_end_where_nobody_speaks_and_move_when_the_subtitles_do(tmp_path: 
     def index_with(*cues: tuple[int, int]) -> list[tuple[float, float]]:
         blocks = [f"{i}\n00:00:{a:02d},000 --> 00:00:{b:02d},000\nsome words\n" for i, (a, b) in enumerate(cues, 1)]
         (videos / "v.srt").write_text("\n".join(blocks))
-        asked = Settings.load(ocr="none", clip_boundaries="speech", clip_seconds=12.0)
+        asked = Settings.load(ocr="none", segment_by="speech", clip_seconds=12.0)
         assert [file.outcome for file in run.index([videos], archive, asked).files] == ["ok"]
         store = Store.open(archive)
         assert store.counts()["vectors"] == store.counts()["clips"]
@@ -244,7 +244,7 @@ def test_other_subtitles_leave_the_shots_as_they_were(tmp_path: Path) -> None:
     videos, archive = tmp_path / "videos", tmp_path / "archive"
     videos.mkdir()
     three_shots(videos / "v.mp4", key_every=25)
-    asked = Settings.load(ocr="none", clip_boundaries="shots")
+    asked = Settings.load(ocr="none", segment_by="shots")
     run.index([videos], archive, asked)
     before = spans_of(archive)
     (videos / "v.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nnew words\n")
@@ -261,10 +261,10 @@ def test_what_has_neither_shots_nor_words_is_divided_into_windows(tmp_path: Path
     videos.mkdir()
     write_video(videos / "v.mp4", frames=[np.full((48, 96, 3), RED, np.uint8)] * 40, fps=2)
     for where in ("shots", "speech"):
-        run.index([videos], tmp_path / where, Settings.load(ocr="none", clip_boundaries=where, clip_seconds=15.0))
+        run.index([videos], tmp_path / where, Settings.load(ocr="none", segment_by=where, clip_seconds=15.0))
         assert spans_of(tmp_path / where) == [(0.0, 10.0), (10.0, 20.0)]
 
 
 def test_unknown_boundaries_are_refused_with_those_that_there_are() -> None:
-    with pytest.raises(InputError, match=r"clip_boundaries = 'scenes': .*'windows', 'shots', 'pyscenedetect' or 'speech'"):
-        Settings.load(clip_boundaries="scenes")
+    with pytest.raises(InputError, match=r"segment_by = 'scenes': .*'windows', 'shots', 'pyscenedetect' or 'speech'"):
+        Settings.load(segment_by="scenes")

@@ -210,6 +210,6 @@ def test_no_clip_is_read_ahead_that_shots_may_divide_otherwise(films: Path, tmp_
     folder.mkdir()
     for name in ("a-plain.mp4", "g-reordered.mp4"):
         shutil.copy(films / name, folder / name)
-    report = indexed(folder, tmp_path / "archive", clip_boundaries="shots", subtitles=False, clip_seconds=1.0)
+    report = indexed(folder, tmp_path / "archive", segment_by="shots", subtitles=False, clip_seconds=1.0)
     assert [file.outcome for file in report.files] == ["ok"] * 2
     assert report.decodes == 2 + 2 + report.embeddings  # probes, searches for shots, and each clip once

@@ -12,7 +12,7 @@ def config(**options: object) -> IndexConfig:
 
 
 @pytest.mark.parametrize(
-    "options", [{"clip_boundaries": "shots"}, {"frame_sampling": "exact"}, {"sound_only": False}, {"clip_seconds": 7.0}]
+    "options", [{"segment_by": "shots"}, {"frame_sampling": "exact"}, {"audio_only": False}, {"clip_seconds": 7.0}]
 )
 def test_an_option_that_changes_what_is_stored_changes_the_fingerprint(options: dict[str, object]) -> None:
     assert config().fingerprint == config().fingerprint
@@ -20,7 +20,7 @@ def test_an_option_that_changes_what_is_stored_changes_the_fingerprint(options: 
 
 
 def test_a_stored_config_is_read_back_and_its_settings_count_again() -> None:
-    stored = config(frame_sampling="exact", clip_boundaries="shots").model_dump(mode="json")
-    assert IndexConfig.model_validate(stored) == config(frame_sampling="exact", clip_boundaries="shots")
+    stored = config(frame_sampling="exact", segment_by="shots").model_dump(mode="json")
+    assert IndexConfig.model_validate(stored) == config(frame_sampling="exact", segment_by="shots")
     resolved = resolve_settings("archive", stored, Settings.load(clip_seconds=7.0))
-    assert (resolved.frame_sampling, resolved.clip_boundaries, resolved.clip_seconds) == ("exact", "shots", 7.0)
+    assert (resolved.frame_sampling, resolved.segment_by, resolved.clip_seconds) == ("exact", "shots", 7.0)

@@ -65,7 +65,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def milvus(filled: Store) -> VectorIndex:
     pytest.importorskip("milvus_lite")
-    return open_vectors(filled, Settings.load(vectors=f"milvus:{filled.folder / 'copy.db'}"))
+    return open_vectors(filled, Settings.load(vector_store=f"milvus:{filled.folder / 'copy.db'}"))
 
 
 def same(one: VectorIndex, other: VectorIndex, question: Any, **options: Any) -> None:
@@ -122,7 +122,7 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
     title = world.clips[0].stem
     by_title = MetadataFilters(filters=[MetadataFilter(key="title", value=title)])
     cosines = []
-    for options in ({"vectors": place}, {}):
+    for options in ({"vector_store": place}, {}):
         with VideoArchive.open(archive, **options) as opened:
             question = opened.embedder().embed_queries(["a red circle"])[0]
             assert question is not None
@@ -136,14 +136,14 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
 def test_a_server_that_is_not_there_is_an_error_that_says_what_to_do(filled: Store) -> None:
     pytest.importorskip("pymilvus")
     with pytest.raises(ArchiveError, match=r"milvus:http://127.0.0.1:1 does not do .* Is it running.* leave --vectors out"):
-        open_vectors(filled, Settings.load(vectors="milvus:http://127.0.0.1:1"))
+        open_vectors(filled, Settings.load(vector_store="milvus:http://127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("file", ["vectors", "nowhere/vectors.db"])
 def test_a_place_where_milvus_cannot_be_is_refused(filled: Store, file: str) -> None:
     pytest.importorskip("pymilvus")
     with pytest.raises(InputError, match=r"no server .* and no file for Milvus Lite: that one ends in \.db"):
-        open_vectors(filled, Settings.load(vectors=f"milvus:{file}"))
+        open_vectors(filled, Settings.load(vector_store=f"milvus:{file}"))
 
 
 def test_a_package_that_is_missing_is_told_with_its_extra_before_anything_is_indexed(
@@ -161,7 +161,7 @@ def test_a_package_that_is_missing_is_told_with_its_extra_before_anything_is_ind
 @pytest.mark.parametrize("place", ["milvus", "elastic", "milvus:"])
 def test_a_place_that_is_none_is_answered_with_those_there_are(filled: Store, place: str) -> None:
     with pytest.raises(InputError, match=r"give faiss, milvus:URI, or package\.module:function"):
-        open_vectors(filled, Settings.load(vectors=place))
+        open_vectors(filled, Settings.load(vector_store=place))
 
 
 # --- any store, and keeping it in step ------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def somewhere(dim: int) -> SimpleVectorStore:
     return KEPT
 
 
-HERE = Settings.load(vectors=f"{__name__}:somewhere")
+HERE = Settings.load(vector_store=f"{__name__}:somewhere")
 
 
 @pytest.fixture

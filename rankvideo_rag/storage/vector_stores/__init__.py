@@ -25,9 +25,9 @@ def open_vectors(store: Store, settings: Settings) -> VectorIndex:
 
     Raises InputError for a place that cannot be, MissingDependency, and ArchiveError where a vector store does not answer.
     """
-    if settings.vectors == FAISS:
+    if settings.vector_store == FAISS:
         return VectorIndex.open(store, scale=Scale(gpu=settings.gpu))
-    return open_copy(store, settings.vectors, _maker(settings.vectors, store))
+    return open_copy(store, settings.vector_store, _maker(settings.vector_store, store))
 
 
 def check_place(place: str) -> None:
@@ -50,7 +50,9 @@ def _loader(place: str) -> tuple[Callable[..., BasePydanticVectorStore], str | N
     kinds = backend_names(__name__)
     if not where:
         usable = ", ".join(f"{name}:URI" for name in kinds)
-        raise InputError(f"vectors = {place!r}: give {FAISS}, {usable}, or package.module:function that gives a vector store")
+        raise InputError(
+            f"vector_store = {place!r}: give {FAISS}, {usable}, or package.module:function that gives a vector store"
+        )
     return (find_loader(__name__, kind), where) if kind in kinds else (find_loader(__name__, place), None)
 
 

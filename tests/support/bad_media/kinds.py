@@ -39,7 +39,7 @@ def index_at_the_end(folder: Path) -> None:
     film(folder / "a.mp4", of=6)
 
 
-def sound_only(folder: Path) -> None:
+def audio_only(folder: Path) -> None:
     write_sound(folder / "a.mp4", Tone(3, 0, 1))
 
 

@@ -70,9 +70,9 @@ def rows(port: int) -> list[Row]:
         Row(
             7,
             "sound only",
-            kinds.sound_only,
+            kinds.audio_only,
             {"a.mp4": ok(3.0)},
-            _here("files_of_sound_only_are_left_out_where_that_is_asked"),
+            _here("audio_only_files_are_left_out_where_that_is_asked"),
         ),
         Row(8, "picture only", kinds.picture_only, {"a.mp4": ok(2.0)}),
         Row(9, "webm named .mp4", kinds.webm_called_mp4, {"a.mp4": ok(2.0)}),
