@@ -17,6 +17,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.strict import (
     as_id,
+    as_list,
     as_number,
     as_object,
     as_text,
@@ -105,7 +106,7 @@ def _msrvtt(path: str | Path) -> Iterator[_Caption]:
 
 def _didemo(path: str | Path) -> Iterator[_Caption]:
     for place, row in _listed(read_json(path), path):
-        times = [_pair(time, place) for time in _list(row.get("times"), "times", place)]
+        times = [_pair(time, place) for time in as_list(row.get("times"), "times", place)]
         spans = {(first * _DIDEMO_SECONDS, (last + 1) * _DIDEMO_SECONDS): None for first, last in times}
         query = as_id(row.get("annotation_id"), "annotation_id", place)
         yield _Caption(query, _file(row.get("video"), place), _text(row.get("description"), place), tuple(spans))
@@ -115,7 +116,7 @@ def _activitynet(path: str | Path) -> Iterator[_Caption]:
     for video, value in as_object(read_json(path), "videos", path).items():
         place = f"{path}, {video!r}"
         about = as_object(value, "timestamps and sentences", place)
-        sentences, times = (_list(about.get(name), name, place) for name in ("sentences", "timestamps"))
+        sentences, times = (as_list(about.get(name), name, place) for name in ("sentences", "timestamps"))
         if len(sentences) != len(times):
             raise InputError(f"{place} has {len(sentences)} sentences and {len(times)} timestamps: each needs the other")
         for n, (sentence, time) in enumerate(zip(sentences, times, strict=True)):
@@ -141,15 +142,9 @@ _READERS: dict[Layout, Callable[[str | Path], Iterator[_Caption]]] = {
 
 
 def _listed(value: Any, path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for n, row in enumerate(_list(value, "the captions", path), start=1):
+    for n, row in enumerate(as_list(value, "the captions", path), start=1):
         place = f"{path}, entry {n}"
         yield place, as_object(row, "a caption", place)
-
-
-def _list(value: Any, name: str, place: str | Path) -> list[Any]:
-    if not isinstance(value, list):
-        raise InputError(f"{place}: {name} = {preview(value)} is no list")
-    return value
 
 
 def _pair(value: Any, place: str) -> tuple[float, float]:

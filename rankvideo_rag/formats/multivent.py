@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict import as_id, as_text, first_line, preview, read_csv, read_json_lines
+from rankvideo_rag.formats.strict import as_id, as_integer, as_text, first_line, read_csv, read_json_lines
 from rankvideo_rag.formats.trec import Qrels, check_unique, read_qrels
 
 _CHANNEL = re.compile(r"_(base|speech|ocr|description|specific)_\d+")
@@ -47,9 +47,7 @@ def read_multivent_qrels(path: str | Path) -> QrelsWithNotes:
     repeated = 0
     for place, row in read_json_lines(path, "query_id, doc_id and relevance"):
         query, video = (as_id(row.get(name), name, place) for name in ("query_id", "doc_id"))
-        grade = row.get("relevance")
-        if not isinstance(grade, int) or isinstance(grade, bool):
-            raise InputError(f"{place}: relevance = {preview(grade)} is no whole number")
+        grade = as_integer(row.get("relevance"), "relevance", place)
         earlier = qrels.setdefault(query, {}).setdefault(video, grade)
         if earlier != grade:
             raise InputError(f"{place}: query {query!r} and video {video!r} have the grade {earlier} and now {grade}")

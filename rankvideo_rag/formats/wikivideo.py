@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict import as_id, as_object, as_text, check_word, preview, read_json
+from rankvideo_rag.formats.strict import as_id, as_integer, as_object, as_text, check_word, preview, read_json
 from rankvideo_rag.formats.trec import Claims, Qrels
 
 _LINK = re.compile(r"watch\?v=([^&]+)(?:&.*)?")
@@ -70,10 +70,7 @@ def _grade(about: dict[str, Any], place: str, seen: Counter[str]) -> int:
     if "relevance" not in about:
         seen[_NO_GRADE] += 1
         return 1
-    grade = about["relevance"]
-    if not isinstance(grade, int) or isinstance(grade, bool):
-        raise InputError(f"{place}: relevance = {preview(grade)} is no whole number")
-    return grade
+    return as_integer(about["relevance"], "relevance", place)
 
 
 def _supporting(about: dict[str, Any], ids: dict[str, str], place: str, seen: Counter[str]) -> list[str]:
