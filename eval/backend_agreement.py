@@ -24,7 +24,7 @@ class PairAgreement(Record):
     same_tokens: bool | None = None  # None where one of the backends does not tell them
 
 
-class Agreement(Record):
+class BackendAgreement(Record):
     """The verdict on two backends, with what it rests on.
 
     They agree when they read the same tokens (as far as they tell), when every pair has a margin from both or from neither,
@@ -43,15 +43,19 @@ class Agreement(Record):
     reasons: tuple[str, ...]  # why not
 
 
-def agreement(first: VLM, second: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, tolerance: float) -> Agreement:
+def compare_backends(
+    first: VLM, second: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, tolerance: float
+) -> BackendAgreement:
     """Ask both backends for the margins of (yes, no) of every prompt, and hold them against each other."""
     same_tokens = _same_tokens(first, second, prompts)
     answers = first.label_logprobs(prompts, labels), second.label_logprobs(prompts, labels)
     rows = [_pair(one, other, same) for one, other, same in zip(*answers, same_tokens, strict=True)]
-    return verdict(first.name, second.name, rows, tolerance=tolerance)
+    return summarize_agreement(first.name, second.name, rows, tolerance=tolerance)
 
 
-def verdict(first_name: str, second_name: str, pairs: Sequence[PairAgreement], *, tolerance: float) -> Agreement:
+def summarize_agreement(
+    first_name: str, second_name: str, pairs: Sequence[PairAgreement], *, tolerance: float
+) -> BackendAgreement:
     """The verdict on margins that are there already."""
     differences = [pair.difference for pair in pairs if pair.difference is not None]
     largest = max(differences, default=None)
@@ -67,7 +71,7 @@ def verdict(first_name: str, second_name: str, pairs: Sequence[PairAgreement], *
         reasons.append(f"the largest difference, {largest:.3g}, exceeds the tolerance of {tolerance:g}")
     if swapped := _swapped(pairs, tolerance):
         reasons.append(f"{swapped} times two pairs change places that lie further apart than the tolerance")
-    return Agreement(
+    return BackendAgreement(
         first_name=first_name,
         second_name=second_name,
         tolerance=tolerance,

@@ -28,7 +28,7 @@ _OF_CLAIMS = ("alpha_nDCG", "StRecall")
 _ORDERED_BY_GRADE = ("nDCG", "RR", "AP", "R", "P", "Success")
 
 
-def measure(
+def compute_measures(
     rankings: Mapping[str, Sequence[str]],
     qrels: Qrels,
     names: Sequence[str] = DEFAULT_MEASURES,
@@ -44,11 +44,11 @@ def measure(
 
     Raises InputError for a name that is no measure, for qrels without queries, and when no ranked query is judged at all.
     """
-    by_query = measure_each(rankings, qrels, names, claims=claims)
+    by_query = compute_per_query(rankings, qrels, names, claims=claims)
     return {name: mean_of([values[name] for values in by_query.values()]) for name in names}
 
 
-def measure_each(
+def compute_per_query(
     rankings: Mapping[str, Sequence[str]],
     qrels: Qrels,
     names: Sequence[str] = DEFAULT_MEASURES,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.measures import DEFAULT_MEASURES, mean_of, measure_each
+from rankvideo_rag.eval.measures import DEFAULT_MEASURES, compute_per_query, mean_of
 from rankvideo_rag.eval.significance import (
     CONFIDENCE,
     ROUNDS,
@@ -18,17 +18,17 @@ from rankvideo_rag.eval.significance import (
     bootstrap_means,
     holm,
     percentiles,
-    randomisation_p,
+    permutation_p_value,
 )
-from rankvideo_rag.eval.slices import Labels, Slice, slices
-from rankvideo_rag.eval.ties import Bounds, ByQuery, tie_bounds, tied_queries
+from rankvideo_rag.eval.slices import QueryLabels, QuerySlice, slice_queries
+from rankvideo_rag.eval.ties import PerQueryValues, TieBounds, tie_bounds, tied_queries
 from rankvideo_rag.formats.trec import Claims, Qrels, TrecRun, rank_documents
 from rankvideo_rag.schema import Record
 
 DEFAULT_WITH_CLAIMS = (*DEFAULT_MEASURES, "alpha_nDCG@10", "StRecall@10")
 
 
-class Figure(Record):
+class MeasureEstimate(Record):
     """The mean of a measure over all judged queries."""
 
     mean: float
@@ -38,15 +38,15 @@ class Figure(Record):
     best: float | None
 
 
-class RunFigures(Record):
+class RunMeasures(Record):
     """One run."""
 
     name: str
-    figures: dict[str, Figure]  # by measure
+    measures: dict[str, MeasureEstimate]  # by measure
     notes: tuple[str, ...]  # what was counted and what was not
 
 
-class Difference(Record):
+class RunDifference(Record):
     """A run's mean less the first run's, over the same queries."""
 
     run: str
@@ -63,23 +63,23 @@ class Difference(Record):
 
 
 class RetrievalReport(Record):
-    """All of it; `values` are kept apart, in Evaluation."""
+    """All of it; `values` are kept apart, in RetrievalEvaluation."""
 
     queries: int
     measures: tuple[str, ...]
-    runs: tuple[RunFigures, ...]
-    differences: tuple[Difference, ...]
-    slices: tuple[Slice, ...]
+    runs: tuple[RunMeasures, ...]
+    differences: tuple[RunDifference, ...]
+    slices: tuple[QuerySlice, ...]
     confidence: float = CONFIDENCE
     rounds: int = ROUNDS
     seed: int = SEED
 
 
-class Evaluation(NamedTuple):
+class RetrievalEvaluation(NamedTuple):
     """A report and the values it was made of: run -> query -> measure -> value."""
 
     report: RetrievalReport
-    values: dict[str, ByQuery]
+    values: dict[str, PerQueryValues]
 
 
 def evaluate_runs(
@@ -88,21 +88,21 @@ def evaluate_runs(
     names: Sequence[str] = DEFAULT_MEASURES,
     *,
     claims: Claims | None = None,
-    labels: Labels | None = None,
-) -> Evaluation:
+    labels: QueryLabels | None = None,
+) -> RetrievalEvaluation:
     """Measure named runs against the same judgements, and the others against the first. See measures.py for the names.
 
     Every judged query counts in every run, 0 where the run has it not. Raises InputError as `measure` does, and for a name that
     two runs bear.
     """
     names = tuple(dict.fromkeys(names))
-    values: dict[str, ByQuery] = {}
-    bounds: dict[str, dict[str, Bounds | None]] = {}
+    values: dict[str, PerQueryValues] = {}
+    bounds: dict[str, dict[str, TieBounds | None]] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for name, run in runs:
         if name in values:
             raise InputError(f"two runs are called {name!r}: give each its own name (--run NAME=FILE)")
-        values[name] = measure_each(rank_documents(run), qrels, names, claims=claims)
+        values[name] = compute_per_query(rank_documents(run), qrels, names, claims=claims)
         bounds[name] = tie_bounds(run, qrels, values[name])
         notes[name] = (*_on_queries(run, qrels), *_on_claims(qrels, claims))
     if not values:
@@ -113,16 +113,16 @@ def evaluate_runs(
         queries=len(qrels),
         measures=names,
         runs=tuple(
-            RunFigures(name=name, figures=_figures(tables[name], names, means[name], bounds[name]), notes=notes[name])
+            RunMeasures(name=name, measures=_figures(tables[name], names, means[name], bounds[name]), notes=notes[name])
             for name in values
         ),
         differences=_differences(tables, names, means),
-        slices=slices(labels, values) if labels else (),
+        slices=slice_queries(labels, values) if labels else (),
     )
-    return Evaluation(report, values)
+    return RetrievalEvaluation(report, values)
 
 
-def per_query(values: Mapping[str, ByQuery]) -> list[dict[str, object]]:
+def per_query_rows(values: Mapping[str, PerQueryValues]) -> list[dict[str, object]]:
     """A row for each query: the values of every run, and the others' differences from the first."""
     first, *others = values
     return [
@@ -137,7 +137,7 @@ def per_query(values: Mapping[str, ByQuery]) -> list[dict[str, object]]:
     ]
 
 
-def _table(by_query: ByQuery, names: Sequence[str]) -> Columns:
+def _table(by_query: PerQueryValues, names: Sequence[str]) -> Columns:
     return np.array([[of_query[name] for name in names] for of_query in by_query.values()], dtype=np.float64)
 
 
@@ -147,23 +147,27 @@ def _resampled(tables: Mapping[str, Columns]) -> dict[str, Columns]:
     return dict(zip(tables, means, strict=True))
 
 
-def _figures(table: Columns, names: Sequence[str], means: Columns, bounds: Mapping[str, Bounds | None]) -> dict[str, Figure]:
+def _figures(
+    table: Columns, names: Sequence[str], means: Columns, bounds: Mapping[str, TieBounds | None]
+) -> dict[str, MeasureEstimate]:
     found = {}
     for name, column, (low, high) in zip(names, table.T, percentiles(means), strict=True):
         worst, best = bounds[name] or (None, None)
-        found[name] = Figure(mean=mean_of(column.tolist()), low=low, high=high, worst=worst, best=best)
+        found[name] = MeasureEstimate(mean=mean_of(column.tolist()), low=low, high=high, worst=worst, best=best)
     return found
 
 
-def _differences(tables: Mapping[str, Columns], names: Sequence[str], means: Mapping[str, Columns]) -> tuple[Difference, ...]:
+def _differences(
+    tables: Mapping[str, Columns], names: Sequence[str], means: Mapping[str, Columns]
+) -> tuple[RunDifference, ...]:
     first, *others = tables
     gains = {run: tables[run] - tables[first] for run in others}  # (queries, measures)
     spans = {run: percentiles(means[run] - means[first]) for run in others}
     found = []
     for i, name in enumerate(names):
-        p_values = [randomisation_p(gains[run][:, i].tolist()) for run in others]
+        p_values = [permutation_p_value(gains[run][:, i].tolist()) for run in others]
         found += [
-            Difference(
+            RunDifference(
                 run=run,
                 against=first,
                 measure=name,

@@ -18,7 +18,7 @@ _EXACT_UP_TO = 13  # differences that are not 0: 2**13 signs are fewer than ROUN
 _CELLS = 4_000_000  # of a draw, held at once: 32 MB
 
 
-def randomisation_p(differences: Sequence[float], *, rounds: int = ROUNDS, seed: int = SEED) -> float:
+def permutation_p_value(differences: Sequence[float], *, rounds: int = ROUNDS, seed: int = SEED) -> float:
     """How often the mean is at least this far from 0 when every query's sign is a coin's: two-sided.
 
     Exact where few queries differ, else (1 + as far) / (1 + rounds), which is never 0. Queries without a difference count not.

@@ -12,17 +12,17 @@ from typing import Any
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import mean_of
-from rankvideo_rag.eval.ties import ByQuery
+from rankvideo_rag.eval.ties import PerQueryValues
 from rankvideo_rag.formats.strict import as_id, first_line, preview, read_csv, read_json_lines
 from rankvideo_rag.schema import Record
 
-Labels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one
+QueryLabels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one
 NO_LABEL = "(no label)"
 _QUERY = "query_id"
 _NO_FACETS = (_QUERY, "query", "doc_id", "relevance")
 
 
-class Slice(Record):
+class QuerySlice(Record):
     """The queries that bear a label, and the means over them."""
 
     facet: str
@@ -31,7 +31,7 @@ class Slice(Record):
     means: dict[str, dict[str, float]]  # run -> measure -> mean
 
 
-def read_labels(path: str | Path) -> Labels:
+def read_query_labels(path: str | Path) -> QueryLabels:
     """The labels of a file. Raises InputError, naming file and line, and for a file without facets."""
     first = first_line(path)
     rows = _from_json(path) if first.lstrip().startswith("{") else _from_table(path)
@@ -43,7 +43,7 @@ def read_labels(path: str | Path) -> Labels:
     return {facet: {query: tuple(labels) for query, labels in of_facet.items()} for facet, of_facet in found.items()}
 
 
-def slices(labels: Labels, values: Mapping[str, ByQuery]) -> tuple[Slice, ...]:
+def slice_queries(labels: QueryLabels, values: Mapping[str, PerQueryValues]) -> tuple[QuerySlice, ...]:
     """Every facet's slices, the largest first. `values`: run -> query -> measure -> value, over the same queries.
 
     A query with several labels stands in several slices, one without any under "(no label)": none is left out.
@@ -60,12 +60,12 @@ def slices(labels: Labels, values: Mapping[str, ByQuery]) -> tuple[Slice, ...]:
     return tuple(found)
 
 
-def _slice(facet: str, label: str, queries: list[str], values: Mapping[str, ByQuery]) -> Slice:
+def _slice(facet: str, label: str, queries: list[str], values: Mapping[str, PerQueryValues]) -> QuerySlice:
     means = {
         run: {name: mean_of([by_query[query][name] for query in queries]) for name in by_query[queries[0]]}
         for run, by_query in values.items()
     }
-    return Slice(facet=facet, label=label, queries=len(queries), means=means)
+    return QuerySlice(facet=facet, label=label, queries=len(queries), means=means)
 
 
 def _from_table(path: str | Path) -> Iterator[tuple[str, str, str]]:

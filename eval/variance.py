@@ -31,7 +31,7 @@ class VarianceShares(Record):
     reason: str | None = None
 
 
-def variance_shares(scores: Mapping[str, Mapping[str, float]]) -> VarianceShares:
+def explain_variance(scores: Mapping[str, Mapping[str, float]]) -> VarianceShares:
     """The shares of query id -> video id -> margin; queries need not share their videos."""
     rows = [(query, video, score) for query, of_query in scores.items() for video, score in of_query.items()]
     queries, videos = _numbered([row[0] for row in rows]), _numbered([row[1] for row in rows])

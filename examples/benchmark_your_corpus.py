@@ -15,12 +15,12 @@ from rankvideo_rag import Settings, VideoArchive
 from rankvideo_rag.eval.answers.judgement_cache import Verdicts
 from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.records import Reference, ReferenceClaim
+from rankvideo_rag.eval.corpora import check_corpus, get_corpus
 from rankvideo_rag.eval.report.asking import ask_archive
 from rankvideo_rag.eval.report.folder import JUDGED, read_material
 from rankvideo_rag.eval.report.page import write_report
 from rankvideo_rag.eval.report.questions import Questions, read_questions
 from rankvideo_rag.eval.report.scoring import score
-from rankvideo_rag.formats.corpora import check_corpus, get_corpus
 from rankvideo_rag.formats.multivent import load_qrels, read_multivent_queries
 from rankvideo_rag.formats.trec import Qrels, read_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo

@@ -28,7 +28,7 @@ from rankvideo_rag.eval.answers.records import Reference
 from rankvideo_rag.eval.report.failure_analysis import Kept
 from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
 from rankvideo_rag.eval.report.replies import Reply, read_replies
-from rankvideo_rag.eval.slices import Labels, read_labels
+from rankvideo_rag.eval.slices import QueryLabels, read_query_labels
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.multivent import load_qrels
 from rankvideo_rag.formats.rankvideo import RelevanceScores, load_run, read_scores
@@ -62,7 +62,7 @@ class Material(NamedTuple):
     margins: RelevanceScores
     replies: dict[Side, dict[str, Reply]]
     indexed: dict[str, Kept] | None
-    labels: Labels
+    labels: QueryLabels
     seconds: tuple[Seconds, ...]
     about: About
     notes: tuple[str, ...]  # what of the judgements should be known
@@ -93,7 +93,7 @@ def read_material(folder: Path, *, stems: bool = False) -> Material:
         margins=read_scores(folder / MARGINS),
         replies={side: read_replies(folder / answers_file(side), stems=stems) for side in SIDES},
         indexed=_indexed(folder / INDEXED),
-        labels=read_labels(folder / LABELS) if (folder / LABELS).exists() else {},
+        labels=read_query_labels(folder / LABELS) if (folder / LABELS).exists() else {},
         seconds=_seconds(folder / SECONDS),
         about=_about(folder / ABOUT),
         notes=judged.notes,

@@ -13,7 +13,7 @@ from rankvideo_rag.eval.report.markup import Html, element, joined, table
 from rankvideo_rag.eval.report.plots import calibration_picture, cost_picture, gain_picture
 from rankvideo_rag.eval.report.records import SIDES, AnswerMeasure, Estimate, QuestionReport, Report
 from rankvideo_rag.eval.report.style import STYLE
-from rankvideo_rag.eval.retrieval import Difference, Figure, RunFigures
+from rankvideo_rag.eval.retrieval import MeasureEstimate, RunDifference, RunMeasures
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 MOST_LISTED = 300  # wrong answers on the page; report.json has all
@@ -81,7 +81,7 @@ def _section(title: str, *content: Html) -> Html:
 
 
 def _verdict(report: Report) -> Html:
-    says, _, rest = report.benefit.words.partition(". ")
+    says, _, rest = report.benefit.summary.partition(". ")
     before, after = (report.counts[side] for side in SIDES)
     right = next(one for one in report.measures if one.name == "Right")
     answers = (
@@ -89,7 +89,7 @@ def _verdict(report: Report) -> Html:
     )
     if after.not_known or before.not_known:
         answers += f" Of others the judge says nothing: {after.not_known} with it, {before.not_known} without."
-    kind = report.benefit.verdict.rpartition(" ")[2]
+    kind = report.benefit.conclusion.rpartition(" ")[2]
     content = (element("p", f"{says}.", class_="verdict"), element("p", rest), element("p", answers))
     return element("section", element("h2", "Did reranking help?"), *content, class_=kind)
 
@@ -119,16 +119,16 @@ def _about_intervals(report: Report) -> str:
 
 def _ties(report: Report) -> Iterator[Html]:
     for run in report.retrieval.runs:
-        for name, one in run.figures.items():
+        for name, one in run.measures.items():
             if one.worst is not None and one.best is not None and one.worst < one.best:
                 yield _quiet(f"{run.name}: the order of equal scores moves {name} between {one.worst:.3f} and {one.best:.3f}.")
 
 
-def _figure(run: RunFigures, name: str) -> Html:
-    return _with_interval(run.figures[name], ".3f")
+def _figure(run: RunMeasures, name: str) -> Html:
+    return _with_interval(run.measures[name], ".3f")
 
 
-def _difference(one: Difference) -> list[str]:
+def _difference(one: RunDifference) -> list[str]:
     return [_with_interval(one, "+.3f"), f"{one.p:.4f}", *(str(count) for count in (one.better, one.worse, one.equal))]
 
 
@@ -251,12 +251,12 @@ def _estimate(one: Estimate, form: str) -> Html:
     return joined(["-"]) if one.mean is None else _with_interval(one, form)
 
 
-def _with_interval(one: Figure | Difference | Estimate, form: str) -> Html:
+def _with_interval(one: MeasureEstimate | RunDifference | Estimate, form: str) -> Html:
     mean = "-" if one.mean is None else format(one.mean, form)
     return joined([mean, " ", element("span", _interval(one, form), class_="interval")])
 
 
-def _interval(one: Figure | Difference | Estimate, form: str) -> str:
+def _interval(one: MeasureEstimate | RunDifference | Estimate, form: str) -> str:
     return "" if one.low is None or one.high is None else f"[{one.low:{form}}, {one.high:{form}}]"
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import Reference
-from rankvideo_rag.eval.slices import Labels
+from rankvideo_rag.eval.slices import QueryLabels
 from rankvideo_rag.formats.rankvideo import read_queries
 from rankvideo_rag.formats.strict import JsonLine, as_id, as_text, first_line, read_json_lines
 
@@ -28,7 +28,7 @@ class Questions(NamedTuple):
     """What is to be asked."""
 
     references: dict[str, Reference]  # query id -> the question and what is right to say
-    labels: Labels
+    labels: QueryLabels
 
 
 def read_questions(path: str | Path) -> Questions:

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from rankvideo_rag.eval.calibration import Calibration
-from rankvideo_rag.eval.diagnosis import Benefit
+from rankvideo_rag.eval.calibration_error import CalibrationReport
 from rankvideo_rag.eval.report.failure_analysis import Fate, Stage
+from rankvideo_rag.eval.reranking import Benefit
 from rankvideo_rag.eval.retrieval import RetrievalReport
 from rankvideo_rag.eval.variance import VarianceShares
 from rankvideo_rag.schema import Record
@@ -99,7 +99,7 @@ class Report(Record):
     retrieval: RetrievalReport
     curve: tuple[CurvePoint, ...]
     seconds: dict[str, float | None]  # mean a query: retrieve, rerank, answer without and with
-    calibration: Calibration
+    calibration: CalibrationReport
     variance: VarianceShares
     measures: tuple[AnswerMeasure, ...]
     counts: dict[Side, AnswerCounts]

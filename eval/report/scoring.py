@@ -12,8 +12,7 @@ from typing import NamedTuple
 from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate
 from rankvideo_rag.eval.answers.judgement_cache import Verdicts as Judged
 from rankvideo_rag.eval.answers.records import Case, Reference, cases_of
-from rankvideo_rag.eval.diagnosis import Benefit, Diagnosis, diagnose
-from rankvideo_rag.eval.measures import DEFAULT_MEASURES, mean_of, measure
+from rankvideo_rag.eval.measures import DEFAULT_MEASURES, compute_measures, mean_of
 from rankvideo_rag.eval.report.estimates import Column, estimates_of, gains_of
 from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, RIGHT, Fate, Trail, fate
 from rankvideo_rag.eval.report.folder import Material
@@ -29,8 +28,9 @@ from rankvideo_rag.eval.report.records import (
     Side,
 )
 from rankvideo_rag.eval.report.replies import Reply
-from rankvideo_rag.eval.retrieval import Evaluation, RetrievalReport, evaluate_runs
-from rankvideo_rag.eval.significance import CONFIDENCE, randomisation_p
+from rankvideo_rag.eval.reranking import Benefit, RerankerReport, evaluate_reranker
+from rankvideo_rag.eval.retrieval import RetrievalEvaluation, RetrievalReport, evaluate_runs
+from rankvideo_rag.eval.significance import CONFIDENCE, permutation_p_value
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, rank_documents
@@ -66,7 +66,7 @@ def score(
     retrieval, main = evaluation.report, evaluation.report.measures[0]
     assumed = _names_relevant_only(material.qrels)
     qrels = _filled(material.qrels, material.margins) if assumed else material.qrels
-    diagnosis = diagnose(material.margins, material.first_stage, qrels, measure=main)
+    diagnosis = evaluate_reranker(material.margins, material.first_stage, qrels, measure=main)
     answers = {side: _answers(material, judged, side) for side in SIDES}
     seconds = _seconds(material.seconds)
     return Report(
@@ -95,11 +95,11 @@ def _filled(qrels: Qrels, margins: RelevanceScores) -> Qrels:
     return {query: dict.fromkeys(margins.get(query, {}), 0) | grades for query, grades in qrels.items()}
 
 
-def _benefit(retrieval: RetrievalReport, diagnosis: Diagnosis, seconds: float | None) -> Benefit:
+def _benefit(retrieval: RetrievalReport, diagnosis: RerankerReport, seconds: float | None) -> Benefit:
     """The verdict on the run as it was reranked; the diagnosis knows the margins alone."""
     found = retrieval.differences[0]
     shown = found.p <= 1 - CONFIDENCE
-    before, after = (run.figures[found.measure].mean for run in retrieval.runs)
+    before, after = (run.measures[found.measure].mean for run in retrieval.runs)
     return diagnosis.benefit.model_copy(
         update={
             "queries": retrieval.queries,
@@ -107,7 +107,7 @@ def _benefit(retrieval: RetrievalReport, diagnosis: Diagnosis, seconds: float | 
             "after": after,
             "difference": found.mean,
             **found.model_dump(include={"low", "high", "p", "better", "worse", "equal"}),
-            "verdict": "helps" if shown and found.low > 0 else "hurts" if shown and found.high < 0 else "not shown",
+            "conclusion": "helps" if shown and found.low > 0 else "hurts" if shown and found.high < 0 else "not shown",
             "seconds_per_query": None if seconds is None else float(f"{seconds:.3g}"),
         }
     )
@@ -119,7 +119,8 @@ def _curve(material: Material, main: str) -> tuple[CurvePoint, ...]:
     most = max(map(len, material.margins.values()), default=0)
     points = sorted({*(k for k in _WATCHED if k < most), most})
     return tuple(
-        CurvePoint(watched=k, mean=measure(_reranked(material, first, k), material.qrels, [main])[main]) for k in points
+        CurvePoint(watched=k, mean=compute_measures(_reranked(material, first, k), material.qrels, [main])[main])
+        for k in points
     )
 
 
@@ -183,7 +184,7 @@ def _measures(answers: Mapping[Side, _Answers]) -> tuple[AnswerMeasure, ...]:
             name=name,
             estimates={side: estimates[side][name] for side in SIDES},
             difference=differences[name],
-            p=randomisation_p(list(gains[name].values())) if gains[name] else None,
+            p=permutation_p_value(list(gains[name].values())) if gains[name] else None,
         )
         for name in gains
     ]
@@ -239,7 +240,9 @@ def _counts(answers: _Answers, replies: Mapping[str, Reply]) -> AnswerCounts:
     )
 
 
-def _questions(material: Material, evaluation: Evaluation, answers: Mapping[Side, _Answers]) -> tuple[QuestionReport, ...]:
+def _questions(
+    material: Material, evaluation: RetrievalEvaluation, answers: Mapping[Side, _Answers]
+) -> tuple[QuestionReport, ...]:
     main, values = evaluation.report.measures[0], [evaluation.values[RUNS[side]] for side in SIDES]
     return tuple(
         QuestionReport(
@@ -254,7 +257,7 @@ def _questions(material: Material, evaluation: Evaluation, answers: Mapping[Side
     )
 
 
-def _notes(material: Material, retrieval: RetrievalReport, diagnosis: Diagnosis, *, assumed: bool) -> tuple[str, ...]:
+def _notes(material: Material, retrieval: RetrievalReport, diagnosis: RerankerReport, *, assumed: bool) -> tuple[str, ...]:
     found = [*material.about.notes, *material.notes]
     found += [f"{run.name}: {line}" for run in retrieval.runs for line in run.notes]
     found += diagnosis.notes

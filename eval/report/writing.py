@@ -21,7 +21,7 @@ from rankvideo_rag.eval.report.folder import (
 )
 from rankvideo_rag.eval.report.questions import Questions
 from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
-from rankvideo_rag.eval.slices import Labels
+from rankvideo_rag.eval.slices import QueryLabels
 from rankvideo_rag.formats.rankvideo import model_short_name, scores_file_name, scores_to_json
 from rankvideo_rag.formats.trec import Qrels, write_qrels, write_run
 from rankvideo_rag.schema import Record, Score
@@ -74,7 +74,7 @@ def _write_margins(folder: Path, found: Sequence[Asked], model: str) -> None:
         (folder / scores_file_name(video, word)).write_bytes(scores_to_json(video, scores))
 
 
-def _label_rows(labels: Labels) -> list[dict[str, Any]]:
+def _label_rows(labels: QueryLabels) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for facet, of_facet in labels.items():
         for query, values in of_facet.items():

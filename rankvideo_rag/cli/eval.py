@@ -13,8 +13,8 @@ from rankvideo_rag.cli.options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rankvideo_rag.eval.diagnosis import Diagnosis
-    from rankvideo_rag.eval.retrieval import Figure, RetrievalReport
+    from rankvideo_rag.eval.reranking import RerankerReport
+    from rankvideo_rag.eval.retrieval import MeasureEstimate, RetrievalReport
     from rankvideo_rag.formats.trec import TrecRun
 
 app = typer.Typer(name="eval", help="Measure runs, answers and rerankers against judgements.", no_args_is_help=True)
@@ -59,7 +59,7 @@ def retrieval(
     from rankvideo_rag.formats.trec import read_claims
 
     evaluation = import_optional("rankvideo_rag.eval.retrieval", "eval")
-    read_labels = import_optional("rankvideo_rag.eval.slices", "eval").read_labels
+    read_labels = import_optional("rankvideo_rag.eval.slices", "eval").read_query_labels
     judged = load_qrels(qrels)
     found = evaluation.evaluate_runs(
         _runs(run),
@@ -69,13 +69,13 @@ def retrieval(
         labels=read_labels(slices) if slices else None,
     )
     if per_query:
-        _write_rows(per_query, evaluation.per_query(found.values))
+        _write_rows(per_query, evaluation.per_query_rows(found.values))
     for line in (*judged.notes, *(f"{one.name}: {line}" for one in found.report.runs for line in one.notes)):
         note(line)
     if not as_json:
         _print_report(found.report)
     elif len(found.report.runs) == 1 and not found.report.slices:
-        print_json({name: figure.mean for name, figure in found.report.runs[0].figures.items()})
+        print_json({name: figure.mean for name, figure in found.report.runs[0].measures.items()})
     else:
         print_json(found.report.model_dump(mode="json"))
 
@@ -104,9 +104,9 @@ def reranker(
     from rankvideo_rag.formats.multivent import load_qrels
     from rankvideo_rag.formats.rankvideo import load_run, read_scores
 
-    diagnose = import_optional("rankvideo_rag.eval.diagnosis", "eval").diagnose
+    evaluate_reranker = import_optional("rankvideo_rag.eval.reranking", "eval").evaluate_reranker
     judged = load_qrels(qrels)
-    found = diagnose(
+    found = evaluate_reranker(
         read_scores(pred_dir, model=model),
         load_run(first_stage),
         judged.qrels,
@@ -119,7 +119,7 @@ def reranker(
     for line in (*judged.notes, *found.notes):
         note(line)
     if as_json:
-        print_json(found.model_dump(mode="json") | {"words": found.benefit.words})
+        print_json(found.model_dump(mode="json") | {"summary": found.benefit.summary})
     else:
         _print_diagnosis(found)
 
@@ -171,7 +171,7 @@ def _print_report(report: "RetrievalReport") -> None:
     for run in report.runs:
         table.add_column(shown(run.name), justify="right")
     for name in report.measures:
-        table.add_row(shown(name), *(_figure(run.figures[name]) for run in report.runs))
+        table.add_row(shown(name), *(_figure(run.measures[name]) for run in report.runs))
     out.print(table)
     _print_ties(report)
     if report.differences:
@@ -180,13 +180,13 @@ def _print_report(report: "RetrievalReport") -> None:
         _print_slices(report)
 
 
-def _figure(figure: "Figure") -> str:
+def _figure(figure: "MeasureEstimate") -> str:
     return rf"{figure.mean:.4f} \[{figure.low:.4f}, {figure.high:.4f}]"
 
 
 def _print_ties(report: "RetrievalReport") -> None:
     for run in report.runs:
-        for name, one in run.figures.items():
+        for name, one in run.measures.items():
             if one.worst is not None and one.best is not None and one.worst < one.best:
                 note(f"{run.name}: the order of equal scores moves {name} between {one.worst:.4f} and {one.best:.4f}")
 
@@ -215,8 +215,8 @@ def _print_slices(report: "RetrievalReport") -> None:
     out.print(table)
 
 
-def _print_diagnosis(found: "Diagnosis") -> None:
-    out.print(found.benefit.words, markup=False)
+def _print_diagnosis(found: "RerankerReport") -> None:
+    out.print(found.benefit.summary, markup=False)
     calibration, variance = found.calibration, found.variance
     if calibration.error is None:
         note(f"calibration: {calibration.reason}")

@@ -10,7 +10,7 @@ from rankvideo_rag.cli.console import note, out, plain_table, print_json, shown
 from rankvideo_rag.cli.options import AsJson, Device
 
 if TYPE_CHECKING:
-    from rankvideo_rag.eval.backend_agreement import Agreement
+    from rankvideo_rag.eval.backend_agreement import BackendAgreement
     from rankvideo_rag.models.vlm import Prompt
     from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 
@@ -42,7 +42,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Ask two backends the same, and hold tokens, margins and order against each other. Exit code 1: they differ."""
-    from rankvideo_rag.eval.backend_agreement import agreement
+    from rankvideo_rag.eval.backend_agreement import compare_backends
     from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
 
@@ -56,7 +56,7 @@ def verify(
         load_vlm(name, of_backend, device=None if name in ("server", "recorded") else device)
         for name, of_backend in zip(backend, models, strict=True)
     )
-    found = agreement(first, second, prompts, spec.labels, tolerance=tolerance)
+    found = compare_backends(first, second, prompts, spec.labels, tolerance=tolerance)
     if as_json:
         print_json(found.model_dump())
     else:
@@ -100,7 +100,7 @@ def _prompts(spec: "PromptSpec", videos: list[Path] | None, questions: Path | No
     return prompts[:count]
 
 
-def _print(found: "Agreement") -> None:
+def _print(found: "BackendAgreement") -> None:
     table = plain_table(f"The pairs that differ most, of {len(found.pairs)}")
     for name in ("pair", "first", "second", "difference", "tokens"):
         table.add_column(name, justify="left" if name == "tokens" else "right")

@@ -9,7 +9,7 @@ from rankvideo_rag.cli.console import note, out, plain_table, print_json
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.eval.compare import Comparison, Stages
+    from rankvideo_rag.eval.reranking import RerankingComparison, StageMeans
 
 
 def evaluate(
@@ -27,8 +27,8 @@ def evaluate(
     from rankvideo_rag.formats.rankvideo import load_run, read_scores
     from rankvideo_rag.formats.trec import read_qrels
 
-    compare = import_optional("rankvideo_rag.eval.compare", "evaluate").compare
-    found = compare(read_scores(pred_dir, model=model), load_run(first_stage), read_qrels(qrels), depth=depth)
+    compare_reranking = import_optional("rankvideo_rag.eval.reranking", "evaluate").compare_reranking
+    found = compare_reranking(read_scores(pred_dir, model=model), load_run(first_stage), read_qrels(qrels), depth=depth)
     if as_json:
         print_json(as_contract(found, depth))
         return
@@ -37,7 +37,7 @@ def evaluate(
         note(line)
 
 
-def as_contract(found: "Comparison", depth: int) -> dict[str, Any]:
+def as_contract(found: "RerankingComparison", depth: int) -> dict[str, Any]:
     """The comparison as `--json` prints it."""
     return {
         **found.ours._asdict(),
@@ -47,7 +47,7 @@ def as_contract(found: "Comparison", depth: int) -> dict[str, Any]:
     }
 
 
-def _print(found: "Comparison") -> None:
+def _print(found: "RerankingComparison") -> None:
     out.print(f"all judged queries: {found.ours.queries}")
     out.print(_table(found.ours))
     if found.original is None:
@@ -59,7 +59,7 @@ def _print(found: "Comparison") -> None:
         out.print(_table(found.original))
 
 
-def _table(stages: "Stages") -> Any:
+def _table(stages: "StageMeans") -> Any:
     table = plain_table()
     for column in ("", "first stage", "reranked", "change"):
         table.add_column(column, justify="right" if column else "left")

@@ -10,7 +10,7 @@ from rankvideo_rag.cli.eval import writing
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.formats.corpora import CorpusFileState
+    from rankvideo_rag.eval.corpora import CorpusFileState
 
 INCOMPLETE = 3  # exit code: a needed file is missing or not as told
 
@@ -21,7 +21,7 @@ def corpus(
     as_json: AsJson = False,
 ) -> None:
     """Name the files of a published corpus, and tell which are there, missing, malformed or of other counts than published."""
-    from rankvideo_rag.formats.corpora import check_corpus, get_corpus
+    from rankvideo_rag.eval.corpora import check_corpus, get_corpus
 
     states, known = check_corpus(name, folder), get_corpus(name)
     if as_json:
@@ -53,7 +53,7 @@ def prepare(
     from typing import get_args
 
     from rankvideo_rag.errors import InputError
-    from rankvideo_rag.formats import prepare as preparing
+    from rankvideo_rag.eval import prepare as preparing
 
     if data_set not in get_args(preparing.DatasetName):
         raise InputError(f"unknown data set {data_set!r}: choose one of {', '.join(get_args(preparing.DatasetName))}")

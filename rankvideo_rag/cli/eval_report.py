@@ -258,7 +258,7 @@ def _print(found: "Report", page: Path) -> None:
     from rankvideo_rag.eval.report.failure_analysis import STAGES
     from rankvideo_rag.eval.report.records import SIDES
 
-    out.print(found.benefit.words, markup=False)
+    out.print(found.benefit.summary, markup=False)
     table = plain_table("Answers, and the stage at which wrong ones were lost")
     for column in ("", "without", "with reranking"):
         table.add_column(column, justify="right" if column else "left")

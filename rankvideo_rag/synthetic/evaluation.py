@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rankvideo_rag.archive import VideoArchive
-from rankvideo_rag.eval.measures import measure
+from rankvideo_rag.eval.measures import compute_measures
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.media import ClipMedia, Frames, read_frames
 from rankvideo_rag.models.embedders import Embedder, Vector
@@ -206,7 +206,7 @@ def _pairs(
 
 def _measured(rankings: Rankings, questions: Sequence[Question]) -> dict[str, float]:
     qrels = {question.question_id: question.judgements for question in questions}
-    return measure({question_id: rankings[question_id] for question_id in qrels}, qrels, MEASURES)
+    return compute_measures({question_id: rankings[question_id] for question_id in qrels}, qrels, MEASURES)
 
 
 def file_of(folder: Path, stem: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.measures import measure
+from rankvideo_rag.eval.measures import compute_measures
 from rankvideo_rag.formats.training_data import TrainingExample, read_examples
 from rankvideo_rag.formats.trec import Qrels, read_qrels
 from rankvideo_rag.training.config import SelectionConfig
@@ -33,7 +33,7 @@ class Pools(NamedTuple):
         pairs = zip(found, self.candidates, strict=True)
         for _, candidate in sorted(pairs, key=lambda pair: -pair[0]):
             rankings.setdefault(candidate.query_id, []).append(candidate.doc_id)
-        return measure(rankings, self.qrels, MEASURES)
+        return compute_measures(rankings, self.qrels, MEASURES)
 
 
 def pools_of(candidates: Sequence[TrainingExample], qrels: Qrels | None = None) -> Pools:

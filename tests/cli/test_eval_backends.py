@@ -11,7 +11,7 @@ from support.world import World
 from typer.testing import CliRunner
 
 from rankvideo_rag.cli import app
-from rankvideo_rag.eval.backend_agreement import PairAgreement, agreement, verdict
+from rankvideo_rag.eval.backend_agreement import PairAgreement, compare_backends, summarize_agreement
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
 
@@ -43,48 +43,48 @@ def pairs(first: Sequence[float], second: Sequence[float]) -> list[PairAgreement
 
 
 def test_the_largest_difference_and_the_order_decide() -> None:
-    found = agreement(Judge("a", [1.0, 2.0, 3.0]), Judge("b", [1.0, 2.01, 2.5]), PROMPTS, LABELS, tolerance=0.02)
+    found = compare_backends(Judge("a", [1.0, 2.0, 3.0]), Judge("b", [1.0, 2.01, 2.5]), PROMPTS, LABELS, tolerance=0.02)
     assert found.largest == pytest.approx(0.5)
     assert (found.agree, found.order_identical, found.tokens) == (False, True, "the same")
     assert found.reasons == ("the largest difference, 0.5, exceeds the tolerance of 0.02",)
 
 
 def test_equal_within_the_tolerance_is_agreement() -> None:
-    found = agreement(Judge("a", [1.0, 2.0, 3.0]), Judge("b", [1.01, 2.0, 2.99]), PROMPTS, LABELS, tolerance=0.02)
+    found = compare_backends(Judge("a", [1.0, 2.0, 3.0]), Judge("b", [1.01, 2.0, 2.99]), PROMPTS, LABELS, tolerance=0.02)
     assert (found.agree, found.reasons) == (True, ())
 
 
 def test_near_ties_that_change_places_are_told_but_held_against_nobody() -> None:
-    found = verdict("a", "b", pairs([1.0, 1.001], [1.001, 1.0]), tolerance=0.02)
+    found = summarize_agreement("a", "b", pairs([1.0, 1.001], [1.001, 1.0]), tolerance=0.02)
     assert (found.agree, found.order_identical) == (True, False)
 
 
 def test_pairs_that_stand_clearly_apart_must_not_change_places() -> None:
-    found = verdict("a", "b", pairs([1.0, 1.5, 9.0], [1.5, 1.0, 9.0]), tolerance=0.4)
+    found = summarize_agreement("a", "b", pairs([1.0, 1.5, 9.0], [1.5, 1.0, 9.0]), tolerance=0.4)
     assert not found.agree
     assert "1 times two pairs change places" in " ".join(found.reasons)
 
 
 def test_different_tokens_are_a_difference_even_where_margins_agree() -> None:
-    found = agreement(Judge("a", [1.0] * 3), Judge("b", [1.0] * 3, tokens=(1, 7, 2)), PROMPTS, LABELS, tolerance=0.02)
+    found = compare_backends(Judge("a", [1.0] * 3), Judge("b", [1.0] * 3, tokens=(1, 7, 2)), PROMPTS, LABELS, tolerance=0.02)
     assert (found.agree, found.tokens) == (False, "different")
     assert "different tokens in 3 pairs" in found.reasons[0]
 
 
 def test_tokens_that_one_side_does_not_tell_are_not_compared() -> None:
-    found = agreement(Judge("a", [1.0] * 3), Judge("b", [1.0] * 3, tokens=None), PROMPTS, LABELS, tolerance=0.02)
+    found = compare_backends(Judge("a", [1.0] * 3), Judge("b", [1.0] * 3, tokens=None), PROMPTS, LABELS, tolerance=0.02)
     assert (found.agree, found.tokens) == (True, "not told")
 
 
 def test_a_pair_that_only_one_backend_could_score_is_a_difference() -> None:
-    found = agreement(Judge("a", [1.0, 2.0, None]), Judge("b", [1.0, None, None]), PROMPTS, LABELS, tolerance=0.02)
+    found = compare_backends(Judge("a", [1.0, 2.0, None]), Judge("b", [1.0, None, None]), PROMPTS, LABELS, tolerance=0.02)
     assert not found.agree
     assert found.reasons == ("1 pairs have a margin from one of them only",)
     assert found.pairs[1].second_reason == "broken"
 
 
 def test_two_backends_that_score_nothing_do_not_agree() -> None:
-    found = agreement(Judge("a", [None] * 3), Judge("b", [None] * 3), PROMPTS, LABELS, tolerance=0.02)
+    found = compare_backends(Judge("a", [None] * 3), Judge("b", [None] * 3), PROMPTS, LABELS, tolerance=0.02)
     assert (found.agree, found.largest) == (False, None)
 
 
@@ -139,5 +139,5 @@ def test_two_backends_are_needed(arguments: tuple[str, ...]) -> None:
 def test_an_unmoving_black_video_is_a_prompt_like_any_other() -> None:
     black = Prompt("", (Frames(np.zeros((2, 32, 32, 3), np.uint8), np.array([0.0, 1.0])), "Query: a red circle"))
     with serving() as server:
-        found = agreement(load_vlm("scripted"), load_vlm("server", server.address), [black], LABELS, tolerance=10)
+        found = compare_backends(load_vlm("scripted"), load_vlm("server", server.address), [black], LABELS, tolerance=10)
     assert found.agree

@@ -59,7 +59,7 @@ def test_several_runs_give_the_whole_report_with_slices_and_differences(files: P
     )
     report = json.loads(result.stdout)
     assert [one["name"] for one in report["runs"]] == ["first", "rerank"]
-    assert report["runs"][0]["figures"]["RR"] | {"low": 0, "high": 0} == {
+    assert report["runs"][0]["measures"]["RR"] | {"low": 0, "high": 0} == {
         "mean": 0.5,
         "low": 0,
         "high": 0,
@@ -130,7 +130,7 @@ def test_the_verdict_on_a_reranker(tmp_path: Path, edges: list[str]) -> None:
     (tmp_path / "qrels").write_text("".join(f"q{i} 0 c 1\nq{i} 0 a 0\n" for i in range(8)))
     words = ["--pred-dir", tmp_path / "pred", "--first-stage", tmp_path / "first.json", "--qrels", tmp_path / "qrels", *edges]
     found: dict[str, Any] = json.loads(run("reranker", *words, "--seconds", "2", "--json").stdout)
-    assert found["benefit"]["verdict"] == "helps"
+    assert found["benefit"]["conclusion"] == "helps"
     assert found["benefit"]["seconds_per_query"] == 2.0
     assert found["variance"]["video"] == pytest.approx(1.0)
     assert found["calibration"]["error"] == pytest.approx(0.5 / (1 + math.e) + 0.5 / (1 + math.e**2))

@@ -14,7 +14,7 @@ import pytest
 import pytrec_eval
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.compare import CUTOFFS, MEASURES, compare
+from rankvideo_rag.eval.reranking import CUTOFFS, MEASURES, compare_reranking
 from rankvideo_rag.formats.rankvideo import RelevanceScores, read_scores
 from rankvideo_rag.schema import Score
 
@@ -45,7 +45,9 @@ def entry(margin: float) -> dict[str, float]:
 
 def test_the_table_by_hand() -> None:
     # c is relevant: third at first, so nDCG = 1 / log2(4) = 0.5; first after reranking.
-    found = compare(margins({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), {"q1": FIRST["q1"]}, {"q1": {"c": 1}}, depth=10)
+    found = compare_reranking(
+        margins({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), {"q1": FIRST["q1"]}, {"q1": {"c": 1}}, depth=10
+    )
     assert found.ours.queries == 1
     assert found.ours.first_stage == {name: 1.0 if name.startswith("R@") else 0.5 for name in MEASURES}
     assert found.ours.reranked == dict.fromkeys(MEASURES, 1.0)
@@ -54,7 +56,7 @@ def test_the_table_by_hand() -> None:
 
 
 def test_a_query_without_predictions_counts_0_where_the_original_leaves_it_out() -> None:
-    found = compare(margins({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), FIRST, {"q1": {"c": 1}, "q2": {"a": 1}})
+    found = compare_reranking(margins({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), FIRST, {"q1": {"c": 1}, "q2": {"a": 1}})
     assert (found.ours.queries, found.ours.first_stage["nDCG@10"], found.ours.reranked["nDCG@10"]) == (2, 0.75, 0.5)
     assert found.original is not None
     assert (found.original.queries, found.original.first_stage["nDCG@10"], found.original.reranked["nDCG@10"]) == (1, 0.5, 1.0)
@@ -65,7 +67,7 @@ def test_a_query_without_predictions_counts_0_where_the_original_leaves_it_out()
 
 def test_a_query_without_a_relevant_video_counts_0_where_the_original_leaves_it_out() -> None:
     predictions = margins({query: {"a": 1.0, "b": 0.0, "c": 0.0} for query in FIRST})
-    found = compare(predictions, FIRST, {"q1": {"a": 1}, "q2": {"a": 0, "b": -1}})
+    found = compare_reranking(predictions, FIRST, {"q1": {"a": 1}, "q2": {"a": 0, "b": -1}})
     assert found.ours.reranked["R@5"] == 0.5
     assert found.original is not None
     assert (found.original.queries, found.original.reranked["R@5"]) == (1, 1.0)
@@ -75,11 +77,11 @@ def test_a_query_without_a_relevant_video_counts_0_where_the_original_leaves_it_
 def test_unscored_and_missing_pairs_end_the_block_as_they_stood() -> None:
     first = {"q": {"d": 9.0, "b": 5.0, "a": 5.0, "c": 4.0, "e": 1.0}}  # in order: d a b c e
     predictions = margins({"q": {"d": None, "b": -7.0, "c": -7.0, "e": 99.0}})  # a has none; e lies below the depth
-    found = compare(predictions, first, {"q": {"b": 1}}, depth=4)
+    found = compare_reranking(predictions, first, {"q": {"b": 1}}, depth=4)
     assert found.ours.reranked["nDCG@5"] == 1.0  # b c | d a | e: b before c by its score, both before the unscored
-    found = compare(predictions, first, {"q": {"d": 1}}, depth=4)
+    found = compare_reranking(predictions, first, {"q": {"d": 1}}, depth=4)
     assert found.ours.reranked["nDCG@5"] == pytest.approx(1 / math.log2(4))
-    found = compare(predictions, first, {"q": {"e": 1}}, depth=4)
+    found = compare_reranking(predictions, first, {"q": {"e": 1}}, depth=4)
     assert found.ours.reranked["nDCG@5"] == pytest.approx(1 / math.log2(6))
     assert found.notes == (
         "pairs among the first 4 that could not be scored, put at the end of the reranked block: 1",
@@ -90,7 +92,7 @@ def test_unscored_and_missing_pairs_end_the_block_as_they_stood() -> None:
 
 def test_what_does_not_fit_together_is_said() -> None:
     predictions = margins({"q1": {"a": None, "b": None, "c": None}, "q9": {"a": 1.0}})
-    found = compare(predictions, FIRST, {"q1": {"c": 1}, "q7": {"a": 1}})
+    found = compare_reranking(predictions, FIRST, {"q1": {"c": 1}, "q7": {"a": 1}})
     assert found.ours.first_stage["nDCG@10"] == 0.25
     assert found.ours.reranked["nDCG@10"] == 0.25
     said = "\n".join(found.notes)
@@ -99,7 +101,7 @@ def test_what_does_not_fit_together_is_said() -> None:
     assert "queries with predictions of which none has a margin, left in the first stage's order: 1 ('q1')" in said
     assert "predictions on videos that the first stage has not, not used: 1" in said
     with pytest.raises(InputError, match=r"no query is in both: verdicts on 'q9', a first stage for 'q1', 'q2'"):
-        compare(margins({"q9": {"a": 1.0}}), FIRST, {"q1": {"c": 1}})
+        compare_reranking(margins({"q9": {"a": 1.0}}), FIRST, {"q1": {"c": 1}})
 
 
 def test_numbers_are_those_of_trec_eval_over_an_order_made_independently() -> None:
@@ -113,7 +115,7 @@ def test_numbers_are_those_of_trec_eval_over_an_order_made_independently() -> No
         qrels = {q: {v: chance.choice([0, 1, 2]) for v in chance.sample(videos, 12)} for q in queries}
         depth = chance.choice([10, 60, 1000])
 
-        found = compare(margins(given), first, qrels, depth=depth)
+        found = compare_reranking(margins(given), first, qrels, depth=depth)
 
         before = {q: sorted(scores, key=lambda v: (-scores[v], v)) for q, scores in first.items()}
         after = {q: straight(before[q], first[q], given[q], depth) for q in given}
@@ -154,7 +156,7 @@ def test_a_folder_as_the_published_script_wrote_it_is_read(tmp_path: Path) -> No
 def test_a_pair_that_the_original_could_not_score_does_not_beat_a_no(tmp_path: Path) -> None:
     result(tmp_path, "a", {"q1": dict.fromkeys(("logprob_yes", "logprob_no", "logit_delta", "p_yes"), 0.0)})
     result(tmp_path, "b", {"q1": entry(-3.0)})
-    found = compare(read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
+    found = compare_reranking(read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
     assert found.ours.reranked["nDCG@5"] == 1.0
     assert "pairs of zeros, which the original would rank as margins of 0.0: 1" in found.notes
 

@@ -11,7 +11,7 @@ import pytest
 import pytrec_eval
 
 from rankvideo_rag.errors import InputError, MissingDependency
-from rankvideo_rag.eval.measures import measure, measure_each
+from rankvideo_rag.eval.measures import compute_measures, compute_per_query
 from rankvideo_rag.formats.trec import rank_documents, rank_videos, read_qrels, read_run, write_run
 from rankvideo_rag.schema import Hit
 
@@ -100,8 +100,8 @@ def test_equal_scores_of_a_run_are_ordered_as_trec_eval_orders_them() -> None:
 
 def test_tied_documents_have_the_ndcg_that_trec_eval_gives_them() -> None:
     rankings = rank_documents({"q": {"a": 1.0, "b": 1.0, "c": 1.0}})
-    assert round(measure(rankings, {"q": {"b": 1}})["nDCG@10"], 6) == 0.630930  # rank 2
-    assert measure(rankings, {"q": {"a": 1}})["nDCG@10"] == 0.5  # rank 3
+    assert round(compute_measures(rankings, {"q": {"b": 1}})["nDCG@10"], 6) == 0.630930  # rank 2
+    assert compute_measures(rankings, {"q": {"a": 1}})["nDCG@10"] == 0.5  # rank 3
 
 
 def test_runs_with_many_ties_measure_as_they_do_in_trec_eval() -> None:
@@ -109,7 +109,7 @@ def test_runs_with_many_ties_measure_as_they_do_in_trec_eval() -> None:
     run = {f"q{i}": {f"d{j}": rng.choice([0.1, 0.2, 0.2 + 1e-9, 3.0]) for j in range(12)} for i in range(30)}
     qrels = {query: {document: rng.choice([-1, 0, 1, 2, 3]) for document in documents} for query, documents in run.items()}
     expected = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.5", "recall.5", "map"}).evaluate(run)
-    found = measure_each(rank_documents(run), qrels, ("nDCG@5", "R@5", "AP"))
+    found = compute_per_query(rank_documents(run), qrels, ("nDCG@5", "R@5", "AP"))
     for query, values in expected.items():
         assert found[query] == pytest.approx({"nDCG@5": values["ndcg_cut_5"], "R@5": values["recall_5"], "AP": values["map"]})
 
@@ -153,7 +153,7 @@ def test_clips_become_videos_where_their_best_clip_stands() -> None:
 
 
 def test_measures_have_the_values_of_trec_eval_to_the_last_printed_digit() -> None:
-    found = measure({"q": ["b", "a", "x", "c"]}, {"q": GRADES}, ("nDCG@10", "R@10", "AP", "RR"))
+    found = compute_measures({"q": ["b", "a", "x", "c"]}, {"q": GRADES}, ("nDCG@10", "R@10", "AP", "RR"))
     assert {name: round(value, 6) for name, value in found.items()} == {
         "nDCG@10": 0.722988,
         "R@10": 0.75,
@@ -163,7 +163,7 @@ def test_measures_have_the_values_of_trec_eval_to_the_last_printed_digit() -> No
 
 
 def test_the_share_of_judged_documents_and_reciprocal_rank_with_a_cutoff() -> None:
-    assert measure({"q": ["x", "a", "y", "b"]}, {"q": GRADES}, ("Judged@10", "RR@2", "RR@1")) == {
+    assert compute_measures({"q": ["x", "a", "y", "b"]}, {"q": GRADES}, ("Judged@10", "RR@2", "RR@1")) == {
         "Judged@10": 0.5,
         "RR@2": 0.5,
         "RR@1": 0.0,
@@ -173,9 +173,9 @@ def test_the_share_of_judged_documents_and_reciprocal_rank_with_a_cutoff() -> No
 def test_a_judged_query_that_is_not_ranked_counts_zero() -> None:
     qrels = {"q": GRADES, "absent": {"a": 1}, "empty": {"a": 1}, "hopeless": {"a": 0}}
     rankings = {"q": ["a", "c", "b", "d"], "empty": [], "hopeless": ["a"]}
-    assert measure(rankings, qrels) == {"nDCG@10": 0.25, "R@10": 0.25}
-    assert measure({}, qrels) == {"nDCG@10": 0.0, "R@10": 0.0}
-    assert measure_each(rankings, qrels, ["RR"]) == {
+    assert compute_measures(rankings, qrels) == {"nDCG@10": 0.25, "R@10": 0.25}
+    assert compute_measures({}, qrels) == {"nDCG@10": 0.0, "R@10": 0.0}
+    assert compute_per_query(rankings, qrels, ["RR"]) == {
         "q": {"RR": 1},
         "absent": {"RR": 0},
         "empty": {"RR": 0},
@@ -184,7 +184,7 @@ def test_a_judged_query_that_is_not_ranked_counts_zero() -> None:
 
 
 def test_a_ranked_query_without_judgements_counts_nothing() -> None:
-    assert measure({"q": ["a"], "unjudged": ["a"]}, {"q": {"a": 1}}) == {"nDCG@10": 1.0, "R@10": 1.0}
+    assert compute_measures({"q": ["a"], "unjudged": ["a"]}, {"q": {"a": 1}}) == {"nDCG@10": 1.0, "R@10": 1.0}
 
 
 def test_ndcg_agrees_with_brute_force() -> None:
@@ -194,9 +194,9 @@ def test_ndcg_agrees_with_brute_force() -> None:
     rankings = {query: rng.sample(documents, rng.randrange(1, 40)) for query in list(qrels)[:30]}
     for k in (1, 5, 10, 100):
         expected = {query: brute_force_ndcg(rankings.get(query, []), grades, k) for query, grades in qrels.items()}
-        found = measure_each(rankings, qrels, [f"nDCG@{k}"])
+        found = compute_per_query(rankings, qrels, [f"nDCG@{k}"])
         assert {query: values[f"nDCG@{k}"] for query, values in found.items()} == pytest.approx(expected)
-        assert measure(rankings, qrels, [f"nDCG@{k}"])[f"nDCG@{k}"] == pytest.approx(sum(expected.values()) / 40)
+        assert compute_measures(rankings, qrels, [f"nDCG@{k}"])[f"nDCG@{k}"] == pytest.approx(sum(expected.values()) / 40)
 
 
 @pytest.mark.parametrize(
@@ -216,18 +216,18 @@ def test_ndcg_agrees_with_brute_force() -> None:
 )
 def test_a_measure_that_cannot_be_is_refused_by_name(name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        measure({"q": ["a"]}, {"q": {"a": 1}}, [name])
+        compute_measures({"q": ["a"]}, {"q": {"a": 1}}, [name])
 
 
 def test_ids_that_do_not_meet_are_an_error_and_not_a_score_of_zero() -> None:
     with pytest.raises(InputError, match="ids such as '1', qrels such as 'q1'"):
-        measure({"1": ["a"]}, {"q1": {"a": 1}})
+        compute_measures({"1": ["a"]}, {"q1": {"a": 1}})
     with pytest.raises(InputError, match="the qrels hold no query"):
-        measure({"1": ["a"]}, {})
+        compute_measures({"1": ["a"]}, {})
     with pytest.raises(InputError, match="no measure was asked for"):
-        measure({"q": ["a"]}, {"q": {"a": 1}}, [])
+        compute_measures({"q": ["a"]}, {"q": {"a": 1}}, [])
     with pytest.raises(InputError, match="holds 'a' twice"):
-        measure({"q": ["a", "a"]}, {"q": {"a": 1}})
+        compute_measures({"q": ["a", "a"]}, {"q": {"a": 1}})
 
 
 @pytest.mark.parametrize("package", ["ir_measures", "pytrec_eval"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.coverage import coverage_of
-from rankvideo_rag.eval.measures import measure, measure_each
+from rankvideo_rag.eval.measures import compute_measures, compute_per_query
 from rankvideo_rag.eval.ties import tie_bounds, tied_queries
 from rankvideo_rag.formats.moments import Moment, parse_moment, temporal_iou
 from rankvideo_rag.formats.trec import Claims, Qrels, TrecRun, rank_documents
@@ -43,7 +43,7 @@ def test_ndcg_recall_ap_and_rr_equal_trec_eval_on_random_runs_and_absent_queries
     run, qrels = given_
     names = {"nDCG@10": "ndcg_cut_10", "nDCG@3": "ndcg_cut_3", "R@5": "recall_5", "AP": "map", "RR": "recip_rank"}
     expected = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.3,10", "recall.5", "map", "recip_rank"}).evaluate(run)
-    found = measure_each(rank_documents(run), qrels, list(names))
+    found = compute_per_query(rank_documents(run), qrels, list(names))
     assert list(found) == list(qrels)
     for query in qrels:
         theirs = expected.get(query, dict.fromkeys(names.values(), 0.0))
@@ -56,7 +56,7 @@ CLAIMS = {"s1": frozenset("a"), "s2": frozenset("ab"), "s3": frozenset("c"), "s4
 
 
 def test_coverage_of_claims_has_the_reference_values_to_the_last_printed_digit() -> None:
-    found = measure(
+    found = compute_measures(
         {"q": ["b", "a", "x", "c"]}, {"q": {"a": 1}}, ("alpha_nDCG@10", "StRecall@10", "StRecall@2"), claims={"q": CLAIMS}
     )
     assert {name: round(value, 6) for name, value in found.items()} == {
@@ -70,10 +70,10 @@ def test_a_claim_is_worth_half_as_much_each_time_it_is_seen_again() -> None:
     claims = {"q": {"s": frozenset("ab"), "t": frozenset("b")}}
     # b holds both (2), then a repeats s (0.5); the ideal is that order.
     ideal = 2 + 0.5 / math.log2(3)
-    assert measure({"q": ["b", "a"]}, {"q": {"a": 1}}, ["alpha_nDCG@5"], claims=claims)["alpha_nDCG@5"] == 1.0
-    assert measure({"q": ["a", "b"]}, {"q": {"a": 1}}, ["alpha_nDCG@5"], claims=claims)["alpha_nDCG@5"] == pytest.approx(
-        (1 + 1.5 / math.log2(3)) / ideal
-    )
+    assert compute_measures({"q": ["b", "a"]}, {"q": {"a": 1}}, ["alpha_nDCG@5"], claims=claims)["alpha_nDCG@5"] == 1.0
+    assert compute_measures({"q": ["a", "b"]}, {"q": {"a": 1}}, ["alpha_nDCG@5"], claims=claims)[
+        "alpha_nDCG@5"
+    ] == pytest.approx((1 + 1.5 / math.log2(3)) / ideal)
 
 
 def ndeval(ranking: list[str], claims: dict[str, frozenset[str]], k: int, alpha: float) -> dict[str, float]:
@@ -111,14 +111,14 @@ def test_an_alpha_that_is_no_binary_fraction_differs_from_ndeval_at_most_by_its_
 def test_cutoffs_above_ndevals_twenty_work() -> None:
     claims = {"q": {f"c{i}": frozenset([f"d{i}"]) for i in range(60)}}
     ranking = {"q": [f"d{i}" for i in range(60)]}
-    assert measure(ranking, {"q": {"d0": 1}}, ["StRecall@50"], claims=claims) == {"StRecall@50": 50 / 60}
+    assert compute_measures(ranking, {"q": {"d0": 1}}, ["StRecall@50"], claims=claims) == {"StRecall@50": 50 / 60}
 
 
 def test_queries_without_claims_and_queries_not_ranked_count_zero() -> None:
     qrels = {"q": {"a": 1}, "absent": {"a": 1}, "bare": {"a": 1}, "unheld": {"a": 1}}
     claims: Claims = {"q": CLAIMS, "absent": CLAIMS, "unheld": {"s": frozenset()}}
     rankings = {"q": ["a", "b", "c", "d"], "bare": ["a"], "unheld": ["a"]}
-    assert measure(rankings, qrels, ["StRecall@10"], claims=claims) == {"StRecall@10": 0.25}
+    assert compute_measures(rankings, qrels, ["StRecall@10"], claims=claims) == {"StRecall@10": 0.25}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_queries_without_claims_and_queries_not_ranked_count_zero() -> None:
 )
 def test_a_measure_of_claims_or_moments_that_cannot_be_is_refused(name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        measure({"q": ["v#t=0,1"]}, {"q": {"v#t=0,1": 1}}, [name], claims={"q": CLAIMS})
+        compute_measures({"q": ["v#t=0,1"]}, {"q": {"v#t=0,1": 1}}, [name], claims={"q": CLAIMS})
 
 
 # --- moments --------------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_moment_retrieval_by_hand() -> None:
         "elsewhere": ["w#t=0,10"],  # grade 0
     }
     names = ["R(tIoU=0.3)@1", "R(tIoU=0.5)@1", "R(tIoU=0.7)@1", "R(tIoU=0.5)@5", "R(tIoU=0.7)@5", "mIoU"]
-    assert measure(rankings, qrels, names) == pytest.approx(
+    assert compute_measures(rankings, qrels, names) == pytest.approx(
         dict(zip(names, [0.25, 0.25, 0.25, 0.5, 0.25, 0.95 / 4], strict=True))
     )
 
@@ -183,7 +183,7 @@ def test_a_moment_is_read_back_as_it_was_written() -> None:
 @pytest.mark.parametrize("document", ["v7", "v7#t=5", "v7#t=5,5", "v7#t=9,5", "v7#t=-1,5", "v7#t=nan,5", "#t=0,5"])
 def test_what_is_no_moment_is_refused(document: str) -> None:
     with pytest.raises(InputError, match="is no moment: write it as VIDEO#t=START,END"):
-        measure({"q": [document]}, {"q": {"v#t=0,1": 1}}, ["mIoU"])
+        compute_measures({"q": [document]}, {"q": {"v#t=0,1": 1}}, ["mIoU"])
 
 
 # --- ties -----------------------------------------------------------------------------------------------------------
@@ -201,8 +201,8 @@ def test_tie_bounds_are_the_extremes_of_every_order_that_the_scores_allow() -> N
     for _ in range(30):
         scores = {f"d{i}": float(rng.randint(0, 2)) for i in range(6)}
         qrels: Qrels = {"q": {d: rng.choice([-1, 0, 1, 2, 3]) for d in [*scores, "unranked"] if rng.random() < 0.8} | {"d0": 1}}
-        found = tie_bounds({"q": scores}, qrels, measure_each(rank_documents({"q": scores}), qrels, names))
-        every: list[dict[str, float]] = [measure({"q": order}, qrels, names) for order in orders(scores)]
+        found = tie_bounds({"q": scores}, qrels, compute_per_query(rank_documents({"q": scores}), qrels, names))
+        every: list[dict[str, float]] = [compute_measures({"q": order}, qrels, names) for order in orders(scores)]
         for name in names:
             bounds = found[name]
             assert bounds is not None
@@ -213,7 +213,7 @@ def test_tie_bounds_are_the_extremes_of_every_order_that_the_scores_allow() -> N
 def test_bounds_are_means_over_all_judged_queries_and_equal_the_mean_without_ties() -> None:
     run = {"tied": {"a": 1.0, "b": 1.0}, "clear": {"a": 2.0, "b": 1.0}}
     qrels = {"tied": {"a": 1}, "clear": {"b": 1}, "absent": {"a": 1}}
-    found = tie_bounds(run, qrels, measure_each(rank_documents(run), qrels, ["RR"]))
+    found = tie_bounds(run, qrels, compute_per_query(rank_documents(run), qrels, ["RR"]))
     assert found["RR"] == pytest.approx(((0.5 + 0.5 + 0) / 3, (1 + 0.5 + 0) / 3))
     assert tied_queries(run) == ["tied"]
     clear = {"clear": run["clear"]}

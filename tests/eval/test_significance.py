@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.measures import measure, measure_each
-from rankvideo_rag.eval.retrieval import evaluate_runs, per_query
-from rankvideo_rag.eval.significance import bootstrap_means, holm, percentiles, randomisation_p
-from rankvideo_rag.eval.slices import NO_LABEL, slices
+from rankvideo_rag.eval.measures import compute_measures, compute_per_query
+from rankvideo_rag.eval.retrieval import evaluate_runs, per_query_rows
+from rankvideo_rag.eval.significance import bootstrap_means, holm, percentiles, permutation_p_value
+from rankvideo_rag.eval.slices import NO_LABEL, slice_queries
 from rankvideo_rag.formats.trec import Qrels, TrecRun, rank_documents
 
 
@@ -30,32 +30,32 @@ def test_few_queries_are_tested_exactly(seed: int) -> None:
         abs(sum(sign * d for sign, d in zip(signs, differences, strict=True))) for signs in itertools.product((-1, 1), repeat=9)
     ]
     expected = sum(total >= abs(sum(differences)) - 1e-9 for total in sums) / 2**9
-    assert randomisation_p(differences) == pytest.approx(expected)
-    assert randomisation_p([*differences, 0.0, 0.0]) == pytest.approx(expected)  # a query that did not change says nothing
+    assert permutation_p_value(differences) == pytest.approx(expected)
+    assert permutation_p_value([*differences, 0.0, 0.0]) == pytest.approx(expected)  # a query that did not change says nothing
 
 
 def test_by_hand_one_or_two_queries_can_never_be_significant() -> None:
-    assert randomisation_p([0.5]) == 1.0
-    assert randomisation_p([0.5, 0.5]) == 0.5
-    assert randomisation_p([0.1] * 6) == 2 / 64
-    assert randomisation_p([]) == randomisation_p([0.0, 0.0]) == 1.0
+    assert permutation_p_value([0.5]) == 1.0
+    assert permutation_p_value([0.5, 0.5]) == 0.5
+    assert permutation_p_value([0.1] * 6) == 2 / 64
+    assert permutation_p_value([]) == permutation_p_value([0.0, 0.0]) == 1.0
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(20, 10), (16, 14), (60, 35)])
 def test_many_queries_are_tested_by_drawing(wins: int, losses: int) -> None:
     differences = [0.1] * wins + [-0.1] * losses
-    assert randomisation_p(differences) == pytest.approx(binomial_p(wins, losses), abs=0.012)
-    assert randomisation_p(differences) == randomisation_p(differences)
-    assert randomisation_p([-d for d in differences]) == pytest.approx(binomial_p(wins, losses), abs=0.012)
+    assert permutation_p_value(differences) == pytest.approx(binomial_p(wins, losses), abs=0.012)
+    assert permutation_p_value(differences) == permutation_p_value(differences)
+    assert permutation_p_value([-d for d in differences]) == pytest.approx(binomial_p(wins, losses), abs=0.012)
 
 
 def test_a_p_value_is_never_0() -> None:
-    assert randomisation_p([1.0] * 200, rounds=999) == 1 / 1000
+    assert permutation_p_value([1.0] * 200, rounds=999) == 1 / 1000
 
 
 def test_under_no_difference_p_values_are_spread_evenly() -> None:
     rng = np.random.default_rng(5)
-    p_values = [randomisation_p(rng.normal(size=25).tolist(), rounds=500) for _ in range(400)]
+    p_values = [permutation_p_value(rng.normal(size=25).tolist(), rounds=500) for _ in range(400)]
     assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.03)
     assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=0.08)
 
@@ -98,7 +98,7 @@ def test_holm_by_hand(given: list[float], expected: list[float]) -> None:
 
 def test_every_query_stands_in_a_slice_and_one_with_two_labels_in_two() -> None:
     values = {"run": {"q1": {"RR": 1.0}, "q2": {"RR": 0.5}, "q3": {"RR": 0.0}}}
-    found = slices({"language": {"q1": ("en",), "q2": ("en", "ar"), "strange": ("ko",)}}, values)
+    found = slice_queries({"language": {"q1": ("en",), "q2": ("en", "ar"), "strange": ("ko",)}}, values)
     assert [(one.facet, one.label, one.queries, one.means) for one in found] == [
         ("language", "en", 2, {"run": {"RR": 0.75}}),
         ("language", NO_LABEL, 1, {"run": {"RR": 0.0}}),
@@ -116,7 +116,7 @@ GOOD: TrecRun = {query: {"b": 1.0, "a": 2.0} for query in QRELS}
 def test_runs_are_held_against_the_first() -> None:
     half = {query: (GOOD if i < 5 else BAD)[query] for i, query in enumerate(QRELS)}
     report = evaluate_runs([("bad", BAD), ("good", GOOD), ("half", half)], QRELS, ["RR"]).report
-    assert [run.figures["RR"].mean for run in report.runs] == [0.5, 1.0, 0.75]
+    assert [run.measures["RR"].mean for run in report.runs] == [0.5, 1.0, 0.75]
     good, half_ = report.differences
     assert (good.run, good.against, good.mean, good.better, good.worse, good.equal) == ("good", "bad", 0.5, 10, 0, 0)
     assert (good.p, good.p_holm) == (2 / 2**10, 4 / 2**10)
@@ -127,7 +127,7 @@ def test_runs_are_held_against_the_first() -> None:
 
 def test_an_interval_holds_its_mean_and_all_queries_count() -> None:
     report = evaluate_runs([("some", {query: GOOD[query] for query in list(QRELS)[:4]})], QRELS, ["RR"]).report
-    figure = report.runs[0].figures["RR"]
+    figure = report.runs[0].measures["RR"]
     assert report.queries == 10
     assert figure.mean == 0.4
     assert figure.low < 0.4 < figure.high
@@ -147,7 +147,7 @@ def test_what_does_not_belong_together_is_counted() -> None:
         "queries with claims and without judgements, not counted: 1 ('strange')",
         "claims that no document holds, left out: 1",
     )
-    figure = report.runs[0].figures["RR"]
+    figure = report.runs[0].measures["RR"]
     assert (figure.mean, figure.worst, figure.best) == pytest.approx((9.5 / 11, 9.5 / 11, 10 / 11))
 
 
@@ -158,10 +158,10 @@ def test_means_of_the_report_are_those_of_measure_and_per_query_rows_add_up() ->
     names = ["nDCG@10", "R@5", "AP"]
     found = evaluate_runs(runs.items(), qrels, names)
     for run in found.report.runs:
-        means = {name: figure.mean for name, figure in run.figures.items()}
-        assert means == pytest.approx(measure(rank_documents(runs[run.name]), qrels, names))
-        assert found.values[run.name] == measure_each(rank_documents(runs[run.name]), qrels, names)
-    rows = per_query(found.values)
+        means = {name: figure.mean for name, figure in run.measures.items()}
+        assert means == pytest.approx(compute_measures(rank_documents(runs[run.name]), qrels, names))
+        assert found.values[run.name] == compute_per_query(rank_documents(runs[run.name]), qrels, names)
+    rows = per_query_rows(found.values)
     assert [row["query_id"] for row in rows] == list(qrels)
     gains = [row["differences"]["y"]["AP"] for row in rows]  # type: ignore[index]
     assert sum(gains) / 25 == pytest.approx(next(d.mean for d in found.report.differences if d.measure == "AP"))

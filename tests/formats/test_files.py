@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.measures import measure
-from rankvideo_rag.eval.slices import read_labels
+from rankvideo_rag.eval.corpora import CORPORA, check_corpus
+from rankvideo_rag.eval.measures import compute_measures
+from rankvideo_rag.eval.prepare import prepare_dataset
+from rankvideo_rag.eval.slices import read_query_labels
 from rankvideo_rag.formats.captions import Layout, read_captions
-from rankvideo_rag.formats.corpora import CORPORA, check_corpus
 from rankvideo_rag.formats.multivent import evidence_channel, load_qrels, read_multivent_queries, write_submission
-from rankvideo_rag.formats.prepare import prepare_dataset
 from rankvideo_rag.formats.rankvideo import load_run, read_queries, write_queries
 from rankvideo_rag.formats.trec import rank_documents, read_claims, read_qrels, read_run, write_claims, write_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
@@ -266,7 +266,9 @@ def test_didemos_pieces_are_five_seconds_and_each_annotators_span_is_a_moment(wr
     assert [note.partition(": ")[2] for note in found.notes] == [
         "videos that stand there under two files' names, taken for one: 1"
     ]
-    assert measure({"1": ["a_1#t=20,25"], "2": ["a_1#t=5,10"]}, found.moments, ["R(tIoU=0.5)@1"]) == {"R(tIoU=0.5)@1": 0.5}
+    assert compute_measures({"1": ["a_1#t=20,25"], "2": ["a_1#t=5,10"]}, found.moments, ["R(tIoU=0.5)@1"]) == {
+        "R(tIoU=0.5)@1": 0.5
+    }
 
 
 def test_a_paragraph_is_all_captions_of_a_video_in_their_order(written: Callable[[Any], Path]) -> None:
@@ -320,8 +322,8 @@ def test_faulty_captions_are_refused(written: Callable[[Any], Path], layout: Lay
 
 def test_labels_are_read_from_tables_and_an_empty_cell_is_none(written: Callable[[Any], Path]) -> None:
     expected = {"language": {"q1": ("en",), "q2": ("zh",)}, "type": {"q1": ('"ocr"',)}}
-    assert read_labels(written('query_id\tlanguage\ttype\nq1\ten\t"ocr"\nq2\tzh\t\n')) == expected
-    assert read_labels(written('query_id,query,language,type\nq1,"a, b",en,"""ocr"""\nq2,c,zh,\n')) == expected
+    assert read_query_labels(written('query_id\tlanguage\ttype\nq1\ten\t"ocr"\nq2\tzh\t\n')) == expected
+    assert read_query_labels(written('query_id,query,language,type\nq1,"a, b",en,"""ocr"""\nq2,c,zh,\n')) == expected
 
 
 def test_multivents_judgements_are_labels_and_a_query_may_have_several(written: Callable[[Any], Path]) -> None:
@@ -329,7 +331,7 @@ def test_multivents_judgements_are_labels_and_a_query_may_have_several(written: 
         {"query_id": "q1", "doc_id": "v1", "relevance": 3, "video_language": "en", "video_modality": ["speech", "ocr"]},
         {"query_id": "q1", "doc_id": "v2", "relevance": 1, "video_language": "ar", "video_modality": None},
     ]
-    found = read_labels(written("\n".join(json.dumps(row) for row in rows)))
+    found = read_query_labels(written("\n".join(json.dumps(row) for row in rows)))
     assert found == {"video_language": {"q1": ("en", "ar")}, "video_modality": {"q1": ("speech", "ocr")}}
 
 
@@ -344,7 +346,7 @@ def test_multivents_judgements_are_labels_and_a_query_may_have_several(written: 
 )
 def test_faulty_labels_are_refused(written: Callable[[Any], Path], content: str, words: str) -> None:
     with pytest.raises(InputError) as error:
-        read_labels(written(content))
+        read_query_labels(written(content))
     assert words in str(error.value)
 
 
@@ -385,7 +387,7 @@ def test_multivent_is_prepared_with_channels_as_slices(tmp_path: Path) -> None:
     assert found.notes == ("queries with judgements and without a text: 1 ('strange')",)
     assert read_queries(tmp_path / "out" / "queries.tsv") == {"x_ocr_1": "a sign", "x_base_2": "a march"}
     assert read_qrels(tmp_path / "out" / "qrels.trec") == {"x_ocr_1": {"v1": 1}, "strange": {"v1": 1}}
-    assert read_labels(tmp_path / "out" / "slices.tsv") == {"channel": {"x_ocr_1": ("ocr",), "x_base_2": ("base",)}}
+    assert read_query_labels(tmp_path / "out" / "slices.tsv") == {"channel": {"x_ocr_1": ("ocr",), "x_base_2": ("base",)}}
 
 
 def test_wikivideo_is_prepared_with_claims_and_captions_with_moments(written: Callable[[Any], Path], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ pytest.importorskip("vllm", reason="vLLM is not installed: make test-vllm")
 import torch
 from transformers import AutoConfig, Qwen3VLForConditionalGeneration
 
-from rankvideo_rag.eval.backend_agreement import Agreement, agreement
+from rankvideo_rag.eval.backend_agreement import BackendAgreement, compare_backends
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import VLM, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
@@ -108,13 +108,13 @@ def pairs() -> list[Prompt]:
     return [(RANKVIDEO if n % 2 else VIDEO_FIRST).prompt(text, video) for n, video in enumerate(videos) for text in SHAPES]
 
 
-def report(found: Agreement, seconds: float, who: str) -> None:
+def report(found: BackendAgreement, seconds: float, who: str) -> None:
     print(f"{who}: largest difference {found.largest:.2e} nats over {len(found.pairs)} pairs, {seconds:.1f} s")  # noqa: T201
 
 
 def check(vlm: VLM, ours: VLM, who: str) -> None:
     began = time.monotonic()
-    found = agreement(ours, vlm, pairs(), LABELS, tolerance=TOLERANCE)
+    found = compare_backends(ours, vlm, pairs(), LABELS, tolerance=TOLERANCE)
     report(found, time.monotonic() - began, who)
     assert found.tokens == "the same"
     assert len(found.pairs) == 64

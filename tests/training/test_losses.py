@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.measures import measure
+from rankvideo_rag.eval.measures import compute_measures
 from rankvideo_rag.training.contrastive_losses import infonce, symmetric_kl
 from rankvideo_rag.training.graded_losses import lambdarank, listnet, ranknet
 from rankvideo_rag.training.losses import (
@@ -104,7 +104,7 @@ def ndcg_after_swap(margins: Sequence[float], grades: Sequence[int], k: int, i: 
     order = sorted(range(len(margins)), key=lambda video: -margins[video])
     swapped = [j if video == i else i if video == j else video for video in order]
     qrels = {"q": {f"v{video}": grade for video, grade in enumerate(grades)}}
-    return measure({"q": [f"v{video}" for video in swapped]}, qrels, [f"nDCG@{k}"])[f"nDCG@{k}"]
+    return compute_measures({"q": [f"v{video}" for video in swapped]}, qrels, [f"nDCG@{k}"])[f"nDCG@{k}"]
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])

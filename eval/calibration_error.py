@@ -26,7 +26,7 @@ class CalibrationBin(Record):
     relevant: float  # share
 
 
-class Calibration(Record):
+class CalibrationReport(Record):
     """The error, and what it is made of."""
 
     pairs: int
@@ -36,9 +36,9 @@ class Calibration(Record):
     bins: tuple[CalibrationBin, ...] = ()
 
 
-def calibration(
+def measure_calibration(
     margins: Sequence[float], relevant: Sequence[bool], *, bins: int = BINS, edges: Sequence[float] | None = None
-) -> Calibration:
+) -> CalibrationReport:
     """Hold margins, logp(yes) - logp(no), against judgements of the same pairs.
 
     With `edges`, probabilities from 0 to 1 in ascending order, these part the bins, each holding its lower edge; empty ones are
@@ -47,14 +47,14 @@ def calibration(
     if len(margins) != len(relevant):
         raise InputError(f"{len(margins)} margins and {len(relevant)} judgements: each pair needs both")
     if not margins:
-        return Calibration(pairs=0, relevant=0, error=None, reason="no pair has both a margin and a judgement")
+        return CalibrationReport(pairs=0, relevant=0, error=None, reason="no pair has both a margin and a judgement")
     order = np.argsort(np.array(margins, dtype=np.float64), kind="stable")
     p_yes = _sigmoid(np.array(margins, dtype=np.float64)[order])
     truth = np.array(relevant, dtype=np.float64)[order]
     cuts = _equal_mass(p_yes, bins) if edges is None else np.searchsorted(p_yes, _checked(edges)[1:-1])
     filled = [_bin(p, t) for p, t in zip(np.split(p_yes, cuts), np.split(truth, cuts), strict=True) if p.size]
     error = sum(one.pairs * abs(one.p_yes - one.relevant) for one in filled) / len(margins)
-    return Calibration(pairs=len(margins), relevant=int(truth.sum()), error=error, bins=tuple(filled))
+    return CalibrationReport(pairs=len(margins), relevant=int(truth.sum()), error=error, bins=tuple(filled))
 
 
 def _bin(p_yes: _Floats, truth: _Floats) -> CalibrationBin:
