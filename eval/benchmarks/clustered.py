@@ -25,7 +25,7 @@ _AT_ONCE = 8192  # rows
 Vectors = NDArray[np.float32]  # rows of length 1
 
 
-class Clustered:
+class ClusteredVectors:
     """A source of clips and of questions about them."""
 
     def __init__(self, n: int, dim: int, *, independent: bool = False, seed: int = 0) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from rankvideo_rag.concurrency import prefetched
-from rankvideo_rag.eval.benchmarks.stages import now, timed_stages
+from rankvideo_rag.eval.benchmarks.stages import synchronized_time, measure_stages
 from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
@@ -27,14 +27,14 @@ _DECODERS = 1  # beside the model, which on a CPU gets the other cores
 _BATCH = 4  # clips
 
 
-class Stage(Record):
+class StageCost(Record):
     """One stage of judging. Tokens that pass it; None where it knows none."""
 
     seconds: float
     tokens: int | None = None
 
 
-class Questions(Record):
+class QuestionBatchCost(Record):
     """That many questions on one video, which is decoded already."""
 
     one_by_one: float  # seconds, the published prompt, one call for each
@@ -42,7 +42,7 @@ class Questions(Record):
     pairs_per_second: dict[str, float]
 
 
-class Overlap(Record):
+class DecodeOverlap(Record):
     """One question on many videos, in seconds."""
 
     videos: int
@@ -59,12 +59,12 @@ class RerankReport(Record):
     threads: int  # of the model, on a CPU
     repeats: int
     frames: str  # that every question is asked of
-    questions: dict[int, Questions]
+    questions: dict[int, QuestionBatchCost]
     speedup: dict[int, float]  # one by one over together
     speedup_with_decode: dict[int, float]  # the same, a decoding of the video added to both
-    stages: dict[str, dict[str, Stage]]  # for 16 questions, or as many as there are
+    stages: dict[str, dict[str, StageCost]]  # for 16 questions, or as many as there are
     overlap: float  # end to end over the slower of decode only and model only
-    overlap_seconds: Overlap
+    overlap_seconds: DecodeOverlap
     peak_memory_bytes: int  # of the GPU, or of this process on a CPU
     largest_margin_difference: float  # nats: a question among others against the same prompt alone
 
@@ -116,7 +116,7 @@ def _many_questions(
     return {n: _Cost(median(sum(times[:n]) for times in alone), median(times[n] for times in together)) for n in counts}
 
 
-def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> Overlap:
+def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> DecodeOverlap:
     question = "a red square moves to the left"
     # The same few pictures, each time as a video of its own: a hundred decoded videos would fill the memory.
     held = [_read(path) for path in paths[:_BATCH]]
@@ -136,18 +136,18 @@ def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> O
 
     rounds = [[_seconds(work) for work in (decode_only, model_only, end_to_end)] for _ in range(repeats)]
     decode, model, end = (median(times) for times in zip(*rounds, strict=True))
-    return Overlap(videos=len(paths), decode_only=decode, model_only=model, end_to_end=end)
+    return DecodeOverlap(videos=len(paths), decode_only=decode, model_only=model, end_to_end=end)
 
 
-def _stages(vlm: TransformersVLM, shown: Frames, questions: Sequence[str], decode: float) -> dict[str, dict[str, Stage]]:
+def _stages(vlm: TransformersVLM, shown: Frames, questions: Sequence[str], decode: float) -> dict[str, dict[str, StageCost]]:
     """Seconds and tokens by stage, each way; `other` is what lies between them: chat template, log-probabilities, copies."""
-    found: dict[str, dict[str, Stage]] = {}
+    found: dict[str, dict[str, StageCost]] = {}
     for way, ask in (("one by one", _one_by_one), ("together", _together)):
-        with timed_stages(vlm) as stages:
+        with measure_stages(vlm) as stages:
             total = _seconds(ask, vlm, shown, questions)
-        measured = {name: Stage(seconds=stages.seconds[name], tokens=stages.tokens[name]) for name in stages.seconds}
-        other = Stage(seconds=max(0.0, total - sum(stages.seconds.values())))
-        found[way] = {"decode": Stage(seconds=decode)} | measured | {"other": other}
+        measured = {name: StageCost(seconds=stages.seconds[name], tokens=stages.tokens[name]) for name in stages.seconds}
+        other = StageCost(seconds=max(0.0, total - sum(stages.seconds.values())))
+        found[way] = {"decode": StageCost(seconds=decode)} | measured | {"other": other}
     return found
 
 
@@ -167,9 +167,9 @@ def _largest_difference(vlm: TransformersVLM, shown: Frames, questions: Sequence
     return max(abs(a - b) for a, b in zip(_together(vlm, shown, questions), alone, strict=True))
 
 
-def _figures(count: int, cost: _Cost) -> Questions:
+def _figures(count: int, cost: _Cost) -> QuestionBatchCost:
     rates = {"one by one": count / cost.one_by_one, "together": count / cost.together}
-    return Questions(one_by_one=cost.one_by_one, together=cost.together, pairs_per_second=rates)
+    return QuestionBatchCost(one_by_one=cost.one_by_one, together=cost.together, pairs_per_second=rates)
 
 
 def _read(path: Path) -> Frames:
@@ -177,9 +177,9 @@ def _read(path: Path) -> Frames:
 
 
 def _seconds(work: Callable[..., object], *arguments: object) -> float:
-    start = now()
+    start = synchronized_time()
     work(*arguments)
-    return now() - start
+    return synchronized_time() - start
 
 
 def _device(vlm: TransformersVLM) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.archive import VideoArchive
-from rankvideo_rag.eval.benchmarks.clustered import Clustered
+from rankvideo_rag.eval.benchmarks.clustered import ClusteredVectors
 from rankvideo_rag.models.embedders import EmbedderInfo
 from rankvideo_rag.schema import Clip, FileOutcome, FrameBudget, Probe, Record, Video
 from rankvideo_rag.settings import Settings
@@ -57,7 +57,7 @@ def benchmark_search(
     folder: Path, *, n: int, dim: int = 768, questions: int = 500, independent: bool = False, seed: int = 0
 ) -> SearchReport:
     """Measure an archive of n vectors, which is made in `folder`."""
-    source = Clustered(n, dim, independent=independent, seed=seed)
+    source = ClusteredVectors(n, dim, independent=independent, seed=seed)
     asked = source.questions(questions + _WARM_UP)
     true = _fill(folder, source, asked[_WARM_UP:])
     build_s, tuning = _build(folder)
@@ -83,7 +83,7 @@ def benchmark_search(
     )
 
 
-def _fill(folder: Path, source: Clustered, questions: NDArray[np.float32]) -> NDArray[np.int64]:
+def _fill(folder: Path, source: ClusteredVectors, questions: NDArray[np.float32]) -> NDArray[np.int64]:
     """An archive of these vectors; the row numbers of the true neighbours of each question, best first."""
     store, done, best = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0, Nearest(len(questions), DEPTH)
     with writing(store) as writer:

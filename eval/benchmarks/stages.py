@@ -12,7 +12,7 @@ from rankvideo_rag.models.vlm.transformers import TransformersVLM
 
 
 @dataclass
-class Stages:
+class StageTimes:
     """Seconds and tokens by stage. A shared prefix is `prefill`ed; what goes on from it is `read`."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("preprocess", "vision", "prefill", "read"), 0.0))
@@ -25,9 +25,9 @@ class Stages:
 
 
 @contextmanager
-def timed_stages(vlm: TransformersVLM) -> Iterator[Stages]:
+def measure_stages(vlm: TransformersVLM) -> Iterator[StageTimes]:
     """What the backend does while the block runs, stage by stage. The clock waits for the GPU at each, which costs a little."""
-    stages, network, processor = Stages(), vlm.network.base_model, vlm.processor
+    stages, network, processor = StageTimes(), vlm.network.base_model, vlm.processor
     merge = vlm.network.config.vision_config.spatial_merge_size**2  # patches that become one token
 
     def of_vision(patches: Any) -> tuple[str, int]:
@@ -46,7 +46,7 @@ def timed_stages(vlm: TransformersVLM) -> Iterator[Stages]:
             hook.remove()
 
 
-def now() -> float:
+def synchronized_time() -> float:
     """The clock, once the GPU has done what it was told."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -58,15 +58,15 @@ def _reading(named: dict[str, Any]) -> tuple[str, int]:
     return "read" if cache is not None and cache.get_seq_length() else "prefill", rows * length
 
 
-def _timed(module: Any, stages: Stages, what: Callable[[Any, Any], tuple[str, int]]) -> list[Any]:
+def _timed(module: Any, stages: StageTimes, what: Callable[[Any, Any], tuple[str, int]]) -> list[Any]:
     begun: list[tuple[str, int, float]] = []
 
     def before(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        begun.append((*what(given, named), now()))
+        begun.append((*what(given, named), synchronized_time()))
 
     def after(*_: Any) -> None:
         stage, tokens, start = begun.pop()
-        stages.add(stage, seconds=now() - start, tokens=tokens)
+        stages.add(stage, seconds=synchronized_time() - start, tokens=tokens)
 
     return [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
 
@@ -74,14 +74,14 @@ def _timed(module: Any, stages: Stages, what: Callable[[Any, Any], tuple[str, in
 class _TimedProcessor:
     """The model's own processor, and a clock beside it."""
 
-    def __init__(self, processor: Any, stages: Stages) -> None:
+    def __init__(self, processor: Any, stages: StageTimes) -> None:
         self._processor = processor
         self._stages = stages
 
     def __call__(self, *given: Any, **named: Any) -> Any:
-        start = now()
+        start = synchronized_time()
         made = self._processor(*given, **named)
-        self._stages.add("preprocess", seconds=now() - start, tokens=made["input_ids"].numel())
+        self._stages.add("preprocess", seconds=synchronized_time() - start, tokens=made["input_ids"].numel())
         return made
 
     def __getattr__(self, name: str) -> Any:

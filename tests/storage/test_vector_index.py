@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from support.vectors import put, topics
 
 from rankvideo_rag.errors import ArchiveError, InputError
-from rankvideo_rag.eval.benchmarks.clustered import Clustered
+from rankvideo_rag.eval.benchmarks.clustered import ClusteredVectors
 from rankvideo_rag.storage.gc import collect, sizes
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import Scale, VectorIndex, derived_files, fault_of
@@ -315,10 +315,10 @@ def test_the_benchmark_prints_a_line_for_each_number_of_vectors(tmp_path: Path) 
 
 
 def test_generated_vectors_are_the_same_again_and_of_length_one() -> None:
-    made = [np.vstack(list(Clustered(9000, 64, seed=5).clips())) for _ in range(2)]
+    made = [np.vstack(list(ClusteredVectors(9000, 64, seed=5).clips())) for _ in range(2)]
     assert made[0].shape == (9000, 64)
     assert np.array_equal(*made)
     assert np.linalg.norm(made[0], axis=1) == pytest.approx(1.0, abs=1e-5)
     products = made[0][:500] @ made[0][:500].T
-    noise = np.vstack(list(Clustered(500, 64, independent=True).clips()))
+    noise = np.vstack(list(ClusteredVectors(500, 64, independent=True).clips()))
     assert np.sort(products, axis=1)[:, -20].mean() > 2 * np.sort(noise @ noise.T, axis=1)[:, -20].mean()
