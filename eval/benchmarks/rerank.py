@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from rankvideo_rag.concurrency import prefetched
-from rankvideo_rag.eval.benchmarks.stages import synchronized_time, measure_stages
+from rankvideo_rag.eval.benchmarks.stages import measure_stages, synchronized_time
 from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
