@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag import Settings, VideoArchive
-from rankvideo_rag.eval.answers.judgement_cache import Verdicts
+from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.records import Reference, ReferenceClaim
 from rankvideo_rag.eval.corpora import check_corpus, get_corpus
-from rankvideo_rag.eval.report.asking import ask_archive
-from rankvideo_rag.eval.report.folder import JUDGED, read_material
-from rankvideo_rag.eval.report.page import write_report
+from rankvideo_rag.eval.report.build import build_report
+from rankvideo_rag.eval.report.folder import VERDICTS, read_report_folder
 from rankvideo_rag.eval.report.questions import Questions, read_questions
-from rankvideo_rag.eval.report.scoring import score
+from rankvideo_rag.eval.report.render import write_report
+from rankvideo_rag.eval.report.runner import ask_archive
 from rankvideo_rag.formats.multivent import load_qrels, read_multivent_queries
 from rankvideo_rag.formats.trec import Qrels, read_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
@@ -50,11 +50,11 @@ def main(folder: Path) -> None:
     with VideoArchive.open(folder / "archive", settings) as archive:
         synthesizer = archive.as_synthesizer(llm)
         ask_archive(archive, corpus.questions, corpus.qrels, report, synthesizer=synthesizer, stems=True)
-    verdicts = Verdicts(judge, file=report / JUDGED)
-    found = score(read_material(report), verdicts, judges=[judge.name], measures=["nDCG@10", "R@10"])
+    verdicts = JudgementCache(judge, file=report / VERDICTS)
+    found = build_report(read_report_folder(report), verdicts, judges=[judge.name], measures=["nDCG@10", "R@10"])
     print(found.benefit.words)
     for side, counts in found.counts.items():
-        print(f"{side} reranking: {counts.right} of {counts.questions} answers right; lost: {counts.lost}")
+        print(f"{side} reranking: {counts.right} of {counts.questions} answers right; lost: {counts.failures}")
     print(f"report: {write_report(found, report)}")
 
 

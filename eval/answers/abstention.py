@@ -10,10 +10,10 @@ Counted over all questions at once. An answer that is not there abstains from no
 from collections.abc import Sequence
 
 from rankvideo_rag.eval.answers.records import Case
-from rankvideo_rag.eval.answers.values import Value, f1, ratio
+from rankvideo_rag.eval.answers.values import MeasureValue, f1, ratio
 
 
-def abstention(cases: Sequence[Case]) -> dict[str, Value]:
+def abstention_scores(cases: Sequence[Case]) -> dict[str, MeasureValue]:
     """The three numbers; None where nothing abstains, or every question can be answered."""
     abstained = [case for case in cases if not case.absent and not case.answer.answered]
     rightly = sum(not case.reference.answerable for case in abstained)

@@ -6,18 +6,18 @@
 
 Shares, where the original prints percent. As there, the first three citations of a sentence count; a sentence with none, or
 with one that the answer does not have, is not entailed, and such a sentence's citations are not counted. The premise is the
-words of the cited places; where footage can be judged, a sentence is also entailed if one of the cited clips bears it out.
+words of the cited places; where video can be judged, a sentence is also entailed if one of the cited clips bears it out.
 """
 
-from rankvideo_rag.eval.answers.judge import Ask, Check, any_of
-from rankvideo_rag.eval.answers.records import Case, GivenAnswer
+from rankvideo_rag.eval.answers.judge import AskJudge, Check, any_supported
+from rankvideo_rag.eval.answers.records import Case, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.answers.values import Value, share
+from rankvideo_rag.eval.answers.values import MeasureValue, share
 
 MOST_CITATIONS = 3
 
 
-def alce(case: Case, ask: Ask, *, watch: bool = False) -> dict[str, Value]:
+def alce_scores(case: Case, ask: AskJudge, *, watch: bool = False) -> dict[str, MeasureValue]:
     """Recall and precision of an answer's citations."""
     answer = case.answer
     recalled: list[bool | None] = []
@@ -27,7 +27,7 @@ def alce(case: Case, ask: Ask, *, watch: bool = False) -> dict[str, Value]:
         if not cited or said.dangling:
             recalled.append(False)
             continue
-        entailed = bears_out(cited, said, answer, ask, watch=watch)
+        entailed = citations_support(cited, said, answer, ask, watch=watch)
         recalled.append(entailed)
         needed += [_needed(one, cited, entailed, said, answer, ask, watch=watch) for one in cited]
     return {
@@ -36,26 +36,35 @@ def alce(case: Case, ask: Ask, *, watch: bool = False) -> dict[str, Value]:
     }
 
 
-def bears_out(cited: tuple[int, ...], said: Statement, answer: GivenAnswer, ask: Ask, *, watch: bool) -> bool | None:
+def citations_support(
+    cited: tuple[int, ...], said: Statement, answer: SystemAnswer, ask: AskJudge, *, watch: bool
+) -> bool | None:
     """Whether these citations together bear out a statement: by their words, or by what is seen in one of them."""
     places = [answer.citations[position] for position in cited]
     words = "\n".join(place.words for place in places if place.words)
     checks = [Check("passage", said.text, answer.text, words)]
     if watch:
-        seen = [Check("footage", said.text, answer.text, "", place.video_id, place.start, place.end) for place in places]
+        seen = [Check("video", said.text, answer.text, "", place.video_id, place.start, place.end) for place in places]
         checks = [*checks, *seen] if words else seen
-    return any_of(checks, ask)
+    return any_supported(checks, ask)
 
 
 def _needed(
-    one: int, cited: tuple[int, ...], entailed: bool | None, said: Statement, answer: GivenAnswer, ask: Ask, *, watch: bool
+    one: int,
+    cited: tuple[int, ...],
+    entailed: bool | None,
+    said: Statement,
+    answer: SystemAnswer,
+    ask: AskJudge,
+    *,
+    watch: bool,
 ) -> bool | None:
     if len(cited) == 1 or not entailed:
         return entailed
-    alone = bears_out((one,), said, answer, ask, watch=watch)
+    alone = citations_support((one,), said, answer, ask, watch=watch)
     if alone:
         return True
-    rest = bears_out(tuple(other for other in cited if other != one), said, answer, ask, watch=watch)
+    rest = citations_support(tuple(other for other in cited if other != one), said, answer, ask, watch=watch)
     if rest is False:
         return True
     return None if alone is None or rest is None else False

@@ -16,16 +16,16 @@ micro average, means of the questions' scores the macro average.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from rankvideo_rag.eval.answers.alce import bears_out
-from rankvideo_rag.eval.answers.judge import Ask, Check, any_of
+from rankvideo_rag.eval.answers.alce import citations_support
+from rankvideo_rag.eval.answers.judge import AskJudge, Check, any_supported
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.answers.values import Value, f1, ratio
+from rankvideo_rag.eval.answers.values import MeasureValue, f1, ratio
 
 _OKAY = 0.5
 
 
-class Tally(NamedTuple):
+class ArgueCounts(NamedTuple):
     """What ARGUE counts. What no verdict is known of is in neither count of its pair, and counted apart."""
 
     correct_sentences: int = 0
@@ -43,7 +43,7 @@ class Tally(NamedTuple):
     unknown_support: int = 0
 
 
-def tally(case: Case, ask: Ask, *, watch: bool = False) -> Tally:
+def count_answer(case: Case, ask: AskJudge, *, watch: bool = False) -> ArgueCounts:
     """What is counted of one answer."""
     sentences = _sentences(case, ask, watch=watch)
     attributed = [correct for correct in sentences.values() if correct is not None]
@@ -51,7 +51,7 @@ def tally(case: Case, ask: Ask, *, watch: bool = False) -> Tally:
     known = {nugget: found for nugget, found in covered.items() if found is not None}
     weights = {nugget: 1.0 if nugget.vital else _OKAY for nugget in known if nugget.vital is not None}
     relevant, supporting = _relevant(case), _supporting(case, ask, watch=watch)
-    return Tally(
+    return ArgueCounts(
         correct_sentences=sum(attributed),
         sentences=len(attributed),
         correct_nuggets=sum(known.values()),
@@ -68,12 +68,12 @@ def tally(case: Case, ask: Ask, *, watch: bool = False) -> Tally:
     )
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def sum_counts(tallies: Iterable[ArgueCounts]) -> ArgueCounts:
     """The sums, from which the micro average is computed."""
-    return Tally(*(sum(column) for column in zip(*tallies, strict=True)))
+    return ArgueCounts(*(sum(column) for column in zip(*tallies, strict=True)))
 
 
-def scores(counted: Tally, *, average: str = "") -> dict[str, Value]:
+def argue_scores(counted: ArgueCounts, *, average: str = "") -> dict[str, MeasureValue]:
     """The scores of one answer, or of a sum over several."""
     sentence = ratio(
         counted.correct_sentences, counted.sentences, of="sentences that cite or should", unknown=counted.unknown_sentences
@@ -91,7 +91,7 @@ def scores(counted: Tally, *, average: str = "") -> dict[str, Value]:
     return {f"ARGUE-{name}{average}": value for name, value in found.items()}
 
 
-def _sentences(case: Case, ask: Ask, *, watch: bool) -> dict[int, bool | None]:
+def _sentences(case: Case, ask: AskJudge, *, watch: bool) -> dict[int, bool | None]:
     """Position -> whether it is correctly cited, of the sentences that count."""
     found: dict[int, bool | None] = {}
     for position, said in enumerate(case.answer.statements):
@@ -103,18 +103,18 @@ def _sentences(case: Case, ask: Ask, *, watch: bool) -> dict[int, bool | None]:
     return found
 
 
-def _repeats(position: int, case: Case, ask: Ask) -> bool | None:
+def _repeats(position: int, case: Case, ask: AskJudge) -> bool | None:
     """Whether what a sentence says was said with a citation before."""
     cited = " ".join(earlier.text for earlier in case.answer.statements[:position] if earlier.cited)
     said = case.answer.statements[position]
     return bool(cited) and ask(Check("claims", said.text, case.answer.text, cited)).supported
 
 
-def _supports(one: int, said: Statement, case: Case, ask: Ask, *, watch: bool) -> bool | None:
-    return bears_out((one,), said, case.answer, ask, watch=watch)
+def _supports(one: int, said: Statement, case: Case, ask: AskJudge, *, watch: bool) -> bool | None:
+    return citations_support((one,), said, case.answer, ask, watch=watch)
 
 
-def _covered(nugget: ReferenceClaim, case: Case, sentences: Mapping[int, bool | None], ask: Ask) -> bool | None:
+def _covered(nugget: ReferenceClaim, case: Case, sentences: Mapping[int, bool | None], ask: AskJudge) -> bool | None:
     """Whether a correctly cited sentence answers a nugget; None where one does of which it is not known how it is cited."""
     answered = _answered(nugget, case, [i for i, correct in sentences.items() if correct], ask)
     if answered is not False:
@@ -123,9 +123,9 @@ def _covered(nugget: ReferenceClaim, case: Case, sentences: Mapping[int, bool | 
     return False if perhaps is False else None
 
 
-def _answered(nugget: ReferenceClaim, case: Case, positions: Sequence[int], ask: Ask) -> bool | None:
+def _answered(nugget: ReferenceClaim, case: Case, positions: Sequence[int], ask: AskJudge) -> bool | None:
     texts = (case.answer.statements[position].text for position in positions)
-    return any_of((Check("nugget", nugget.text, case.reference.question, text) for text in texts), ask)
+    return any_supported((Check("nugget", nugget.text, case.reference.question, text) for text in texts), ask)
 
 
 def _relevant(case: Case) -> list[bool]:
@@ -139,7 +139,7 @@ def _relevant(case: Case) -> list[bool]:
     ]
 
 
-def _supporting(case: Case, ask: Ask, *, watch: bool) -> list[bool | None]:
+def _supporting(case: Case, ask: AskJudge, *, watch: bool) -> list[bool | None]:
     return [
         supports
         for said in case.answer.statements

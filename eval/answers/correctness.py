@@ -9,24 +9,24 @@ An answer that says nothing, where there is one to be given, is not correct.
 
 from collections import Counter
 
-from rankvideo_rag.eval.answers.judge import Ask, Check
+from rankvideo_rag.eval.answers.judge import AskJudge, Check
 from rankvideo_rag.eval.answers.records import Case
-from rankvideo_rag.eval.answers.values import Value
+from rankvideo_rag.eval.answers.values import MeasureValue
 from rankvideo_rag.text import terms
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
-def correctness(case: Case, ask: Ask) -> dict[str, Value]:
+def correctness_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
     """The two numbers of an answer; without an answer in the reference there are none."""
     right, given = case.reference.answer, case.answer.text
     if not right:
-        return dict.fromkeys(("Correct", "AnswerF1"), Value(None, "no answer in the reference"))
+        return dict.fromkeys(("Correct", "AnswerF1"), MeasureValue(None, "no answer in the reference"))
     if not given:
-        return dict.fromkeys(("Correct", "AnswerF1"), Value(0.0))
+        return dict.fromkeys(("Correct", "AnswerF1"), MeasureValue(0.0))
     verdict = ask(Check("passage", right, case.reference.question, given))
-    correct = Value(None, "no verdict") if verdict.supported is None else Value(float(verdict.supported))
-    return {"Correct": correct, "AnswerF1": Value(term_f1(given, right))}
+    correct = MeasureValue(None, "no verdict") if verdict.supported is None else MeasureValue(float(verdict.supported))
+    return {"Correct": correct, "AnswerF1": MeasureValue(term_f1(given, right))}
 
 
 def term_f1(given: str, right: str) -> float:

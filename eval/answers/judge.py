@@ -6,7 +6,7 @@ This file knows neither judges nor measures.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-Kind = Literal["passage", "claims", "nugget", "footage"]
+CheckKind = Literal["passage", "claims", "nugget", "video"]
 """What a claim is held against: a passage of text, a list of claims, a text in which it may be captured in part, a video."""
 
 Label = Literal["yes", "partial", "no"]
@@ -16,11 +16,11 @@ Label = Literal["yes", "partial", "no"]
 class Check(NamedTuple):
     """Is this claim borne out by that? Two equal checks have one verdict."""
 
-    kind: Kind
+    kind: CheckKind
     claim: str
     context: str = ""  # the text that the claim was taken from; of a nugget, the question
-    passage: str = ""  # what the claim is held against; empty for footage
-    video_id: str | None = None  # for footage only
+    passage: str = ""  # what the claim is held against; empty for video
+    video_id: str | None = None  # for video only
     start: float | None = None  # seconds; None for the whole video
     end: float | None = None
 
@@ -41,7 +41,7 @@ class Verdict(NamedTuple):
 PENDING = Verdict(None, "not asked yet")
 """What is said of a check before a judge was asked: recognised by identity."""
 
-Ask = Callable[[Check], Verdict]
+AskJudge = Callable[[Check], Verdict]
 
 
 class Judge(Protocol):
@@ -55,11 +55,11 @@ class Judge(Protocol):
     def version(self) -> str:
         """Of the prompt, or of the rule: changes whenever the same inputs may get another verdict."""
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
         """One verdict for each check, in their order, given out as they are made."""
 
 
-def any_of(checks: Iterable[Check], ask: Ask) -> bool | None:
+def any_supported(checks: Iterable[Check], ask: AskJudge) -> bool | None:
     """Whether any of these holds, asked one after the other until one does; None where none does and one is not known."""
     unknown = False
     for check in checks:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.judge import PENDING, Check, Judge, Kind, Label, Verdict
+from rankvideo_rag.eval.answers.judge import PENDING, Check, CheckKind, Judge, Label, Verdict
 from rankvideo_rag.formats.strict import read_json_lines
 from rankvideo_rag.schema import Record
 
@@ -21,29 +21,29 @@ T = TypeVar("T")
 _NOTHING = Verdict(None, "there are no words to hold the claim against")
 
 
-class VerdictLine(Record):
+class CachedVerdict(Record):
     """A verdict as it is kept. The claim stands there for people; the key decides."""
 
     key: str
     judge: str
     version: str
-    kind: Kind
+    kind: CheckKind
     claim: str
     label: Label | None
     reason: str | None = None
     reply: str | None = None
 
 
-class Verdicts:
-    """Asks a judge of words and, if there is one, a judge of footage, each check once.
+class JudgementCache:
+    """Asks a judge of words and, if there is one, a judge of video, each check once.
 
     With a file, verdicts in it are not asked for again, and new ones are added as they are made. A check that got no label then
     (the judge broke, or wrote prose) is asked again now; `replaying` takes the file as it is and asks nobody.
     """
 
-    def __init__(self, words: Judge, footage: Judge | None = None, *, file: str | Path | None = None) -> None:
+    def __init__(self, words: Judge, video: Judge | None = None, *, file: str | Path | None = None) -> None:
         self._words = words
-        self._footage = footage
+        self._video = video
         self._file = Path(file) if file else None
         kept = read_verdicts(self._file) if self._file and self._file.exists() else []
         self._kept = {line.key: line for line in kept}
@@ -53,8 +53,8 @@ class Verdicts:
 
     @property
     def watches(self) -> bool:
-        """Whether claims can be held against footage."""
-        return self._footage is not None
+        """Whether claims can be held against video."""
+        return self._video is not None
 
     @property
     def used(self) -> dict[Check, Verdict]:
@@ -87,36 +87,36 @@ class Verdicts:
                 if not pending:
                     done[number] = result
                     self._used |= self._asked
-            for footage in (False, True):
-                self._judge([check for check in waiting if (check.kind == "footage") == footage])
+            for video in (False, True):
+                self._judge([check for check in waiting if (check.kind == "video") == video])
         return [done[number] for number in range(len(works))]
 
     def _found(self, check: Check) -> Verdict:
-        if check.kind != "footage" and not check.passage.strip():
+        if check.kind != "video" and not check.passage.strip():
             return _NOTHING
         judge = self._judge_of(check)
         line = self._kept.get(key(judge, check)) if self._kept else None
-        if line is None or (line.label is None and not isinstance(judge, Replay)):
+        if line is None or (line.label is None and not isinstance(judge, ReplayJudge)):
             return PENDING
         return Verdict(line.label, line.reason, line.reply)
 
     def _judge(self, checks: Sequence[Check]) -> None:
         if checks:
             judge = self._judge_of(checks[0])
-            for check, verdict in zip(checks, judge.verdicts(checks), strict=True):
+            for check, verdict in zip(checks, judge.judge(checks), strict=True):
                 self._keep(judge, check, verdict)
                 self._known[check] = verdict
 
     def _judge_of(self, check: Check) -> Judge:
-        if check.kind != "footage":
+        if check.kind != "video":
             return self._words
-        if self._footage is None:
+        if self._video is None:
             raise InputError("a claim is to be held against a video, and no judge that watches was given")
-        return self._footage
+        return self._video
 
     def _keep(self, judge: Judge, check: Check, verdict: Verdict) -> None:
         if self._file is not None:
-            line = VerdictLine(
+            line = CachedVerdict(
                 key=key(judge, check),
                 judge=judge.name,
                 version=judge.version,
@@ -128,14 +128,14 @@ class Verdicts:
                 file.write(json.dumps(line.model_dump()) + "\n")
 
 
-class Replay(NamedTuple):
+class ReplayJudge(NamedTuple):
     """Stands for a judge whose verdicts are all in the file. Asked for one that is not, it says how many are missing."""
 
     name: str
     version: str
     file: str
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
         """Raises InputError."""
         raise InputError(
             f"{self.file} lacks {len(checks)} verdicts of {self.name} that are needed, the first on {checks[0].claim[:80]!r}: "
@@ -143,23 +143,23 @@ class Replay(NamedTuple):
         )
 
 
-def replaying(file: str | Path, *, judge: str | None = None, footage_judge: str | None = None) -> Verdicts:
+def replay_judgements(file: str | Path, *, judge: str | None = None, video_judge: str | None = None) -> JudgementCache:
     """The verdicts of a file, and nothing else.
 
     Where the file holds several judges', name one by the beginning of its name. Raises InputError where it is still not clear.
     """
     lines = read_verdicts(file)
-    words = _only([line for line in lines if line.kind != "footage"], judge, "--judge", file)
-    footage = _only([line for line in lines if line.kind == "footage"], footage_judge, "--video-judge", file)
-    return Verdicts(words or Replay("any judge of words", "", str(file)), footage, file=file)
+    words = _only([line for line in lines if line.kind != "video"], judge, "--judge", file)
+    video = _only([line for line in lines if line.kind == "video"], video_judge, "--video-judge", file)
+    return JudgementCache(words or ReplayJudge("any judge of words", "", str(file)), video, file=file)
 
 
-def read_verdicts(file: str | Path) -> list[VerdictLine]:
+def read_verdicts(file: str | Path) -> list[CachedVerdict]:
     """The lines of a file of verdicts. Raises InputError, with the line's number, for one that is none."""
     found = []
     for place, value in read_json_lines(file, "a verdict"):
         try:
-            found.append(VerdictLine.model_validate(value))
+            found.append(CachedVerdict.model_validate(value))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise InputError(f"{place} is no verdict ({'.'.join(map(str, first['loc']))}: {first['msg']})") from error
@@ -171,10 +171,10 @@ def key(judge: Judge, check: Check) -> str:
     return hashlib.sha256(json.dumps([judge.name, judge.version, *check]).encode()).hexdigest()
 
 
-def _only(lines: Sequence[VerdictLine], beginning: str | None, option: str, file: str | Path) -> Replay | None:
+def _only(lines: Sequence[CachedVerdict], beginning: str | None, option: str, file: str | Path) -> ReplayJudge | None:
     judges = sorted({(line.judge, line.version) for line in lines})
     named = [judge for judge in judges if " ".join(judge).startswith(beginning or "")]
     if len(named) > 1 or (beginning and not named):
         known = ", ".join(repr(" ".join(judge)) for judge in judges) or "nobody"
         raise InputError(f"{file}: whose verdicts are to be replayed? It holds those of {known}: name one with {option}")
-    return Replay(*named[0], str(file)) if named else None
+    return ReplayJudge(*named[0], str(file)) if named else None

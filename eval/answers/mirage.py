@@ -13,15 +13,15 @@ How the published code counts is in mirage_original.py.
 
 from collections.abc import Sequence
 
-from rankvideo_rag.eval.answers.judge import Ask, Check, any_of
-from rankvideo_rag.eval.answers.records import Case, GivenAnswer, Reference, ReferenceClaim
+from rankvideo_rag.eval.answers.judge import AskJudge, Check, any_supported
+from rankvideo_rag.eval.answers.records import Case, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.answers.values import Value, f1, share
+from rankvideo_rag.eval.answers.values import MeasureValue, f1, share
 
 CLAIMS, REFERENCE_CLAIMS = "claims in the answer", "claims in the reference that a video supports"
 
 
-def mirage(case: Case, ask: Ask, *, watch: bool = False) -> dict[str, Value]:
+def mirage_scores(case: Case, ask: AskJudge, *, watch: bool = False) -> dict[str, MeasureValue]:
     """The six numbers of an answer; with `watch` also those against the collection, whose recall is the same."""
     reference, answer, _ = case
     info_recall = share([informs(claim, case, ask) for claim in supported(reference)], of=REFERENCE_CLAIMS)
@@ -41,16 +41,16 @@ def supported(reference: Reference) -> list[ReferenceClaim]:
     return [claim for claim in reference.claims if claim.supporting_videos]
 
 
-def informs(claim: ReferenceClaim, case: Case, ask: Ask) -> bool | None:
+def informs(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
     """Whether the answer bears out a claim of the reference. An answer that says nothing bears out nothing; nobody is asked."""
     if not case.answer.text:
         return False
     return ask(Check("passage", claim.text, case.reference.text, case.answer.text)).supported
 
 
-def seen_in(videos: Sequence[str], claim: str, answer: GivenAnswer, ask: Ask) -> bool | None:
+def seen_in(videos: Sequence[str], claim: str, answer: SystemAnswer, ask: AskJudge) -> bool | None:
     """Whether any of these videos bears out a claim of the answer."""
-    return any_of((Check("footage", claim, answer.text, video_id=video) for video in videos), ask)
+    return any_supported((Check("video", claim, answer.text, video_id=video) for video in videos), ask)
 
 
 def listed_claims(videos: Sequence[str], reference: Reference) -> str:
@@ -58,37 +58,39 @@ def listed_claims(videos: Sequence[str], reference: Reference) -> str:
     return " ".join(f"Claims from {video}: {'. '.join(_claims_of(video, reference))}." for video in videos)
 
 
-def citing(video: str, answer: GivenAnswer) -> str:
+def citing(video: str, answer: SystemAnswer) -> str:
     """The statements that cite a video, joined."""
     return " ".join(said.text for said in answer.statements if video in answer.videos(said))
 
 
-def _against(reference: Reference, borne_out: Sequence[bool | None]) -> Value:
+def _against(reference: Reference, borne_out: Sequence[bool | None]) -> MeasureValue:
     """A precision that needs to know which videos are relevant: of these the reference must name some."""
-    return share(borne_out, of=CLAIMS) if reference.videos else Value(None, f"no {REFERENCE_CLAIMS}")
+    return share(borne_out, of=CLAIMS) if reference.videos else MeasureValue(None, f"no {REFERENCE_CLAIMS}")
 
 
-def _in_reference(said: Statement, case: Case, ask: Ask) -> bool | None:
+def _in_reference(said: Statement, case: Case, ask: AskJudge) -> bool | None:
     return ask(Check("passage", said.text, case.answer.text, case.reference.text)).supported
 
 
-def _by_its_citations(said: Statement, case: Case, ask: Ask) -> bool | None:
+def _by_its_citations(said: Statement, case: Case, ask: AskJudge) -> bool | None:
     known = [video for video in case.answer.videos(said) if _claims_of(video, case.reference)]
     if not known:
         return False
     return ask(Check("claims", said.text, case.answer.text, listed_claims(known, case.reference))).supported
 
 
-def _attributed(claim: ReferenceClaim, case: Case, ask: Ask) -> bool | None:
+def _attributed(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
     passages = (citing(video, case.answer) for video in claim.supporting_videos)
-    return any_of((Check("claims", claim.text, case.reference.text, passage) for passage in passages if passage), ask)
+    return any_supported((Check("claims", claim.text, case.reference.text, passage) for passage in passages if passage), ask)
 
 
 def _claims_of(video: str, reference: Reference) -> list[str]:
     return [claim.text for claim in reference.claims if video in claim.supporting_videos]
 
 
-def _six(info: Value, info_recall: Value, cite: Value, cite_recall: Value, mode: str) -> dict[str, Value]:
+def _six(
+    info: MeasureValue, info_recall: MeasureValue, cite: MeasureValue, cite_recall: MeasureValue, mode: str
+) -> dict[str, MeasureValue]:
     return {
         f"InfoP{mode}": info,
         f"InfoR{mode}": info_recall,

@@ -17,15 +17,15 @@ A judge that writes no reply is taken at its label.
 
 from collections.abc import Iterable, Sequence
 
-from rankvideo_rag.eval.answers.judge import PENDING, Ask, Check, Verdict
+from rankvideo_rag.eval.answers.judge import PENDING, AskJudge, Check, Verdict
 from rankvideo_rag.eval.answers.mirage import citing, listed_claims, supported
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
-from rankvideo_rag.eval.answers.values import Value, f1
+from rankvideo_rag.eval.answers.values import MeasureValue, f1
 
 SUFFIX = "(original)"
 
 
-def mirage_original(case: Case, ask: Ask, *, watch: bool = False) -> dict[str, Value]:
+def original_mirage_scores(case: Case, ask: AskJudge, *, watch: bool = False) -> dict[str, MeasureValue]:
     """The six numbers as the published code would print them; none for a question without an answer."""
     if case.absent:
         return {}
@@ -41,41 +41,41 @@ def says_yes(verdict: Verdict) -> bool:
     return "yes" in verdict.reply.lower() if verdict.reply is not None else bool(verdict.supported)
 
 
-def _info_precision(case: Case, ask: Ask) -> float:
+def _info_precision(case: Case, ask: AskJudge) -> float:
     answer, article = case.answer, case.reference.text
     return _share([says_yes(ask(Check("passage", said.text, answer.text, article))) for said in answer.statements])
 
 
-def _info_recall(case: Case, ask: Ask) -> float:
+def _info_recall(case: Case, ask: AskJudge) -> float:
     article, text = case.reference.text, case.answer.text
     checks = [Check("passage", claim.text, article, text) for claim in supported(case.reference)]
     return _share([bool(text) and says_yes(ask(check)) for check in checks])
 
 
-def _cite_precision(case: Case, ask: Ask) -> float:
+def _cite_precision(case: Case, ask: AskJudge) -> float:
     claims = _merged(case)
     cited = list(dict.fromkeys(video for videos in claims.values() for video in videos))
     passage = listed_claims(cited, case.reference)
     return _share([bool(passage) and says_yes(ask(Check("claims", claim, case.answer.text, passage))) for claim in claims])
 
 
-def _cite_recall(case: Case, ask: Ask) -> float:
+def _cite_recall(case: Case, ask: AskJudge) -> float:
     return _share([_attributed(claim, case, ask) for claim in supported(case.reference)])
 
 
-def _attributed(claim: ReferenceClaim, case: Case, ask: Ask) -> bool:
+def _attributed(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool:
     passages = (citing(video, case.answer) for video in claim.supporting_videos)
     return _any((Check("claims", claim.text, case.answer.text, passage) for passage in passages if passage), ask)
 
 
-def _info_seen(case: Case, ask: Ask) -> float:
+def _info_seen(case: Case, ask: AskJudge) -> float:
     answer = case.answer
     said = [statement.text for statement in answer.statements]
     seen = {text for text in said if _sees(case.reference.videos, text, answer.text, ask)}
     return len(seen) / len(said) if said else 0.0
 
 
-def _cite_seen(case: Case, ask: Ask) -> float:
+def _cite_seen(case: Case, ask: AskJudge) -> float:
     claims = _merged(case)
     cited = dict.fromkeys(video for videos in claims.values() for video in videos)
     total = 0.0
@@ -93,11 +93,11 @@ def _merged(case: Case) -> dict[str, list[str]]:
     return found
 
 
-def _sees(videos: Sequence[str], claim: str, context: str, ask: Ask) -> bool:
-    return _any((Check("footage", claim, context, video_id=video) for video in videos), ask)
+def _sees(videos: Sequence[str], claim: str, context: str, ask: AskJudge) -> bool:
+    return _any((Check("video", claim, context, video_id=video) for video in videos), ask)
 
 
-def _any(checks: Iterable[Check], ask: Ask) -> bool:
+def _any(checks: Iterable[Check], ask: AskJudge) -> bool:
     """Whether any says yes, asked one after the other until one does."""
     for check in checks:
         verdict = ask(check)
@@ -110,9 +110,9 @@ def _share(parts: Sequence[bool]) -> float:
     return sum(parts) / len(parts) if parts else 0.0
 
 
-def _named(precisions: tuple[float, float], recalls: tuple[float, float], mode: str) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+def _named(precisions: tuple[float, float], recalls: tuple[float, float], mode: str) -> dict[str, MeasureValue]:
+    found: dict[str, MeasureValue] = {}
     for name, precision, recall in zip(("Info", "Cite"), precisions, recalls, strict=True):
-        both = Value(precision), Value(recall)
+        both = MeasureValue(precision), MeasureValue(recall)
         found |= {f"{name}P{mode}": both[0], f"{name}R{mode}": both[1], f"{name}F1{mode}": f1(*both)}
     return found

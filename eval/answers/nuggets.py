@@ -12,11 +12,11 @@ import logging
 from collections.abc import Sequence
 
 from rankvideo_rag.errors import ModelError
-from rankvideo_rag.eval.answers.judge import Ask, Check
+from rankvideo_rag.eval.answers.judge import AskJudge, Check
 from rankvideo_rag.eval.answers.judge_prompts import without_thoughts
-from rankvideo_rag.eval.answers.judges.llm_judge import Write
+from rankvideo_rag.eval.answers.judges.llm_judge import Complete
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
-from rankvideo_rag.eval.answers.values import Value, share
+from rankvideo_rag.eval.answers.values import MeasureValue, share
 from rankvideo_rag.text import clean
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _RATE = (
 )
 
 
-def nuggets(case: Case, ask: Ask) -> dict[str, Value]:
+def nugget_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
     """The four scores of an answer. One that says nothing captures nothing; nobody is asked."""
     credits = {claim: _credit(claim, case, ask) for claim in case.reference.claims}
     vital = [credit for claim, credit in credits.items() if claim.vital]
@@ -50,7 +50,7 @@ def nuggets(case: Case, ask: Ask) -> dict[str, Value]:
     }
 
 
-def create(write: Write, question: str, passages: Sequence[str], *, most: int = MOST) -> tuple[ReferenceClaim, ...]:
+def create_nuggets(write: Complete, question: str, passages: Sequence[str], *, most: int = MOST) -> tuple[ReferenceClaim, ...]:
     """Nuggets of a question from passages, ten of these at a time, the list growing; then labelled vital or okay.
 
     `write` goes from a prompt to what a model writes. Raises ModelError where that is not the list that was asked for.
@@ -60,11 +60,11 @@ def create(write: Write, question: str, passages: Sequence[str], *, most: int = 
         shown = "\n".join(clean(passage) for passage in passages[begin : begin + _PASSAGES_AT_ONCE])
         prompt = _CREATE.format(most=most, question=clean(question), passages=shown, nuggets=found)
         found = _within(list(dict.fromkeys(_list_of_texts(write(prompt)))), most)
-    vital = rate(write, question, found)
+    vital = rate_nuggets(write, question, found)
     return tuple(ReferenceClaim(text=text, vital=is_vital) for text, is_vital in zip(found, vital, strict=True))
 
 
-def rate(write: Write, question: str, texts: Sequence[str]) -> list[bool]:
+def rate_nuggets(write: Complete, question: str, texts: Sequence[str]) -> list[bool]:
     """Whether each nugget is vital. Raises ModelError unless there is one label, vital or okay, for each."""
     if not texts:
         return []
@@ -74,7 +74,7 @@ def rate(write: Write, question: str, texts: Sequence[str]) -> list[bool]:
     return [label == "vital" for label in labels]
 
 
-def _credit(nugget: ReferenceClaim, case: Case, ask: Ask) -> float | None:
+def _credit(nugget: ReferenceClaim, case: Case, ask: AskJudge) -> float | None:
     if not case.answer.text:
         return 0.0
     return _CREDIT[ask(Check("nugget", nugget.text, case.reference.question, case.answer.text)).label]

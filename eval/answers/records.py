@@ -11,7 +11,7 @@ from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.schema import Record
 
 
-class Cited(NamedTuple):
+class CitedSpan(NamedTuple):
     """A place in a video that an answer cites, with the words that stand there."""
 
     video_id: str
@@ -20,14 +20,14 @@ class Cited(NamedTuple):
     words: str  # title, words of the clips that it lies in, and quote; empty where nothing is said or written
 
 
-class GivenAnswer(NamedTuple):
+class SystemAnswer(NamedTuple):
     """An answer as it is measured. One that says that the archive does not answer has no statements."""
 
     query_id: str
     question: str
     answered: bool
     statements: tuple[Statement, ...]
-    citations: tuple[Cited, ...]
+    citations: tuple[CitedSpan, ...]
     shown: tuple[str, ...]  # words of the clips that the answer was made from
     files: Mapping[str, str]  # video id -> path, of all videos that it names
 
@@ -98,11 +98,11 @@ class Case(NamedTuple):
     """A question with both. An answer that is not there is measured as an empty one, which abstains from nothing."""
 
     reference: Reference
-    answer: GivenAnswer
+    answer: SystemAnswer
     absent: bool = False
 
 
-def cases_of(references: Mapping[str, Reference], answers: Mapping[str, GivenAnswer]) -> list[Case]:
+def make_cases(references: Mapping[str, Reference], answers: Mapping[str, SystemAnswer]) -> list[Case]:
     """A case for each reference. Raises InputError when no answer has a reference."""
     if not references:
         raise InputError("the references hold no question: there is nothing to measure against")
@@ -115,5 +115,5 @@ def cases_of(references: Mapping[str, Reference], answers: Mapping[str, GivenAns
     ]
 
 
-def _no_answer(reference: Reference) -> GivenAnswer:
-    return GivenAnswer(reference.query_id, reference.question, False, (), (), (), {})
+def _no_answer(reference: Reference) -> SystemAnswer:
+    return SystemAnswer(reference.query_id, reference.question, False, (), (), (), {})

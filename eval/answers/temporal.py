@@ -10,7 +10,7 @@ the reference's claims that have spans, of which some span is met by any citatio
 from collections.abc import Callable
 
 from rankvideo_rag.eval.answers.records import Case
-from rankvideo_rag.eval.answers.values import Value, share
+from rankvideo_rag.eval.answers.values import MeasureValue, share
 from rankvideo_rag.formats.moments import Moment, temporal_iou
 
 LEAST_OVERLAP = 0.5
@@ -19,12 +19,12 @@ _ROUNDING = 1e-9  # an overlap of 0.5 may come out as 0.4999999999999999
 Meets = Callable[[Moment, Moment], bool]
 
 
-def temporal(case: Case) -> dict[str, Value]:
+def temporal_scores(case: Case) -> dict[str, MeasureValue]:
     """The four numbers of an answer; without a reference span there are none."""
     claims = [claim.spans for claim in case.reference.claims if claim.spans]
     cited = list(dict.fromkeys(Moment(one.video_id, one.start, one.end) for one in case.answer.citations))
     if not claims:
-        nothing = Value(None, "no spans in the reference")
+        nothing = MeasureValue(None, "no spans in the reference")
         return {f"Time{side}@{name}": nothing for name in _MEETS for side in "PR"}
     found = {}
     for name, meets in _MEETS.items():

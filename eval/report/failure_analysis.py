@@ -26,14 +26,14 @@ over. This file reads no files and knows no judges.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
-from rankvideo_rag.eval.answers.alce import bears_out
-from rankvideo_rag.eval.answers.judge import Ask, Check
+from rankvideo_rag.eval.answers.alce import citations_support
+from rankvideo_rag.eval.answers.judge import AskJudge, Check
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.temporal import hits
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.schema import Record
 
-Stage = Literal[
+FailureStage = Literal[
     "not indexed",
     "not retrieved",
     "ranked too low",
@@ -42,33 +42,33 @@ Stage = Literal[
     "unsupported claim",
     "other",
 ]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+FAILURE_STAGES: tuple[FailureStage, ...] = get_args(FailureStage)
 RIGHT: Final = "right"
 WRONG: Final = "wrong"
 NOT_KNOWN: Final = "not known"
 
 
-class Fate(Record):
+class AnswerOutcome(Record):
     """What became of a question."""
 
     verdict: Literal["right", "wrong", "not known"]
-    stage: Stage | None = None  # of a wrong answer
+    stage: FailureStage | None = None  # of a wrong answer
     reason: str | None = None
 
 
-class Kept(NamedTuple):
+class IndexedVideo(NamedTuple):
     """What an archive has of a video."""
 
     clips: tuple[Moment, ...]  # none: it is not in the archive
     reason: str | None = None  # why not
 
 
-class Trail(NamedTuple):
+class Trace(NamedTuple):
     """A question's targets on their way to its answer."""
 
     case: Case
     targets: Mapping[str, tuple[Moment, ...]]  # video -> spans in it; none: anywhere
-    indexed: Mapping[str, Kept] | None  # of the targets; None: not known
+    indexed: Mapping[str, IndexedVideo] | None  # of the targets; None: not known
     candidates: Collection[str]  # videos that the reranker was given
     first_shown: Collection[str]  # videos that the generator is given without reranking
     shown: tuple[Moment, ...]  # clips that the generator was given
@@ -82,7 +82,7 @@ class _Said(NamedTuple):
     held: bool | None  # by what it cites
 
 
-def fate(trail: Trail, ask: Ask, *, watch: bool = False) -> Fate:
+def classify(trail: Trace, ask: AskJudge, *, watch: bool = False) -> AnswerOutcome:
     """Whether an answer is right, and if not, where it was lost; with `watch` what it cites is watched too."""
     if not trail.case.reference.answerable:
         return _of_unanswerable(trail, ask, watch)
@@ -92,17 +92,17 @@ def fate(trail: Trail, ask: Ask, *, watch: bool = False) -> Fate:
     if not (trail.case.answer.answered and _points(trail)) or False in held or says is False:
         return next(_lost(trail, borne_out))
     if says is None or None in held:
-        return Fate(verdict=NOT_KNOWN, reason="the judge has no verdict on what it says")
-    return Fate(verdict=RIGHT)
+        return AnswerOutcome(verdict=NOT_KNOWN, reason="the judge has no verdict on what it says")
+    return AnswerOutcome(verdict=RIGHT)
 
 
-def _of_unanswerable(trail: Trail, ask: Ask, watch: bool) -> Fate:
+def _of_unanswerable(trail: Trace, ask: AskJudge, watch: bool) -> AnswerOutcome:
     if not trail.case.answer.answered and not trail.case.absent:
-        return Fate(verdict=RIGHT)
+        return AnswerOutcome(verdict=RIGHT)
     return next(_by_claims(trail, _borne_out(trail, ask, watch)))
 
 
-def _lost(trail: Trail, borne_out: Sequence[_Said]) -> Iterator[Fate]:
+def _lost(trail: Trace, borne_out: Sequence[_Said]) -> Iterator[AnswerOutcome]:
     """What failed, stage by stage; the last is always given."""
     if trail.targets:
         yield from _by_retrieval(trail)
@@ -110,8 +110,8 @@ def _lost(trail: Trail, borne_out: Sequence[_Said]) -> Iterator[Fate]:
     yield from _by_claims(trail, borne_out)
 
 
-def _by_retrieval(trail: Trail) -> Iterator[Fate]:
-    kept = None if trail.indexed is None else [trail.indexed.get(video, Kept(())) for video in trail.targets]
+def _by_retrieval(trail: Trace) -> Iterator[AnswerOutcome]:
+    kept = None if trail.indexed is None else [trail.indexed.get(video, IndexedVideo(())) for video in trail.targets]
     if kept is not None and not _touched(trail, [clip for one in kept for clip in one.clips]):
         reasons = dict.fromkeys(one.reason for one in kept if one.reason)
         yield _wrong("not indexed", "; ".join(reasons) or "no clip holds the moment that is asked for")
@@ -125,7 +125,7 @@ def _by_retrieval(trail: Trail) -> Iterator[Fate]:
         yield _wrong("ranked too low", f"retrieved, but not among the {len(given)} videos that the generator was given")
 
 
-def _by_window(trail: Trail) -> Iterator[Fate]:
+def _by_window(trail: Trace) -> Iterator[AnswerOutcome]:
     if trail.shown and not _touched(trail, trail.shown):
         yield _wrong("wrong window", "the generator was given another part of the video")
     answer = trail.case.answer
@@ -133,14 +133,14 @@ def _by_window(trail: Trail) -> Iterator[Fate]:
         yield _wrong("wrong window", "it cites the right video at another time")
 
 
-def _by_claims(trail: Trail, borne_out: Sequence[_Said]) -> Iterator[Fate]:
+def _by_claims(trail: Trace, borne_out: Sequence[_Said]) -> Iterator[AnswerOutcome]:
     unsupported = next((said.text for said in borne_out if said.held is False), None)
     if unsupported is not None:
         yield _wrong("unsupported claim", f"what it cites does not say so: {unsupported}")
     yield _wrong("other", _what_else(trail))
 
 
-def _what_else(trail: Trail) -> str:
+def _what_else(trail: Trace) -> str:
     if trail.case.absent:
         return "there is no answer"
     if not trail.case.reference.answerable:
@@ -152,11 +152,11 @@ def _what_else(trail: Trail) -> str:
     return "it says none of what is right, from the right place"
 
 
-def _wrong(stage: Stage, reason: str) -> Fate:
-    return Fate(verdict=WRONG, stage=stage, reason=reason)
+def _wrong(stage: FailureStage, reason: str) -> AnswerOutcome:
+    return AnswerOutcome(verdict=WRONG, stage=stage, reason=reason)
 
 
-def _points(trail: Trail) -> bool:
+def _points(trail: Trace) -> bool:
     """Whether a citation meets a target, or there is none to meet."""
     cited = [Moment(one.video_id, one.start, one.end) for one in trail.case.answer.citations]
     return not trail.targets or any(_meets(one, trail.targets[one.video]) for one in cited if one.video in trail.targets)
@@ -166,7 +166,7 @@ def _meets(cited: Moment, spans: tuple[Moment, ...]) -> bool:
     return not spans or any(hits(cited, span) or hits(span, cited) for span in spans)
 
 
-def _touched(trail: Trail, clips: Collection[Moment]) -> bool:
+def _touched(trail: Trace, clips: Collection[Moment]) -> bool:
     """Whether a clip shares some time with a span of a target, or is of one without spans."""
     return any(
         not spans or any(clip.start < span.end and span.start < clip.end for span in spans)
@@ -175,16 +175,18 @@ def _touched(trail: Trail, clips: Collection[Moment]) -> bool:
     )
 
 
-def _borne_out(trail: Trail, ask: Ask, watch: bool) -> list[_Said]:
+def _borne_out(trail: Trace, ask: AskJudge, watch: bool) -> list[_Said]:
     answer = trail.case.answer
     return [
-        _Said(said.text, bool(said.cited) and not said.dangling and bears_out(said.cited, said, answer, ask, watch=watch))
+        _Said(
+            said.text, bool(said.cited) and not said.dangling and citations_support(said.cited, said, answer, ask, watch=watch)
+        )
         for place, said in enumerate(answer.statements)
         if place not in trail.seen
     ]
 
 
-def _says(trail: Trail, ask: Ask) -> bool | None:
+def _says(trail: Trace, ask: AskJudge) -> bool | None:
     """Whether the answer says at least part of what is right, or points at it."""
     reference, said = trail.case.reference, trail.case.answer.text
     if trail.seen or not (reference.claims or reference.answer):

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.reading import read_references
+from rankvideo_rag.eval.answers.io import read_references
 from rankvideo_rag.eval.answers.records import Reference
-from rankvideo_rag.eval.report.failure_analysis import Kept
-from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
-from rankvideo_rag.eval.report.replies import Reply, read_replies
+from rankvideo_rag.eval.report.failure_analysis import IndexedVideo
+from rankvideo_rag.eval.report.records import VARIANTS, QuestionTimings, ReportMetadata, Variant
+from rankvideo_rag.eval.report.replies import ReportedAnswer, read_replies
 from rankvideo_rag.eval.slices import QueryLabels, read_query_labels
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.multivent import load_qrels
@@ -38,7 +38,7 @@ from rankvideo_rag.schema import Record
 
 REFERENCES, QRELS, LABELS, INDEXED = "references.jsonl", "qrels.trec", "slices.jsonl", "indexed.jsonl"
 FIRST_STAGE, RERANKED, MARGINS = "first_stage.trec", "reranked.trec", "margins"
-SECONDS, ABOUT, JUDGED = "seconds.jsonl", "about.json", "verdicts.jsonl"
+SECONDS, ABOUT, VERDICTS = "seconds.jsonl", "about.json", "verdicts.jsonl"
 REPORT, PAGE = "report.json", "report.html"
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -52,7 +52,7 @@ class Indexed(Record):
     reason: str | None = None
 
 
-class Material(NamedTuple):
+class ReportInputs(NamedTuple):
     """All of a folder."""
 
     references: dict[str, Reference]
@@ -60,38 +60,38 @@ class Material(NamedTuple):
     first_stage: TrecRun
     reranked: TrecRun
     margins: RelevanceScores
-    replies: dict[Side, dict[str, Reply]]
-    indexed: dict[str, Kept] | None
+    replies: dict[Variant, dict[str, ReportedAnswer]]
+    indexed: dict[str, IndexedVideo] | None
     labels: QueryLabels
-    seconds: tuple[Seconds, ...]
-    about: About
+    seconds: tuple[QuestionTimings, ...]
+    about: ReportMetadata
     notes: tuple[str, ...]  # what of the judgements should be known
 
 
-def answers_file(side: Side) -> str:
+def answers_file(side: Variant) -> str:
     """The name of the file with the answers of one side."""
     return f"answers_{side}.jsonl"
 
 
-def read_material(folder: Path, *, stems: bool = False) -> Material:
+def read_report_folder(folder: Path, *, stems: bool = False) -> ReportInputs:
     """Everything in a folder. With `stems`, the answers' videos go by their files' names, as the other files name them.
 
     Raises InputError for a file that is missing or cannot be used, and for answers that have no reference.
     """
-    needed = (REFERENCES, QRELS, FIRST_STAGE, RERANKED, *map(answers_file, SIDES))
+    needed = (REFERENCES, QRELS, FIRST_STAGE, RERANKED, *map(answers_file, VARIANTS))
     missing = [name for name in needed if not (folder / name).exists()]
     if missing:
         raise InputError(
             f"{folder} lacks {', '.join(missing)}: put them there, or name an archive, with --questions and --qrels"
         )
     judged = load_qrels(folder / QRELS)
-    return Material(
+    return ReportInputs(
         references=read_references(folder / REFERENCES),
         qrels=judged.qrels,
         first_stage=load_run(folder / FIRST_STAGE),
         reranked=load_run(folder / RERANKED),
         margins=read_scores(folder / MARGINS),
-        replies={side: read_replies(folder / answers_file(side), stems=stems) for side in SIDES},
+        replies={side: read_replies(folder / answers_file(side), stems=stems) for side in VARIANTS},
         indexed=_indexed(folder / INDEXED),
         labels=read_query_labels(folder / LABELS) if (folder / LABELS).exists() else {},
         seconds=_seconds(folder / SECONDS),
@@ -100,20 +100,20 @@ def read_material(folder: Path, *, stems: bool = False) -> Material:
     )
 
 
-def _indexed(path: Path) -> dict[str, Kept] | None:
+def _indexed(path: Path) -> dict[str, IndexedVideo] | None:
     if not path.exists():
         return None
     lines = [_checked(Indexed, row.value, row.place) for row in read_json_lines(path, "video and clips")]
-    return {one.video: Kept(tuple(Moment(one.video, *span) for span in one.clips), one.reason) for one in lines}
+    return {one.video: IndexedVideo(tuple(Moment(one.video, *span) for span in one.clips), one.reason) for one in lines}
 
 
-def _seconds(path: Path) -> tuple[Seconds, ...]:
+def _seconds(path: Path) -> tuple[QuestionTimings, ...]:
     rows = read_json_lines(path, "query_id and seconds") if path.exists() else ()
-    return tuple(_checked(Seconds, row.value, row.place) for row in rows)
+    return tuple(_checked(QuestionTimings, row.value, row.place) for row in rows)
 
 
-def _about(path: Path) -> About:
-    return _checked(About, read_json(path), str(path)) if path.exists() else About()
+def _about(path: Path) -> ReportMetadata:
+    return _checked(ReportMetadata, read_json(path), str(path)) if path.exists() else ReportMetadata()
 
 
 def _checked(kind: type[AnyRecord], value: Mapping[str, Any], place: str) -> AnyRecord:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rankvideo_rag.backends import import_optional
 from rankvideo_rag.eval.report.markup import Html, element
-from rankvideo_rag.eval.report.records import Report
+from rankvideo_rag.eval.report.records import ArchiveReport
 
 matplotlib = import_optional("matplotlib", "report")
 figures = import_optional("matplotlib.figure", "report")
@@ -17,7 +17,7 @@ _ID = re.compile(r' id="([^"]*)"')
 _ROOT = re.compile(r'<svg\b[^>]*?viewBox="(?P<box>[^"]*)"[^>]*>')
 
 
-def gain_picture(report: Report) -> Html | None:
+def gain_picture(report: ArchiveReport) -> Html | None:
     """Share of the questions that gain at most so much; None where none is judged."""
     gains = [one.gain for one in report.questions if one.gain is not None]
     if not gains:
@@ -41,7 +41,7 @@ def gain_picture(report: Report) -> Html | None:
     return _svg(figure, caption, "gain")
 
 
-def cost_picture(report: Report) -> Html | None:
+def cost_picture(report: ArchiveReport) -> Html | None:
     """Quality by the number of videos watched; None where none was."""
     watched = [point.watched for point in report.curve]
     if max(watched, default=0) == 0:
@@ -64,7 +64,7 @@ def cost_picture(report: Report) -> Html | None:
     return _svg(figure, caption, "cost")
 
 
-def calibration_picture(report: Report) -> Html | None:
+def calibration_picture(report: ArchiveReport) -> Html | None:
     """How often pairs are relevant, by the probability that the reranker gave; None where nothing is judged."""
     found = report.calibration
     if found.error is None:

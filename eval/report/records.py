@@ -5,18 +5,18 @@ from typing import Literal
 from pydantic import Field
 
 from rankvideo_rag.eval.calibration_error import CalibrationReport
-from rankvideo_rag.eval.report.failure_analysis import Fate, Stage
+from rankvideo_rag.eval.report.failure_analysis import AnswerOutcome, FailureStage
 from rankvideo_rag.eval.reranking import Benefit
 from rankvideo_rag.eval.retrieval import RetrievalReport
 from rankvideo_rag.eval.variance import VarianceShares
 from rankvideo_rag.schema import Record
 
-Side = Literal["without", "with"]
+Variant = Literal["without", "with"]
 """Answers made without reranking, and with it."""
-SIDES: tuple[Side, Side] = ("without", "with")
+VARIANTS: tuple[Variant, Variant] = ("without", "with")
 
 
-class About(Record):
+class ReportMetadata(Record):
     """Where the numbers come from. All of it may be unknown."""
 
     title: str = ""
@@ -25,7 +25,7 @@ class About(Record):
     notes: tuple[str, ...] = ()
 
 
-class Seconds(Record):
+class QuestionTimings(Record):
     """What one question took, models loaded; None where nobody timed it, or kept verdicts were used."""
 
     query_id: str
@@ -49,7 +49,7 @@ class AnswerMeasure(Record):
     """A measure of the answers, both ways; the difference is over the questions on which there are both."""
 
     name: str
-    estimates: dict[Side, Estimate]
+    estimates: dict[Variant, Estimate]
     difference: Estimate
     p: float | None  # randomisation test, two-sided, not corrected for the number of measures
 
@@ -61,14 +61,14 @@ class AnswerCounts(Record):
     answerable: int
     absent: int  # questions without an answer
     verdicts: int
-    none_verdicts: dict[str, int]  # reason -> verdicts that are neither yes nor no
+    undecided_verdicts: dict[str, int]  # reason -> verdicts that are neither yes nor no
     not_measured: dict[str, dict[str, int]]  # measure -> reason -> questions that are not in its mean
     seen: int  # statements that rest on pictures alone: no judge of words can bear them out
     quotes: int
     quotes_found: int  # in the words of the clips that the generator was given
     right: int
     not_known: int
-    lost: dict[Stage, int]
+    failures: dict[FailureStage, int]
 
 
 class CurvePoint(Record):
@@ -85,15 +85,15 @@ class QuestionReport(Record):
     question: str
     answerable: bool
     gain: float | None  # of the first measure, by reranking; None where no judgements tell
-    answers: dict[Side, str | None]  # as shown; None where there is none
-    fates: dict[Side, Fate]
+    answers: dict[Variant, str | None]  # as shown; None where there is none
+    outcomes: dict[Variant, AnswerOutcome]
 
 
-class Report(Record):
+class ArchiveReport(Record):
     """Everything that was measured."""
 
     version: str  # of this package
-    about: About
+    about: ReportMetadata
     judges: tuple[str, ...]  # of the answers: name and version
     benefit: Benefit
     retrieval: RetrievalReport
@@ -102,6 +102,6 @@ class Report(Record):
     calibration: CalibrationReport
     variance: VarianceShares
     measures: tuple[AnswerMeasure, ...]
-    counts: dict[Side, AnswerCounts]
+    counts: dict[Variant, AnswerCounts]
     questions: tuple[QuestionReport, ...]
     notes: tuple[str, ...]

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.reading import given_answer
-from rankvideo_rag.eval.answers.records import GivenAnswer
+from rankvideo_rag.eval.answers.io import parse_answer
+from rankvideo_rag.eval.answers.records import SystemAnswer
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.strict import read_json_lines
 
 
-class Reply(NamedTuple):
+class ReportedAnswer(NamedTuple):
     """An answer, and what it was made from."""
 
-    answer: GivenAnswer
+    answer: SystemAnswer
     text: str  # as it was shown
     clips: tuple[Moment, ...]  # that the generator was given, best first; one without times lasts for ever
     seen: frozenset[int]  # positions of the statements that rest on pictures alone
@@ -26,21 +26,21 @@ class Reply(NamedTuple):
     quotes_found: int  # of these, that stand in the words of a clip of their video that the generator was given
 
 
-def read_replies(path: str | Path, *, stems: bool = False) -> dict[str, Reply]:
+def read_replies(path: str | Path, *, stems: bool = False) -> dict[str, ReportedAnswer]:
     """Query id -> reply. For `stems` and what it raises see `reading.read_answers`."""
-    found: dict[str, Reply] = {}
+    found: dict[str, ReportedAnswer] = {}
     for place, line in read_json_lines(path, "an answer"):
-        reply = _reply(line, given_answer(line, place=place, stems=stems), stems)
+        reply = _reply(line, parse_answer(line, place=place, stems=stems), stems)
         if reply.answer.query_id in found:
             raise InputError(f"{place}: query {reply.answer.query_id!r} comes a second time: leave one of the two")
         found[reply.answer.query_id] = reply
     return found
 
 
-def _reply(line: Mapping[str, Any], answer: GivenAnswer, stems: bool) -> Reply:
+def _reply(line: Mapping[str, Any], answer: SystemAnswer, stems: bool) -> ReportedAnswer:
     claims = [claim for claim in line.get("claims", ()) if claim["text"].strip()] if answer.statements else []
     quotes = [one for one in line["citations"] if one.get("quote")]
-    return Reply(
+    return ReportedAnswer(
         answer=answer,
         text=line["answer"],
         clips=tuple(_moment(clip, stems) for clip in line["clips"]),

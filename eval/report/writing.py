@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankvideo_rag.eval.answers.reading import write_references
+from rankvideo_rag.eval.answers.io import write_references
 from rankvideo_rag.eval.report.folder import (
     ABOUT,
     FIRST_STAGE,
@@ -20,31 +20,31 @@ from rankvideo_rag.eval.report.folder import (
     answers_file,
 )
 from rankvideo_rag.eval.report.questions import Questions
-from rankvideo_rag.eval.report.records import SIDES, About, Seconds, Side
+from rankvideo_rag.eval.report.records import VARIANTS, QuestionTimings, ReportMetadata, Variant
 from rankvideo_rag.eval.slices import QueryLabels
 from rankvideo_rag.formats.rankvideo import model_short_name, scores_file_name, scores_to_json
 from rankvideo_rag.formats.trec import Qrels, write_qrels, write_run
 from rankvideo_rag.schema import Record, Score
 
 
-class Asked(NamedTuple):
+class QuestionResult(NamedTuple):
     """What came of one question. Videos bear the ids of the report."""
 
     query_id: str
     first_stage: list[str]  # videos, best first
     reranked: list[str]
     margins: dict[str, Score]  # of every video that was watched, by its best clip
-    answers: dict[Side, dict[str, Any] | None]  # as_contract, with the query's id; None where it could not be written
-    seconds: Seconds
+    answers: dict[Variant, dict[str, Any] | None]  # schema.to_json, with the query's id; None where it could not be written
+    seconds: QuestionTimings
     model: str | None  # that watched
 
 
-def write_folder(
+def write_report_folder(
     folder: Path,
     questions: Questions,
     qrels: Qrels,
-    found: Sequence[Asked],
-    about: About,
+    found: Sequence[QuestionResult],
+    about: ReportMetadata,
     indexed: Sequence[Indexed],
 ) -> None:
     """Write everything that `folder.read_material` reads, into a folder that is made if need be."""
@@ -53,7 +53,7 @@ def write_folder(
     write_qrels(folder / QRELS, qrels)
     write_run(folder / RERANKED, {one.query_id: one.reranked for one in found}, tag="reranked")
     _write_margins(folder / MARGINS, found, about.models["reranker"])
-    for side in SIDES:
+    for side in VARIANTS:
         _write_rows(folder / answers_file(side), [row for one in found if (row := one.answers[side])])
     _write_records(folder / INDEXED, indexed)
     _write_records(folder / SECONDS, [one.seconds for one in found])
@@ -64,7 +64,7 @@ def write_folder(
     write_run(folder / FIRST_STAGE, {one.query_id: one.first_stage for one in found}, tag="first-stage")
 
 
-def _write_margins(folder: Path, found: Sequence[Asked], model: str) -> None:
+def _write_margins(folder: Path, found: Sequence[QuestionResult], model: str) -> None:
     by_video: dict[str, dict[str, Score]] = {}
     for one in found:
         for video, score in one.margins.items():

@@ -11,7 +11,7 @@ from rankvideo_rag.cli.options import AsJson, Device
 if TYPE_CHECKING:
     from rankvideo_rag.eval.answers.evaluate import AnswerReport
     from rankvideo_rag.eval.answers.judge import Judge
-    from rankvideo_rag.eval.answers.records import GivenAnswer
+    from rankvideo_rag.eval.answers.records import SystemAnswer
 
 Answers = Annotated[
     Path, typer.Option(help="What `rankvideo ask --json` prints, one a line, with a query_id.", show_default=False)
@@ -53,22 +53,22 @@ def answers(
     as_json: AsJson = False,
 ) -> None:
     """Measure answers: MiRAGE, nuggets, citations (ALCE, ARGUE, moments), correctness, abstention."""
-    from rankvideo_rag.eval.answers.evaluate import as_contract, evaluate
-    from rankvideo_rag.eval.answers.judgement_cache import Verdicts, replaying
-    from rankvideo_rag.eval.answers.reading import read_answers, read_references
-    from rankvideo_rag.eval.answers.records import cases_of
+    from rankvideo_rag.eval.answers.evaluate import evaluate_answers, to_json
+    from rankvideo_rag.eval.answers.io import read_answers, read_references
+    from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, replay_judgements
+    from rankvideo_rag.eval.answers.records import make_cases
 
     given = read_answers(answers, stems=stems)
-    cases = cases_of(read_references(references), given)
+    cases = make_cases(read_references(references), given)
     if replay:
         file = _kept(verdicts, judge_model, video_model)
-        found = replaying(file, judge=judge, footage_judge=video_judge)
+        found = replay_judgements(file, judge=judge, video_judge=video_judge)
     else:
         watching = _watching(video_judge, video_model, videos, prompt, threshold, device, given) if video_judge else None
-        found = Verdicts(_reading(judge, judge_model, device), watching, file=verdicts)
-    report = evaluate(cases, found, original=original)
+        found = JudgementCache(_reading(judge, judge_model, device), watching, file=verdicts)
+    report = evaluate_answers(cases, found, original=original)
     if as_json:
-        print_json(as_contract(report))
+        print_json(to_json(report))
     else:
         _print(report)
     for line in _left_out(report, len(given)):
@@ -88,16 +88,16 @@ def nuggets(
     What no answer was shown cannot become a claim: pool the answers of several systems.
     """
     from rankvideo_rag.errors import InputError
-    from rankvideo_rag.eval.answers.judges.llm import writer
-    from rankvideo_rag.eval.answers.nuggets import create
-    from rankvideo_rag.eval.answers.reading import read_answers, read_references, write_references
+    from rankvideo_rag.eval.answers.io import read_answers, read_references, write_references
+    from rankvideo_rag.eval.answers.judges.llm import load_completion
+    from rankvideo_rag.eval.answers.nuggets import create_nuggets
 
     if output.exists():
         raise InputError(f"{output} is there already: name a new file")
     given, known = read_answers(answers), read_references(references)
-    write = writer(llm)
+    write = load_completion(llm)
     made = {
-        query: create(write, reference.question, given[query].shown)
+        query: create_nuggets(write, reference.question, given[query].shown)
         for query, reference in known.items()
         if reference.answerable and not reference.claims and query in given
     }
@@ -136,24 +136,24 @@ def _watching(
     prompt: str | None,
     threshold: float,
     device: str | None,
-    given: "dict[str, GivenAnswer]",
+    given: "dict[str, SystemAnswer]",
 ) -> "Judge":
-    from rankvideo_rag.eval.answers.judges import load_watching_judge
-    from rankvideo_rag.eval.answers.judges.video_judge import finder
+    from rankvideo_rag.eval.answers.judges import load_video_judge
+    from rankvideo_rag.eval.answers.judges.video_judge import video_finder
     from rankvideo_rag.formats.video_folder import VideoFolder
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
 
     files = {video: path for answer in given.values() for video, path in answer.files.items()}
-    find = finder(files, VideoFolder(videos) if videos else None)
+    find = video_finder(files, VideoFolder(videos) if videos else None)
     # A server runs its model where it likes, and a recording runs none.
     on = None if name in ("server", "recorded") else device
-    return load_watching_judge(name, model, spec=resolve_prompt_spec(prompt, model), find=find, device=on, threshold=threshold)
+    return load_video_judge(name, model, spec=resolve_prompt_spec(prompt, model), find=find, device=on, threshold=threshold)
 
 
 def _left_out(report: "AnswerReport", given: int) -> list[str]:
     found = {
         f"verdicts, of {report.verdicts}, that are neither yes nor no ({reason})": count
-        for reason, count in report.none_verdicts.items()
+        for reason, count in report.undecided_verdicts.items()
     }
     found |= {
         "questions without an answer, measured as empty answers": report.absent,

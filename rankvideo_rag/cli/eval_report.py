@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
     from rankvideo_rag.eval.answers.judge import Judge
-    from rankvideo_rag.eval.answers.judgement_cache import Verdicts
-    from rankvideo_rag.eval.report.folder import Material
+    from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
+    from rankvideo_rag.eval.report.folder import ReportInputs
     from rankvideo_rag.eval.report.questions import Questions
-    from rankvideo_rag.eval.report.records import Report
+    from rankvideo_rag.eval.report.records import ArchiveReport
     from rankvideo_rag.formats.trec import Qrels
 
 FEW = 30  # questions of which a share of a few hundredths is told by one or two
@@ -94,10 +94,10 @@ def report(
     The folder keeps runs, answers and verdicts: without ARCHIVE it is scored again, and no model is needed.
     """
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.eval.report.folder import read_material
+    from rankvideo_rag.eval.report.folder import read_report_folder
 
-    score = import_optional("rankvideo_rag.eval.report.scoring", "eval").score
-    write_report = import_optional("rankvideo_rag.eval.report.page", "eval").write_report
+    build_report = import_optional("rankvideo_rag.eval.report.build", "eval").build_report
+    write_report = import_optional("rankvideo_rag.eval.report.render", "eval").write_report
     options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "score_cache": score_cache}
     if archive is None:
         written = {
@@ -111,9 +111,9 @@ def report(
         asking = options | {"score_cache": score_cache or "none", "device": device}
         writer = Writer(load_llm(llm, llm_url), llm or llm_url, frames, evidence_subsets)
         _ask(archive, *_asked(questions, qrels), to, writer, stems, asking)
-    material = read_material(to, stems=stems and archive is None)
+    material = read_report_folder(to, stems=stems and archive is None)
     verdicts, judges = _judged(to, material, judge, judge_model, video_judge, video_model, device, replay=replay)
-    found = score(material, verdicts, judges=judges, measures=measures.split())
+    found = build_report(material, verdicts, judges=judges, measures=measures.split())
     with writing(to):
         page = write_report(found, to)
     for line in (*found.notes, *_neither(found)):
@@ -133,10 +133,10 @@ def threshold(
 ) -> None:
     """Take from a report the margin from which on an archive should answer: some of its questions must have no answer."""
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.eval.report.folder import read_material
+    from rankvideo_rag.eval.report.folder import read_report_folder
 
-    take = import_optional("rankvideo_rag.eval.report.threshold", "eval").threshold
-    found = take(read_material(folder), max_error=max_error)
+    take = import_optional("rankvideo_rag.eval.report.calibrate", "eval").calibrate_min_margin
+    found = take(read_report_folder(folder), max_error=max_error)
     counts = f"{found.questions} questions with a margin, {found.unanswerable} of them without an answer in the archive"
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -191,7 +191,7 @@ def _ask(
     from rich.progress import Progress
 
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.eval.report.asking import WRITTEN_BY_NOBODY, ask_archive
+    from rankvideo_rag.eval.report.runner import EXTRACTIVE, ask_archive
 
     with writing(to):
         to.mkdir(parents=True, exist_ok=True)
@@ -203,15 +203,15 @@ def _ask(
             qrels,
             to,
             synthesizer=opened.as_synthesizer(writer.llm, frames=writer.frames, evidence_subsets=writer.evidence_subsets),
-            generator=writer.name or WRITTEN_BY_NOBODY,
+            generator=writer.name or EXTRACTIVE,
             stems=stems,
-            listen=lambda _: progress.advance(bar),
+            progress=lambda _: progress.advance(bar),
         )
 
 
 def _judged(
     to: Path,
-    material: "Material",
+    material: "ReportInputs",
     judge: str | None,
     judge_model: str | None,
     video_judge: str | None,
@@ -219,52 +219,52 @@ def _judged(
     device: str | None,
     *,
     replay: bool,
-) -> "tuple[Verdicts, list[str]]":
+) -> "tuple[JudgementCache, list[str]]":
     """The verdicts on answers, and the names of those who give them."""
-    from rankvideo_rag.eval.answers.judgement_cache import Verdicts, read_verdicts, replaying
+    from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
     from rankvideo_rag.eval.answers.judges import load_judge
-    from rankvideo_rag.eval.report.folder import JUDGED
+    from rankvideo_rag.eval.report.folder import VERDICTS
 
-    file = to / JUDGED
+    file = to / VERDICTS
     if replay:
         known = dict.fromkeys(f"{line.judge} {line.version}" for line in read_verdicts(file))
-        return replaying(file, judge=judge, footage_judge=video_judge), list(known)
+        return replay_judgements(file, judge=judge, video_judge=video_judge), list(known)
     if judge is None:
         note("answers are judged by counting words, which knows no meaning: --judge nli or --judge llm reads")
     name = judge or "lexical"
     words = load_judge(name, judge_model, device=None if name in ("lexical", "llm", "server", "recorded") else device)
     watching = _watching(video_judge, video_model, material, device) if video_judge else None
-    return Verdicts(words, watching, file=file), [f"{one.name} {one.version}" for one in (words, watching) if one]
+    return JudgementCache(words, watching, file=file), [f"{one.name} {one.version}" for one in (words, watching) if one]
 
 
-def _watching(name: str, model: str | None, material: "Material", device: str | None) -> "Judge":
-    from rankvideo_rag.eval.answers.judges import load_watching_judge
-    from rankvideo_rag.eval.answers.judges.video_judge import finder
+def _watching(name: str, model: str | None, material: "ReportInputs", device: str | None) -> "Judge":
+    from rankvideo_rag.eval.answers.judges import load_video_judge
+    from rankvideo_rag.eval.answers.judges.video_judge import video_finder
     from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
 
     replies = [reply for of_side in material.replies.values() for reply in of_side.values()]
     files = {video: path for reply in replies for video, path in reply.answer.files.items()}
     on = None if name in ("server", "recorded") else device
-    return load_watching_judge(name, model, spec=get_prompt_spec("video-first"), find=finder(files, None), device=on)
+    return load_video_judge(name, model, spec=get_prompt_spec("video-first"), find=video_finder(files, None), device=on)
 
 
-def _neither(found: "Report") -> "Iterator[str]":
+def _neither(found: "ArchiveReport") -> "Iterator[str]":
     for side, counts in found.counts.items():
-        for reason, count in counts.none_verdicts.items():
+        for reason, count in counts.undecided_verdicts.items():
             yield f"{side} reranking: verdicts, of {counts.verdicts}, that are neither yes nor no ({reason}): {count}"
 
 
-def _print(found: "Report", page: Path) -> None:
-    from rankvideo_rag.eval.report.failure_analysis import STAGES
-    from rankvideo_rag.eval.report.records import SIDES
+def _print(found: "ArchiveReport", page: Path) -> None:
+    from rankvideo_rag.eval.report.failure_analysis import FAILURE_STAGES
+    from rankvideo_rag.eval.report.records import VARIANTS
 
     out.print(found.benefit.summary, markup=False)
     table = plain_table("Answers, and the stage at which wrong ones were lost")
     for column in ("", "without", "with reranking"):
         table.add_column(column, justify="right" if column else "left")
     for name in ("right", "not_known"):
-        table.add_row(name.replace("_", " "), *(str(getattr(found.counts[side], name)) for side in SIDES))
-    for stage in STAGES:
-        table.add_row(stage, *(str(found.counts[side].lost.get(stage, 0)) for side in SIDES))
+        table.add_row(name.replace("_", " "), *(str(getattr(found.counts[side], name)) for side in VARIANTS))
+    for stage in FAILURE_STAGES:
+        table.add_row(stage, *(str(found.counts[side].failures.get(stage, 0)) for side in VARIANTS))
     out.print(table)
     out.print(f"Report: {shown(str(page))}", soft_wrap=True)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from rankvideo_rag.cli import app
 from rankvideo_rag.cli.demo_report import unanswerable
-from rankvideo_rag.eval.report.records import Report
+from rankvideo_rag.eval.report.records import ArchiveReport
 from rankvideo_rag.synthetic import plan_clips
 from rankvideo_rag.synthetic.scenes import Look
 
@@ -33,7 +33,7 @@ def test_one_command_renders_asks_and_measures_with_an_interval_and_abstention(t
     result = CliRunner().invoke(
         app, ["demo", "report", "--to", str(tmp_path), "--clips", "10", "--json"], catch_exceptions=False
     )
-    found = Report.model_validate(json.loads(result.stdout))
+    found = ArchiveReport.model_validate(json.loads(result.stdout))
     assert found.benefit.low <= found.benefit.difference <= found.benefit.high
     names = {one.name: one for one in found.measures}
     for measure in ("CitationRecall", "CitationPrecision", "TimeP@hit", "AbstainR"):

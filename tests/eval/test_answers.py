@@ -11,15 +11,15 @@ from typer.testing import CliRunner
 
 from rankvideo_rag.cli import eval_answers as evaluation_answers
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.evaluate import as_contract as report_contract
-from rankvideo_rag.eval.answers.evaluate import evaluate
-from rankvideo_rag.eval.answers.judgement_cache import Verdicts
+from rankvideo_rag.eval.answers.evaluate import evaluate_answers
+from rankvideo_rag.eval.answers.evaluate import to_json as report_contract
+from rankvideo_rag.eval.answers.io import parse_answer, read_answers, read_references
+from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
-from rankvideo_rag.eval.answers.judges.llm_judge import of_model
-from rankvideo_rag.eval.answers.reading import given_answer, read_answers, read_references
-from rankvideo_rag.eval.answers.records import cases_of
+from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_llm
+from rankvideo_rag.eval.answers.records import make_cases
 from rankvideo_rag.eval.answers.sentences import Statement, statements_of
-from rankvideo_rag.eval.answers.values import Value
+from rankvideo_rag.eval.answers.values import MeasureValue
 from rankvideo_rag.schema import Answer, Citation, Claim, Hit, to_json
 
 TITLES = [("Hall", 65.2), ("Hall", 90.0), ("Sea (2024)", 3605.0), ("Hall", 65.9)]
@@ -89,7 +89,7 @@ def test_an_answer_is_read_as_it_is_printed() -> None:
         Claim(text="Cold.", status="quoted", citations=(other, one)),
     )
     answer = Answer(question="Q?", text="…", answered=True, citations=(one, other), claims=claims)
-    given = given_answer(line("q1", answer, *HITS), place="here")
+    given = parse_answer(line("q1", answer, *HITS), place="here")
     assert given.statements == (Statement("A dome.", (0,)), Statement("Cold.", (1, 0)))
     assert [cited.words for cited in given.citations] == [
         "Hall [v1]\nThe hall has a dome.",
@@ -103,7 +103,7 @@ def test_an_answer_is_read_as_it_is_printed() -> None:
 
 def test_videos_may_go_by_the_names_of_their_files() -> None:
     answer = Answer(question="Q?", text="A dome [Hall (v1) @ 00:00].", answered=True, citations=(citation(0, 10),))
-    given = given_answer(line("q1", answer, *HITS), place="here", stems=True)
+    given = parse_answer(line("q1", answer, *HITS), place="here", stems=True)
     assert given.citations[0].video_id == "v1-file"
     assert set(given.files) == {"v1-file", "v2-file"}
     assert given.statements == (Statement("A dome", (0,)),)
@@ -112,21 +112,21 @@ def test_videos_may_go_by_the_names_of_their_files() -> None:
 def test_an_answer_without_claims_is_read_sentence_by_sentence_and_one_that_abstains_says_nothing() -> None:
     text = "It has a dome [Hall (v1) @ 00:00]. It is old."
     answer = Answer(question="Q?", text=text, answered=True, citations=(citation(0, 10),))
-    assert given_answer(line("q", answer, *HITS), place="").statements == (
+    assert parse_answer(line("q", answer, *HITS), place="").statements == (
         Statement("It has a dome", (0,)),
         Statement("It is old."),
     )
     nothing = Answer(question="Q?", text="The archive does not answer this.", answered=False)
-    assert given_answer(line("q", nothing, *HITS), place="").statements == ()
+    assert parse_answer(line("q", nothing, *HITS), place="").statements == ()
     older = line("q", nothing)
     del older["answered"], older["claims"]
-    assert not given_answer(older, place="").answered
+    assert not parse_answer(older, place="").answered
 
 
 def test_the_words_of_a_citation_are_those_of_every_clip_that_it_touches() -> None:
     hits = (hit(0, 10, "one"), hit(10, 20, "two"), hit(20, 30, "three"))
     answer = Answer(question="Q?", text="x", answered=True, citations=(citation(5, 20), citation(20, 20), citation(40, 50)))
-    words = [cited.words for cited in given_answer(line("q", answer, *hits), place="").citations]
+    words = [cited.words for cited in parse_answer(line("q", answer, *hits), place="").citations]
     assert words == ["Hall [v1]\none\nHall [v1]\ntwo", "Hall [v1]\nthree", ""]
 
 
@@ -247,8 +247,8 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Path, Path]) -> None:
-    cases = cases_of(read_references(files[1]), read_answers(files[0]))
-    report = evaluate(cases, Verdicts(LexicalJudge()), original=True)
+    cases = make_cases(read_references(files[1]), read_answers(files[0]))
+    report = evaluate_answers(cases, JudgementCache(LexicalJudge()), original=True)
     found = {name: value.value for name, value in report.measures.items()}
     # good 1; bare has no claims to hold answers against; silent and absent say nothing.
     assert (found["InfoP"], found["InfoR"], found["InfoF1"]) == (1.0, pytest.approx(1 / 3), pytest.approx(1 / 3))
@@ -267,26 +267,26 @@ def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Pat
     assert found["ARGUE-NuggetCoverage(micro)"] == pytest.approx(1 / 3)
     assert found["InfoR(original)"] == pytest.approx(1 / 3)  # good 1, bare 0, silent 0; absent is left out
     assert (report.questions, report.answerable, report.absent) == (5, 4, 1)
-    assert report.none_verdicts == {"there are no words to hold the claim against": 1}  # asked by InfoP and ALCE of `bare`
+    assert report.undecided_verdicts == {"there are no words to hold the claim against": 1}  # asked by InfoP and ALCE of `bare`
     assert "InfoP(collection)" not in found
 
 
 def test_a_judge_that_returns_prose_gives_counted_nones(files: tuple[Path, Path]) -> None:
-    cases = cases_of(read_references(files[1]), read_answers(files[0]))
-    report = evaluate(cases, Verdicts(of_model(lambda prompt: "Yes, I believe so", name="f")))
+    cases = make_cases(read_references(files[1]), read_answers(files[0]))
+    report = evaluate_answers(cases, JudgementCache(judge_from_llm(lambda prompt: "Yes, I believe so", name="f")))
     counts = report_contract(report)["counts"]
-    assert report.measures["InfoP"] == Value(None, "measured on no question")
-    assert counts["none_verdicts_by_reason"]["the reply is none of yes, no"] > 0
-    assert counts["none_verdicts"] == counts["verdicts"]
+    assert report.measures["InfoP"] == MeasureValue(None, "measured on no question")
+    assert counts["undecided_by_reason"]["the reply is none of yes, no"] > 0
+    assert counts["undecided_verdicts"] == counts["verdicts"]
     assert counts["not_measured"]["InfoR"]["no verdict on any of the claims in the reference that a video supports"] == 1
 
 
 def test_ids_that_do_not_meet_are_an_error(files: tuple[Path, Path]) -> None:
     references = read_references(files[1])
     with pytest.raises(InputError, match="no answer has a reference: answers have ids such as 'stray'"):
-        cases_of(references, {"stray": read_answers(files[0])["stray"]})
+        make_cases(references, {"stray": read_answers(files[0])["stray"]})
     with pytest.raises(InputError, match="hold no question"):
-        cases_of({}, read_answers(files[0]))
+        make_cases({}, read_answers(files[0]))
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_the_command_prints_measures_and_counts_and_a_replay_prints_the_same(fil
     first = run("answers", *given)
     found = json.loads(first.stdout)
     assert found["Correct"] == 1.0
-    assert found["counts"]["none_verdicts"] == 1
+    assert found["counts"]["undecided_verdicts"] == 1
     assert "judged by counting words" in first.stderr
     assert "questions without an answer, measured as empty answers: 1" in first.stderr
     assert "answers without a reference, not measured: 1" in first.stderr
@@ -355,7 +355,7 @@ def test_what_is_cited_is_watched_where_a_judge_for_it_is_named(files: tuple[Pat
         "no claims in the reference that a video supports": 1,
         "no claims in the answer": 2,
     }
-    assert any(reason.startswith("no_file: ") for reason in found["counts"]["none_verdicts_by_reason"])
+    assert any(reason.startswith("no_file: ") for reason in found["counts"]["undecided_by_reason"])
 
 
 def fact_finder() -> Callable[[str], str]:
@@ -364,7 +364,7 @@ def fact_finder() -> Callable[[str], str]:
 
 def test_references_without_claims_get_some_from_what_was_shown(files: tuple[Path, Path], tmp_path: Path) -> None:
     made = tmp_path / "made.jsonl"
-    given = ("--answers", files[0], "--references", files[1], "--llm", "test_eval_answers:fact_finder", "--output")
+    given = ("--answers", files[0], "--references", files[1], "--llm", f"{__name__}:fact_finder", "--output")
     done = run("nuggets", *given, made)
     assert "claims for 1 of 5 references" in done.stdout.replace("\n", "")
     found, before = read_references(made), read_references(files[1])

@@ -12,14 +12,14 @@ from support.answer_cases import TableJudge
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from rankvideo_rag.errors import InputError, MediaError, ModelError
-from rankvideo_rag.eval.answers.judge import PENDING, Check, Verdict, any_of
+from rankvideo_rag.eval.answers.judge import PENDING, Check, Verdict, any_supported
 from rankvideo_rag.eval.answers.judge_prompts import prompt_of, verdict_of
-from rankvideo_rag.eval.answers.judgement_cache import Verdicts, read_verdicts, replaying
-from rankvideo_rag.eval.answers.judges import load_judge, load_watching_judge
+from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
+from rankvideo_rag.eval.answers.judges import load_judge, load_video_judge
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
-from rankvideo_rag.eval.answers.judges.llm_judge import of_model, of_vlm
+from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_llm, judge_from_vlm
 from rankvideo_rag.eval.answers.judges.nli import NliJudge, entailment_label
-from rankvideo_rag.eval.answers.judges.video_judge import WatchingJudge, finder
+from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge, video_finder
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import Generation, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
@@ -87,12 +87,12 @@ def test_prompts_hold_everything_and_nothing_that_ends_the_turn() -> None:
     ],
 )
 def test_the_lexical_judge_counts_the_terms_that_are_held(claim: str, passage: str, label: str | None) -> None:
-    [verdict] = LexicalJudge().verdicts([Check("passage", claim, "", passage)])
+    [verdict] = LexicalJudge().judge([Check("passage", claim, "", passage)])
     assert verdict.label == label
 
 
 def test_the_lexical_judge_finds_half_of_its_threshold_partial_in_a_nugget() -> None:
-    [verdict] = LexicalJudge(0.8).verdicts([Check("nugget", "one two three four five", "", "ONE two")])  # 0.4
+    [verdict] = LexicalJudge(0.8).judge([Check("nugget", "one two three four five", "", "ONE two")])  # 0.4
     assert verdict.label == "partial"
     with pytest.raises(InputError, match="no share of terms"):
         LexicalJudge(0.0)
@@ -108,13 +108,13 @@ def test_any_llm_of_llamaindex_or_function_is_a_judge() -> None:
         return SimpleNamespace(text="<response>yes</response>")
 
     llm = SimpleNamespace(complete=complete, metadata=SimpleNamespace(model_name="tiny"))
-    judge = of_model(llm, name="mine:llm")
-    assert [verdict.label for verdict in judge.verdicts([CLAIM])] == ["yes"]
+    judge = judge_from_llm(llm, name="mine:llm")
+    assert [verdict.label for verdict in judge.judge([CLAIM])] == ["yes"]
     assert "The hall has a dome." in asked[0]
     assert judge.name == "llm:mine:llm:tiny"
-    assert [one.label for one in of_model(lambda prompt: "I would say yes", name="f").verdicts([CLAIM])] == [None]
+    assert [one.label for one in judge_from_llm(lambda prompt: "I would say yes", name="f").judge([CLAIM])] == [None]
     with pytest.raises(InputError, match="gave a str"):
-        of_model("a model", name="x:y")
+        judge_from_llm("a model", name="x:y")
 
 
 def test_a_model_that_breaks_as_a_judge_is_named_with_its_fault() -> None:
@@ -122,7 +122,7 @@ def test_a_model_that_breaks_as_a_judge_is_named_with_its_fault() -> None:
         raise ConnectionError("no route to host")
 
     with pytest.raises(ModelError, match=r"the judge llm:mine:f failed \(ConnectionError: no route to host\)"):
-        list(of_model(broken, name="mine:f").verdicts([CLAIM]))
+        list(judge_from_llm(broken, name="mine:f").judge([CLAIM]))
 
 
 def says_no() -> Callable[[str], str]:
@@ -130,8 +130,8 @@ def says_no() -> Callable[[str], str]:
 
 
 def test_a_judge_is_found_by_its_name() -> None:
-    judge = load_judge("llm", "test_eval_answers_judges:says_no")
-    assert [verdict.label for verdict in judge.verdicts([CLAIM])] == ["no"]
+    judge = load_judge("llm", f"{__name__}:says_no")
+    assert [verdict.label for verdict in judge.judge([CLAIM])] == ["no"]
     assert load_judge("scripted").name == load_vlm("scripted").name
     with pytest.raises(InputError, match="lexical, llm, nli"):
         load_judge("oracle")
@@ -147,7 +147,7 @@ def test_a_vlm_reads_words_without_any_video() -> None:
             return [Generation("yes" if "dome" in str(prompt.user[0]) else "prose", 1) for prompt in prompts]
 
     checks = [CLAIM, CLAIM._replace(claim="A tower", passage="A tower")]
-    assert [one.label for one in of_vlm(Writer()).verdicts(checks)] == ["yes", None]  # type: ignore[arg-type]
+    assert [one.label for one in judge_from_vlm(Writer()).judge(checks)] == ["yes", None]  # type: ignore[arg-type]
 
 
 # --- inference ------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_the_inference_judge_says_yes_where_entailment_is_likeliest(tiny_nli: Pa
     judge = load_judge("nli", str(tiny_nli), device="cpu")
     assert isinstance(judge, NliJudge)
     checks = [CLAIM, CLAIM._replace(claim="no tower"), CLAIM]
-    labels = [verdict.label for verdict in judge.verdicts(checks)]
+    labels = [verdict.label for verdict in judge.judge(checks)]
     network = judge._network
     logits = network.predict([(check.passage, check.claim) for check in checks])
     assert logits.shape == (3, 3)
@@ -196,9 +196,9 @@ def test_the_inference_judge_says_yes_where_entailment_is_likeliest(tiny_nli: Pa
     for index, label in enumerate(("no", "yes", "no")):
         rows = np.eye(3)[[index]]
         monkeypatch.setattr(network, "predict", lambda pairs, rows=rows, **_: np.repeat(rows, len(pairs), axis=0))
-        assert [one.label for one in judge.verdicts([CLAIM])] == [label]
+        assert [one.label for one in judge.judge([CLAIM])] == [label]
     monkeypatch.setattr(network, "predict", lambda pairs, **_: np.full((len(pairs), 3), np.nan))
-    assert [one.reason for one in judge.verdicts([CLAIM])] == ["the model gave numbers that are not finite"]
+    assert [one.reason for one in judge.judge([CLAIM])] == ["the model gave numbers that are not finite"]
     assert judge.name.startswith(f"nli:{tiny_nli}@")
 
 
@@ -213,12 +213,12 @@ def test_a_passage_too_long_for_the_model_is_read_in_pieces(tiny_nli: Path, monk
 
     monkeypatch.setattr(judge._network, "predict", predict)
     passage = "the hall has no tower . " * 4 + "a dome"  # 26 tokens; 16, less 3 marks and 1 of the claim, fit
-    [verdict] = judge.verdicts([Check("passage", "dome", "", passage)])
+    [verdict] = judge.judge([Check("passage", "dome", "", passage)])
     assert verdict.label == "yes"
     assert seen[-1].endswith("a dome")
     assert all(len(piece.split()) <= 12 for piece in seen)
     assert all(word in " ".join(seen) for word in passage.split())
-    [verdict] = judge.verdicts([Check("passage", "dome " * 20, "", passage)])
+    [verdict] = judge.judge([Check("passage", "dome " * 20, "", passage)])
     assert verdict == (None, "the claim is too long for the model", None)
 
 
@@ -236,49 +236,49 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Question]:
 def test_a_judge_that_watches_says_whether_a_clip_shows_what_is_claimed(videos: tuple[Path, Question]) -> None:
     folder, asked = videos
     shows = next(stem for stem, grade in asked.judgements.items() if grade == 2)
-    judge = load_watching_judge("scripted", None, spec=RANKVIDEO, find=finder({}, VideoFolder(folder)))
+    judge = load_video_judge("scripted", None, spec=RANKVIDEO, find=video_finder({}, VideoFolder(folder)))
     checks = [
-        Check("footage", asked.text, video_id=shows),
-        Check("footage", "What is said here?", video_id=shows),
-        Check("footage", asked.text, video_id="nowhere"),
-        Check("footage", asked.text, video_id=shows, start=900.0, end=901.0),
+        Check("video", asked.text, video_id=shows),
+        Check("video", "What is said here?", video_id=shows),
+        Check("video", asked.text, video_id="nowhere"),
+        Check("video", asked.text, video_id=shows, start=900.0, end=901.0),
     ]
-    found = list(judge.verdicts(checks))
+    found = list(judge.judge(checks))
     assert [verdict.label for verdict in found] == ["yes", None, None, None]
     assert "knows only colours" in str(found[1].reason)
     assert str(found[2].reason).startswith("no_file: ")
     assert all(verdict.reason for verdict in found[1:])
-    high = WatchingJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: folder / f"{video}.mp4", threshold=50.0)
-    assert [verdict.label for verdict in high.verdicts(checks[:1])] == ["no"]
+    high = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: folder / f"{video}.mp4", threshold=50.0)
+    assert [verdict.label for verdict in high.judge(checks[:1])] == ["no"]
     assert high.version != judge.version
     with pytest.raises(InputError, match="watches videos only"):
-        list(judge.verdicts([CLAIM]))
+        list(judge.judge([CLAIM]))
 
 
 def test_a_video_lies_where_the_answer_says_unless_a_folder_is_named(videos: tuple[Path, Question]) -> None:
-    assert finder({"v": "/somewhere/a.mp4"}, None)("v") == "/somewhere/a.mp4"
+    assert video_finder({"v": "/somewhere/a.mp4"}, None)("v") == "/somewhere/a.mp4"
     with pytest.raises(MediaError, match="name the folder of the videos"):
-        finder({}, None)("v")
+        video_finder({}, None)("v")
 
 
 # --- verdicts that are kept -----------------------------------------------------------------------------------------
 
-FOOTAGE = Check("footage", "A dome", "What of it?", video_id="v1", start=0.0, end=4.0)
-TABLE = {("passage", "A dome", "The hall has a dome."): Verdict("yes", reply="yes"), ("footage", "A dome", "v1"): Verdict("no")}
+FOOTAGE = Check("video", "A dome", "What of it?", video_id="v1", start=0.0, end=4.0)
+TABLE = {("passage", "A dome", "The hall has a dome."): Verdict("yes", reply="yes"), ("video", "A dome", "v1"): Verdict("no")}
 
 
-def both(verdicts: Verdicts) -> tuple[Verdict, Verdict]:
+def both(verdicts: JudgementCache) -> tuple[Verdict, Verdict]:
     return verdicts.settle([lambda: (verdicts(CLAIM), verdicts(FOOTAGE))])[0]
 
 
 def test_a_kept_verdict_is_not_asked_for_again_and_can_be_replayed(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
-    words, footage = TableJudge(TABLE, "reader"), TableJudge(TABLE, "watcher")
-    first = both(Verdicts(words, footage, file=file))
+    words, video = TableJudge(TABLE, "reader"), TableJudge(TABLE, "watcher")
+    first = both(JudgementCache(words, video, file=file))
     again, watcher = TableJudge({}, "reader"), TableJudge({}, "watcher")
-    assert both(Verdicts(again, watcher, file=file)) == first == (Verdict("yes", reply="yes"), Verdict("no"))
-    assert both(replaying(file)) == first
-    assert (len(words.asked), len(footage.asked), again.asked, watcher.asked) == (1, 1, [], [])
+    assert both(JudgementCache(again, watcher, file=file)) == first == (Verdict("yes", reply="yes"), Verdict("no"))
+    assert both(replay_judgements(file)) == first
+    assert (len(words.asked), len(video.asked), again.asked, watcher.asked) == (1, 1, [], [])
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [(line["judge"], line["claim"], line["label"]) for line in lines] == [
         ("reader", "A dome", "yes"),
@@ -288,12 +288,12 @@ def test_a_kept_verdict_is_not_asked_for_again_and_can_be_replayed(tmp_path: Pat
 
 def test_another_judge_prompt_claim_or_span_needs_another_verdict(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
-    both(Verdicts(TableJudge(TABLE), TableJudge(TABLE), file=file))
+    both(JudgementCache(TableJudge(TABLE), TableJudge(TABLE), file=file))
     other = TableJudge(TABLE)
     other.version = "2"
-    both(Verdicts(other, TableJudge(TABLE, "another"), file=file))
+    both(JudgementCache(other, TableJudge(TABLE, "another"), file=file))
     assert len(read_verdicts(file)) == 4
-    missing = replaying(file, judge="table 1", footage_judge="another")
+    missing = replay_judgements(file, judge="table 1", video_judge="another")
     for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), FOOTAGE._replace(end=5.0)):
         with pytest.raises(InputError, match="lacks 1 verdicts of"):
             missing.settle([lambda check=check: missing(check)])
@@ -302,7 +302,7 @@ def test_another_judge_prompt_claim_or_span_needs_another_verdict(tmp_path: Path
 def test_a_replay_counts_the_verdicts_that_are_missing(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     file.write_text("")
-    verdicts = replaying(file)
+    verdicts = replay_judgements(file)
     with pytest.raises(InputError, match=r"lacks 2 verdicts of any judge of words .*, the first on 'A dome'"):
         verdicts.settle([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="B"))])
     assert not verdicts.watches
@@ -311,30 +311,30 @@ def test_a_replay_counts_the_verdicts_that_are_missing(tmp_path: Path) -> None:
 def test_a_replay_wants_to_know_whose_verdicts(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     for name in ("reader", "scholar"):
-        both(Verdicts(TableJudge(TABLE, name), TableJudge(TABLE), file=file))
+        both(JudgementCache(TableJudge(TABLE, name), TableJudge(TABLE), file=file))
     with pytest.raises(InputError, match=r"those of 'reader 1', 'scholar 1': name one with --judge"):
-        replaying(file)
+        replay_judgements(file)
     with pytest.raises(InputError, match="whose verdicts"):
-        replaying(file, judge="critic")
-    assert both(replaying(file, judge="scholar"))[0].label == "yes"
+        replay_judgements(file, judge="critic")
+    assert both(replay_judgements(file, judge="scholar"))[0].label == "yes"
 
 
 def test_a_verdict_that_was_none_is_asked_for_again_and_replayed_as_none(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     both(
-        Verdicts(
+        JudgementCache(
             TableJudge(TABLE | {("passage", "A dome", CLAIM.passage): Verdict(None, "prose", "Hm.")}),
             TableJudge(TABLE),
             file=file,
         )
     )
-    assert both(replaying(file))[0] == Verdict(None, "prose", "Hm.")
-    assert both(Verdicts(TableJudge(TABLE), TableJudge(TABLE), file=file))[0].label == "yes"
-    assert both(replaying(file))[0].label == "yes"
+    assert both(replay_judgements(file))[0] == Verdict(None, "prose", "Hm.")
+    assert both(JudgementCache(TableJudge(TABLE), TableJudge(TABLE), file=file))[0].label == "yes"
+    assert both(replay_judgements(file))[0].label == "yes"
 
 
 def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
-    verdicts = Verdicts(TableJudge(TABLE), file=tmp_path / "verdicts.jsonl")
+    verdicts = JudgementCache(TableJudge(TABLE), file=tmp_path / "verdicts.jsonl")
     with pytest.raises(KeyError):
         verdicts.settle([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="unforeseen"))])
     assert len(read_verdicts(tmp_path / "verdicts.jsonl")) == 1
@@ -350,28 +350,28 @@ def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
 )
 def test_a_damaged_line_of_verdicts_is_named(tmp_path: Path, line: str, words: str) -> None:
     file = tmp_path / "verdicts.jsonl"
-    both(Verdicts(TableJudge(TABLE), TableJudge(TABLE)))
+    both(JudgementCache(TableJudge(TABLE), TableJudge(TABLE)))
     file.write_text(
         '\ufeff{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"yes"}\r\n' + line + "\r\n"
     )
     with pytest.raises(InputError) as error:
-        replaying(file)
+        replay_judgements(file)
     assert words in str(error.value)
 
 
 def test_nothing_is_asked_of_a_passage_without_words() -> None:
     judge = TableJudge({})
-    verdicts = Verdicts(judge)
+    verdicts = JudgementCache(judge)
     [found] = verdicts.settle([lambda: verdicts(CLAIM._replace(passage=" "))])
     assert (found.label, found.reason, judge.asked) == (None, "there are no words to hold the claim against", [])
 
 
 def test_one_after_the_other_is_asked_until_one_holds() -> None:
     judge = TableJudge({("passage", "A", "x"): "no", ("passage", "A", "y"): "yes", ("passage", "B", "x"): "yes"})
-    verdicts = Verdicts(judge)
+    verdicts = JudgementCache(judge)
     checks = {claim: [Check("passage", claim, "", passage) for passage in "xyz"] for claim in "AB"}
-    found = verdicts.settle([lambda of_one=of_one: any_of(of_one, verdicts) for of_one in checks.values()])
+    found = verdicts.settle([lambda of_one=of_one: any_supported(of_one, verdicts) for of_one in checks.values()])
     assert found == [True, True]
     assert [(check.claim, check.passage) for check in judge.asked] == [("A", "x"), ("B", "x"), ("A", "y")]
-    assert any_of([CLAIM], lambda check: PENDING) is None
-    assert any_of([], lambda check: PENDING) is False
+    assert any_supported([CLAIM], lambda check: PENDING) is None
+    assert any_supported([], lambda check: PENDING) is False

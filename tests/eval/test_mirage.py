@@ -6,10 +6,10 @@ import pytest
 from support.answer_cases import answer, case, judged, numbers, reference
 
 from rankvideo_rag.eval.answers.judge import Check, Verdict
-from rankvideo_rag.eval.answers.mirage import mirage
-from rankvideo_rag.eval.answers.mirage_original import mirage_original, says_yes
+from rankvideo_rag.eval.answers.mirage import mirage_scores
+from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores, says_yes
 from rankvideo_rag.eval.answers.records import Case
-from rankvideo_rag.eval.answers.values import Value
+from rankvideo_rag.eval.answers.values import MeasureValue
 
 REFERENCE = ("InfoP", "InfoR", "InfoF1", "CiteP", "CiteR", "CiteF1")
 COLLECTION = tuple(f"{name}(collection)" for name in REFERENCE)
@@ -55,8 +55,8 @@ def test_an_ordinary_answer_has_the_same_six_numbers_in_both_ways_of_counting() 
     info_f1 = 2 * Fraction(2, 3) * Fraction(1, 4) / (Fraction(2, 3) + Fraction(1, 4))
     cite_f1 = 2 * Fraction(1, 3) * Fraction(1, 2) / (Fraction(1, 3) + Fraction(1, 2))
     expected = [2 / 3, 1 / 4, float(info_f1), 1 / 3, 1 / 2, float(cite_f1)]
-    assert numbers(mirage(case(given, right), ask), *REFERENCE) == pytest.approx(expected, abs=1e-12)
-    assert numbers(mirage_original(case(given, right), ask), *ORIGINAL) == pytest.approx(expected, abs=1e-12)
+    assert numbers(mirage_scores(case(given, right), ask), *REFERENCE) == pytest.approx(expected, abs=1e-12)
+    assert numbers(original_mirage_scores(case(given, right), ask), *ORIGINAL) == pytest.approx(expected, abs=1e-12)
     assert (round(float(info_f1), 6), round(float(cite_f1), 6)) == (0.363636, 0.4)
 
 
@@ -77,8 +77,8 @@ def test_a_claim_answers_for_what_it_cites_and_not_for_what_others_cite() -> Non
         }
     )
     one = case(answer(("A", "v1"), ("B", "v2")), right)
-    assert numbers(mirage(one, ask), "CiteP", "CiteR", "CiteF1") == [0.5, 0.0, 0.0]
-    assert numbers(mirage_original(one, ask), *ORIGINAL[3:]) == [1.0, 0.0, 0.0]
+    assert numbers(mirage_scores(one, ask), "CiteP", "CiteR", "CiteF1") == [0.5, 0.0, 0.0]
+    assert numbers(original_mirage_scores(one, ask), *ORIGINAL[3:]) == [1.0, 0.0, 0.0]
 
 
 def test_an_uncited_claim_is_not_borne_out_by_what_others_cite() -> None:
@@ -97,16 +97,14 @@ def test_an_uncited_claim_is_not_borne_out_by_what_others_cite() -> None:
         }
     )
     one = case(answer(("A", "v1"), ("B", ""), ("C", "v9")), reference(ONE))
-    assert numbers(mirage(one, ask), *REFERENCE) == pytest.approx([1.0, 1.0, 1.0, 1 / 3, 1.0, 0.5])
-    assert numbers(mirage_original(one, ask), *ORIGINAL) == pytest.approx([1.0, 1.0, 1.0, 2 / 3, 1.0, 0.8])
+    assert numbers(mirage_scores(one, ask), *REFERENCE) == pytest.approx([1.0, 1.0, 1.0, 1 / 3, 1.0, 0.5])
+    assert numbers(original_mirage_scores(one, ask), *ORIGINAL) == pytest.approx([1.0, 1.0, 1.0, 2 / 3, 1.0, 0.8])
 
 
 def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Verdict | str]) -> dict[tuple[str, str, str], Verdict | str]:
     """Judgements for a reference of r1 in v1 and r2 in v2 in which only what is seen matters; all words say no."""
     listed = ("Claims from v1: r1.", "Claims from v2: r2.", "Claims from v1: r1. Claims from v2: r2.")
-    table: dict[tuple[str, str, str], Verdict | str] = {
-        ("footage", claim, video): said for (claim, video), said in seen.items()
-    }
+    table: dict[tuple[str, str, str], Verdict | str] = {("video", claim, video): said for (claim, video), said in seen.items()}
     for claim in claims:
         table |= {("passage", claim, "r1\nr2"): "no"} | {("claims", claim, passage): "no" for passage in listed}
     for claim in ("r1", "r2"):
@@ -123,8 +121,8 @@ def test_supported_claims_are_counted_and_not_shares_of_them_added() -> None:
     one = case(answer(("A", "v1"), ("B", "v1"), ("C", "v1")), reference(ONE, TWO))
     ask = judged(table)
     # C is seen in v2, which is relevant though not cited: InfoP is 1.
-    assert numbers(mirage(one, ask, watch=True), *COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 3, 0.0, 0.0])
-    found = mirage_original(one, ask, watch=True)
+    assert numbers(mirage_scores(one, ask, watch=True), *COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 3, 0.0, 0.0])
+    found = original_mirage_scores(one, ask, watch=True)
     assert numbers(found, *ORIGINAL_COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 9, 0.0, 0.0])
 
 
@@ -132,8 +130,8 @@ def test_a_claim_with_two_good_citations_is_one_supported_claim() -> None:
     """Fault 2 upwards: two shares of 1 for one claim make a precision of 2."""
     ask = judged(quiet("A", text="A", seen={("A", "v1"): "yes", ("A", "v2"): "yes"}))
     one = case(answer(("A", "v1 v2")), reference(ONE, TWO))
-    assert mirage(one, ask, watch=True)["CiteP(collection)"].value == 1.0
-    assert mirage_original(one, ask, watch=True)["CiteP(collection)(original)"].value == 2.0
+    assert mirage_scores(one, ask, watch=True)["CiteP(collection)"].value == 1.0
+    assert original_mirage_scores(one, ask, watch=True)["CiteP(collection)(original)"].value == 2.0
 
 
 def test_claims_with_the_same_words_are_counted_each() -> None:
@@ -144,7 +142,7 @@ def test_claims_with_the_same_words_are_counted_each() -> None:
     table |= {("claims", "A", " ".join(listed.values())): "yes"}
     one = case(answer(("A", "v1"), ("A", "v2"), ("B", "v1")), reference(ONE, TWO))
     ask = judged(table)
-    found, original = mirage(one, ask, watch=True), mirage_original(one, ask, watch=True)
+    found, original = mirage_scores(one, ask, watch=True), original_mirage_scores(one, ask, watch=True)
     assert numbers(found, "InfoP", "CiteP") == pytest.approx([2 / 3, 1 / 3])
     assert numbers(original, "InfoP(original)", "CiteP(original)") == pytest.approx([2 / 3, 1 / 2])  # A once, B
     assert numbers(found, "InfoP(collection)", "CiteP(collection)") == pytest.approx([2 / 3, 1 / 3])
@@ -178,9 +176,9 @@ def test_what_no_verdict_is_known_of_is_left_out_and_not_taken_for_a_no() -> Non
     table = {("passage", claim, "r1"): verdict for claim, verdict in said.items()}
     table |= {("passage", "r1", "A B C D"): prose[1]}
     one = case(answer(*((claim, "") for claim in "ABCD")), reference(ONE))
-    found, original = mirage(one, judged(table)), mirage_original(one, judged(table))
+    found, original = mirage_scores(one, judged(table)), original_mirage_scores(one, judged(table))
     assert found["InfoP"].value == 0.5
-    assert found["InfoR"] == Value(
+    assert found["InfoR"] == MeasureValue(
         None, "no verdict on any of the claims in the reference that a video supports", unjudged=True
     )
     assert found["InfoF1"].value is None
@@ -190,9 +188,9 @@ def test_what_no_verdict_is_known_of_is_left_out_and_not_taken_for_a_no() -> Non
 def test_a_video_that_cannot_be_watched_bears_witness_to_nothing() -> None:
     """Fault 4: for the original it says no."""
     table = quiet("A", "B", text="A B", seen={("A", "v1"): Verdict(None, "no_file: …"), ("B", "v2"): "yes"})
-    table |= {("footage", "A", "v2"): "no", ("footage", "B", "v1"): Verdict(None, "no_file: …")}
+    table |= {("video", "A", "v2"): "no", ("video", "B", "v1"): Verdict(None, "no_file: …")}
     one = case(answer(("A", "v1"), ("B", "v2")), reference(ONE, TWO))
-    found, original = mirage(one, judged(table), watch=True), mirage_original(one, judged(table), watch=True)
+    found, original = mirage_scores(one, judged(table), watch=True), original_mirage_scores(one, judged(table), watch=True)
     assert numbers(found, "InfoP(collection)", "CiteP(collection)") == [1.0, 1.0]  # of A nothing is known
     assert numbers(original, "InfoP(collection)(original)", "CiteP(collection)(original)") == [0.5, 0.5]
 
@@ -200,28 +198,28 @@ def test_a_video_that_cannot_be_watched_bears_witness_to_nothing() -> None:
 def test_an_answer_without_claims_has_no_precision_and_a_recall_of_zero() -> None:
     """Fault 5, answer."""
     empty = case(answer(), reference(ONE, TWO))
-    found = mirage(empty, judged({}), watch=True)
+    found = mirage_scores(empty, judged({}), watch=True)
     for mode in (REFERENCE, COLLECTION):
         assert numbers(found, *mode) == [None, 0.0, 0.0, None, 0.0, 0.0]
     assert found["InfoP"].reason == "no claims in the answer"
-    assert numbers(mirage_original(empty, judged({})), *ORIGINAL) == [0.0] * 6
+    assert numbers(original_mirage_scores(empty, judged({})), *ORIGINAL) == [0.0] * 6
 
 
 def test_a_reference_without_claims_gives_no_recall_and_nothing_to_hold_citations_against() -> None:
     """Fault 5, reference: it has an answer only."""
     one = case(answer(("A", "v1")), reference(answer="It is so."))
     ask = judged({("passage", "A", "It is so."): "yes", ("claims", "A", "Claims from v1: ."): "no"})
-    found = mirage(one, ask)
+    found = mirage_scores(one, ask)
     assert numbers(found, *REFERENCE) == [1.0, None, None, None, None, None]
     assert found["InfoR"].reason == "no claims in the reference that a video supports"
-    assert numbers(mirage_original(one, ask), *ORIGINAL) == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert numbers(original_mirage_scores(one, ask), *ORIGINAL) == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_a_question_without_an_answer_counts_zero_though_the_original_leaves_it_out() -> None:
     """Fault 6."""
     absent = Case(reference(ONE), answer(answered=False), absent=True)
-    assert numbers(mirage(absent, judged({})), "InfoR", "InfoF1", "CiteR", "CiteF1") == [0.0, 0.0, 0.0, 0.0]
-    assert mirage_original(absent, judged({})) == {}
+    assert numbers(mirage_scores(absent, judged({})), "InfoR", "InfoF1", "CiteR", "CiteF1") == [0.0, 0.0, 0.0, 0.0]
+    assert original_mirage_scores(absent, judged({})) == {}
 
 
 def test_a_reference_claim_is_judged_in_its_own_context() -> None:
@@ -232,5 +230,5 @@ def test_a_reference_claim_is_judged_in_its_own_context() -> None:
         reads_the_answer = (check.kind, check.claim, check.context) == ("claims", "r1", "A")
         return Verdict("yes" if reads_the_answer else "no")
 
-    assert mirage(one, ask)["CiteR"].value == 0.0
-    assert mirage_original(one, ask)["CiteR(original)"].value == 1.0
+    assert mirage_scores(one, ask)["CiteR"].value == 0.0
+    assert original_mirage_scores(one, ask)["CiteR(original)"].value == 1.0

@@ -21,14 +21,14 @@ from rankvideo_rag.cli import app as commands
 from rankvideo_rag.cli.eval_report import report as command
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.eval.answers.judge import Verdict
-from rankvideo_rag.eval.answers.records import Case, Cited, GivenAnswer, Reference, ReferenceClaim
+from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.report.failure_analysis import Kept, Trail, fate
-from rankvideo_rag.eval.report.folder import read_material
-from rankvideo_rag.eval.report.page import page
+from rankvideo_rag.eval.report.calibrate import calibrate_min_margin
+from rankvideo_rag.eval.report.failure_analysis import IndexedVideo, Trace, classify
+from rankvideo_rag.eval.report.folder import read_report_folder
 from rankvideo_rag.eval.report.questions import read_questions
-from rankvideo_rag.eval.report.records import Report
-from rankvideo_rag.eval.report.threshold import threshold
+from rankvideo_rag.eval.report.records import ArchiveReport
+from rankvideo_rag.eval.report.render import render_html
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.rankvideo import scores_file_name, scores_to_json
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
@@ -45,10 +45,10 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(APP, [str(word) for word in words])
 
 
-def ran(*words: object) -> Report:
+def ran(*words: object) -> ArchiveReport:
     result = CliRunner().invoke(APP, [*(str(word) for word in words), "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return Report.model_validate_json(result.stdout)
+    return ArchiveReport.model_validate_json(result.stdout)
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -155,12 +155,12 @@ def test_of_fifty_questions_with_a_planted_fault_each_the_stage_is_found(tmp_pat
     assert Counter(one.fault for one in planted) == dict.fromkeys(FAULTS, 10)
     plant(tmp_path / "r", planted)
     found = ran("--to", tmp_path / "r")
-    told = {one.query_id: one.fates["with"].stage for one in found.questions}
+    told = {one.query_id: one.outcomes["with"].stage for one in found.questions}
     rightly = sum(told[one.query] == one.fault for one in planted)
     assert rightly >= 0.95 * 50, told
-    assert found.counts["with"].lost == dict.fromkeys(FAULTS, 10)
+    assert found.counts["with"].failures == dict.fromkeys(FAULTS, 10)
     # Without reranking nobody answers: half of those that the reranker demotes, and those that come later, from the right clip.
-    assert found.counts["without"].lost == {"not indexed": 10, "not retrieved": 10, "other": 30}
+    assert found.counts["without"].failures == {"not indexed": 10, "not retrieved": 10, "other": 30}
 
 
 def test_a_report_is_the_same_when_it_is_scored_again_from_its_files(tmp_path: Path) -> None:
@@ -212,18 +212,18 @@ def trail(
     answered: bool = True,
     absent: bool = False,
     **options: Any,
-) -> Trail:
+) -> Trace:
     claims = (ReferenceClaim(text="claim", spans=(SPAN,)),) if answerable else ()
     reference = Reference(query_id="q", question="Q?", answerable=answerable, claims=claims)
     statements = (Statement(text, tuple(range(len(cited)))),) if answered else ()
-    given = GivenAnswer("q", "Q?", answered, statements, tuple(Cited(*one, "words") for one in cited), (), {})
+    given = SystemAnswer("q", "Q?", answered, statements, tuple(CitedSpan(*one, "words") for one in cited), (), {})
     known: dict[str, Any] = {
         "targets": {"v": (SPAN,)} if answerable else {},
-        "indexed": {"v": Kept((Moment("v", 0.0, 30.0),))},
+        "indexed": {"v": IndexedVideo((Moment("v", 0.0, 30.0),))},
         "candidates": ["v", "w"],
         "first_shown": ["v"],
     }
-    return Trail(Case(reference, given, absent), shown=tuple(shown), **(known | options))
+    return Trace(Case(reference, given, absent), shown=tuple(shown), **(known | options))
 
 
 RIGHT, WINDOW = ("v", 12.0, 16.0), ("v", 40.0, 50.0)
@@ -253,8 +253,8 @@ NO_VERDICT = Verdict(None, "prose")
         (trail(answered=False, shown=[Moment("w", 0.0, 30.0)]), {}, ("wrong", "demoted by the reranker")),
         (trail(answered=False, shown=[Moment("w", 0.0, 30.0)], first_shown=["w"]), {}, ("wrong", "ranked too low")),
         (trail(answered=False, candidates=["w"], shown=[Moment("w", 0.0, 9.0)]), {}, ("wrong", "not retrieved")),
-        (trail(answered=False, candidates=["w"], indexed={"v": Kept((), "failed: io")}), {}, ("wrong", "not indexed")),
-        (trail(answered=False, indexed={"v": Kept((Moment("v", 30.0, 60.0),))}), {}, ("wrong", "not indexed")),
+        (trail(answered=False, candidates=["w"], indexed={"v": IndexedVideo((), "failed: io")}), {}, ("wrong", "not indexed")),
+        (trail(answered=False, indexed={"v": IndexedVideo((Moment("v", 30.0, 60.0),))}), {}, ("wrong", "not indexed")),
         (trail(answered=False, candidates=["w"], indexed=None), {}, ("wrong", "not retrieved")),
         (trail(answered=False, answerable=False), {}, ("right", None)),
         (trail(answered=False, answerable=False, absent=True), {}, ("wrong", "other")),
@@ -263,8 +263,8 @@ NO_VERDICT = Verdict(None, "prose")
         (trail(RIGHT, targets={}, indexed=None), YES, ("right", None)),  # nobody knows where the answer stands
     ],
 )
-def test_every_answer_has_one_fate(case: Trail, verdicts: dict[Any, Any], expected: tuple[str, str | None]) -> None:
-    found = fate(case, judged(verdicts))
+def test_every_answer_has_one_fate(case: Trace, verdicts: dict[Any, Any], expected: tuple[str, str | None]) -> None:
+    found = classify(case, judged(verdicts))
     assert (found.verdict, found.stage) == expected
     assert (found.reason is None) == (found.verdict == "right")
 
@@ -285,13 +285,13 @@ def of_shapes(world: World) -> list[Question]:
 
 
 @pytest.fixture(scope="module")
-def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ArchiveReport]:
     folder = tmp_path_factory.mktemp("scored")
     chosen = [*of_shapes(world)[:8], *asked(world, "speech")[:5]]
     return folder / "report", ran(*files_of(world, folder, chosen), "--to", folder / "report")
 
 
-def test_one_command_measures_an_archive_with_reranking_and_without(scored: tuple[Path, Report]) -> None:
+def test_one_command_measures_an_archive_with_reranking_and_without(scored: tuple[Path, ArchiveReport]) -> None:
     folder, found = scored
     assert found.retrieval.queries == len(found.questions) >= 10
     assert found.benefit.low <= found.benefit.difference <= found.benefit.high
@@ -309,7 +309,7 @@ def test_one_command_measures_an_archive_with_reranking_and_without(scored: tupl
 
 
 def test_every_quote_of_an_extractive_answer_stands_in_the_stored_words_of_its_span(
-    world: World, scored: tuple[Path, Report]
+    world: World, scored: tuple[Path, ArchiveReport]
 ) -> None:
     folder, found = scored
     files = [folder / f"answers_{side}.jsonl" for side in ("with", "without")]
@@ -347,9 +347,9 @@ def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: Wo
         update={"question_id": "unfound", "text": "zymurgy quixotry", "judgements": {"clip-01": 2}, "claims": ()}
     )
     arguments = files_of(world, tmp_path, [shown, right, absent, unfound], extra="unasked 0 clip-01 1\n")
-    found = ran(*arguments, "--to", tmp_path / "r", "--reranker", "test_eval_report:contrary")
-    fates = {one.query_id: one.fates["with"].stage for one in found.questions}
-    assert fates == {
+    found = ran(*arguments, "--to", tmp_path / "r", "--reranker", f"{__name__}:contrary")
+    outcomes = {one.query_id: one.outcomes["with"].stage for one in found.questions}
+    assert outcomes == {
         shown.question_id: "demoted by the reranker",
         right.question_id: None,
         "absent": "not indexed",
@@ -420,13 +420,13 @@ def test_an_answer_that_a_model_fails_to_write_is_none_and_told_and_one_that_wri
     world: World, tmp_path: Path
 ) -> None:
     arguments = files_of(world, tmp_path, asked(world, "speech")[:2])
-    found = ran(*arguments, "--to", tmp_path / "r", "--llm", "test_eval_report:tires")
+    found = ran(*arguments, "--to", tmp_path / "r", "--llm", f"{__name__}:tires")
     assert (found.counts["without"].absent, found.counts["with"].absent) == (1, 2)
     assert (
         sum("could not be written (ConnectionError: the line is dead)" in note for note in found.notes) == 2
     )  # both questions
     with pytest.raises(ModelError, match="the first that was to be written, failed"):
-        ran(*arguments, "--to", tmp_path / "other", "--llm", "test_eval_report:is_tired")
+        ran(*arguments, "--to", tmp_path / "other", "--llm", f"{__name__}:is_tired")
 
 
 PROMPTS: list[str] = []
@@ -445,7 +445,7 @@ def counted() -> MockLLM:
 
 
 def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tmp_path: Path) -> None:
-    arguments = [*files_of(world, tmp_path, asked(world, "visual")[:1]), "--llm", "test_eval_report:counted"]
+    arguments = [*files_of(world, tmp_path, asked(world, "visual")[:1]), "--llm", f"{__name__}:counted"]
     PROMPTS.clear()
     ran(*arguments, "--to", tmp_path / "one")
     assert len(PROMPTS) == 2  # without reranking and with it
@@ -498,14 +498,14 @@ def test_where_margins_do_not_tell_there_is_no_threshold_and_without_both_kinds_
     found = threshold_of(with_margins(tmp_path / "a", (3.0, False), (1.0, True)))
     assert "Margins do not tell" in found.stdout
     with pytest.raises(InputError, match=r'none is without an answer .*"answerable": false'):
-        threshold(read_material(with_margins(tmp_path / "b", (3.0, True), (1.0, True))))
+        calibrate_min_margin(read_report_folder(with_margins(tmp_path / "b", (3.0, True), (1.0, True))))
 
 
 def test_a_video_that_is_not_indexed_makes_its_question_one_without_an_answer(tmp_path: Path) -> None:
     folder = with_margins(tmp_path, (1.0, True), (2.0, True))
     rows = [json.loads(line) for line in (folder / "indexed.jsonl").read_text().splitlines()]
     write_rows(folder / "indexed.jsonl", [rows[0] | {"clips": []}, rows[1]])
-    assert threshold(read_material(folder)).min_margin == 2.0
+    assert calibrate_min_margin(read_report_folder(folder)).min_margin == 2.0
 
 
 def test_a_folder_that_lacks_files_says_which(tmp_path: Path) -> None:
@@ -582,18 +582,18 @@ def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Pa
     evil = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     plant(tmp_path, [Planted(number) for number in range(10)])
     found = ran("--to", tmp_path)
-    plain = _Tags(page(found))
+    plain = _Tags(render_html(found))
     one = found.questions[0]
     hostile = one.model_copy(
         update={
             "question": evil,
             "answers": dict.fromkeys(one.answers, evil),
-            "fates": {side: was.model_copy(update={"reason": evil}) for side, was in one.fates.items()},
+            "outcomes": {side: was.model_copy(update={"reason": evil}) for side, was in one.outcomes.items()},
         }
     )
     about = found.about.model_copy(update={"title": evil, "models": {evil: evil}})
     measured = found.benefit.model_copy(update={"measure": found.benefit.measure})
-    html = page(
+    html = render_html(
         found.model_copy(
             update={"questions": (hostile, *found.questions[1:]), "about": about, "notes": (evil,), "benefit": measured}
         )

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rankvideo_rag.eval.answers.judge import Ask, Check, Label, Verdict
-from rankvideo_rag.eval.answers.records import Case, Cited, GivenAnswer, Reference, ReferenceClaim
+from rankvideo_rag.eval.answers.judge import AskJudge, Check, Label, Verdict
+from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.answers.values import Value
+from rankvideo_rag.eval.answers.values import MeasureValue
 
 
-def answer(*said: tuple[str, str], words: Mapping[str, str] = {}, answered: bool = True) -> GivenAnswer:
+def answer(*said: tuple[str, str], words: Mapping[str, str] = {}, answered: bool = True) -> SystemAnswer:
     """An answer of (statement, ids of the videos that it cites) pairs; each video is cited from second 0 to 10."""
     videos = list(dict.fromkeys(video for _, ids in said for video in ids.split()))
     statements = tuple(Statement(text, tuple(videos.index(video) for video in ids.split())) for text, ids in said)
-    cited = tuple(Cited(video, 0.0, 10.0, words.get(video, "")) for video in videos)
-    return GivenAnswer("q", "Q?", answered, statements, cited, (), {})
+    cited = tuple(CitedSpan(video, 0.0, 10.0, words.get(video, "")) for video in videos)
+    return SystemAnswer("q", "Q?", answered, statements, cited, (), {})
 
 
 def reference(*claims: tuple[str, str], **options: Any) -> Reference:
@@ -23,11 +23,11 @@ def reference(*claims: tuple[str, str], **options: Any) -> Reference:
     return Reference(query_id="q", question="Q?", answerable=True, claims=made, **options)
 
 
-def case(given: GivenAnswer, right: Reference) -> Case:
+def case(given: SystemAnswer, right: Reference) -> Case:
     return Case(right, given)
 
 
-def judged(table: Mapping[tuple[str, str, str], Label | Verdict]) -> Ask:
+def judged(table: Mapping[tuple[str, str, str], Label | Verdict]) -> AskJudge:
     """Verdicts by (kind, claim, passage or video). A check that is not in the table is a KeyError."""
 
     def ask(check: Check) -> Verdict:
@@ -47,11 +47,11 @@ class TableJudge:
         self.name = name
         self.asked: list[Check] = []
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterable[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterable[Verdict]:
         for check in checks:
             self.asked.append(check)
             yield self._ask(check)
 
 
-def numbers(values: Mapping[str, Value], *names: str) -> list[float | None]:
+def numbers(values: Mapping[str, MeasureValue], *names: str) -> list[float | None]:
     return [values[name].value for name in names]

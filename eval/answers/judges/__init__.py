@@ -1,6 +1,6 @@
 """Judges of claims: one file for each, with `load(model, *, device)`; its name is its name on the command line.
 
-Every backend of the vlm room is a judge too: of words through what it writes, of footage through its margins (watching.py).
+Every backend of the vlm room is a judge too: of words through what it writes, of video through its margins (watching.py).
 """
 
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rankvideo_rag.backends import backend_names, load_backend
 from rankvideo_rag.eval.answers.judge import Judge
-from rankvideo_rag.eval.answers.judges.llm_judge import of_vlm
-from rankvideo_rag.eval.answers.judges.video_judge import WatchingJudge
+from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_vlm
+from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge
 from rankvideo_rag.models.vlm import load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 
@@ -19,12 +19,12 @@ _VLM = "rankvideo_rag.models.vlm"
 def load_judge(name: str, model: str | None = None, *, device: str | None = None) -> Judge:
     """A judge of words: a file of this folder, a backend of the vlm room, or package.module:function."""
     if name in backend_names(_VLM):
-        return of_vlm(load_vlm(name, model, device=device))
+        return judge_from_vlm(load_vlm(name, model, device=device))
     judge: Judge = load_backend(__name__, name, model, device=device)
     return judge
 
 
-def load_watching_judge(
+def load_video_judge(
     name: str,
     model: str | None,
     *,
@@ -33,5 +33,5 @@ def load_watching_judge(
     device: str | None = None,
     threshold: float = 0.0,
 ) -> Judge:
-    """A judge of footage: a backend of the vlm room. `find` leads from a video's id to its file."""
-    return WatchingJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold)
+    """A judge of video: a backend of the vlm room. `find` leads from a video's id to its file."""
+    return VideoJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold)

@@ -30,7 +30,7 @@ class LexicalJudge:
         """Of the rule above, and the threshold."""
         return f"1:{self._threshold}"
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
         """One verdict for each check."""
         for check in checks:
             yield self._verdict(check, _held(check.passage))

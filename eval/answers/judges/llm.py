@@ -4,19 +4,19 @@ from typing import Any
 
 from rankvideo_rag.backends import load_backend
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.judges.llm_judge import Write, WritingJudge, of_model, writer_of
+from rankvideo_rag.eval.answers.judges.llm_judge import Complete, LLMJudge, completion_function, judge_from_llm
 
 
-def load(model: str | None, *, device: str | None = None) -> WritingJudge:
+def load(model: str | None, *, device: str | None = None) -> LLMJudge:
     """What the function returns, asked in words."""
     if device is not None:
         raise InputError(f"device = {device!r}: the function that returns the LLM chooses that, leave the device out")
-    return of_model(_returned(model), name=str(model))
+    return judge_from_llm(_returned(model), name=str(model))
 
 
-def writer(model: str) -> Write:
+def load_completion(model: str) -> Complete:
     """What the function returns, as a function from text to text."""
-    return writer_of(_returned(model), name=model)
+    return completion_function(_returned(model), name=model)
 
 
 def _returned(model: str | None) -> Any:

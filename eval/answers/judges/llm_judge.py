@@ -11,14 +11,14 @@ from rankvideo_rag.eval.answers.judge import Check, Verdict
 from rankvideo_rag.eval.answers.judge_prompts import VERSION, prompt_of, verdict_of
 from rankvideo_rag.models.vlm import VLM, Prompt
 
-Write = Callable[[str], str]
+Complete = Callable[[str], str]
 """From a prompt to what a model writes after it."""
 
 _AT_ONCE = 16  # prompts that a VLM is given together
 _TOKENS = 512  # room for thoughts before a verdict
 
 
-class WritingJudge:
+class LLMJudge:
     """Asks a model in words, a prompt for each check. `write_all` takes several prompts, as a batch where it can."""
 
     version = VERSION
@@ -28,7 +28,7 @@ class WritingJudge:
         self._at_once = at_once
         self.name = name
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
         """One verdict for each check; what the model raises is not caught, what was given out before is not lost."""
         for begin in range(0, len(checks), self._at_once):
             batch = checks[begin : begin + self._at_once]
@@ -36,23 +36,23 @@ class WritingJudge:
             yield from (verdict_of(check, reply) for check, reply in zip(batch, replies, strict=True))
 
 
-def of_vlm(vlm: VLM) -> WritingJudge:
+def judge_from_vlm(vlm: VLM) -> LLMJudge:
     """A judge of words from a backend of the vlm room, which need not watch for that."""
 
     def write_all(prompts: Sequence[str]) -> list[str]:
         written = vlm.generate([Prompt("", (prompt,)) for prompt in prompts], max_tokens=_TOKENS)
         return [one.text for one in written]
 
-    return WritingJudge(write_all, name=vlm.name, at_once=_AT_ONCE)
+    return LLMJudge(write_all, name=vlm.name, at_once=_AT_ONCE)
 
 
-def of_model(model: Any, *, name: str) -> WritingJudge:
+def judge_from_llm(model: Any, *, name: str) -> LLMJudge:
     """A judge from a LlamaIndex LLM, or from a function from text to text."""
-    write, named = writer_of(model, name=name), _named(model, name)
-    return WritingJudge(lambda prompts: [_written(write, prompt, named) for prompt in prompts], name=named)
+    write, named = completion_function(model, name=name), _named(model, name)
+    return LLMJudge(lambda prompts: [_written(write, prompt, named) for prompt in prompts], name=named)
 
 
-def writer_of(model: Any, *, name: str) -> Write:
+def completion_function(model: Any, *, name: str) -> Complete:
     """The model as a function from text to text. Raises InputError for what is neither."""
     if hasattr(model, "complete"):
         return lambda prompt: str(model.complete(prompt).text)
@@ -61,7 +61,7 @@ def writer_of(model: Any, *, name: str) -> Write:
     raise InputError(f"{name} gave a {type(model).__name__}: a LlamaIndex LLM, or a function from text to text, is needed")
 
 
-def _written(write: Write, prompt: str, name: str) -> str:
+def _written(write: Complete, prompt: str, name: str) -> str:
     """What the model writes. Whatever a foreign model raises becomes a ModelError that says whose fault it is."""
     try:
         return write(prompt)

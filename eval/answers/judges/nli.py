@@ -46,7 +46,7 @@ class NliJudge:
         self._network = network
         self._entailment = entailment_label(network.config.id2label, name)
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
         """One verdict for each check."""
         for begin in range(0, len(checks), _AT_ONCE):
             yield from self._batch(checks[begin : begin + _AT_ONCE])

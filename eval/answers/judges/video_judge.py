@@ -18,7 +18,7 @@ from rankvideo_rag.schema import Score
 _AT_ONCE = 64  # pairs that are judged, and whose verdicts are kept, together
 
 
-def finder(files: Mapping[str, str], folder: VideoFolder | None) -> Callable[[str], str | Path]:
+def video_finder(files: Mapping[str, str], folder: VideoFolder | None) -> Callable[[str], str | Path]:
     """From a video's id to its file: in `folder`, where one is given, else as the answers name it."""
 
     def find(video: str) -> str | Path:
@@ -31,7 +31,7 @@ def finder(files: Mapping[str, str], folder: VideoFolder | None) -> Callable[[st
     return find
 
 
-class WatchingJudge:
+class VideoJudge:
     """`yes` where the margin logp(yes) - logp(no) is above `threshold`, in nats; no verdict on what cannot be watched.
 
     `find` leads from a video's id to its file and raises MediaError where there is none.
@@ -53,7 +53,7 @@ class WatchingJudge:
         """The prompt's fingerprint and the threshold."""
         return f"{self._spec.fingerprint}:{self._threshold}"
 
-    def verdicts(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
         """One verdict for each check. The claims on one clip share its decoding where they stand together."""
         for begin in range(0, len(checks), _AT_ONCE):
             yield from self._batch(checks[begin : begin + _AT_ONCE])

@@ -14,8 +14,8 @@ from rankvideo_rag.errors import InputError, MissingDependency, ModelError, Rank
 from rankvideo_rag.eval.answers.records import Reference
 from rankvideo_rag.eval.report.folder import FIRST_STAGE, Indexed
 from rankvideo_rag.eval.report.questions import Questions
-from rankvideo_rag.eval.report.records import About, Seconds
-from rankvideo_rag.eval.report.writing import Asked, write_folder
+from rankvideo_rag.eval.report.records import QuestionTimings, ReportMetadata
+from rankvideo_rag.eval.report.writing import QuestionResult, write_report_folder
 from rankvideo_rag.formats.trec import Qrels, rank_videos
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.reranker import RankVideoRerank
@@ -24,7 +24,7 @@ from rankvideo_rag.storage.store import Store, Where
 from rankvideo_rag.synthesizer import ANSWER_KEY, VideoAnswerSynthesizer
 
 T = TypeVar("T")
-WRITTEN_BY_NOBODY = "quoted from the archive's words"
+EXTRACTIVE = "quoted from the archive's words"
 
 
 def ask_archive(
@@ -34,14 +34,14 @@ def ask_archive(
     folder: Path,
     *,
     synthesizer: VideoAnswerSynthesizer,
-    generator: str = WRITTEN_BY_NOBODY,
+    generator: str = EXTRACTIVE,
     stems: bool = False,
-    listen: Callable[[str], None] = lambda query_id: None,
+    progress: Callable[[str], None] = lambda query_id: None,
 ) -> None:
     """Ask all of them, and write a new folder that `folder.read_material` reads.
 
     With `stems` videos go by their files' names without suffix. What reranking takes is kept only where the archive's settings
-    keep no verdicts (score_cache="none"). `listen` is told each question when it is done. Raises InputError for a folder
+    keep no verdicts (score_cache="none"). `progress` is told each question when it is done. Raises InputError for a folder
     that holds an earlier run, for settings without a reranker, where two files bear one name, and before anything is asked
     where questions, judgements and archive name nothing in common.
     """
@@ -60,8 +60,8 @@ def ask_archive(
     found = []
     for reference in questions.references.values():
         found.append(asking.ask(reference))
-        listen(reference.query_id)
-    about = About(
+        progress(reference.query_id)
+    about = ReportMetadata(
         title=archive.store.folder.resolve().name,
         models={
             "embedder": str(archive.embedder().info),
@@ -72,7 +72,7 @@ def ask_archive(
         notes=(*notes, *asking.failed),
     )
     indexed = _indexed(archive.store, names, stems, targets)
-    write_folder(folder, questions, asked, found, about, indexed)
+    write_report_folder(folder, questions, asked, found, about, indexed)
 
 
 def names_of(store: Store, *, stems: bool) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -117,7 +117,7 @@ class _Asking:
         archive.vectors()
         archive.embedder()
 
-    def ask(self, reference: Reference) -> Asked:
+    def ask(self, reference: Reference) -> QuestionResult:
         question = reference.question
         nodes, retrieving = _timed(self._retriever.retrieve, question)
         if nodes and not self._is_warm:
@@ -126,13 +126,13 @@ class _Asking:
         judged, reranking = _timed(self._rerank, nodes[: self._depth], question)
         without, answering = _timed(self._answer, reference, nodes[: self._shown])
         with_, answering_with = _timed(self._answer, reference, judged[: self._shown])
-        return Asked(
+        return QuestionResult(
             query_id=reference.query_id,
             first_stage=self._videos(nodes),
             reranked=self._videos([*judged, *nodes[self._depth :]]),
             margins=self._margins(judged),
             answers={"without": without, "with": with_},
-            seconds=Seconds(
+            seconds=QuestionTimings(
                 query_id=reference.query_id,
                 retrieve=retrieving,
                 rerank=reranking if self._timed else None,

@@ -9,25 +9,25 @@ from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 
-from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate
-from rankvideo_rag.eval.answers.judgement_cache import Verdicts as Judged
-from rankvideo_rag.eval.answers.records import Case, Reference, cases_of
+from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate_answers
+from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
+from rankvideo_rag.eval.answers.records import Case, Reference, make_cases
 from rankvideo_rag.eval.measures import DEFAULT_MEASURES, compute_measures, mean_of
 from rankvideo_rag.eval.report.estimates import Column, estimates_of, gains_of
-from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, RIGHT, Fate, Trail, fate
-from rankvideo_rag.eval.report.folder import Material
+from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, RIGHT, AnswerOutcome, Trace, classify
+from rankvideo_rag.eval.report.folder import ReportInputs
 from rankvideo_rag.eval.report.records import (
-    SIDES,
+    VARIANTS,
     AnswerCounts,
     AnswerMeasure,
+    ArchiveReport,
     CurvePoint,
     Estimate,
     QuestionReport,
-    Report,
-    Seconds,
-    Side,
+    QuestionTimings,
+    Variant,
 )
-from rankvideo_rag.eval.report.replies import Reply
+from rankvideo_rag.eval.report.replies import ReportedAnswer
 from rankvideo_rag.eval.reranking import Benefit, RerankerReport, evaluate_reranker
 from rankvideo_rag.eval.retrieval import RetrievalEvaluation, RetrievalReport, evaluate_runs
 from rankvideo_rag.eval.significance import CONFIDENCE, permutation_p_value
@@ -37,7 +37,7 @@ from rankvideo_rag.formats.trec import Qrels, rank_documents
 from rankvideo_rag.ranking.scores import rank_by_margin
 from rankvideo_rag.schema import Score
 
-RUNS: dict[Side, str] = {"without": "without reranking", "with": "with reranking"}
+RUNS: dict[Variant, str] = {"without": "without reranking", "with": "with reranking"}
 RIGHT_ANSWERS = "Right"
 _WATCHED = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 _NOT_WATCHED = Score(status="failed", reason="not watched")
@@ -47,18 +47,18 @@ class _Answers(NamedTuple):
     """One side's answers, measured."""
 
     report: AnswerReport
-    fates: dict[str, Fate]  # by query id
+    outcomes: dict[str, AnswerOutcome]  # by query id
 
 
-def score(
-    material: Material, judged: Judged, *, judges: Sequence[str] = (), measures: Sequence[str] = DEFAULT_MEASURES
-) -> Report:
+def build_report(
+    material: ReportInputs, judged: JudgementCache, *, judges: Sequence[str] = (), measures: Sequence[str] = DEFAULT_MEASURES
+) -> ArchiveReport:
     """Score a folder. The first of the measures decides whether reranking helps; `judges` names those behind `judged`.
 
     Raises InputError where runs, judgements, answers and references do not belong together.
     """
     evaluation = evaluate_runs(
-        ((RUNS[side], run) for side, run in zip(SIDES, (material.first_stage, material.reranked), strict=True)),
+        ((RUNS[side], run) for side, run in zip(VARIANTS, (material.first_stage, material.reranked), strict=True)),
         material.qrels,
         measures,
         labels=material.labels,
@@ -67,9 +67,9 @@ def score(
     assumed = _names_relevant_only(material.qrels)
     qrels = _filled(material.qrels, material.margins) if assumed else material.qrels
     diagnosis = evaluate_reranker(material.margins, material.first_stage, qrels, measure=main)
-    answers = {side: _answers(material, judged, side) for side in SIDES}
+    answers = {side: _answers(material, judged, side) for side in VARIANTS}
     seconds = _seconds(material.seconds)
-    return Report(
+    return ArchiveReport(
         version=version("rankvideo-rag"),
         about=material.about,
         judges=tuple(judges),
@@ -80,7 +80,7 @@ def score(
         calibration=diagnosis.calibration,
         variance=diagnosis.variance,
         measures=_measures(answers),
-        counts={side: _counts(answers[side], material.replies[side]) for side in SIDES},
+        counts={side: _counts(answers[side], material.replies[side]) for side in VARIANTS},
         questions=_questions(material, evaluation, answers),
         notes=_notes(material, retrieval, diagnosis, assumed=assumed),
     )
@@ -113,7 +113,7 @@ def _benefit(retrieval: RetrievalReport, diagnosis: RerankerReport, seconds: flo
     )
 
 
-def _curve(material: Material, main: str) -> tuple[CurvePoint, ...]:
+def _curve(material: ReportInputs, main: str) -> tuple[CurvePoint, ...]:
     """The first measure, had only so many videos been watched: by the same margins and the same rule."""
     first = rank_documents(material.first_stage)
     most = max(map(len, material.margins.values()), default=0)
@@ -124,7 +124,7 @@ def _curve(material: Material, main: str) -> tuple[CurvePoint, ...]:
     )
 
 
-def _reranked(material: Material, first: Mapping[str, list[str]], depth: int) -> dict[str, list[str]]:
+def _reranked(material: ReportInputs, first: Mapping[str, list[str]], depth: int) -> dict[str, list[str]]:
     found = {}
     for query, videos in first.items():
         of_query = material.margins.get(query, {})
@@ -134,19 +134,19 @@ def _reranked(material: Material, first: Mapping[str, list[str]], depth: int) ->
     return found
 
 
-def _answers(material: Material, judged: Judged, side: Side) -> _Answers:
+def _answers(material: ReportInputs, judged: JudgementCache, side: Variant) -> _Answers:
     replies = material.replies[side]
-    cases = cases_of(material.references, {query: reply.answer for query, reply in replies.items()})
-    report = evaluate(cases, judged)
+    cases = make_cases(material.references, {query: reply.answer for query, reply in replies.items()})
+    report = evaluate_answers(cases, judged)
     trails = [_trail(material, case, replies.get(case.reference.query_id)) for case in cases]
-    fates = judged.settle([partial(fate, trail, judged, watch=judged.watches) for trail in trails])
-    return _Answers(report, dict(zip(material.references, fates, strict=True)))
+    outcomes = judged.settle([partial(classify, trail, judged, watch=judged.watches) for trail in trails])
+    return _Answers(report, dict(zip(material.references, outcomes, strict=True)))
 
 
-def _trail(material: Material, case: Case, reply: Reply | None) -> Trail:
+def _trail(material: ReportInputs, case: Case, reply: ReportedAnswer | None) -> Trace:
     query = case.reference.query_id
     first = material.replies["without"].get(query)
-    return Trail(
+    return Trace(
         case=case,
         targets=_targets(case.reference, material.qrels.get(query, {})),
         indexed=material.indexed,
@@ -165,7 +165,7 @@ def _targets(reference: Reference, grades: Mapping[str, int]) -> dict[str, tuple
     }
 
 
-def _seconds(rows: Sequence[Seconds]) -> dict[str, float | None]:
+def _seconds(rows: Sequence[QuestionTimings]) -> dict[str, float | None]:
     """The mean of each step, None where it was not timed on every question."""
     found: dict[str, float | None] = {}
     for step in ("retrieve", "rerank", "without", "with_"):
@@ -174,15 +174,15 @@ def _seconds(rows: Sequence[Seconds]) -> dict[str, float | None]:
     return found
 
 
-def _measures(answers: Mapping[Side, _Answers]) -> tuple[AnswerMeasure, ...]:
-    columns = {side: _columns(answers[side]) for side in SIDES}
-    estimates = {side: estimates_of(columns[side]) for side in SIDES}
+def _measures(answers: Mapping[Variant, _Answers]) -> tuple[AnswerMeasure, ...]:
+    columns = {side: _columns(answers[side]) for side in VARIANTS}
+    estimates = {side: estimates_of(columns[side]) for side in VARIANTS}
     gains = {name: gains_of(columns["without"][name], column) for name, column in columns["with"].items()}
     differences = estimates_of(gains)
     each = [
         AnswerMeasure(
             name=name,
-            estimates={side: estimates[side][name] for side in SIDES},
+            estimates={side: estimates[side][name] for side in VARIANTS},
             difference=differences[name],
             p=permutation_p_value(list(gains[name].values())) if gains[name] else None,
         )
@@ -195,7 +195,7 @@ def _measures(answers: Mapping[Side, _Answers]) -> tuple[AnswerMeasure, ...]:
 def _columns(answers: _Answers) -> dict[str, Column]:
     values = answers.report.by_question
     names = dict.fromkeys(name for of_query in values.values() for name in of_query)
-    right = {query: float(one.verdict == RIGHT) for query, one in answers.fates.items() if one.verdict != NOT_KNOWN}
+    right = {query: float(one.verdict == RIGHT) for query, one in answers.outcomes.items() if one.verdict != NOT_KNOWN}
     columns: dict[str, Column] = {
         name: {query: value for query, of_query in values.items() if (value := of_query[name].value) is not None}
         for name in names
@@ -203,9 +203,9 @@ def _columns(answers: _Answers) -> dict[str, Column]:
     return {RIGHT_ANSWERS: right} | columns
 
 
-def _over_all(name: str, answers: Mapping[Side, _Answers]) -> AnswerMeasure:
-    values = {side: answers[side].report.measures[name] for side in SIDES}
-    before, after = (values[side].value for side in SIDES)
+def _over_all(name: str, answers: Mapping[Variant, _Answers]) -> AnswerMeasure:
+    values = {side: answers[side].report.measures[name] for side in VARIANTS}
+    before, after = (values[side].value for side in VARIANTS)
     return AnswerMeasure(
         name=name,
         estimates={
@@ -221,43 +221,43 @@ def _over_all(name: str, answers: Mapping[Side, _Answers]) -> AnswerMeasure:
     )
 
 
-def _counts(answers: _Answers, replies: Mapping[str, Reply]) -> AnswerCounts:
-    report, verdicts = answers.report, Counter(one.verdict for one in answers.fates.values())
-    stages = Counter(one.stage for one in answers.fates.values() if one.stage)
+def _counts(answers: _Answers, replies: Mapping[str, ReportedAnswer]) -> AnswerCounts:
+    report, verdicts = answers.report, Counter(one.verdict for one in answers.outcomes.values())
+    stages = Counter(one.stage for one in answers.outcomes.values() if one.stage)
     return AnswerCounts(
         questions=report.questions,
         answerable=report.answerable,
         absent=report.absent,
         verdicts=report.verdicts,
-        none_verdicts=report.none_verdicts,
+        undecided_verdicts=report.undecided_verdicts,
         not_measured=report.not_measured,
         seen=sum(len(reply.seen) for reply in replies.values()),
         quotes=sum(reply.quotes for reply in replies.values()),
         quotes_found=sum(reply.quotes_found for reply in replies.values()),
         right=verdicts[RIGHT],
         not_known=verdicts[NOT_KNOWN],
-        lost=dict(stages),
+        failures=dict(stages),
     )
 
 
 def _questions(
-    material: Material, evaluation: RetrievalEvaluation, answers: Mapping[Side, _Answers]
+    material: ReportInputs, evaluation: RetrievalEvaluation, answers: Mapping[Variant, _Answers]
 ) -> tuple[QuestionReport, ...]:
-    main, values = evaluation.report.measures[0], [evaluation.values[RUNS[side]] for side in SIDES]
+    main, values = evaluation.report.measures[0], [evaluation.values[RUNS[side]] for side in VARIANTS]
     return tuple(
         QuestionReport(
             query_id=query,
             question=reference.question,
             answerable=reference.answerable,
             gain=values[1][query][main] - values[0][query][main] if query in values[0] else None,
-            answers={side: reply.text if (reply := material.replies[side].get(query)) else None for side in SIDES},
-            fates={side: answers[side].fates[query] for side in SIDES},
+            answers={side: reply.text if (reply := material.replies[side].get(query)) else None for side in VARIANTS},
+            outcomes={side: answers[side].outcomes[query] for side in VARIANTS},
         )
         for query, reference in material.references.items()
     )
 
 
-def _notes(material: Material, retrieval: RetrievalReport, diagnosis: RerankerReport, *, assumed: bool) -> tuple[str, ...]:
+def _notes(material: ReportInputs, retrieval: RetrievalReport, diagnosis: RerankerReport, *, assumed: bool) -> tuple[str, ...]:
     found = [*material.about.notes, *material.notes]
     found += [f"{run.name}: {line}" for run in retrieval.runs for line in run.notes]
     found += diagnosis.notes
@@ -265,7 +265,7 @@ def _notes(material: Material, retrieval: RetrievalReport, diagnosis: RerankerRe
         found.append("the judgements name relevant videos only: for the calibration, as for nDCG, all others are not relevant")
     if material.indexed is None:
         found.append("what is indexed is not known (no indexed.jsonl): what is not indexed counts as not retrieved")
-    for side in SIDES:
+    for side in VARIANTS:
         strange = sum(query not in material.references for query in material.replies[side])
         if strange:
             found.append(f"{RUNS[side]}: answers without a reference, not measured: {strange}")

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.records import Cited, GivenAnswer, Reference
+from rankvideo_rag.eval.answers.records import CitedSpan, Reference, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement, statements_of
 from rankvideo_rag.formats.strict import JsonLine, as_id, read_json_lines
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
 
-Read = TypeVar("Read", Reference, GivenAnswer)
+Read = TypeVar("Read", Reference, SystemAnswer)
 Kind = TypeVar("Kind", bound=Record)
 
 
@@ -32,14 +32,14 @@ def read_references(path: str | Path) -> dict[str, Reference]:
     return {reference.query_id: reference for reference in _distinct(read_json_lines(path, "a reference"), _reference)}
 
 
-def read_answers(path: str | Path, *, stems: bool = False) -> dict[str, GivenAnswer]:
+def read_answers(path: str | Path, *, stems: bool = False) -> dict[str, SystemAnswer]:
     """Query id -> answer. As strict as `read_references` on the fields that are measured; others are passed over.
 
     An archive knows videos by their content. With `stems` they go by their file's name without suffix, as data sets name them.
     """
     rows = read_json_lines(path, "an answer")
     return {
-        answer.query_id: answer for answer in _distinct(rows, lambda row: given_answer(row.value, place=row.place, stems=stems))
+        answer.query_id: answer for answer in _distinct(rows, lambda row: parse_answer(row.value, place=row.place, stems=stems))
     }
 
 
@@ -49,20 +49,20 @@ def write_references(path: str | Path, references: Sequence[Reference]) -> None:
         file.writelines(f"{json.dumps(reference.model_dump(mode='json'), ensure_ascii=False)}\n" for reference in references)
 
 
-def given_answer(contract: Mapping[str, Any], *, place: str, stems: bool = False) -> GivenAnswer:
-    """An answer from what `schema.as_contract` makes of an Answer and its hits, and a query_id.
+def parse_answer(contract: Mapping[str, Any], *, place: str, stems: bool = False) -> SystemAnswer:
+    """An answer from what `schema.to_json` makes of an Answer and its hits, and a query_id.
 
     For `stems` see `read_answers`. Raises InputError that begins with `place`.
     """
     query_id = as_id(contract.get("query_id"), "query_id", place)
     line = _validated(_AnswerLine, contract, place)
     answered = bool(line.citations) if line.answered is None else line.answered
-    cited = tuple(Cited(one.name(stems), one.start, one.end, _words(one, line.clips)) for one in line.citations)
+    cited = tuple(CitedSpan(one.name(stems), one.start, one.end, _words(one, line.clips)) for one in line.citations)
     statements = _statements(line, place)
     places: list[_Place] = [*line.clips, *line.citations]
     files = {one.name(stems): one.path for one in places}
     shown = tuple(clip.text for clip in line.clips if clip.text.strip())
-    return GivenAnswer(query_id, line.question, answered, tuple(statements) if answered else (), cited, shown, files)
+    return SystemAnswer(query_id, line.question, answered, tuple(statements) if answered else (), cited, shown, files)
 
 
 class _Lenient(Record):

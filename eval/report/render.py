@@ -6,18 +6,18 @@ Questions, answers, titles and reasons are foreign words: markup.py escapes them
 from collections.abc import Iterator
 from pathlib import Path
 
-from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, STAGES, WRONG, Stage
+from rankvideo_rag.eval.report.failure_analysis import FAILURE_STAGES, NOT_KNOWN, WRONG, FailureStage
 from rankvideo_rag.eval.report.folder import PAGE, REPORT
 from rankvideo_rag.eval.report.glossary import meaning_of
 from rankvideo_rag.eval.report.markup import Html, element, joined, table
 from rankvideo_rag.eval.report.plots import calibration_picture, cost_picture, gain_picture
-from rankvideo_rag.eval.report.records import SIDES, AnswerMeasure, Estimate, QuestionReport, Report
+from rankvideo_rag.eval.report.records import VARIANTS, AnswerMeasure, ArchiveReport, Estimate, QuestionReport
 from rankvideo_rag.eval.report.style import STYLE
 from rankvideo_rag.eval.retrieval import MeasureEstimate, RunDifference, RunMeasures
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 MOST_LISTED = 300  # wrong answers on the page; report.json has all
-_STAGES: dict[Stage, str] = {
+_STAGES: dict[FailureStage, str] = {
     "not indexed": "no relevant video, or not the part that is asked for, is in the archive",
     "not retrieved": "no relevant video is among those that the reranker was given",
     "ranked too low": "none is among those that the generator was given, with or without reranking",
@@ -34,15 +34,15 @@ _RULE = (
 )
 
 
-def write_report(report: Report, folder: Path) -> Path:
+def write_report(report: ArchiveReport, folder: Path) -> Path:
     """Write report.json and report.html into a folder that is there; the page's path."""
     (folder / REPORT).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     # Bytes of a name that are no UTF-8 came as surrogates, which a page cannot hold.
-    (folder / PAGE).write_text(page(report), encoding="utf-8", errors="backslashreplace")
+    (folder / PAGE).write_text(render_html(report), encoding="utf-8", errors="backslashreplace")
     return folder / PAGE
 
 
-def page(report: Report) -> str:
+def render_html(report: ArchiveReport) -> str:
     """The whole page."""
     title = f"Report on {report.about.title}" if report.about.title else "Report"
     policy = '<meta http-equiv="Content-Security-Policy" content="' + _POLICY + '">'
@@ -57,13 +57,13 @@ def page(report: Report) -> str:
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{body}</body>\n</html>\n'
 
 
-def _subtitle(report: Report) -> Html:
+def _subtitle(report: ArchiveReport) -> Html:
     models = "; ".join(f"{what}: {name}" for what, name in report.about.models.items())
     counts = f"{len(report.questions)} questions, {report.retrieval.queries} of them judged."
     return element("p", f"{counts} {models}", class_="quiet")
 
 
-def _sections(report: Report) -> Iterator[Html]:
+def _sections(report: ArchiveReport) -> Iterator[Html]:
     yield _verdict(report)
     pictures = [one for one in (gain_picture(report), cost_picture(report), calibration_picture(report)) if one]
     yield _section("Retrieval", _retrieval(report), element("div", *pictures, class_="pictures"))
@@ -80,9 +80,9 @@ def _section(title: str, *content: Html) -> Html:
     return element("section", element("h2", title), *content)
 
 
-def _verdict(report: Report) -> Html:
+def _verdict(report: ArchiveReport) -> Html:
     says, _, rest = report.benefit.summary.partition(". ")
-    before, after = (report.counts[side] for side in SIDES)
+    before, after = (report.counts[side] for side in VARIANTS)
     right = next(one for one in report.measures if one.name == "Right")
     answers = (
         f"Right answers: {after.right} of {after.questions} with reranking, {before.right} without{_of_difference(right)}."
@@ -100,7 +100,7 @@ def _of_difference(one: AnswerMeasure) -> str:
     return f" ({one.difference.mean:+.3f} {_interval(one.difference, '+.3f')}, p = {one.p:.4f})"
 
 
-def _retrieval(report: Report) -> Html:
+def _retrieval(report: ArchiveReport) -> Html:
     without, with_ = report.retrieval.runs
     rows = [
         [one.measure, _figure(without, one.measure), _figure(with_, one.measure), *_difference(one)]
@@ -110,14 +110,14 @@ def _retrieval(report: Report) -> Html:
     return joined([table(header, rows), _quiet(_about_intervals(report)), *_ties(report)])
 
 
-def _about_intervals(report: Report) -> str:
+def _about_intervals(report: ArchiveReport) -> str:
     return (
         f"In brackets: {report.retrieval.confidence:.0%} intervals by bootstrap over questions; p by paired randomisation, "
         f"two-sided. Every judged query counts, 0 where nothing was found."
     )
 
 
-def _ties(report: Report) -> Iterator[Html]:
+def _ties(report: ArchiveReport) -> Iterator[Html]:
     for run in report.retrieval.runs:
         for name, one in run.measures.items():
             if one.worst is not None and one.best is not None and one.worst < one.best:
@@ -132,17 +132,18 @@ def _difference(one: RunDifference) -> list[str]:
     return [_with_interval(one, "+.3f"), f"{one.p:.4f}", *(str(count) for count in (one.better, one.worse, one.equal))]
 
 
-def _stages(report: Report) -> Html:
-    most = max([1, *(count for side in SIDES for count in report.counts[side].lost.values())])
+def _stages(report: ArchiveReport) -> Html:
+    most = max([1, *(count for side in VARIANTS for count in report.counts[side].failures.values())])
     rows: list[list[str]] = [
-        [_stage(stage), *(_bar(report.counts[side].lost.get(stage, 0), most) for side in SIDES)] for stage in STAGES
+        [_stage(stage), *(_bar(report.counts[side].failures.get(stage, 0), most) for side in VARIANTS)]
+        for stage in FAILURE_STAGES
     ]
     totals = {"right": "right", "not_known": "not known: the judge has no verdict"}
-    rows += [[words, *(str(getattr(report.counts[side], name)) for side in SIDES)] for name, words in totals.items()]
+    rows += [[words, *(str(getattr(report.counts[side], name)) for side in VARIANTS)] for name, words in totals.items()]
     return table(["stage", "without", "with reranking"], rows)
 
 
-def _stage(stage: Stage) -> Html:
+def _stage(stage: FailureStage) -> Html:
     return joined([element("b", stage), ": ", _STAGES[stage]])
 
 
@@ -151,24 +152,24 @@ def _bar(count: int, most: int) -> Html:
     return joined([bar, str(count)])
 
 
-def _answers(report: Report) -> Iterator[Html]:
-    for side in SIDES:
+def _answers(report: ArchiveReport) -> Iterator[Html]:
+    for side in VARIANTS:
         one = report.counts[side]
-        nones = "; ".join(f"{count}: {reason}" for reason, count in one.none_verdicts.items()) or "none"
+        nones = "; ".join(f"{count}: {reason}" for reason, count in one.undecided_verdicts.items()) or "none"
         yield _quiet(
             f"{side.capitalize()} reranking: {one.questions} questions, {one.answerable} of them answerable, {one.absent} "
             f"without an answer. {one.verdicts} verdicts; neither yes nor no: {nones}. Quotes that stand in the words of the "
             f"clips given: {one.quotes_found} of {one.quotes}. Statements that rest on a picture, which no judge of words can "
             f"bear out: {one.seen}."
         )
-    measured = [one for one in report.measures if any(one.estimates[side].mean is not None for side in SIDES)]
+    measured = [one for one in report.measures if any(one.estimates[side].mean is not None for side in VARIANTS)]
     rows = [
         [
             joined([element("b", one.name), " ", element("span", meaning_of(one.name), class_="quiet")]),
-            *(_estimate(one.estimates[side], ".3f") for side in SIDES),
+            *(_estimate(one.estimates[side], ".3f") for side in VARIANTS),
             _estimate(one.difference, "+.3f"),
             "-" if one.p is None else f"{one.p:.4f}",
-            ", ".join(str(of.questions) for of in (*(one.estimates[side] for side in SIDES), one.difference)),
+            ", ".join(str(of.questions) for of in (*(one.estimates[side] for side in VARIANTS), one.difference)),
         ]
         for one in measured
     ]
@@ -183,7 +184,7 @@ def _answers(report: Report) -> Iterator[Html]:
         yield element("details", element("summary", f"{len(rest)} measures without a number"), element("ul", *items))
 
 
-def _slices(report: Report) -> Html:
+def _slices(report: ArchiveReport) -> Html:
     runs, main = [run.name for run in report.retrieval.runs], report.benefit.measure
     rows = []
     for one in report.retrieval.slices:
@@ -192,7 +193,7 @@ def _slices(report: Report) -> Html:
     return table(["", "", "queries", f"{main} without", "with reranking", "difference"], rows, words=2)
 
 
-def _reranker(report: Report) -> Iterator[Html]:
+def _reranker(report: ArchiveReport) -> Iterator[Html]:
     rows = [[words, _seconds(report.seconds[step])] for step, words in _STEPS.items()]
     yield table(["step", "seconds a question"], rows)
     found = report.variance
@@ -213,15 +214,15 @@ def _seconds(seconds: float | None) -> str:
     return "not timed" if seconds is None else f"{seconds:.3g}"
 
 
-def _wrong_answers(report: Report) -> Iterator[Html]:
-    wrong = [one for one in report.questions if one.fates["with"].verdict == WRONG]
-    unknown = sum(one.fates["with"].verdict == NOT_KNOWN for one in report.questions)
-    listed = sorted(wrong, key=lambda one: STAGES.index(one.fates["with"].stage or "other"))[:MOST_LISTED]
+def _wrong_answers(report: ArchiveReport) -> Iterator[Html]:
+    wrong = [one for one in report.questions if one.outcomes["with"].verdict == WRONG]
+    unknown = sum(one.outcomes["with"].verdict == NOT_KNOWN for one in report.questions)
+    listed = sorted(wrong, key=lambda one: FAILURE_STAGES.index(one.outcomes["with"].stage or "other"))[:MOST_LISTED]
     yield element(
         "p", f"{len(wrong)} of {len(report.questions)} answers are wrong" + (f", {unknown} not known." if unknown else ".")
     )
-    for stage in STAGES:
-        of_stage = [one for one in listed if one.fates["with"].stage == stage]
+    for stage in FAILURE_STAGES:
+        of_stage = [one for one in listed if one.outcomes["with"].stage == stage]
         if of_stage:
             rows = [_wrong_answer(one) for one in of_stage]
             inside = table(["query", "question", "answer", "why", "without reranking"], rows, words=5)
@@ -231,17 +232,17 @@ def _wrong_answers(report: Report) -> Iterator[Html]:
 
 
 def _wrong_answer(one: QuestionReport) -> list[str]:
-    other = one.fates["without"]
+    other = one.outcomes["without"]
     return [
         one.query_id,
         one.question,
         one.answers["with"] or "(no answer)",
-        one.fates["with"].reason or "",
+        one.outcomes["with"].reason or "",
         other.stage or other.verdict,
     ]
 
 
-def _notes(report: Report) -> Iterator[Html]:
+def _notes(report: ArchiveReport) -> Iterator[Html]:
     yield element("ul", *(element("li", note) for note in report.notes))
     facts = {**report.about.models, "judge of answers": ", ".join(report.judges), "rankvideo-rag": report.version}
     yield element("dl", *(joined([element("dt", name), element("dd", value)]) for name, value in facts.items()))

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from rankvideo_rag.answering.abstention import calibrate_margin
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.report.failure_analysis import Kept
-from rankvideo_rag.eval.report.folder import Material
+from rankvideo_rag.eval.report.failure_analysis import IndexedVideo
+from rankvideo_rag.eval.report.folder import ReportInputs
 from rankvideo_rag.schema import Record
 
 
-class Threshold(Record):
+class CalibratedMargin(Record):
     """A least margin, and what it does on the questions that it was taken from."""
 
     min_margin: float | None  # nats; None where no margin parts those with an answer from those without well enough
@@ -23,7 +23,7 @@ class Threshold(Record):
     not_judged: int  # questions of which no clip has a margin: nothing is taken from them
 
 
-def threshold(material: Material, *, max_error: float = 0.05) -> Threshold:
+def calibrate_min_margin(material: ReportInputs, *, max_error: float = 0.05) -> CalibratedMargin:
     """The least margin at which at most a share of `max_error` of the questions that are answered has no answer.
 
     A question has none where its reference says so, and where nothing of the videos that it is about is in the archive. Raises
@@ -38,7 +38,7 @@ def threshold(material: Material, *, max_error: float = 0.05) -> Threshold:
             f'a question that the archive does not answer says "answerable": false'
         )
     found = calibrate_margin(list(best.values()), answerable, max_error=max_error)
-    return Threshold(
+    return CalibratedMargin(
         **found._asdict(),
         questions=len(best),
         unanswerable=answerable.count(False),
@@ -46,17 +46,17 @@ def threshold(material: Material, *, max_error: float = 0.05) -> Threshold:
     )
 
 
-def _best(material: Material, query: str) -> float | None:
+def _best(material: ReportInputs, query: str) -> float | None:
     scores = material.margins.get(query, {}).values()
     return max((score.margin for score in scores if score.margin is not None), default=None)
 
 
-def _is_answerable(material: Material, query: str) -> bool:
+def _is_answerable(material: ReportInputs, query: str) -> bool:
     reference = material.references[query]
     relevant = [video for video, grade in material.qrels.get(query, {}).items() if grade >= 1]
     return reference.answerable and _is_there({*relevant, *reference.videos}, material.indexed)
 
 
-def _is_there(targets: set[str], indexed: Mapping[str, Kept] | None) -> bool:
+def _is_there(targets: set[str], indexed: Mapping[str, IndexedVideo] | None) -> bool:
     """Whether something of them is in the archive, as far as that is known."""
     return not targets or indexed is None or any(video in indexed and indexed[video].clips for video in targets)
