@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rankvideo_rag.training.synthesis.hard_negatives import MiningReport
-    from rankvideo_rag.training.synthesis.ledger import Report
+    from rankvideo_rag.training.synthesis.step_output import SynthesisReport
 
 FAILED, PARTLY, INTERRUPTED = 1, 3, 130
-_SHOWN = 10  # reasons that are listed; --json and the receipts have all of them
+_SHOWN = 10  # reasons that are listed; --json and the journal have all of them
 
 app = typer.Typer(
     name="synthesize",
@@ -35,7 +35,7 @@ Model = Annotated[
     str | None,
     typer.Option(help="Hub name, local path, or an endpoint's address, as in http://host:8000/v1#model.", show_default=False),
 ]
-To = Annotated[Path, typer.Option("--to", help="File to write, .jsonl; its receipts lie beside it.", show_default=False)]
+To = Annotated[Path, typer.Option("--to", help="File to write, .jsonl; its journal is written beside it.", show_default=False)]
 Captions = Annotated[Path, typer.Option(help="What `synthesize captions` wrote.", show_default=False)]
 
 
@@ -66,17 +66,17 @@ def captions(
 
     frames = FrameBudget(fps=fps, max_frames=max_frames, min_frames=min(FrameBudget().min_frames, max_frames))
     vlm = load_vlm(backend, model, device=device)
-    with _progress("captions") as listen:
+    with _progress("captions") as progress:
         report = caption(
             vlm,
             videos,
-            to=to,
+            output=to,
             archive=archive,
             ids=ids,
             frames=frames,
             max_tokens=max_tokens,
             batch_size=batch_size,
-            listen=listen,
+            progress=progress,
         )
     _tell(report, as_json=as_json)
 
@@ -100,9 +100,9 @@ def queries(
 
     texts = read_video_texts(captions)
     vlm = load_vlm(backend, model, device=device)
-    with _progress("queries") as listen:
+    with _progress("queries") as progress:
         report = synthesize_queries(
-            vlm, texts, to=to, per_view=per_view, max_tokens=max_tokens, batch_size=batch_size, listen=listen
+            vlm, texts, output=to, per_view=per_view, max_tokens=max_tokens, batch_size=batch_size, progress=progress
         )
     _tell(report, as_json=as_json)
 
@@ -138,20 +138,20 @@ def labels(
     texts, words = read_queries(queries, header=header), read_video_texts(captions)
     run, judgements = load_run(first_stage), read_qrels(qrels)
     vlm = load_vlm(backend, model, device=device)
-    with _progress("labels") as listen:
+    with _progress("labels") as progress:
         report = label(
             vlm,
             texts,
             words,
             run,
             judgements,
-            to=to,
+            output=to,
             depth=depth,
             shown=Shown(caption_words, asr_words),
             max_tokens=max_tokens,
             probabilities=not label_only,
             batch_size=batch_size,
-            listen=listen,
+            progress=progress,
         )
     _tell(report, as_json=as_json)
 
@@ -177,7 +177,7 @@ def negatives(
     from rankvideo_rag.training.synthesis.hard_negatives import Rules, mine_file
 
     rules = Rules(trusted=trusted, suspected=suspected, within=within, ratio=ratio, most=most, judge_margin=judge_margin)
-    report = mine_file(labels, to=to, rules=rules)
+    report = mine_file(labels, output=to, rules=rules)
     if as_json:
         print_json(report._asdict())
     else:
@@ -200,37 +200,38 @@ def _progress(step: str) -> "Iterator[Callable[[int], None]]":
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _tell(report: "Report", *, as_json: bool) -> None:
+def _tell(report: "SynthesisReport", *, as_json: bool) -> None:
     if as_json:
         print_json(_as_contract(report))
     else:
         _print(report)
-    if report.unsettled or not report.lines:
+    if report.to_retry or not report.lines:
         raise typer.Exit(PARTLY if report.lines else FAILED)
 
 
-def _as_contract(report: "Report") -> dict[str, Any]:
+def _as_contract(report: "SynthesisReport") -> dict[str, Any]:
     return {
         **report._asdict(),
-        "faults": [{"key": list(fault.key), "reason": fault.reason} for fault in report.faults],
+        "failures": [{"key": list(failure.key), "reason": failure.reason} for failure in report.failures],
         "seconds": round(report.seconds, 3),
     }
 
 
-def _print(report: "Report") -> None:
+def _print(report: "SynthesisReport") -> None:
     out.print(_table(report.step, report.counts))
     out.print(
-        f"{report.items} given, {report.resumed} of them done before; {report.lines} lines in {shown(report.to)}",
+        f"{report.items} given, {report.resumed} of them done before; {report.lines} lines in {shown(report.output)}",
         soft_wrap=True,
     )
-    for fault in report.faults[:_SHOWN]:
-        out.print(f"  {shown(' '.join(fault.key))}: {shown(fault.reason)}", soft_wrap=True)
-    if len(report.faults) > _SHOWN:
+    for failure in report.failures[:_SHOWN]:
+        out.print(f"  {shown(' '.join(failure.key))}: {shown(failure.reason)}", soft_wrap=True)
+    if len(report.failures) > _SHOWN:
         out.print(
-            f"  … and {len(report.faults) - _SHOWN} more, with their reasons in {shown(report.to)}.receipts", soft_wrap=True
+            f"  … and {len(report.failures) - _SHOWN} more: see {shown(report.output)}.journal",
+            soft_wrap=True,
         )
-    if report.unsettled:
-        note(f"{report.unsettled} could not be done: the same command tries them again")
+    if report.to_retry:
+        note(f"{report.to_retry} could not be done: the same command tries them again")
 
 
 def _print_mining(report: "MiningReport") -> None:
@@ -238,7 +239,7 @@ def _print_mining(report: "MiningReport") -> None:
     out.print(_table("pairs", report.pairs))
     if report.without_ratio:
         note(f"{report.without_ratio} positives could not be held against --ratio: the first stage's scores are not known")
-    out.print(f"{report.lines} lines in {shown(report.to)}", soft_wrap=True)
+    out.print(f"{report.lines} lines in {shown(report.output)}", soft_wrap=True)
 
 
 def _table(name: str, counts: "Mapping[str, int]") -> object:

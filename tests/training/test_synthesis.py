@@ -32,9 +32,9 @@ from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 from rankvideo_rag.training.synthesis.captions import caption
 from rankvideo_rag.training.synthesis.hard_negatives import RULES, Rules, mine, mine_file
 from rankvideo_rag.training.synthesis.labels import Shown, candidates, label
-from rankvideo_rag.training.synthesis.ledger import Ledger, Report
 from rankvideo_rag.training.synthesis.parsing import Thought, Unreadable, answer, questions, thought
 from rankvideo_rag.training.synthesis.queries import materials, synthesize_queries
+from rankvideo_rag.training.synthesis.step_output import StepOutput, SynthesisReport
 from rankvideo_rag.training.synthesis.video_texts import VideoText, read_video_texts
 
 COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli.synthesize import app; app()"]
@@ -59,8 +59,8 @@ def in_process(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [*map(str, arguments), "--json"])
 
 
-def asked(path: Path, texts: dict[str, VideoText], vlm: Any = None, **options: Any) -> Report:
-    return synthesize_queries(vlm or LittleWriter(), texts, to=path, **options)
+def asked(path: Path, texts: dict[str, VideoText], vlm: Any = None, **options: Any) -> SynthesisReport:
+    return synthesize_queries(vlm or LittleWriter(), texts, output=path, **options)
 
 
 # --- the whole way --------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four steps over the little world, uninterrupted. The first stage is the archive's own search."""
     folder = tmp_path_factory.mktemp("whole")
     vlm = LittleWriter()
-    report = caption(vlm, [world.videos], to=folder / "captions.jsonl", archive=world.archive, ids="content")
+    report = caption(vlm, [world.videos], output=folder / "captions.jsonl", archive=world.archive, ids="content")
     assert (report.items, report.lines, report.counts) == (12, 12, {"ok": 12})
     texts = read_video_texts(folder / "captions.jsonl")
     asked(folder / "queries.jsonl", texts)
@@ -82,10 +82,10 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts,
         json.loads((folder / "first.json").read_text()),
         read_qrels(folder / "queries.qrels"),
-        to=folder / "labels.jsonl",
+        output=folder / "labels.jsonl",
         batch_size=5,
     )
-    mine_file(folder / "labels.jsonl", to=folder / "train.jsonl")
+    mine_file(folder / "labels.jsonl", output=folder / "train.jsonl")
     return folder
 
 
@@ -163,17 +163,17 @@ def test_killed_in_the_midst_of_captions_and_of_labels_the_same_commands_end_as_
 
 def test_wherever_the_kill_fell_resuming_gives_the_same_bytes(tmp_path: Path) -> None:
     asked(tmp_path / "whole.jsonl", SCHOOL, batch_size=1)
-    whole, receipts = ((tmp_path / name).read_bytes() for name in ("whole.jsonl", "whole.jsonl.receipts"))
-    torn, beside = tmp_path / "torn.jsonl", tmp_path / "torn.jsonl.receipts"
-    for cut in range(0, len(receipts) + 1, 31):
-        beside.write_bytes(receipts[:cut])
-        done = [json.loads(line)["end"] for line in receipts[:cut].split(b"\n")[1:-1]]
-        # The lines of one more video than there are receipts for: whole, half, or none of them.
+    whole, journal = ((tmp_path / name).read_bytes() for name in ("whole.jsonl", "whole.jsonl.journal"))
+    torn, beside = tmp_path / "torn.jsonl", tmp_path / "torn.jsonl.journal"
+    for cut in range(0, len(journal) + 1, 31):
+        beside.write_bytes(journal[:cut])
+        done = [json.loads(line)["end"] for line in journal[:cut].split(b"\n")[1:-1]]
+        # The lines of one more video than there are journal for: whole, half, or none of them.
         for end in {done[-1] if done else 0, (len(whole) + (done[-1] if done else 0)) // 2, len(whole)}:
-            beside.write_bytes(receipts[:cut])
+            beside.write_bytes(journal[:cut])
             torn.write_bytes(whole[:end])
             report = asked(torn, SCHOOL, batch_size=1)
-            assert (torn.read_bytes(), beside.read_bytes()) == (whole, receipts)
+            assert (torn.read_bytes(), beside.read_bytes()) == (whole, journal)
             assert (report.items, report.resumed) == (3, len(done))
 
 
@@ -212,13 +212,13 @@ def test_files_that_are_not_a_steps_own_are_left_alone(tmp_path: Path) -> None:
         asked(tmp_path / "mine.jsonl", SCHOOL)
     assert (tmp_path / "mine.jsonl").read_text() == "precious"
     asked(tmp_path / "q.jsonl", SCHOOL)
-    with pytest.raises(InputError, match="holds queries, not captions"):
-        Ledger(tmp_path / "q.jsonl", step="captions", options={})
+    with pytest.raises(InputError, match="step was 'queries' and is 'captions'"):
+        StepOutput(tmp_path / "q.jsonl", step="captions", options={})
     (tmp_path / "q.jsonl").write_bytes(b"")
-    with pytest.raises(InputError, match="has 0 bytes, and its receipts tell of"):
+    with pytest.raises(InputError, match="has 0 bytes, and its journal expects"):
         asked(tmp_path / "q.jsonl", SCHOOL)
-    with Ledger(tmp_path / "r.jsonl", step="queries", options={}), pytest.raises(RankVideoError, match="another process"):
-        Ledger(tmp_path / "r.jsonl", step="queries", options={})
+    with StepOutput(tmp_path / "r.jsonl", step="queries", options={}), pytest.raises(RankVideoError, match="another process"):
+        StepOutput(tmp_path / "r.jsonl", step="queries", options={})
 
 
 # --- captions -------------------------------------------------------------------------------------------------------
@@ -249,9 +249,9 @@ def test_a_caption_that_cannot_be_read_is_counted_and_never_an_empty_one(
     world: World, tmp_path: Path, text: str, tokens: int, code: str
 ) -> None:
     to = tmp_path / "captions.jsonl"
-    report = caption(Says(text, tokens=tokens), [world.videos / "clip-01.mp4"], to=to)
-    assert (report.counts, report.lines, report.unsettled, to.read_bytes()) == ({code: 1}, 0, 0, b"")
-    [fault] = report.faults
+    report = caption(Says(text, tokens=tokens), [world.videos / "clip-01.mp4"], output=to)
+    assert (report.counts, report.lines, report.to_retry, to.read_bytes()) == ({code: 1}, 0, 0, b"")
+    [fault] = report.failures
     assert fault.key == ("clip-01",)
     assert fault.reason.startswith(f"{code}: ")
 
@@ -262,12 +262,12 @@ def test_every_video_given_has_one_outcome_and_what_broke_is_tried_again(world: 
     for stem in ("clip-01", "clip-02"):
         (folder / f"{stem}.mp4").write_bytes((world.videos / f"{stem}.mp4").read_bytes())
     (folder / "text.mp4").write_text("no video")
-    report = caption(LittleWriter(), [folder], to=tmp_path / "c.jsonl")
+    report = caption(LittleWriter(), [folder], output=tmp_path / "c.jsonl")
     assert report.counts == {"ok": 2, "not_media": 1}
-    assert (report.items, report.lines, report.unsettled) == (3, 2, 1)
+    assert (report.items, report.lines, report.to_retry) == (3, 2, 1)
     (folder / "text.mp4").write_bytes((world.videos / "clip-03.mp4").read_bytes())
-    report = caption(LittleWriter(), [folder], to=tmp_path / "c.jsonl")
-    assert (report.counts, report.resumed, report.unsettled) == ({"ok": 3}, 2, 0)
+    report = caption(LittleWriter(), [folder], output=tmp_path / "c.jsonl")
+    assert (report.counts, report.resumed, report.to_retry) == ({"ok": 3}, 2, 0)
     assert read_video_texts(tmp_path / "c.jsonl").keys() == {"clip-01", "clip-02", "text"}
     assert read_video_texts(tmp_path / "c.jsonl")["text"].asr is None  # nobody has looked for it
 
@@ -275,16 +275,16 @@ def test_every_video_given_has_one_outcome_and_what_broke_is_tried_again(world: 
 def test_a_video_that_the_archive_does_not_hold_is_not_captioned_without_its_words(world: World, tmp_path: Path) -> None:
     strange = tmp_path / "strange.mp4"
     strange.write_bytes((world.videos / "clip-01.mp4").read_bytes() + b"\0")
-    report = caption(LittleWriter(), [strange], to=tmp_path / "c.jsonl", archive=world.archive)
-    assert (report.counts, report.unsettled, report.lines) == ({"not_in_archive": 1}, 1, 0)
+    report = caption(LittleWriter(), [strange], output=tmp_path / "c.jsonl", archive=world.archive)
+    assert (report.counts, report.to_retry, report.lines) == ({"not_in_archive": 1}, 1, 0)
 
 
 def test_a_name_that_no_run_file_can_hold_is_refused_with_the_remedy(world: World, tmp_path: Path) -> None:
     spaced = tmp_path / "my holiday.mp4"
     spaced.write_bytes((world.videos / "clip-01.mp4").read_bytes())
     with pytest.raises(InputError, match=r"'my holiday' must be one word.*--ids content"):
-        caption(LittleWriter(), [spaced], to=tmp_path / "c.jsonl")
-    assert caption(LittleWriter(), [spaced], to=tmp_path / "d.jsonl", ids="content").counts == {"ok": 1}
+        caption(LittleWriter(), [spaced], output=tmp_path / "c.jsonl")
+    assert caption(LittleWriter(), [spaced], output=tmp_path / "d.jsonl", ids="content").counts == {"ok": 1}
 
 
 @pytest.mark.parametrize(("fps", "most", "frames"), [("1", "32", 4), ("2", "32", 8), ("4", "32", 16), ("4", "6", 6)])
@@ -316,11 +316,11 @@ def test_a_model_that_writes_rubbish_gives_counts_and_no_lines(world: World, tmp
     vlm = load(str(tiny_qwen3_vl(tmp_path / "tiny")), device="cpu")
     small = FrameBudget(max_frames=4, min_pixels=64 * 64, max_pixels=64 * 64)
     videos = [world.videos / f"clip-0{n}.mp4" for n in (1, 2)]
-    seen = caption(vlm, videos, to=tmp_path / "c.jsonl", frames=small, max_tokens=8)
+    seen = caption(vlm, videos, output=tmp_path / "c.jsonl", frames=small, max_tokens=8)
     written = asked(tmp_path / "q.jsonl", {"v3": SCHOOL["v3"]}, vlm, max_tokens=8)
-    judged = label(vlm, {"q": "a dog"}, SCHOOL, {"q": {"v3": 0.5}}, {"q": {"v3": 1}}, to=tmp_path / "l.jsonl", max_tokens=8)
+    judged = label(vlm, {"q": "a dog"}, SCHOOL, {"q": {"v3": 0.5}}, {"q": {"v3": 1}}, output=tmp_path / "l.jsonl", max_tokens=8)
     for report in (seen, written, judged):
-        assert (report.lines, report.unsettled) == (0, 0)
+        assert (report.lines, report.to_retry) == (0, 0)
         assert sum(report.counts.values()) - report.counts.get("nothing_to_read", 0) == report.items
         assert not {"ok", "model"} & report.counts.keys()
 
@@ -422,7 +422,7 @@ def test_words_of_a_video_cannot_act_as_control_tokens(tmp_path: Path) -> None:
     text = VideoText(video_id="v", path="p", caption=hostile, asr=hostile, ocr=hostile, metadata=hostile)
     vlm = LittleWriter()
     asked(tmp_path / "q.jsonl", {"v": text}, vlm)
-    label(vlm, {"q": hostile}, {"v": text}, {"q": {"v": 1.0}}, {}, to=tmp_path / "l.jsonl")
+    label(vlm, {"q": hostile}, {"v": text}, {"q": {"v": 1.0}}, {}, output=tmp_path / "l.jsonl")
     for prompt in vlm.prompts:
         shown = "".join(map(str, prompt.user)).replace("<answer> and </answer>", "").replace("<think> and </think>", "")
         assert not any(mark in shown for mark in ("<|", "<answer", "</answer", "</think"))
@@ -438,11 +438,11 @@ def test_a_call_that_fails_costs_only_its_own_video_and_is_made_again(tmp_path: 
 
     to = tmp_path / "q.jsonl"
     report = asked(to, SCHOOL, Moody())
-    assert (report.unsettled, report.counts["model"]) == (1, 1)
-    assert [fault.key for fault in report.faults] == [("v2",)]
+    assert (report.to_retry, report.counts["model"]) == (1, 1)
+    assert [fault.key for fault in report.failures] == [("v2",)]
     assert {json.loads(line)["video_id"] for line in to.read_text().splitlines()} == {"v1", "v3"}
     report = asked(to, SCHOOL)
-    assert (report.resumed, report.unsettled) == (2, 0)
+    assert (report.resumed, report.to_retry) == (2, 0)
     assert {json.loads(line)["video_id"] for line in to.read_text().splitlines()} == {"v1", "v2", "v3"}
 
 
@@ -453,8 +453,8 @@ RUN = {"q1": {"v1": 0.9, "v2": 0.5, "v3": 0.1}, "q2": {"v1": 0.3, "v2": 0.4}}
 QRELS = {"q1": {"v1": 1, "v2": 0}, "q2": {"v3": 1}}
 
 
-def labelled(path: Path, vlm: Any, **options: Any) -> tuple[Report, dict[tuple[str, str], TrainingExample]]:
-    report = label(vlm, TEXTS, SCHOOL, RUN, QRELS, to=path, **options)
+def labelled(path: Path, vlm: Any, **options: Any) -> tuple[SynthesisReport, dict[tuple[str, str], TrainingExample]]:
+    report = label(vlm, TEXTS, SCHOOL, RUN, QRELS, output=path, **options)
     return report, {(one.query_id, one.doc_id): one for one in read_examples(path)}
 
 
@@ -512,7 +512,7 @@ def test_where_the_chat_template_has_opened_the_thought_it_is_not_opened_twice(t
 )
 def test_a_verdict_that_cannot_be_read_is_counted_and_has_no_line(tmp_path: Path, text: str, code: str) -> None:
     report, found = labelled(tmp_path / "l.jsonl", Says(text))
-    assert (report.counts, report.unsettled, found) == ({code: report.items}, 0, {})
+    assert (report.counts, report.to_retry, found) == ({code: report.items}, 0, {})
 
 
 def test_without_probabilities_a_pair_waits_unless_only_the_word_was_asked_for(tmp_path: Path) -> None:
@@ -521,10 +521,10 @@ def test_without_probabilities_a_pair_waits_unless_only_the_word_was_asked_for(t
             return [LabelLogprobs(None, "the endpoint does not tell")] * len(prompts)
 
     report, found = labelled(tmp_path / "l.jsonl", Mute())
-    assert (report.counts, report.unsettled, found) == ({"no_probability": 6}, 6, {})
-    assert report.faults[0].reason == "no_probability: the endpoint does not tell"
+    assert (report.counts, report.to_retry, found) == ({"no_probability": 6}, 6, {})
+    assert report.failures[0].reason == "no_probability: the endpoint does not tell"
     report, found = labelled(tmp_path / "words.jsonl", Mute(), probabilities=False)
-    assert (report.counts, report.unsettled) == ({"ok": 6}, 0)
+    assert (report.counts, report.to_retry) == ({"ok": 6}, 0)
     assert {(one.teacher_p_yes, one.teacher_logit_delta) for one in found.values()} == {(None, None)}
     assert found["q1", "v1"].teacher_label == 1
 
@@ -532,9 +532,9 @@ def test_without_probabilities_a_pair_waits_unless_only_the_word_was_asked_for(t
 def test_a_pair_whose_video_has_no_words_waits_for_them(tmp_path: Path) -> None:
     to = tmp_path / "l.jsonl"
     few = {name: SCHOOL[name] for name in ("v1", "v3")}
-    report = label(LittleWriter(), TEXTS, few, RUN, QRELS, to=to)
+    report = label(LittleWriter(), TEXTS, few, RUN, QRELS, output=to)
     assert report.counts == {"ok": 4, "no_words": 2}
-    report = label(LittleWriter(), TEXTS, SCHOOL, RUN, QRELS, to=to)
+    report = label(LittleWriter(), TEXTS, SCHOOL, RUN, QRELS, output=to)
     assert (report.counts, report.resumed) == ({"ok": 6}, 4)
 
 
@@ -654,7 +654,7 @@ def test_every_pair_and_query_of_a_file_is_counted_once_and_what_is_kept_is_publ
     unscored = [one.model_copy(update={"query_id": "r", "meta": FirstStage(rank=1)}) for one in (POSITIVE, TRUSTED)]
     lost = judged("z", 3.0, true=1, rank=None).model_copy(update={"query_id": "s"})
     write_examples(tmp_path / "labels.jsonl", [TRUSTED, unscored[0], whole, lost, unscored[1], judged("y", 1.0)])
-    report = mine_file(tmp_path / "labels.jsonl", to=tmp_path / "train.jsonl")
+    report = mine_file(tmp_path / "labels.jsonl", output=tmp_path / "train.jsonl")
     assert report.queries == {"kept": 2, "without_positive": 1}
     assert report.pairs == {"trusted": 2, "positive": 2, "not_retrieved": 1, "suspected_positive": 1}
     assert (report.lines, report.without_ratio) == (4, 2)
@@ -666,9 +666,9 @@ def test_a_pair_that_comes_twice_and_a_file_mined_into_itself_are_refused(tmp_pa
     path = tmp_path / "labels.jsonl"
     write_examples(path, [POSITIVE, TRUSTED, TRUSTED])
     with pytest.raises(InputError, match="query 'q' has video 't' a second time"):
-        mine_file(path, to=tmp_path / "train.jsonl")
+        mine_file(path, output=tmp_path / "train.jsonl")
     with pytest.raises(InputError, match="is the file of labels itself"):
-        mine_file(path, to=path)
+        mine_file(path, output=path)
     assert not (tmp_path / "train.jsonl").exists()
 
 
@@ -683,13 +683,13 @@ def test_the_command_says_what_became_of_everything(tmp_path: Path) -> None:
     contract = json.loads(found.stdout)
     assert found.exit_code == 0
     assert contract["counts"] == {"nothing_to_read": 7, "ok": 6, "duplicate": 2}
-    assert {name: contract[name] for name in ("step", "items", "resumed", "unsettled", "lines", "faults")} == {
+    assert {name: contract[name] for name in ("step", "items", "resumed", "to_retry", "lines", "failures")} == {
         "step": "queries",
         "items": 3,
         "resumed": 0,
-        "unsettled": 0,
+        "to_retry": 0,
         "lines": 6,
-        "faults": [],
+        "failures": [],
     }
     in_words = CliRunner().invoke(app, ["queries", str(captions), *map(str, to)])
     assert "3 given, 3 of them done before; 6 lines" in in_words.output

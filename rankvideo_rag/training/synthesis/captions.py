@@ -18,10 +18,9 @@ from rankvideo_rag.models.vlm import VLM, Generation
 from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.training.synthesis.items import Result, lost
-from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
 from rankvideo_rag.training.synthesis.parsing import Unreadable, thought
 from rankvideo_rag.training.synthesis.prompts import CAPTION
+from rankvideo_rag.training.synthesis.step_output import Result, StepOutput, SynthesisReport, failed, process
 from rankvideo_rag.training.synthesis.video_texts import ArchiveWords, VideoText, archive_words
 
 Ids = Literal["name", "content"]
@@ -36,15 +35,15 @@ def caption(
     vlm: VLM,
     videos: Sequence[Path],
     *,
-    to: str | Path,
+    output: str | Path,
     archive: str | Path | None = None,
     ids: Ids = "name",
     frames: FrameBudget = FRAMES,
     max_tokens: int = 512,
     batch_size: int = 4,
     limits: Limits = Limits(),
-    listen: Callable[[int], None] = lambda done: None,
-) -> Report:
+    progress: Callable[[int], None] = lambda done: None,
+) -> SynthesisReport:
     """Caption the videos, files or folders of them, to a file of VideoText lines.
 
     With an archive, each line also has the words that the archive holds of that content; a video that it does not hold is not
@@ -52,7 +51,7 @@ def caption(
     """
     options = {
         "model": vlm.name,
-        "wording": CAPTION.fingerprint,
+        "prompt": CAPTION.fingerprint,
         "frames": frames.model_dump(),
         "max_tokens": max_tokens,
         "archive": None if archive is None else str(Path(archive).absolute()),
@@ -61,19 +60,19 @@ def caption(
     paths = discover(videos)
     with ExitStack() as stack:
         store = stack.enter_context(closing(Store.open(Path(archive)))) if archive is not None else None
-        ledger = stack.enter_context(Ledger(to, step="captions", options=options))
+        step = stack.enter_context(StepOutput(output, step="captions", options=options))
         captioner = _Captioner(vlm, store, frames, max_tokens, limits)
-        waiting = ledger.unfinished(_videos(paths, ids))
+        waiting = step.pending(_videos(paths, ids))
         ahead = 2 * batch_size + 1
         watched = stack.enter_context(closing(prefetched(captioner.watch, waiting, ahead=ahead, threads=_DECODERS)))
-        advance(ledger, watched, captioner.caption, batch_size=batch_size, listen=listen)
-        return ledger.report()
+        process(step, watched, captioner.caption, batch_size=batch_size, progress=progress)
+        return step.report()
 
 
 class _Video(NamedTuple):
     video_id: str
     path: Path
-    made_of: str  # the hash of its content; empty where it cannot be read
+    fingerprint: str  # the hash of its content; empty where it cannot be read
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -92,8 +91,8 @@ class _Watched(NamedTuple):
         return self.video.key
 
     @property
-    def made_of(self) -> str:
-        return self.video.made_of
+    def fingerprint(self) -> str:
+        return self.video.fingerprint
 
 
 class _Captioner(NamedTuple):
@@ -113,7 +112,7 @@ class _Captioner(NamedTuple):
             return _Watched(video, f"{error.code}: {error}", None)
         if not len(shown):
             return _Watched(video, f"no_frames: none of {video.path} could be decoded", None)
-        words = archive_words(self.store, video.made_of[:_ID_LENGTH]) if self.store else None
+        words = archive_words(self.store, video.fingerprint[:_ID_LENGTH]) if self.store else None
         if self.store and words is None:
             return _Watched(video, f"not_in_archive: {self.store.folder} does not hold {video.path}: index it first", None)
         return _Watched(video, shown, words)
@@ -122,15 +121,15 @@ class _Captioner(NamedTuple):
         prompts = [CAPTION.prompt(one.shown) for one in batch if isinstance(one.shown, Frames)]
         written = iter(generate_each(self.vlm, prompts, max_tokens=self.max_tokens))
         return [
-            lost(one.shown, settled=False) if isinstance(one.shown, str) else self._read(one, next(written)) for one in batch
+            failed(one.shown, retry=True) if isinstance(one.shown, str) else self._read(one, next(written)) for one in batch
         ]
 
     def _read(self, watched: _Watched, written: Generation | ModelError) -> Result:
         if isinstance(written, ModelError):
-            return lost(f"model: {written}", settled=False)
+            return failed(f"model: {written}", retry=True)
         read = thought(written, max_tokens=self.max_tokens)
         if isinstance(read, Unreadable):
-            return lost(read.reason)
+            return failed(read.reason)
         words = watched.words._asdict() if watched.words else {}
         line = VideoText(video_id=watched.video.video_id, path=str(watched.video.path), caption=read.text, **words)
         return Result((line,), {"ok": 1})

@@ -65,16 +65,16 @@ class MiningReport(NamedTuple):
     pairs: dict[str, int]
     without_ratio: int  # positives to which `ratio` could not be applied: scores are not known, or no negative is there
     lines: int
-    to: str
+    output: str
 
 
-def mine_file(labels: str | Path, *, to: str | Path, rules: Rules = RULES) -> MiningReport:
+def mine_file(labels: str | Path, *, output: str | Path, rules: Rules = RULES) -> MiningReport:
     """Apply the rules to a file of judged pairs, and write those that are kept, in their order: all of them, or no file.
 
     Raises InputError for a pair that comes twice.
     """
-    if Path(to).exists() and Path(to).samefile(labels):
-        raise InputError(f"{to} is the file of labels itself: name another, so that it can be mined again by other rules")
+    if Path(output).exists() and Path(output).samefile(labels):
+        raise InputError(f"{output} is the file of labels itself: name another, so that it can be mined again by other rules")
     by_query = _by_query(labels)
     mined = {query: mine(examples, rules) for query, examples in by_query.items()}
     fates = {
@@ -82,17 +82,17 @@ def mine_file(labels: str | Path, *, to: str | Path, rules: Rules = RULES) -> Mi
         for query, examples in by_query.items()
         for example, fate in zip(examples, mined[query].pairs, strict=True)
     }
-    unfinished = Path(to).with_name(f".{Path(to).name}.unfinished")
+    unfinished = Path(output).with_name(f".{Path(output).name}.unfinished")
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     write_examples(unfinished, _kept(labels, fates))
-    unfinished.replace(to)
+    unfinished.replace(output)
     pairs = Counter(fates.values())
     return MiningReport(
         queries=dict(Counter(one.query for one in mined.values()).most_common()),
         pairs=dict(pairs.most_common()),
         without_ratio=sum(_without_ratio(examples) for examples in by_query.values()),
         lines=sum(pairs[fate] for fate in _KEPT),
-        to=str(to),
+        output=str(output),
     )
 
 

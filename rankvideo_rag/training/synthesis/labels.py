@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.formats.resumable_jsonl import fingerprint
 from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence
 from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
@@ -18,10 +19,9 @@ from rankvideo_rag.ranking.orders import first_stage_order
 from rankvideo_rag.ranking.scores import score_prompts
 from rankvideo_rag.schema import Score
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.synthesis.items import Result, digest, lost
-from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
 from rankvideo_rag.training.synthesis.parsing import Thought, Unreadable, answer, thought
 from rankvideo_rag.training.synthesis.prompts import TEACHER, first_words, passage
+from rankvideo_rag.training.synthesis.step_output import Result, StepOutput, SynthesisReport, failed, process
 from rankvideo_rag.training.synthesis.video_texts import VideoText
 
 LABELS = ("yes", "no")
@@ -56,14 +56,14 @@ def label(
     first_stage: TrecRun,
     qrels: Qrels,
     *,
-    to: str | Path,
+    output: str | Path,
     depth: int = 20,
     shown: Shown = SHOWN,
     max_tokens: int = 1024,
     probabilities: bool = True,
     batch_size: int = 8,
-    listen: Callable[[int], None] = lambda done: None,
-) -> Report:
+    progress: Callable[[int], None] = lambda done: None,
+) -> SynthesisReport:
     """Judge the first `depth` videos of each query and those that qrels call relevant, to a file of TrainingExample lines.
 
     `texts` are the queries by id. A pair whose video has no words (captions failed), whose verdict cannot be read, or whose
@@ -72,17 +72,17 @@ def label(
     """
     options = {
         "model": vlm.name,
-        "wording": TEACHER.fingerprint,
+        "prompt": TEACHER.fingerprint,
         "shown": list(shown),
         "max_tokens": max_tokens,
         "probabilities": probabilities,
     }
     pairs = candidates(texts, first_stage, qrels, depth=depth)
     teacher = _Teacher(vlm, max_tokens, probabilities)
-    with Ledger(to, step="labels", options=options) as ledger:
-        waiting = ledger.unfinished(_pairs(pairs, texts, videos, shown))
-        advance(ledger, waiting, teacher.judge, batch_size=batch_size, listen=listen)
-        return ledger.report()
+    with StepOutput(output, step="labels", options=options) as step:
+        waiting = step.pending(_pairs(pairs, texts, videos, shown))
+        process(step, waiting, teacher.judge, batch_size=batch_size, progress=progress)
+        return step.report()
 
 
 def candidates(texts: Mapping[str, str], first_stage: TrecRun, qrels: Qrels, *, depth: int) -> list[Candidate]:
@@ -124,8 +124,10 @@ class _Pair(NamedTuple):
         return (self.candidate.query_id, self.candidate.video_id)
 
     @property
-    def made_of(self) -> str:
-        return digest(self.query, self.path, self.words.model_dump(), self.candidate.grade, self.candidate.meta.model_dump())
+    def fingerprint(self) -> str:
+        return fingerprint(
+            self.query, self.path, self.words.model_dump(), self.candidate.grade, self.candidate.meta.model_dump()
+        )
 
     def example(self, read: "_Reading", score: Score | None) -> TrainingExample:
         return TrainingExample(
@@ -189,19 +191,19 @@ class _Teacher(NamedTuple):
 
     def _read(self, written: Generation | ModelError) -> _Reading | Result:
         if isinstance(written, ModelError):
-            return lost(f"model: {written}", settled=False)
+            return failed(f"model: {written}", retry=True)
         found = thought(written, max_tokens=self.max_tokens)
         if isinstance(found, Unreadable):
-            return lost(found.reason)
+            return failed(found.reason)
         label = answer(found.rest, written, max_tokens=self.max_tokens)
-        return lost(label.reason) if isinstance(label, Unreadable) else _Reading(found, label)
+        return failed(label.reason) if isinstance(label, Unreadable) else _Reading(found, label)
 
 
 def _result(pair: _Pair, read: _Reading | Result | None, score: Score | None) -> Result:
     if read is None:
-        return lost(f"no_words: there is no caption of video {pair.candidate.video_id!r}", settled=False)
+        return failed(f"no_words: there is no caption of video {pair.candidate.video_id!r}", retry=True)
     if isinstance(read, Result):
         return read
     if score is not None and score.margin is None:
-        return lost(f"no_probability: {score.reason}", settled=False)
+        return failed(f"no_probability: {score.reason}", retry=True)
     return Result((pair.example(read, score),), {"ok": 1})

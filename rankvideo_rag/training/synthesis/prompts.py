@@ -6,11 +6,11 @@ that has questions written is ours. A wording is part of the identity of what wa
 
 from collections.abc import Sequence
 
+from rankvideo_rag.formats.resumable_jsonl import fingerprint
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Prompt
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.synthesis.items import digest
 
 
 class Wording(Record):
@@ -22,7 +22,7 @@ class Wording(Record):
     @property
     def fingerprint(self) -> str:
         """16 hex digits over the wording."""
-        return digest(self.system, self.user)
+        return fingerprint(self.system, self.user)
 
     def prompt(self, *shown: Frames, **words: str) -> Prompt:
         """The prompt with a video first, if one is shown. `words` must be clean: they are put in as they are."""

@@ -13,15 +13,15 @@ from pydantic import Field
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import replace_file
+from rankvideo_rag.formats.resumable_jsonl import fingerprint
 from rankvideo_rag.formats.strict import read_records
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.synthesis.items import Result, digest, lost
-from rankvideo_rag.training.synthesis.ledger import Ledger, Report, advance
 from rankvideo_rag.training.synthesis.parsing import Unreadable, questions
 from rankvideo_rag.training.synthesis.prompts import QUESTIONS, sections
+from rankvideo_rag.training.synthesis.step_output import Result, StepOutput, SynthesisReport, failed, process
 from rankvideo_rag.training.synthesis.video_texts import VideoText
 
 View = Literal["caption", "speech", "on_screen", "metadata", "all"]
@@ -48,26 +48,26 @@ def synthesize_queries(
     vlm: VLM,
     videos: Mapping[str, VideoText],
     *,
-    to: str | Path,
+    output: str | Path,
     per_view: int = 1,
     max_tokens: int = 1024,
     batch_size: int = 4,
-    listen: Callable[[int], None] = lambda done: None,
-) -> Report:
+    progress: Callable[[int], None] = lambda done: None,
+) -> SynthesisReport:
     """Have questions written about the videos, to a .jsonl file of SyntheticQuery lines, with a .tsv and a .qrels beside it.
 
     Counted are questions (`ok`, `duplicate`: asked from an earlier view of the same video) and views that gave none: nothing
     is there to read, or, for `all`, nothing more than one view has.
     """
-    if Path(to).suffix != ".jsonl":
-        raise InputError(f"{to}: a name that ends in .jsonl is needed, as a .tsv and a .qrels of that name are written too")
-    options = {"model": vlm.name, "wording": QUESTIONS.fingerprint, "per_view": per_view, "max_tokens": max_tokens}
+    if Path(output).suffix != ".jsonl":
+        raise InputError(f"{output}: a name that ends in .jsonl is needed, as a .tsv and a .qrels of that name are written too")
+    options = {"model": vlm.name, "prompt": QUESTIONS.fingerprint, "per_view": per_view, "max_tokens": max_tokens}
     writer = _Writer(vlm, per_view, max_tokens)
-    with Ledger(to, step="queries", options=options) as ledger:
-        waiting = ledger.unfinished(map(_Asked, videos.values()))
-        advance(ledger, waiting, writer.ask, batch_size=batch_size, listen=listen)
-        _publish(Path(to))
-        return ledger.report()
+    with StepOutput(output, step="queries", options=options) as step:
+        waiting = step.pending(map(_Asked, videos.values()))
+        process(step, waiting, writer.ask, batch_size=batch_size, progress=progress)
+        _publish(Path(output))
+        return step.report()
 
 
 class _Asked(NamedTuple):
@@ -78,8 +78,8 @@ class _Asked(NamedTuple):
         return (self.video.video_id,)
 
     @property
-    def made_of(self) -> str:
-        return digest(self.video.model_dump(exclude={"path"}))
+    def fingerprint(self) -> str:
+        return fingerprint(self.video.model_dump(exclude={"path"}))
 
 
 class _Writer(NamedTuple):
@@ -105,7 +105,7 @@ class _Writer(NamedTuple):
     def _result(self, video: str, replies: Mapping[View, Generation | ModelError]) -> Result:
         written = {view: reply for view, reply in replies.items() if not isinstance(reply, ModelError)}
         if len(written) < len(replies):
-            return lost(f"model: {next(reply for reply in replies.values() if isinstance(reply, ModelError))}", settled=False)
+            return failed(f"model: {next(reply for reply in replies.values() if isinstance(reply, ModelError))}", retry=True)
         lines: dict[str, SyntheticQuery] = {}  # by what it reads as
         counts = Counter(nothing_to_read=len(get_args(View)) - len(replies))
         reasons: list[str] = []
