@@ -26,8 +26,8 @@ from rankvideo_rag.indexing.file_state import (
     video_id_of,
 )
 from rankvideo_rag.indexing.prefetch import Ahead
-from rankvideo_rag.media import Limits
-from rankvideo_rag.media.discover import leads_out
+from rankvideo_rag.media import MediaLimits
+from rankvideo_rag.media.discover import is_external_link
 from rankvideo_rag.schema import FileOutcome, Outcome
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import KnownFile, Store
@@ -65,7 +65,7 @@ def build(
     models: Models,
     *,
     named: Collection[Path] = (),
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """Bring the archive up to date with the files. Interrupted, it leaves every finished video in place.
@@ -73,14 +73,14 @@ def build(
     `named` are files that were asked for by name: these come in again even if they were once taken out.
     Raises ArchiveLocked when another process writes the archive, ArchiveError when the disk does not take the writes.
     """
-    began, decodes = time.monotonic(), media.decode_calls()
+    began, decodes = time.monotonic(), media.count_decoder_calls()
     with writing(store) as writer:
         if store.index_config != config.model_dump(mode="json"):
             writer.set_index_config(config.model_dump(mode="json"))
         indexer = Indexer(store, writer, config, models, frozenset(named), limits, listen)
         with closing(indexer.ahead):
             files = tuple(indexer.index(path, then) for path, then in zip_longest(paths, paths[1:]))
-    return Report(files, indexer.unchanged, media.decode_calls() - decodes, indexer.embeddings, time.monotonic() - began)
+    return Report(files, indexer.unchanged, media.count_decoder_calls() - decodes, indexer.embeddings, time.monotonic() - began)
 
 
 def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool = False) -> FileOutcome | None:
@@ -96,7 +96,7 @@ def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool 
     readable_now = (
         code in OUT_OF_SIGHT
         or (code == "permission" and os.access(path, os.R_OK))
-        or (code == "outside_root" and not leads_out(path, store.sources()))
+        or (code == "outside_root" and not is_external_link(path, store.sources()))
     )
     if readable_now or (named and known.outcome.reason == TAKEN_OUT):
         return None
@@ -113,7 +113,7 @@ class Indexer:
         config: IndexConfig,
         models: Models,
         named: Collection[Path],
-        limits: Limits,
+        limits: MediaLimits,
         listen: Callable[[Event], None],
     ) -> None:
         self._store, self._writer, self._config, self._named = store, writer, config, named

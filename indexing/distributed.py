@@ -19,7 +19,7 @@ from rankvideo_rag.indexing.build import Event, Indexer, Report, known_outcome
 from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
 from rankvideo_rag.indexing.file_state import OUT_OF_SIGHT, FileState, refuse_by_place, state_of, video_id_of
 from rankvideo_rag.indexing.prefetch import Ahead
-from rankvideo_rag.media import Limits
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import Store
@@ -35,7 +35,7 @@ class Brief(NamedTuple):
     """What all workers of a run are told."""
 
     config: IndexConfig
-    limits: Limits
+    limits: MediaLimits
     roots: Collection[Path]  # what the archive is made from
     removed: frozenset[str]  # contents that were taken out of it
 
@@ -75,10 +75,10 @@ class Worker:
 
     def work(self, task: Task) -> Receipt:
         """What became of a task. Raises nothing for what a file may be."""
-        began, decodes, embeddings = time.monotonic(), media.decode_calls(), self._maker.embeddings
+        began, decodes, embeddings = time.monotonic(), media.count_decoder_calls(), self._maker.embeddings
         receipt = self._read(task)
         return receipt._replace(
-            decodes=media.decode_calls() - decodes,
+            decodes=media.count_decoder_calls() - decodes,
             embeddings=self._maker.embeddings - embeddings,
             seconds=time.monotonic() - began,
             machine=platform.node(),
@@ -112,7 +112,7 @@ def lost(task: Task, why: str) -> Receipt:
 class Committer(Indexer):
     """Writes what receipts say. It reads a file itself only where no receipt can say what the archive needs."""
 
-    def brief(self, limits: Limits) -> Brief:
+    def brief(self, limits: MediaLimits) -> Brief:
         """What all workers are to know."""
         return Brief(self._config, limits, self._roots, self._store.removed())
 
@@ -166,11 +166,11 @@ def build_from_receipts(
     workers: Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]],
     *,
     named: Collection[Path] = (),
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
     listen: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """As `build`, but that `workers` read the files: one receipt for each task, in any order."""
-    began, decodes, embeddings = time.monotonic(), -media.decode_calls(), 0
+    began, decodes, embeddings = time.monotonic(), -media.count_decoder_calls(), 0
     done: dict[Path, FileOutcome] = {}
     with writing(store) as writer:
         if store.index_config != config.model_dump(mode="json"):
@@ -185,5 +185,5 @@ def build_from_receipts(
             for receipt in receipts:
                 decodes, embeddings = decodes + receipt.decodes, embeddings + receipt.embeddings
                 done[receipt.path] = committer.take(receipt)
-        decodes, embeddings = decodes + media.decode_calls(), embeddings + committer.embeddings
+        decodes, embeddings = decodes + media.count_decoder_calls(), embeddings + committer.embeddings
     return Report(tuple(done[path] for path in paths), unchanged, decodes, embeddings, time.monotonic() - began)

@@ -16,7 +16,7 @@ from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_betwee
 from rankvideo_rag.indexing.perceptual_hash import picture_of
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.indexing.segment import between, segment
-from rankvideo_rag.media import ClipMedia, Limits, ShotDetector
+from rankvideo_rag.media import ClipMedia, MediaLimits, ShotDetector
 from rankvideo_rag.models.embedders import Vector
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
 from rankvideo_rag.storage.index_config import IndexConfig, Models
@@ -53,7 +53,7 @@ class Drafter:
     """Makes drafts by a config. `at` is told each stage; `embeddings` counts the clips given to the embedder."""
 
     def __init__(
-        self, config: IndexConfig, models: Models, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead
+        self, config: IndexConfig, models: Models, limits: MediaLimits, at: Callable[[Path, Stage], None], ahead: Ahead
     ) -> None:
         self._config, self._embedder, self._limits, self._at, self._ahead = config, models.embedder, limits, at, ahead
         self.embeddings = 0

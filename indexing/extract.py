@@ -12,7 +12,7 @@ from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.draft import TRANSIENT, Draft, Drafter, Kept, Stage
 from rankvideo_rag.indexing.file_state import FileState
 from rankvideo_rag.indexing.prefetch import Ahead
-from rankvideo_rag.media import Limits
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.schema import FileOutcome, Outcome, Video
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.writer import title_of
@@ -50,7 +50,7 @@ class Maker:
     """Makes what is written, by a config. `at` is told each stage."""
 
     def __init__(
-        self, config: IndexConfig, models: Models, limits: Limits, at: Callable[[Path, Stage], None], ahead: Ahead
+        self, config: IndexConfig, models: Models, limits: MediaLimits, at: Callable[[Path, Stage], None], ahead: Ahead
     ) -> None:
         self._config, self._at, self._ahead = config, at, ahead
         self._drafter = Drafter(config, models, limits, at, ahead)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.discover import leads_out
+from rankvideo_rag.media.discover import is_external_link
 from rankvideo_rag.media.safe_open import open_regular, refusal
 from rankvideo_rag.media.subtitles import sidecars
 
@@ -37,7 +37,7 @@ def state_of(path: Path, *, subtitles: bool) -> FileState:
 
 def refuse_by_place(path: Path, roots: Collection[Path]) -> None:
     """Raise MediaError for what is never read: outside_root, or permission for a folder without rights."""
-    if leads_out(path, roots):
+    if is_external_link(path, roots):
         raise MediaError("outside_root", f"{str(path)!r} is a link that leads out of the folders that are indexed")
     if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
         raise MediaError("permission", f"{str(path)!r} is a folder that this user may not list: what lies in it is left out")

@@ -16,7 +16,7 @@ from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing.file_state import FileState, seconds_to_read
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.indexing.text_extraction import Step, WordReader
-from rankvideo_rag.media import ClipMedia, Limits
+from rankvideo_rag.media import ClipMedia, MediaLimits
 from rankvideo_rag.schema import Clip, Probe, TextSpan
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 
@@ -40,7 +40,7 @@ class _Head:
 class Ahead:
     """Gives the media of one file after the other, read when they are asked for or, where the file was expected, before."""
 
-    def __init__(self, config: IndexConfig, limits: Limits, models: Models) -> None:
+    def __init__(self, config: IndexConfig, limits: MediaLimits, models: Models) -> None:
         self._config, self._limits = config, limits
         self._words = WordReader(config, limits, models.transcriber, models.text_reader)
         self._head: _Head | None = None

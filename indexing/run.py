@@ -12,8 +12,8 @@ from rankvideo_rag.backends import import_optional
 from rankvideo_rag.indexing.build import Event, Report, build, known_outcome
 from rankvideo_rag.indexing.distributed import build_from_receipts
 from rankvideo_rag.indexing.run_report import RunReport
-from rankvideo_rag.media import Limits, check_detector
-from rankvideo_rag.media.discover import absolute, discover
+from rankvideo_rag.media import MediaLimits, check_detector
+from rankvideo_rag.media.discover import absolute_path, discover
 from rankvideo_rag.models.asr import load_transcriber
 from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.ocr import load_text_reader
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     config: IndexConfig
     models: Models | None  # None where nothing is new: then no model is loaded
     known: tuple[FileOutcome, ...]  # the outcomes, where nothing is new
-    limits: Limits
+    limits: MediaLimits
     gpu: bool = False  # derives the vector index
     faiss: bool = True  # searches the vectors
     build: Callable[..., Report] = build  # this process reads the files, or workers do
@@ -76,7 +76,7 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
     if store:
         settings = resolve_settings(store.folder, store.index_config, settings)
     settings = settings.model_copy(update={"ocr": _text_reader_name(settings.ocr)})
-    limits = Limits(seconds=settings.media_seconds, bytes=settings.media_bytes)
+    limits = MediaLimits.from_settings(settings)
     faiss = settings.vector_store == FAISS
     remembered = store and _remembered(store, settings)
     if store and remembered:
@@ -107,14 +107,14 @@ def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda
 
 def remember(store: Store, inputs: Sequence[Path]) -> None:
     """Have an archive remember what it is made from."""
-    if {absolute(given) for given in inputs} - set(store.sources()):
+    if {absolute_path(given) for given in inputs} - set(store.sources()):
         with writing(store) as writer:
             writer.add_sources(inputs)
 
 
 def files_among(inputs: Sequence[Path]) -> frozenset[Path]:
     """Those inputs that are files, as absolute paths."""
-    return frozenset(absolute(given) for given in inputs if given.is_file())
+    return frozenset(absolute_path(given) for given in inputs if given.is_file())
 
 
 def load_models(settings: Settings) -> Models:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from rankvideo_rag import media
-from rankvideo_rag.media import Limits
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.media.subtitles import sidecars
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.ocr import TextReader
@@ -23,7 +23,7 @@ class WordReader:
     """
 
     def __init__(
-        self, config: IndexConfig, limits: Limits, transcriber: Transcriber | None, text_reader: TextReader | None
+        self, config: IndexConfig, limits: MediaLimits, transcriber: Transcriber | None, text_reader: TextReader | None
     ) -> None:
         self._config, self._limits = config, limits
         self._transcriber, self._text_reader = transcriber, text_reader
@@ -50,6 +50,6 @@ class WordReader:
         with self._one_at_a_time:
             return self._text_reader.read(frames, end=probe.duration)
 
-    def _whole(self, probe: Probe) -> Limits:
+    def _whole(self, probe: Probe) -> MediaLimits:
         """What going through the whole file may cost: half of the time that watching it takes, if that is longer."""
         return self._limits.at_least(probe.duration / 2)

@@ -19,7 +19,7 @@ from rankvideo_rag.indexing.build import Event, Report
 from rankvideo_rag.indexing.file_state import is_gone
 from rankvideo_rag.indexing.run import bring_in, files_among, prepare, remember
 from rankvideo_rag.indexing.run_report import RunReport
-from rankvideo_rag.media.discover import absolute, media_files
+from rankvideo_rag.media.discover import absolute_path, find_media_files
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import Store
@@ -68,7 +68,7 @@ def update(
     with closing(Store.open(folder)) as store:
         sources = _sources(store, inputs)
         before = set(store.paths())
-        paths = media_files(sources)
+        paths = find_media_files(sources)
         run = prepare(store, paths, settings, named=files_among(inputs))
         remember(store, inputs)
         begin(paths, run.config)
@@ -103,7 +103,7 @@ def remove(folder: Path, names: Sequence[str]) -> Removal:
         with writing(store) as writer:
             for video_id in gone:
                 writer.remove(video_id)
-            folders = [absolute(Path(name)) for name in names]
+            folders = [absolute_path(Path(name)) for name in names]
             writer.drop_sources(source for source in store.sources() if any(source.is_relative_to(f) for f in folders))
         derive(store)
         return Removal(tuple(gone), tuple(path for paths in gone.values() for path in paths))
@@ -112,14 +112,14 @@ def remove(folder: Path, names: Sequence[str]) -> Removal:
 def _sources(store: Store, inputs: Sequence[Path]) -> list[Path]:
     known = store.sources()
     for given in inputs:
-        if not given.exists() and not any(_under([absolute(given)], [*known, *store.paths()])):
+        if not given.exists() and not any(_under([absolute_path(given)], [*known, *store.paths()])):
             raise InputError(f"there is no {given}: give a folder of videos, or video files")
     if not (inputs or known):
         raise InputError(
             f"the archive at {store.folder} remembers no folder that it was made from: an older version made it, or all were "
             f"removed. Name them once: rankvideo update {store.folder} FOLDER"
         )
-    return [absolute(given) for given in inputs] or known
+    return [absolute_path(given) for given in inputs] or known
 
 
 def _under(sources: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
@@ -153,7 +153,7 @@ def _named(store: Store, name: str) -> list[str]:
     """The videos that a name means."""
     if _VIDEO_ID.fullmatch(name) and (store.paths(name) or store.is_removed(name)):
         return [name] if store.paths(name) else []
-    paths = _under([absolute(Path(name))], store.paths())
+    paths = _under([absolute_path(Path(name))], store.paths())
     if not paths:
         raise InputError(
             f"the archive at {store.folder} knows no video and no file {name!r}. `rankvideo search {store.folder} … --json` "

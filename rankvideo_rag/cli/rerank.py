@@ -65,7 +65,7 @@ def rerank(
     """
     from rankvideo_rag.formats.rankvideo import load_run, read_queries, read_video_queries
     from rankvideo_rag.formats.video_folder import VideoFolder
-    from rankvideo_rag.media import Limits
+    from rankvideo_rag.media import MediaLimits
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
     from rankvideo_rag.ranking import batch
     from rankvideo_rag.ranking.batch_plan import select_pairs
@@ -92,7 +92,7 @@ def rerank(
             to=to,
             model=settings.reranker_model or settings.reranker,
             batch_size=batch_size,
-            limits=Limits(seconds=settings.media_seconds, bytes=settings.media_bytes),
+            limits=MediaLimits.from_settings(settings),
             cache=open_cache(settings.score_cache),
             listen=listen,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.media.frames import check_span
-from rankvideo_rag.media.sandbox import Limits, call
+from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
 
 SAMPLE_RATE = 16_000
 _PIECE_SECONDS = 600
@@ -17,7 +17,7 @@ _FUNCTION = "rankvideo_rag.media.decoder.decode_audio:decode_audio"
 
 
 def read_audio(
-    path: str, start: float | None = None, end: float | None = None, *, limits: Limits = Limits()
+    path: str, start: float | None = None, end: float | None = None, *, limits: MediaLimits = MediaLimits()
 ) -> NDArray[np.float32] | None:
     """The sound in [start, end) seconds: (samples,) float32, mono, 16 kHz, in [-1, 1]; sample 0 is `start`.
 
@@ -32,7 +32,7 @@ def read_audio(
     begin, more = start or 0.0, True
     while more and (end is None or begin < end):
         stop = begin + _PIECE_SECONDS if end is None else min(begin + _PIECE_SECONDS, end)
-        reply = call(_FUNCTION, limits, path=os.path.abspath(path), start=begin, end=stop)
+        reply = run_in_decoder(_FUNCTION, limits, path=os.path.abspath(path), start=begin, end=stop)
         if not reply.value["has_audio"]:
             return None
         pieces.append(reply.arrays["samples"])

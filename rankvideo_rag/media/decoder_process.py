@@ -31,14 +31,14 @@ _SET_VARIABLES = {
 logger = logging.getLogger(__name__)
 
 
-class Answer(NamedTuple):
+class _Response(NamedTuple):
     """What came back: a header with "value" or "error", and arrays."""
 
     header: dict[str, Any]
     arrays: dict[str, Array]
 
 
-class Worker:
+class DecoderProcess:
     """A decoder process, ready to be asked. Call `end` when it is not wanted any more, and after any exception of `ask`."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Worker:
         """True when the process lives and has nothing to say."""
         return not _poll({self._from: select.POLLIN}, 0)
 
-    def ask(self, request: dict[str, Any], *, seconds: float, max_bytes: int) -> Answer:
+    def ask(self, request: dict[str, Any], *, seconds: float, max_bytes: int) -> _Response:
         """Send a request and wait for its answer. Raises MediaError with code timeout or crash."""
         self.calls += 1
         deadline = time.monotonic() + seconds
@@ -113,8 +113,8 @@ class Worker:
             self._wait(self._to, select.POLLOUT, deadline)
             left = left[os.write(self._to, left) :]
 
-    def _receive(self, deadline: float, max_bytes: int) -> Answer:
-        return Answer(*unpack(lambda size: self._read_exactly(size, deadline), max_bytes))
+    def _receive(self, deadline: float, max_bytes: int) -> _Response:
+        return _Response(*unpack(lambda size: self._read_exactly(size, deadline), max_bytes))
 
     def _read_exactly(self, size: int, deadline: float) -> bytearray:
         data = bytearray(size)

@@ -26,7 +26,7 @@ def discover(inputs: Sequence[Path]) -> list[Path]:
     for given in inputs:
         if not os.path.lexists(given):
             raise InputError(f"there is no {given}: give a folder of videos, or video files")
-    found = media_files(inputs)
+    found = find_media_files(inputs)
     if not found:
         folders = ", ".join(str(given) for given in inputs)
         looked_for = " ".join(sorted(MEDIA_SUFFIXES))
@@ -34,21 +34,21 @@ def discover(inputs: Sequence[Path]) -> list[Path]:
     return found
 
 
-def media_files(inputs: Iterable[Path]) -> list[Path]:
+def find_media_files(inputs: Iterable[Path]) -> list[Path]:
     """The same for inputs of which some may be gone or empty."""
-    roots = [absolute(given) for given in inputs]
+    roots = [absolute_path(given) for given in inputs]
     found: dict[Path, None] = {}
     for path in roots:
         found |= dict.fromkeys(_media_under(path, roots) if os.path.isdir(path) else [path] if os.path.lexists(path) else [])
     return sorted(found)
 
 
-def absolute(given: Path) -> Path:
+def absolute_path(given: Path) -> Path:
     """A path from the root, without '..' in it; links are left as they are."""
     return Path(os.path.abspath(given))
 
 
-def leads_out(path: Path, roots: Collection[Path]) -> bool:
+def is_external_link(path: Path, roots: Collection[Path]) -> bool:
     """Whether a path is a link to something that is and that lies under none of the roots, which may be links themselves."""
     if not os.path.islink(path) or not os.path.exists(path):
         return False
@@ -65,7 +65,9 @@ def _media_under(folder: Path, roots: Collection[Path]) -> Iterator[Path]:
     unlisted: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=lambda error: unlisted.append(Path(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (path for path in (Path(parent, name) for name in folders) if _is_media(path.name) or leads_out(path, roots))
+        yield from (
+            path for path in (Path(parent, name) for name in folders) if _is_media(path.name) or is_external_link(path, roots)
+        )
         yield from (Path(parent, name) for name in names if _is_media(name) and not name.startswith("."))
     yield from unlisted
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.media.sandbox import Limits, call
+from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_frames(
     multiple: int = 32,
     key_tolerance: float | None = None,
     least_keys: int | None = None,
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
 ) -> Frames:
     """Frames spread evenly over [start, end) seconds, from the first to the last one in it; None means beginning or end.
 
@@ -102,7 +102,7 @@ def read_frames(
     )
 
 
-def read_key_frames(path: str, *, max_pixels: int, max_frames: int = 64, limits: Limits = Limits()) -> Frames:
+def read_key_frames(path: str, *, max_pixels: int, max_frames: int = 64, limits: MediaLimits = MediaLimits()) -> Frames:
     """Key frames of a whole video, thinned evenly to `max_frames`: quick to decode, and where a new shot often begins.
 
     Upright, with square pixels and even sides, made smaller to fit `max_pixels` but never larger. Raises MediaError as
@@ -117,6 +117,6 @@ def check_span(start: float | None, end: float | None) -> None:
         raise InputError(f"a span from {start} to {end} s: it must begin at 0 s or later, and end after it begins")
 
 
-def _frames(function: str, limits: Limits, **arguments: Any) -> Frames:
-    reply = call(f"rankvideo_rag.media.decoder.decode_frames:{function}", limits, **arguments)
+def _frames(function: str, limits: MediaLimits, **arguments: Any) -> Frames:
+    reply = run_in_decoder(f"rankvideo_rag.media.decoder.decode_frames:{function}", limits, **arguments)
     return Frames(reply.arrays["pixels"], reply.arrays["times"], reply.value["coverage"])

@@ -19,7 +19,7 @@ _LENGTH_BYTES = 8
 _DTYPES = ("|u1", "<f4", "<f8")  # uint8, float32, float64, little endian
 
 
-class Reply(NamedTuple):
+class DecoderResult(NamedTuple):
     """What a function that runs in the decoder process gives back."""
 
     value: dict[str, Any]  # JSON-able

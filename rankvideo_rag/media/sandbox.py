@@ -10,11 +10,14 @@ import os
 import queue
 import threading
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.decoder_process import Answer, Worker
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.decoder_process import DecoderProcess, _Response
+from rankvideo_rag.media.ipc import DecoderResult
+
+if TYPE_CHECKING:
+    from rankvideo_rag.settings import Settings
 
 _CALLS_PER_WORKER = 50  # decoders leak
 _MAX_IDLE = 4
@@ -22,18 +25,23 @@ _MAX_IDLE = 4
 logger = logging.getLogger(__name__)
 
 
-class Limits(NamedTuple):
+class MediaLimits(NamedTuple):
     """What one call into the decoder may cost before its process is killed."""
 
     seconds: float = 60.0
     bytes: int = 2 << 30  # address space of the child process; it needs about 0.3 GiB before it decodes anything
 
-    def at_least(self, seconds: float) -> "Limits":
-        """The same for a call that goes through a whole file, however long it is."""
+    @classmethod
+    def from_settings(cls, settings: "Settings") -> "MediaLimits":
+        """Return the limits that the options media_seconds and media_bytes set."""
+        return cls(settings.media_seconds, settings.media_bytes)
+
+    def at_least(self, seconds: float) -> "MediaLimits":
+        """Return limits that allow a call at least so many seconds, as reading a whole file may need."""
         return self._replace(seconds=max(self.seconds, seconds))
 
 
-def call(function: str, limits: Limits, **arguments: Any) -> Reply:
+def run_in_decoder(function: str, limits: MediaLimits, **arguments: Any) -> DecoderResult:
     """Run `package.module:function` in a child process with JSON-able arguments; any number of threads may call.
 
     Raises MediaError: what the function raised, or timeout, crash (the signal is named), too_large (out of memory) and
@@ -53,15 +61,15 @@ def call(function: str, limits: Limits, **arguments: Any) -> Reply:
     return _reply(function, answer)
 
 
-def decode_calls() -> int:
+def count_decoder_calls() -> int:
     """How many requests this process has sent to decoder processes so far."""
     return _pool.calls
 
 
-def _reply(function: str, answer: Answer) -> Reply:
+def _reply(function: str, answer: _Response) -> DecoderResult:
     error = answer.header.get("error")
     if error is None:
-        return Reply(answer.header["value"], answer.arrays)
+        return DecoderResult(answer.header["value"], answer.arrays)
     if "traceback" in answer.header:
         logger.error("%s failed in the decoder process:\n%s", function, answer.header["traceback"])
     raise MediaError(error["code"], error["message"])
@@ -75,11 +83,11 @@ class _Starter:
     """
 
     def __init__(self) -> None:
-        self._wishes: queue.SimpleQueue[Future[Worker]] = queue.SimpleQueue()
+        self._wishes: queue.SimpleQueue[Future[DecoderProcess]] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="decoder-starter", daemon=True).start()
 
-    def start(self) -> Worker:
-        wish: Future[Worker] = Future()
+    def start(self) -> DecoderProcess:
+        wish: Future[DecoderProcess] = Future()
         self._wishes.put(wish)
         try:
             worker = wish.result()
@@ -93,12 +101,12 @@ class _Starter:
         while True:
             wish = self._wishes.get()
             try:
-                wish.set_result(Worker())
+                wish.set_result(DecoderProcess())
             except Exception as error:
                 wish.set_exception(error)
 
 
-def _end_what_was_started(wish: Future[Worker]) -> None:
+def _end_what_was_started(wish: Future[DecoderProcess]) -> None:
     if wish.exception() is None:
         wish.result().end()
 
@@ -108,12 +116,12 @@ class _Pool:
 
     def __init__(self) -> None:
         self.calls = 0
-        self._idle: list[Worker] = []
+        self._idle: list[DecoderProcess] = []
         self._lock = threading.Lock()
         self._starter: _Starter | None = None
         self._closed = False
 
-    def take(self) -> Worker:
+    def take(self) -> DecoderProcess:
         with self._lock:
             self.calls += 1
             self._starter = self._starter or _Starter()
@@ -125,7 +133,7 @@ class _Pool:
         idle.end()  # somebody killed it while it waited
         return starter.start()
 
-    def give_back(self, worker: Worker) -> None:
+    def give_back(self, worker: DecoderProcess) -> None:
         with self._lock:
             keep = not self._closed and worker.calls < _CALLS_PER_WORKER and len(self._idle) < _MAX_IDLE
             if keep:

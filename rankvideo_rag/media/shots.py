@@ -6,12 +6,12 @@ from importlib.util import find_spec
 from typing import Literal
 
 from rankvideo_rag.errors import MissingDependency
-from rankvideo_rag.media.sandbox import Limits, call
+from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
 
 ShotDetector = Literal["shots", "pyscenedetect"]
 
 
-def find_shots(path: str, *, detector: ShotDetector = "shots", limits: Limits = Limits()) -> list[float]:
+def find_shots(path: str, *, detector: ShotDetector = "shots", limits: MediaLimits = MediaLimits()) -> list[float]:
     """Seconds at which a new shot begins, in order; the first shot's beginning is not among them.
 
     "shots" compares the colours of some five pictures a second, "pyscenedetect" every frame (the extra `scenes`). Memory does
@@ -20,9 +20,8 @@ def find_shots(path: str, *, detector: ShotDetector = "shots", limits: Limits = 
     Raises MediaError (no_video, or why the file cannot be opened), MissingDependency where the detector is not installed.
     """
     check_detector(detector)
-    cuts: list[float] = (
-        call(f"rankvideo_rag.media.decoder.{detector}:find_shots", limits, path=os.path.abspath(path)).arrays["cuts"].tolist()
-    )
+    reply = run_in_decoder(f"rankvideo_rag.media.decoder.{detector}:find_shots", limits, path=os.path.abspath(path))
+    cuts: list[float] = reply.arrays["cuts"].tolist()
     return cuts
 
 

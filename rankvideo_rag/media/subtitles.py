@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.safe_open import open_regular
-from rankvideo_rag.media.sandbox import Limits, call
+from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
 from rankvideo_rag.media.subtitle_parser import Cue, decode_text, parse_cues
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.text import clean
@@ -22,7 +22,7 @@ _LANGUAGE = re.compile(r"\.([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)(?:\.(?:force
 logger = logging.getLogger(__name__)
 
 
-def read_subtitles(path: str, *, limits: Limits = Limits()) -> list[TextSpan]:
+def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[TextSpan]:
     """The subtitles of a video as spans of the speech channel, by time; empty when it has none.
 
     A file beside it wins: `name.srt`, `name.vtt`, then one with a language, `name.en.srt`, in order of the alphabet. A file
@@ -35,7 +35,7 @@ def read_subtitles(path: str, *, limits: Limits = Limits()) -> list[TextSpan]:
     for sidecar in sidecars(path):
         if cues := _read_sidecar(sidecar):
             return _spans(cues, _language(path, sidecar))
-    reply = call("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
+    reply = run_in_decoder("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
     return _spans([Cue(*cue) for cue in reply["cues"]], reply["language"])
 
 

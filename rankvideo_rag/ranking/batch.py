@@ -25,7 +25,7 @@ from rankvideo_rag.formats.rankvideo import (
 )
 from rankvideo_rag.formats.trec import write_run
 from rankvideo_rag.formats.video_folder import VideoFolder
-from rankvideo_rag.media import Limits
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 from rankvideo_rag.ranking.batch_journal import BatchJournal
@@ -98,7 +98,7 @@ def rerank_pairs(
     to: str | Path,
     model: str,
     batch_size: int = 4,
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
     cache: ScoreCache | None = None,
     listen: Callable[[VideoDone], None] = lambda done: None,
 ) -> BatchReport:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import InputError, MediaError
-from rankvideo_rag.media import Frames, Limits, read_frames
+from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.models.vlm import VLM, Prompt
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 from rankvideo_rag.ranking.cache import ScoreCache, score_key
@@ -41,7 +41,7 @@ def score_pairs(
     pairs: Sequence[Pair],
     *,
     batch_size: int = 4,
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
     reasoning: Reasoning = NO_REASONING,
     cache: ScoreCache | None = None,
     deadline: float | None = None,
@@ -80,7 +80,7 @@ class _Session(NamedTuple):
 
     vlm: VLM
     spec: PromptSpec
-    limits: Limits
+    limits: MediaLimits
     reasoning: Reasoning
     cache: ScoreCache | None
     deadline: float | None

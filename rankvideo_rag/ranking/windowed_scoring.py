@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media import Limits, probe
+from rankvideo_rag.media import MediaLimits, probe
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 from rankvideo_rag.ranking.cache import ScoreCache
@@ -25,7 +25,7 @@ def score_pairs_in_windows(
     windows: Windowing,
     *,
     batch_size: int = 4,
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
     reasoning: Reasoning = NO_REASONING,
     cache: ScoreCache | None = None,
     deadline: float | None = None,
@@ -65,7 +65,7 @@ def score_pairs_in_windows(
 _Scorer = Callable[[PromptSpec, Sequence[Pair], Reasoning], list[Score]]
 
 
-def _spans(clip: VideoSpan, windows: Windowing, limits: Limits, deadline: float | None) -> "list[Span] | Score":
+def _spans(clip: VideoSpan, windows: Windowing, limits: MediaLimits, deadline: float | None) -> "list[Span] | Score":
     """The windows of a clip, or why there are none."""
     start, end = clip.start or 0.0, clip.end
     if end is not None and windows.seconds is not None and end - start <= windows.seconds:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rankvideo_rag.media.discover import absolute
+from rankvideo_rag.media.discover import absolute_path
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.storage_errors import explaining
@@ -49,7 +49,7 @@ class Writer:
     def add_sources(self, inputs: Iterable[Path]) -> None:
         """Remember what the archive is made from, so that it can be kept in step with it."""
         with self._transaction() as connection:
-            paths = [(os.fsencode(absolute(given)),) for given in inputs]
+            paths = [(os.fsencode(absolute_path(given)),) for given in inputs]
             connection.executemany("INSERT OR IGNORE INTO sources VALUES (?)", paths)
 
     def drop_sources(self, inputs: Iterable[Path]) -> None:

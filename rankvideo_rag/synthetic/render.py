@@ -17,7 +17,7 @@ from rankvideo_rag.media.encode import write_video
 from rankvideo_rag.schema import FrameBudget, Probe, TextSpan
 from rankvideo_rag.synthetic.scenes import FPS, HEIGHT, SIGN_HEIGHT, WIDTH, Thing, WorldClip, plan_clips
 from rankvideo_rag.synthetic.tts import narrated
-from rankvideo_rag.testing.pattern_detector import GROUNDS
+from rankvideo_rag.testing.pattern_detector import BACKGROUNDS
 
 _PAINT = {
     "red": (220, 40, 40),
@@ -96,7 +96,7 @@ def _picture(clip: WorldClip, number: int, count: int) -> Image.Image:
     """Frame `number` of the `count` that the clip has."""
     scene, place = divmod(number * len(clip.scenes), count)
     last = max(1, (count // len(clip.scenes) - 1) * len(clip.scenes))
-    image = Image.new("RGB", (WIDTH, HEIGHT), GROUNDS[clip.ground])
+    image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUNDS[clip.ground])
     draw = ImageDraw.Draw(image)
     for thing in clip.scenes[scene]:
         _draw_thing(draw, thing, min(1.0, place / last))

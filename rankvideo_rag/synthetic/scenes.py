@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Record, TextSpan
 from rankvideo_rag.synthetic.facts import Fact, Sign, facts, signs
-from rankvideo_rag.testing.pattern_detector import COLOURS, GROUNDS, MOTIONS, SHAPES
+from rankvideo_rag.testing.pattern_detector import BACKGROUNDS, COLOURS, MOTIONS, SHAPES
 
 WIDTH, HEIGHT, FPS = 256, 256, 8
 SIGN_HEIGHT = 48  # pixels at the top that are kept for a sign; shapes move below
@@ -165,18 +165,18 @@ def _deck(values: Sequence[T], random: Random) -> Iterator[T]:
 
 def _single_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
     """A shape, and those that differ from it in one attribute: two in motion, one in each other; one on another ground."""
-    target, ground = next(looks), random.choice(list(GROUNDS))
+    target, ground = next(looks), random.choice(list(BACKGROUNDS))
     yield Cast(((target,),), ground)
     for attribute, count in (("motion", 2), ("shape", 1), ("colour", 1), ("event", 1)):
         for value in random.sample([v for v in ATTRIBUTES[attribute] if v != getattr(target, attribute)], count):
             yield Cast(((target._replace(**{attribute: value}),),), ground)
-    yield Cast(((target,),), _other(GROUNDS, ground, random))
+    yield Cast(((target,),), _other(BACKGROUNDS, ground, random))
 
 
 def _pair_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
     """Two shapes, then the same two with one attribute exchanged between them."""
     one, two = _unlike(looks, random)
-    ground = random.choice(list(GROUNDS))
+    ground = random.choice(list(BACKGROUNDS))
     yield Cast((_sides(one, two, random),), ground)
     for attribute in ("colour", "shape", "motion"):
         a, b = getattr(one, attribute), getattr(two, attribute)
@@ -186,7 +186,7 @@ def _pair_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
 def _order_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
     """One shape and then another, then the other way round, both together, and the colours exchanged."""
     one, two = _unlike(looks, random)
-    ground = random.choice(list(GROUNDS))
+    ground = random.choice(list(BACKGROUNDS))
     yield Cast(((one,), (two,)), ground)
     yield Cast(((two,), (one,)), ground)
     yield Cast((_sides(one, two, random),), ground)

@@ -14,7 +14,7 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple")
 SHAPES = ("circle", "square", "triangle")
 MOTIONS = ("left", "right", "up", "down", "still")
 
-COLOUR_WORDS = {colour: colour for colour in COLOURS} | {
+COLOUR_NAMES = {colour: colour for colour in COLOURS} | {
     "crimson": "red",
     "scarlet": "red",
     "amber": "orange",
@@ -25,7 +25,7 @@ COLOUR_WORDS = {colour: colour for colour in COLOURS} | {
 }
 """What people call the colours, in lower case."""
 
-GROUNDS = {"dark": (30, 30, 34), "grey": (200, 200, 204), "sandy": (202, 182, 142), "navy": (22, 30, 74)}
+BACKGROUNDS = {"dark": (30, 30, 34), "grey": (200, 200, 204), "sandy": (202, 182, 142), "navy": (22, 30, 74)}
 """Names of grounds and the RGB each stands for."""
 
 _NO_COLOUR = -1
@@ -45,7 +45,7 @@ _MOST_SHAPES = 8
 _MAX_GROUND_DISTANCE = 40.0  # in RGB
 
 
-class Description(NamedTuple):
+class ShapeDescription(NamedTuple):
     """A shape in words, as far as it is described: what is None is left open."""
 
     colour: str | None = None
@@ -53,7 +53,7 @@ class Description(NamedTuple):
     motion: str | None = None
 
 
-class SeenShape(NamedTuple):
+class DetectedShape(NamedTuple):
     """A flat coloured shape and where it went."""
 
     colour: str
@@ -94,23 +94,23 @@ def colour_shares(pixels: NDArray[np.uint8]) -> dict[str, float]:
     return {colour: share for colour, share in shares.items() if share >= _MIN_SHARE}
 
 
-def find_shapes(pixels: NDArray[np.uint8]) -> list[SeenShape]:
+def detect_shapes(pixels: NDArray[np.uint8]) -> list[DetectedShape]:
     """The shapes in (n, height, width, 3) RGB frames in order of time, the largest first, at most eight.
 
     A shape must be seen whole in at least half of the frames.
     """
     tracks = [track for track in _tracks(_regions(_colours(_thinned(pixels)))) if 2 * len(track) >= len(pixels)]
     tracks.sort(key=lambda track: -sum(region.area for region in track) / len(track))
-    return [SeenShape(track[0].colour, track[0].shape, _motion(track)) for track in tracks[:_MOST_SHAPES]]
+    return [DetectedShape(track[0].colour, track[0].shape, _motion(track)) for track in tracks[:_MOST_SHAPES]]
 
 
-def find_ground(pixels: NDArray[np.uint8]) -> str | None:
+def find_background(pixels: NDArray[np.uint8]) -> str | None:
     """The name of the ground behind the shapes; None when the commonest dull colour is no ground that has a name here."""
     thinned = _thinned(pixels)
     dull = thinned[_colours(thinned) == _NO_COLOUR]  # (pixels, 3)
     if not len(dull):
         return None
-    distance = {name: float(np.linalg.norm(np.median(dull, axis=0) - rgb)) for name, rgb in GROUNDS.items()}
+    distance = {name: float(np.linalg.norm(np.median(dull, axis=0) - rgb)) for name, rgb in BACKGROUNDS.items()}
     nearest = min(distance, key=distance.__getitem__)
     return nearest if distance[nearest] <= _MAX_GROUND_DISTANCE else None
 

@@ -14,7 +14,7 @@ from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo, Vector
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.testing.pattern_detector import COLOURS, colour_shares
-from rankvideo_rag.testing.scripted_vlm import described
+from rankvideo_rag.testing.scripted_vlm import parse_descriptions
 
 
 class ScriptedEmbedder:
@@ -50,7 +50,7 @@ def load(model: str | None = None, *, device: str | None = None) -> Embedder:
 
 
 def _colours_asked(question: str) -> Sequence[str]:
-    shapes = described(question)
+    shapes = parse_descriptions(question)
     return [shape.colour for shape in shapes if shape.colour] or (COLOURS if shapes else [])
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import VLM, Generation, LabelLogprobs, Prompt
-from rankvideo_rag.testing.pattern_detector import COLOUR_WORDS, Description, SeenShape, find_ground, find_shapes
+from rankvideo_rag.testing.pattern_detector import COLOUR_NAMES, DetectedShape, ShapeDescription, detect_shapes, find_background
 from rankvideo_rag.text import terms
 
 _SHAPE_WORDS = (
@@ -57,7 +57,7 @@ _MOVING = {
 }
 
 
-_NOTHING = Description()
+_NOTHING = ShapeDescription()
 
 
 class ScriptedVLM:
@@ -84,16 +84,18 @@ def load(model: str | None = None, *, device: str | None = None) -> VLM:
     return ScriptedVLM()
 
 
-def described(question: str) -> list[Description]:
+def parse_descriptions(question: str) -> list[ShapeDescription]:
     """The shapes that a question describes.
 
-    >>> described("Where is a red disc moving to the left of the screen, while a box stays still?")
-    [Description(colour='red', shape='circle', motion='left'), Description(colour=None, shape='square', motion='still')]
+    >>> for shape in parse_descriptions("Where is a red disc moving to the left, while a box stays still?"):
+    ...     print(*shape)
+    red circle left
+    None square still
     """
     tokens = _tokens(question)
-    if not any(token in COLOUR_WORDS or token in _SHAPE_WORDS or token in _THINGS for token in tokens):
+    if not any(token in COLOUR_NAMES or token in _SHAPE_WORDS or token in _THINGS for token in tokens):
         return []
-    found: list[Description] = []
+    found: list[ShapeDescription] = []
     begins_another = False  # an 'a' or an 'and' stands between the last colour or shape and this word
     for token in tokens:
         begins_another = begins_another or token in _BEGINS_ANOTHER
@@ -117,23 +119,23 @@ def _tokens(question: str) -> list[str]:
     return words.split()
 
 
-def _attribute(token: str) -> Description:
+def _attribute(token: str) -> ShapeDescription:
     """What one word says of a shape: one attribute, or none."""
-    return Description(COLOUR_WORDS.get(token), _SHAPE_WORDS.get(token), _MOTION_WORDS.get(token))
+    return ShapeDescription(COLOUR_NAMES.get(token), _SHAPE_WORDS.get(token), _MOTION_WORDS.get(token))
 
 
-def _is_bare_motion(part: Description) -> bool:
+def _is_bare_motion(part: ShapeDescription) -> bool:
     return part.colour is None and part.shape is None
 
 
-def _joined(one: Description, other: Description) -> Description | None:
+def _joined(one: ShapeDescription, other: ShapeDescription) -> ShapeDescription | None:
     """Both as a description of one shape; None where they contradict each other."""
     if any(None not in pair and pair[0] != pair[1] for pair in zip(one, other, strict=True)):
         return None
-    return Description(*(a or b for a, b in zip(one, other, strict=True)))
+    return ShapeDescription(*(a or b for a, b in zip(one, other, strict=True)))
 
 
-def most_matches(wanted: Sequence[Description], seen: Sequence[SeenShape]) -> int:
+def most_matches(wanted: Sequence[ShapeDescription], seen: Sequence[DetectedShape]) -> int:
     """How many described attributes are seen at most, when each description is held against a seen shape of its own."""
 
     @cache
@@ -147,11 +149,11 @@ def most_matches(wanted: Sequence[Description], seen: Sequence[SeenShape]) -> in
     return best(0, frozenset(range(len(seen))))
 
 
-def _matches(wanted: Description, seen: SeenShape) -> int:
+def _matches(wanted: ShapeDescription, seen: DetectedShape) -> int:
     return sum(attribute is not None and attribute == value for attribute, value in zip(wanted, seen, strict=True))
 
 
-def margin(wanted: Sequence[Description], seen: Sequence[SeenShape]) -> float:
+def margin(wanted: Sequence[ShapeDescription], seen: Sequence[DetectedShape]) -> float:
     """logp(yes) - logp(no), in nats.
 
     All described attributes seen: 4, less for every further shape, at least 2. Otherwise from -4, for none, to below -1.
@@ -172,11 +174,11 @@ def _verdict(prompt: Prompt, labels: Sequence[str]) -> LabelLogprobs:
         return LabelLogprobs(
             None, reason=f"the pixel rule judges one video, and the prompt shows {len(videos)}", abstained=not videos
         )
-    wanted = described(query[1])
+    wanted = parse_descriptions(query[1])
     if not wanted:
         reason = "the pixel rule knows only colours, shapes and motions, and the question names none"
         return LabelLogprobs(None, reason=reason, abstained=True)
-    value = margin(wanted, find_shapes(videos[0].pixels))
+    value = margin(wanted, detect_shapes(videos[0].pixels))
     scale = math.log1p(-_OTHER_LABELS)
     logprobs = {"yes": scale - math.log1p(math.exp(-value)), "no": scale - math.log1p(math.exp(value))}
     return LabelLogprobs(tuple(logprobs[label] for label in labels))
@@ -189,11 +191,11 @@ def _caption(prompt: Prompt) -> str:
 
 
 def _seen_in(video: Frames) -> str:
-    shapes = [_named(shape) for shape in find_shapes(video.pixels)]
-    ground = find_ground(video.pixels)
+    shapes = [_named(shape) for shape in detect_shapes(video.pixels)]
+    ground = find_background(video.pixels)
     words = " and ".join(shapes) if shapes else "no coloured shape"
     return words + (f" on a {ground} ground" if ground else "")
 
 
-def _named(shape: SeenShape) -> str:
+def _named(shape: DetectedShape) -> str:
     return f"{'an' if shape.colour == 'orange' else 'a'} {shape.colour} {shape.shape}{_MOVING[shape.motion]}"

@@ -23,8 +23,8 @@ from support.media_files import Tone, damage, numbers_of, packets_of, stamped, w
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import (
     Frames,
-    Limits,
-    decode_calls,
+    MediaLimits,
+    count_decoder_calls,
     probe,
     read_audio,
     read_frames,
@@ -33,7 +33,7 @@ from rankvideo_rag.media import (
     target_size,
 )
 from rankvideo_rag.media.decoder.sampling import plan_runs, spread
-from rankvideo_rag.media.sandbox import call
+from rankvideo_rag.media.sandbox import run_in_decoder
 from rankvideo_rag.media.subtitle_parser import parse_cues
 
 REAL = Path(__file__).parents[3] / "shared" / "videos"
@@ -146,7 +146,7 @@ def test_a_long_video_is_read_in_bounded_memory(tmp_path: Path) -> None:
         seconds=range(0, 43200, 10),
         size=(48, 24),
     )
-    found = read_frames(str(path), min_pixels=1, max_pixels=48 * 24, multiple=2, max_frames=8, limits=Limits(60, 1 << 30))
+    found = read_frames(str(path), min_pixels=1, max_pixels=48 * 24, multiple=2, max_frames=8, limits=MediaLimits(60, 1 << 30))
     expected = np.linspace(0, 4319, 8).round().astype(int)
     assert numbers_of(found.pixels) == (expected % 4096).tolist()
     assert found.times == pytest.approx(expected * 10.0, abs=1e-3)
@@ -215,11 +215,11 @@ def test_at_the_ends_of_a_span_a_key_frame_may_be_twice_as_far(tmp_path: Path) -
 
 
 def test_a_span_that_cannot_be_is_refused_before_a_file_is_opened() -> None:
-    before = decode_calls()
+    before = count_decoder_calls()
     for start, end in ((5.0, 2.0), (-1.0, 2.0), (float("nan"), 2.0), (3.0, 3.0)):
         with pytest.raises(InputError, match="span"):
             read_frames("nowhere.mp4", start, end)
-    assert decode_calls() == before
+    assert count_decoder_calls() == before
 
 
 def test_crowded_targets_get_neighbouring_frames_and_none_twice() -> None:
@@ -568,71 +568,74 @@ def test_a_real_film_is_probed_and_seen() -> None:
 
 def test_a_spinning_decoder_is_killed_in_time() -> None:
     begin = time.monotonic()
-    assert code_of(lambda: call(f"{FAULTS}:spin", Limits(seconds=1.0))) == "timeout"
+    assert code_of(lambda: run_in_decoder(f"{FAULTS}:spin", MediaLimits(seconds=1.0))) == "timeout"
     assert time.monotonic() - begin < 3.0
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
 def test_a_crashing_decoder_names_the_signal(name: str) -> None:
     with pytest.raises(MediaError, match=name) as caught:
-        call(f"{FAULTS}:die", Limits(), signal_number=int(signal.Signals[name]))
+        run_in_decoder(f"{FAULTS}:die", MediaLimits(), signal_number=int(signal.Signals[name]))
     assert caught.value.code == "crash"
 
 
 def test_a_file_that_needs_too_much_memory_is_too_large(tmp_path: Path) -> None:
-    assert code_of(lambda: call(f"{FAULTS}:allocate", Limits(bytes=1 << 30), size=2 << 30)) == "too_large"
+    assert code_of(lambda: run_in_decoder(f"{FAULTS}:allocate", MediaLimits(bytes=1 << 30), size=2 << 30)) == "too_large"
     noise = np.random.default_rng(1).integers(0, 256, (2304, 4096, 3), np.uint8)
     path = str(write_video(tmp_path / "a.mp4", frames=[noise], size=(4096, 2304), codec="mpeg4"))
-    assert code_of(lambda: read_frames(path, limits=Limits(bytes=256 << 20))) == "too_large"
+    assert code_of(lambda: read_frames(path, limits=MediaLimits(bytes=256 << 20))) == "too_large"
     assert len(read_frames(path)) == 1
 
 
 def test_noise_on_its_outputs_does_not_garble_an_answer() -> None:
-    assert call(f"{FAULTS}:babble", Limits(), size=1_000_000).value == {"babbled": 1_000_000}
+    assert run_in_decoder(f"{FAULTS}:babble", MediaLimits(), size=1_000_000).value == {"babbled": 1_000_000}
 
 
 def test_a_decoder_sees_nothing_of_the_environment_and_writes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     call_answer = f"{FAULTS}:answer"
     with pytest.raises(MediaError):
-        call(f"{FAULTS}:die", Limits(), signal_number=9)  # so that the next one starts now
-    found = call(call_answer, Limits(), words="a\udcffb").value
+        run_in_decoder(f"{FAULTS}:die", MediaLimits(), signal_number=9)  # so that the next one starts now
+    found = run_in_decoder(call_answer, MediaLimits(), words="a\udcffb").value
     assert found["words"] == "a\udcffb"
     assert found["folder"] == "/"
     assert "OPENAI_API_KEY" not in found["environment"]
-    assert code_of(lambda: call(f"{FAULTS}:write_file", Limits(), path=str(tmp_path / "x"))) == "decoder_error"
+    assert code_of(lambda: run_in_decoder(f"{FAULTS}:write_file", MediaLimits(), path=str(tmp_path / "x"))) == "decoder_error"
 
 
 def test_an_unforeseen_failure_becomes_a_media_error_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert code_of(lambda: call(f"{FAULTS}:stumble", Limits())) == "decoder_error"
+    assert code_of(lambda: run_in_decoder(f"{FAULTS}:stumble", MediaLimits())) == "decoder_error"
     assert "one of these days" in caplog.text
     assert "fault_injection.py" in caplog.text
 
 
 @pytest.mark.parametrize("function", ["os:system", "rankvideo_rag.text:clean", "rankvideo_rag.media.safe_open:os"])
 def test_only_functions_of_the_room_can_be_called(function: str) -> None:
-    assert code_of(lambda: call(function, Limits())) == "decoder_error"
+    assert code_of(lambda: run_in_decoder(function, MediaLimits())) == "decoder_error"
 
 
 def test_a_decoder_is_reused_replaced_after_a_while_and_outlives_the_thread_that_asked() -> None:
     processes: list[int] = []
 
     def ask() -> None:
-        processes.append(call(f"{FAULTS}:answer", Limits(), words="").value["process"])
+        processes.append(run_in_decoder(f"{FAULTS}:answer", MediaLimits(), words="").value["process"])
 
-    before = decode_calls()
+    before = count_decoder_calls()
     for _ in range(120):
         thread = threading.Thread(target=ask)
         thread.start()
         thread.join()
-    assert decode_calls() == before + 120
+    assert count_decoder_calls() == before + 120
     assert 3 <= len(set(processes)) <= 4
     assert max(processes.count(process) for process in processes) <= 50
 
 
 def test_threads_get_decoders_of_their_own() -> None:
     begin = time.monotonic()
-    threads = [threading.Thread(target=call, args=(f"{FAULTS}:sleep", Limits()), kwargs={"seconds": 1.0}) for _ in range(4)]
+    threads = [
+        threading.Thread(target=run_in_decoder, args=(f"{FAULTS}:sleep", MediaLimits()), kwargs={"seconds": 1.0})
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -641,16 +644,16 @@ def test_threads_get_decoders_of_their_own() -> None:
 
 
 def test_a_decoder_killed_while_idle_is_replaced() -> None:
-    process = call(f"{FAULTS}:answer", Limits(), words="").value["process"]
+    process = run_in_decoder(f"{FAULTS}:answer", MediaLimits(), words="").value["process"]
     os.kill(process, signal.SIGKILL)
     time.sleep(0.1)
-    assert call(f"{FAULTS}:answer", Limits(), words="").value["process"] != process
+    assert run_in_decoder(f"{FAULTS}:answer", MediaLimits(), words="").value["process"] != process
 
 
 SLEEPER = """
 import sys
-from rankvideo_rag.media.sandbox import Limits, call
-print(call("rankvideo_rag.testing.fault_injection:answer", Limits(), words="").value["process"], flush=True)
+from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
+print(run_in_decoder("rankvideo_rag.testing.fault_injection:answer", MediaLimits(), words="").value["process"], flush=True)
 {then}
 """
 
@@ -682,7 +685,7 @@ def is_gone(process: int) -> bool:
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_decoders_end_with_the_process_that_asked(ending: signal.Signals) -> None:
-    process, decoder = run_sleeper('call("rankvideo_rag.testing.fault_injection:sleep", Limits(), seconds=60)')
+    process, decoder = run_sleeper('run_in_decoder("rankvideo_rag.testing.fault_injection:sleep", MediaLimits(), seconds=60)')
     time.sleep(0.3)
     os.killpg(process.pid, ending)
     _, words = process.communicate(timeout=10)
@@ -695,10 +698,10 @@ def test_decoders_end_with_the_interpreter_and_serve_a_forked_copy() -> None:
     then = """
 import os
 if os.fork() == 0:
-    print(call("rankvideo_rag.testing.fault_injection:answer", Limits(), words="").value["process"], flush=True)
+    print(run_in_decoder("rankvideo_rag.testing.fault_injection:answer", MediaLimits(), words="").value["process"], flush=True)
     os._exit(0)
 os.wait()
-print(call("rankvideo_rag.testing.fault_injection:answer", Limits(), words="").value["process"], flush=True)
+print(run_in_decoder("rankvideo_rag.testing.fault_injection:answer", MediaLimits(), words="").value["process"], flush=True)
 """
     process, decoder = run_sleeper(then)
     said, words = process.communicate(timeout=20)

@@ -305,11 +305,11 @@ def test_reranking_a_block_is_what_brute_force_says() -> None:
 
 
 def test_each_video_is_decoded_once_for_all_its_queries(job: Job, tmp_path: Path) -> None:
-    from rankvideo_rag.media import decode_calls
+    from rankvideo_rag.media import count_decoder_calls
 
-    before = decode_calls()
+    before = count_decoder_calls()
     job.run(tmp_path)
-    assert decode_calls() - before == len(job.stems)
+    assert count_decoder_calls() - before == len(job.stems)
 
 
 # --- going on -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import ModelError
-from rankvideo_rag.media import Frames, Limits, decode_calls, read_frames
+from rankvideo_rag.media import Frames, MediaLimits, count_decoder_calls, read_frames
 from rankvideo_rag.media.encode import write_video
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
@@ -32,7 +32,7 @@ from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic.render import render_frames
 from rankvideo_rag.synthetic.scenes import FPS, Thing, WorldClip
-from rankvideo_rag.testing.pattern_detector import GROUNDS
+from rankvideo_rag.testing.pattern_detector import BACKGROUNDS
 from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 
 SPEC = RANKVIDEO.model_copy(update={"frames": FrameBudget(fps=2, max_frames=4, min_pixels=4096, max_pixels=4096)})
@@ -99,9 +99,9 @@ def approx(values: Sequence[float | None]) -> Any:
 
 def test_a_clip_is_decoded_once_for_all_its_questions_which_share_its_frames_side_by_side(film: Path) -> None:
     pairs = [Pair(question, second(film, number)) for question in ("a", "bb", "ccc") for number in (0, 3)]
-    vlm, before = Greys(), decode_calls()
+    vlm, before = Greys(), count_decoder_calls()
     scores = score_pairs(vlm, SPEC, pairs)
-    assert decode_calls() - before == 2
+    assert count_decoder_calls() - before == 2
     assert [score.margin for score in scores] == approx([margin_of(pair.question, int(pair.span.start or 0)) for pair in pairs])
     (call,) = vlm.calls
     frames = [id(shown(prompt)) for prompt in call]
@@ -337,10 +337,10 @@ def test_what_the_cache_holds_is_neither_decoded_nor_asked(film: Path, tmp_path:
     cache = ScoreCache(tmp_path / "scores.db")
     pairs = [Pair(question, second(film, number)) for question in ("a", "bb") for number in (0, 1)]
     fresh = score_pairs(Greys(), SPEC, pairs, cache=cache)
-    before = decode_calls()
+    before = count_decoder_calls()
     nobody = Greys(before=lambda prompts: pytest.fail("asked"))
     assert score_pairs(nobody, SPEC, pairs, cache=cache) == fresh
-    assert decode_calls() == before
+    assert count_decoder_calls() == before
     partly = Greys()
     score_pairs(partly, SPEC, [*pairs, Pair("ccc", second(film, 1))], cache=cache)
     assert [[asked(prompt) for prompt in call] for call in partly.calls] == [["ccc"]]
@@ -376,7 +376,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scene(colour: str, shape: str, seconds: float) -> Any:
     thing = Thing(colour=colour, shape=shape, motion="still", event="steady", size=60, x=160, y=140, reach=0)
-    clip = WorldClip(stem="scene", seconds=1 / FPS, ground=next(iter(GROUNDS)), scenes=((thing,),))
+    clip = WorldClip(stem="scene", seconds=1 / FPS, ground=next(iter(BACKGROUNDS)), scenes=((thing,),))
     return np.repeat(render_frames(clip), round(seconds * FPS), axis=0)
 
 
@@ -441,7 +441,7 @@ def test_a_clip_whose_metadata_promise_more_than_the_file_holds_is_watched_as_fa
 def test_a_question_that_nobody_understands_is_not_looked_at_closely(planted: Path) -> None:
     vlm = Watching()
     (found,) = score_pairs_in_windows(
-        vlm, RANKVIDEO, [Pair("Who won?", VideoSpan(str(planted)))], Windowing(seconds=10, max_windows=2), limits=Limits()
+        vlm, RANKVIDEO, [Pair("Who won?", VideoSpan(str(planted)))], Windowing(seconds=10, max_windows=2), limits=MediaLimits()
     )
     assert found.status == "abstained"
     assert vlm.frames <= 2 * RANKVIDEO.frames.max_frames

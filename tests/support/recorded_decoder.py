@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rankvideo_rag.media import sandbox as fence
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.ipc import DecoderResult
 
 
 class RecordedDecoder:
@@ -18,16 +18,16 @@ class RecordedDecoder:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._replies: dict[str, Reply] = {}
+        self._replies: dict[str, DecoderResult] = {}
         for name in ("audio", "frames", "probe", "subtitles"):
             vars(import_module(f"rankvideo_rag.media.{name}"))["call"] = self._call
 
-    def _call(self, function: str, limits: fence.Limits, **arguments: Any) -> Reply:
+    def _call(self, function: str, limits: fence.MediaLimits, **arguments: Any) -> DecoderResult:
         path = arguments.get("path")
         content = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
         key = json.dumps([function, content, arguments | {"path": ""}], sort_keys=True)
         if key not in self._replies:
-            self._replies[key] = fence.call(function, limits, **arguments)
+            self._replies[key] = fence.run_in_decoder(function, limits, **arguments)
         return deepcopy(self._replies[key])
 
     def keeping(self, step: Callable[[], object]) -> Callable[[], None]:

@@ -24,7 +24,7 @@ from rankvideo_rag.synthetic.facts import facts, signs
 from rankvideo_rag.synthetic.render import sampled_frames, subtitles
 from rankvideo_rag.synthetic.scenes import HELD_OUT_PAIRS, HELD_OUT_TRIPLES, Look, is_held_out, training_family
 from rankvideo_rag.synthetic.tts import narrated
-from rankvideo_rag.testing.pattern_detector import find_ground, find_shapes
+from rankvideo_rag.testing.pattern_detector import detect_shapes, find_background
 
 CLIPS = 16
 NARRATION = (
@@ -362,8 +362,8 @@ def test_words_of_the_world_name_no_shape_so_that_the_pixel_judge_abstains(texts
 
 def test_shapes_and_grounds_are_found_in_the_files_as_the_records_tell_them(plain: Archive, media: list[Frames]) -> None:
     for shown, frames in zip(plain.clips, media, strict=True):
-        assert sorted(find_shapes(frames.pixels)) == sorted(look[:3] for look in shown.cast.looks)
-        assert find_ground(frames.pixels) == shown.ground
+        assert sorted(detect_shapes(frames.pixels)) == sorted(look[:3] for look in shown.cast.looks)
+        assert find_background(frames.pixels) == shown.ground
 
 
 def test_the_scripted_judge_says_yes_to_the_judged_clips_and_puts_the_best_first(plain: Archive, media: list[Frames]) -> None:

@@ -13,8 +13,14 @@ from rankvideo_rag.media import ClipMedia, Frames
 from rankvideo_rag.models.embedders import Vector, load_embedder
 from rankvideo_rag.models.vlm import LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
-from rankvideo_rag.testing.pattern_detector import Description, SeenShape, colour_shares, find_ground, find_shapes
-from rankvideo_rag.testing.scripted_vlm import described
+from rankvideo_rag.testing.pattern_detector import (
+    DetectedShape,
+    ShapeDescription,
+    colour_shares,
+    detect_shapes,
+    find_background,
+)
+from rankvideo_rag.testing.scripted_vlm import parse_descriptions
 
 HEIGHT, WIDTH = 120, 160
 RGB = {
@@ -85,7 +91,7 @@ def margin(question: str, *things: tuple[str, str, str]) -> float:
 def test_every_colour_shape_and_motion_is_told_on_every_ground(motion: str, ground: tuple[int, int, int]) -> None:
     for colour in RGB:
         for shape in ("circle", "square", "triangle"):
-            assert find_shapes(film((colour, shape, motion), ground=ground)) == [(colour, shape, motion)]
+            assert detect_shapes(film((colour, shape, motion), ground=ground)) == [(colour, shape, motion)]
 
 
 def test_shares_are_parts_of_the_picture() -> None:
@@ -100,48 +106,48 @@ def test_white_boards_letters_and_grounds_are_no_shapes() -> None:
         image = picture(ground)
         image[5:30, 10:150] = 255
         image[10:25, 20:35] = 0
-        assert find_shapes(np.stack([image] * 4)) == []
+        assert detect_shapes(np.stack([image] * 4)) == []
         assert colour_shares(image[None]) == {}
 
 
 def test_grounds_are_named_behind_shapes_and_unknown_ones_are_not() -> None:
     for name, ground in {"dark": DARK, "grey": GREY, "sandy": SANDY, "navy": NAVY}.items():
-        assert find_ground(film(("red", "square", "left"), ground=ground)) == name
-    assert find_ground(film(("red", "square", "left"), ground=(90, 130, 120))) is None
+        assert find_background(film(("red", "square", "left"), ground=ground)) == name
+    assert find_background(film(("red", "square", "left"), ground=(90, 130, 120))) is None
 
 
 def test_two_shapes_of_one_colour_are_followed_apart() -> None:
-    seen = find_shapes(film(("green", "square", "up"), ("green", "square", "down")))
+    seen = detect_shapes(film(("green", "square", "up"), ("green", "square", "down")))
     assert sorted(seen) == [("green", "square", "down"), ("green", "square", "up")]
 
 
 def test_outlines_that_are_none_of_the_three_shapes_are_left_out() -> None:
-    assert find_shapes(film(("red", "diamond", "left"), ("blue", "bar", "left"))) == []
+    assert detect_shapes(film(("red", "diamond", "left"), ("blue", "bar", "left"))) == []
 
 
 def test_a_shape_cut_by_the_border_is_left_out() -> None:
     image = picture()
     draw(image, "red", "square", 0.0, 0.5)
-    assert find_shapes(image[None]) == []
+    assert detect_shapes(image[None]) == []
 
 
 def test_a_shape_seen_in_fewer_than_half_of_the_frames_is_left_out() -> None:
     pixels = film(("red", "square", "still"), count=6)
     pixels[2:] = DARK
-    assert find_shapes(pixels) == []
+    assert detect_shapes(pixels) == []
 
 
 def test_one_frame_tells_no_motion() -> None:
-    assert find_shapes(film(("blue", "circle", "left"), count=1)) == [SeenShape("blue", "circle", None)]
+    assert detect_shapes(film(("blue", "circle", "left"), count=1)) == [DetectedShape("blue", "circle", None)]
 
 
 def test_no_frames_show_nothing() -> None:
     empty = np.zeros((0, HEIGHT, WIDTH, 3), dtype=np.uint8)
-    assert (find_shapes(empty), colour_shares(empty), find_ground(empty)) == ([], {}, None)
+    assert (detect_shapes(empty), colour_shares(empty), find_background(empty)) == ([], {}, None)
 
 
 def test_noise_holds_no_shapes() -> None:
-    assert find_shapes(np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), dtype=np.uint8)) == []
+    assert detect_shapes(np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), dtype=np.uint8)) == []
 
 
 def test_a_filmed_scene_holds_no_drawn_shapes() -> None:
@@ -152,31 +158,31 @@ def test_a_filmed_scene_holds_no_drawn_shapes() -> None:
         frames = [
             f.to_ndarray(format="rgb24", width=416, height=320) for i, f in enumerate(container.decode(video=0)) if i % 24 == 0
         ]
-    assert find_shapes(np.stack(frames)) == []
+    assert detect_shapes(np.stack(frames)) == []
 
 
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
-        ("a red circle moving to the left", [Description("red", "circle", "left")]),
-        ("Where is a scarlet disc that drifts leftwards?", [Description("red", "circle", "left")]),
-        ("a violet box which does not move", [Description("purple", "square", "still")]),
-        ("something yellow that rises", [Description("yellow", None, "up")]),
-        ("What moves to the right?", [Description(None, None, "right")]),
-        ("a red circle moving from left to right", [Description("red", "circle", "right")]),
-        ("a green ball in the clip, sinking", [Description("green", "circle", "down")]),
-        ("a circle and a blue square", [Description(shape="circle"), Description("blue", "square")]),
+        ("a red circle moving to the left", [ShapeDescription("red", "circle", "left")]),
+        ("Where is a scarlet disc that drifts leftwards?", [ShapeDescription("red", "circle", "left")]),
+        ("a violet box which does not move", [ShapeDescription("purple", "square", "still")]),
+        ("something yellow that rises", [ShapeDescription("yellow", None, "up")]),
+        ("What moves to the right?", [ShapeDescription(None, None, "right")]),
+        ("a red circle moving from left to right", [ShapeDescription("red", "circle", "right")]),
+        ("a green ball in the clip, sinking", [ShapeDescription("green", "circle", "down")]),
+        ("a circle and a blue square", [ShapeDescription(shape="circle"), ShapeDescription("blue", "square")]),
         (
             "the circle moves left and the blue square stays still",
-            [Description(None, "circle", "left"), Description("blue", "square", "still")],
+            [ShapeDescription(None, "circle", "left"), ShapeDescription("blue", "square", "still")],
         ),
-        ("a red square to the left of a blue square", [Description("red", "square"), Description("blue", "square")]),
+        ("a red square to the left of a blue square", [ShapeDescription("red", "square"), ShapeDescription("blue", "square")]),
         ("How many people are still left up there?", []),
         ("When was the lighthouse at Cape Morrow built?", []),
     ],
 )
-def test_questions_are_read_as_descriptions_of_shapes(question: str, expected: list[Description]) -> None:
-    assert described(question) == expected
+def test_questions_are_read_as_descriptions_of_shapes(question: str, expected: list[ShapeDescription]) -> None:
+    assert parse_descriptions(question) == expected
 
 
 def test_a_full_match_is_a_clear_yes_in_proper_probabilities() -> None:

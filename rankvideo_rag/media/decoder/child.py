@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.ipc import Array, Reply, pack, unpack
+from rankvideo_rag.media.ipc import Array, DecoderResult, pack, unpack
 
 _PACKAGES = ("rankvideo_rag.media.decoder.", "rankvideo_rag.testing.")
 _PR_SET_PDEATHSIG = 1
@@ -84,12 +84,12 @@ def _limit_memory(size: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _find(name: str) -> Callable[..., Reply]:
+def _find(name: str) -> Callable[..., DecoderResult]:
     """Import the function `package.module:function`; only packages made to run here are allowed."""
     module_name, _, function_name = name.partition(":")
     if not module_name.startswith(_PACKAGES):
         raise ValueError(f"{name} is not in one of the packages {', '.join(_PACKAGES)}")
-    function: Callable[..., Reply] = getattr(import_module(module_name), function_name)
+    function: Callable[..., DecoderResult] = getattr(import_module(module_name), function_name)
     if function.__module__ != module_name:
         raise ValueError(f"{name} is not defined in {module_name}")
     return function

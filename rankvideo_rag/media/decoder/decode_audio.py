@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.media.audio import SAMPLE_RATE
 from rankvideo_rag.media.decoder.packets import read_packets
-from rankvideo_rag.media.decoder.streams import Media, open_media
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.decoder.streams import OpenMedia, open_media
+from rankvideo_rag.media.ipc import DecoderResult
 
 _LEAD_SECONDS = 1.0  # decoded before the start: codecs need packets before the one that is wanted
 _MARGIN_SECONDS = 0.1  # resampled around the piece: a resampler looks left and right
@@ -28,11 +28,11 @@ class _Sound(NamedTuple):
     frame: AudioFrame
 
 
-def decode_audio(*, path: str, start: float, end: float) -> Reply:
+def decode_audio(*, path: str, start: float, end: float) -> DecoderResult:
     """See `audio.read_audio`. Array: samples (n,) float32. Value: has_audio, and whether there is more after `end`."""
     with open_media(path) as media:
         if media.audio is None:
-            return Reply({"has_audio": False, "more": False})
+            return DecoderResult({"has_audio": False, "more": False})
         media.only(media.audio)
         samples = np.zeros(round((end - start) * SAMPLE_RATE), np.float32)
         piece = _Piece(samples, start)
@@ -41,7 +41,7 @@ def decode_audio(*, path: str, start: float, end: float) -> Reply:
             more = more or sound.seconds >= end
             piece.add(sound)
         piece.finish()
-        return Reply({"has_audio": True, "more": more}, {"samples": samples if more else samples[: piece.filled]})
+        return DecoderResult({"has_audio": True, "more": more}, {"samples": samples if more else samples[: piece.filled]})
 
 
 class _Piece:
@@ -85,7 +85,7 @@ class _Piece:
             self._position = end
 
 
-def _sounds(media: Media, stream: AudioStream, start: float, end: float) -> Iterator[_Sound]:
+def _sounds(media: OpenMedia, stream: AudioStream, start: float, end: float) -> Iterator[_Sound]:
     """Decoded frames from just before `start` to the first one after `end`."""
     if start > _LEAD_SECONDS:
         media.container.seek(media.ticks(stream, start - _LEAD_SECONDS), stream=stream)
@@ -100,7 +100,7 @@ def _sounds(media: Media, stream: AudioStream, start: float, end: float) -> Iter
                 return
 
 
-def _with_flush(media: Media, stream: AudioStream) -> Iterator[Packet[AudioStream] | None]:
+def _with_flush(media: OpenMedia, stream: AudioStream) -> Iterator[Packet[AudioStream] | None]:
     yield from read_packets(media, stream)
     yield None
 

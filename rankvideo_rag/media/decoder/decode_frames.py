@@ -19,12 +19,12 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.decoder.orientation import Size, Turn, displayed_size, turn_of
-from rankvideo_rag.media.decoder.packets import Index, index_span, packets_from, when
-from rankvideo_rag.media.decoder.sampling import Run, frame_count, near_keys, plan_runs, spread
-from rankvideo_rag.media.decoder.streams import Media, open_media, time_base
+from rankvideo_rag.media.decoder.orientation import Orientation, Size, displayed_size, read_orientation
+from rankvideo_rag.media.decoder.packets import PacketIndex, index_span, packets_from, when
+from rankvideo_rag.media.decoder.sampling import DecodeRun, frame_count, near_keys, plan_runs, spread
+from rankvideo_rag.media.decoder.streams import OpenMedia, open_media, time_base
 from rankvideo_rag.media.frames import target_size
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.ipc import DecoderResult
 
 # Packets fed after the last wanted one before giving up on it: more than any codec holds back for re-ordering.
 _PATIENCE = 64
@@ -62,7 +62,7 @@ def decode_frames(
     multiple: int,
     key_tolerance: float | None,
     least_keys: int,
-) -> Reply:
+) -> DecoderResult:
     """See `frames.read_frames`. Arrays: pixels (n, height, width, 3) uint8, times (n,) float64."""
     with open_media(path) as media:
         stream = _video(media)
@@ -81,22 +81,22 @@ def decode_frames(
         if key_tolerance is not None and targets:
             keys = np.intersect1d(np.array(index.times, np.int64)[np.array(index.keys, bool)], span.times)
             if near := near_keys(targets, keys, round(key_tolerance / time_base(stream)), least=least_keys):
-                return _decode(media, stream, [Run(near[0], tuple(near))], resize, patience=0, targets_only=True)
+                return _decode(media, stream, [DecodeRun(near[0], tuple(near))], resize, patience=0, targets_only=True)
         return _decode(media, stream, plan_runs(index.times, index.keys, targets), resize, patience=_PATIENCE)
 
 
-def decode_key_frames(*, path: str, max_pixels: int, max_frames: int) -> Reply:
+def decode_key_frames(*, path: str, max_pixels: int, max_frames: int) -> DecoderResult:
     """See `frames.read_key_frames`. Arrays as in `decode_frames`."""
     with open_media(path) as media:
         stream = _video(media)
         index = index_span(media, stream)
         keys = np.unique(np.array(index.times, np.int64)[np.array(index.keys, bool) & np.array(index.shown, bool)])
         chosen = keys[spread(keys.astype(np.float64), min(max_frames, len(keys)))].tolist() if len(keys) else []
-        runs = [Run(key, (key,)) for key in chosen]
+        runs = [DecodeRun(key, (key,)) for key in chosen]
         return _decode(media, stream, runs, lambda size: _at_most(size, max_pixels), patience=0)
 
 
-def _video(media: Media) -> VideoStream:
+def _video(media: OpenMedia) -> VideoStream:
     if media.video is None:
         raise MediaError("no_video", f"{media.path!r} has no picture: {'; '.join(media.unused) or 'it is sound only'}")
     media.only(media.video)
@@ -108,7 +108,7 @@ class _Span(NamedTuple):
     length: int  # ticks, from the first one's beginning to the last one's end
 
 
-def _span(index: Index, start: int | None, end: int | None) -> _Span:
+def _span(index: PacketIndex, start: int | None, end: int | None) -> _Span:
     shown = np.array(index.shown, bool)
     times, positions = np.unique(np.array(index.times, np.int64)[shown], return_index=True)
     if not len(times):
@@ -129,12 +129,12 @@ def _at_most(size: Size, max_pixels: int) -> Size:
 
 
 def _decode(
-    media: Media, stream: VideoStream, runs: list[Run], resize: Resize, *, patience: int, targets_only: bool = False
-) -> Reply:
+    media: OpenMedia, stream: VideoStream, runs: list[DecodeRun], resize: Resize, *, patience: int, targets_only: bool = False
+) -> DecoderResult:
     damage = _Damage()
     if not runs:
         width, height = resize(Size(stream.width, stream.height))
-        return Reply({"coverage": 1.0}, {"pixels": np.empty((0, height, width, 3), np.uint8), "times": np.empty(0)})
+        return DecoderResult({"coverage": 1.0}, {"pixels": np.empty((0, height, width, 3), np.uint8), "times": np.empty(0)})
     bounds = runs[0].targets[0], runs[-1].targets[-1]
     pictures: list[NDArray[np.uint8]] = []
     times: list[float] = []
@@ -145,16 +145,18 @@ def _decode(
             seconds = media.seconds(stream, ticks)
             if times and seconds <= times[-1]:
                 continue
-            turn = turn_of(frame)
+            turn = read_orientation(frame)
             size = size or resize(displayed_size(Size(frame.width, frame.height), stream.sample_aspect_ratio, turn))
             pictures.append(_picture(frame, size, turn))
             times.append(seconds)
     if size is None:
         raise MediaError("undecodable", f"{media.path!r}: none of the {damage.fed} packets read could be decoded")
-    return Reply({"coverage": damage.coverage}, {"pixels": np.stack(pictures), "times": np.array(times, np.float64)})
+    return DecoderResult({"coverage": damage.coverage}, {"pixels": np.stack(pictures), "times": np.array(times, np.float64)})
 
 
-def _run(media: Media, stream: VideoStream, run: Run, damage: _Damage, patience: int, targets_only: bool) -> Iterator[_Shown]:
+def _run(
+    media: OpenMedia, stream: VideoStream, run: DecodeRun, damage: _Damage, patience: int, targets_only: bool
+) -> Iterator[_Shown]:
     """The frames from a run's key frame on, in the order in which they are shown, until well after its last target.
 
     With `targets_only`, of targets that are all key frames, nothing else is decoded.
@@ -173,7 +175,9 @@ def _run(media: Media, stream: VideoStream, run: Run, damage: _Damage, patience:
     yield from _decode_packet(stream, None, run, damage)
 
 
-def _decode_packet(stream: VideoStream, packet: Packet[VideoStream] | None, run: Run, damage: _Damage) -> Iterator[_Shown]:
+def _decode_packet(
+    stream: VideoStream, packet: Packet[VideoStream] | None, run: DecodeRun, damage: _Damage
+) -> Iterator[_Shown]:
     damage.fed += packet is not None
     try:
         frames = stream.codec_context.decode(packet)
@@ -208,7 +212,7 @@ def _nearest(frames: Iterable[_Shown], targets: Iterable[int]) -> Iterator[_Show
         yield before
 
 
-def _picture(frame: VideoFrame, size: Size, turn: Turn) -> NDArray[np.uint8]:
+def _picture(frame: VideoFrame, size: Size, turn: Orientation) -> NDArray[np.uint8]:
     """Resized and turned, (height, width, 3)."""
     width, height = turn.size(size)
     small = frame.reformat(width, height, "rgb24", interpolation="BICUBIC", threads=1)

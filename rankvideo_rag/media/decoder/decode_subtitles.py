@@ -12,8 +12,8 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
 from rankvideo_rag.media.decoder.packets import read_packets
-from rankvideo_rag.media.decoder.streams import Media, open_media, time_base
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.decoder.streams import OpenMedia, open_media, time_base
+from rankvideo_rag.media.ipc import DecoderResult
 from rankvideo_rag.media.subtitle_parser import MAX_CUES, Cue, plain
 
 _SECONDS_WITHOUT_END = 5.0  # shown at most so long, where a stream does not say for how long
@@ -25,11 +25,11 @@ class _Open(NamedTuple):
     text: str
 
 
-def decode_subtitles(*, path: str) -> Reply:
+def decode_subtitles(*, path: str) -> DecoderResult:
     """See `subtitles.read_subtitles`. The value: "cues", (start, end, text) in order of time, and the stream's "language"."""
     with open_media(path) as media:
         if media.subtitles is None:
-            return Reply({"cues": [], "language": None})
+            return DecoderResult({"cues": [], "language": None})
         media.only(media.subtitles)
         found: list[_Open] = []
         for packet in read_packets(media, media.subtitles):
@@ -37,10 +37,10 @@ def decode_subtitles(*, path: str) -> Reply:
                 found.append(_read(media, media.subtitles, packet))
         language = media.subtitles.language
     known = language if language and re.fullmatch("[a-z]{2,3}", language) and language != "und" else None
-    return Reply({"cues": _closed(sorted(found, key=lambda cue: cue.start)), "language": known})
+    return DecoderResult({"cues": _closed(sorted(found, key=lambda cue: cue.start)), "language": known})
 
 
-def _read(media: Media, stream: SubtitleStream, packet: Packet[SubtitleStream]) -> _Open:
+def _read(media: OpenMedia, stream: SubtitleStream, packet: Packet[SubtitleStream]) -> _Open:
     duration = float(packet.duration * time_base(stream)) if packet.duration else None
     return _Open(media.seconds(stream, packet.pts or 0), duration, plain(_text(stream, packet)))
 

@@ -14,10 +14,10 @@ from av.video.stream import VideoStream
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.decoder.mp4_boxes import second_film
-from rankvideo_rag.media.decoder.orientation import Size, Turn, displayed_size, turn_of
+from rankvideo_rag.media.decoder.orientation import Orientation, Size, displayed_size, read_orientation
 from rankvideo_rag.media.decoder.packets import read_packets, when
-from rankvideo_rag.media.decoder.streams import Media, open_media, time_base
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.decoder.streams import OpenMedia, open_media, time_base
+from rankvideo_rag.media.ipc import DecoderResult
 from rankvideo_rag.media.safe_open import open_regular
 
 _PACKETS_TO_FIRST_FRAME = 100
@@ -36,14 +36,14 @@ class _Extent:
     end: int | None = None  # ticks, where the last packet ends
 
 
-def inspect_file(*, path: str) -> Reply:
+def inspect_file(*, path: str) -> DecoderResult:
     """See `probe.probe`. The value has the fields of schema.Probe."""
     with open_media(path) as media:
         used = [stream for stream in (media.video, media.audio) if stream is not None]
         turn, extents = _read_through(media, used)
         _refuse_still_image(media, extents)
         size = _size(media.video, turn)
-        return Reply(
+        return DecoderResult(
             {
                 "duration": max(media.seconds(s, e) for s in used if (e := extents[s.index].end) is not None),
                 "width": size and size.width,
@@ -60,7 +60,7 @@ def inspect_file(*, path: str) -> Reply:
         )
 
 
-def _warnings(media: Media) -> Iterator[str]:
+def _warnings(media: OpenMedia) -> Iterator[str]:
     """What does not keep the file from being read, and is good to know."""
     if media.video and (curve := _HIGH_DYNAMIC_RANGE.get(media.video.codec_context.color_trc)):
         yield f"hdr: its brightness is coded in high dynamic range ({curve}), and read as if it were not: colours look pale"
@@ -74,10 +74,10 @@ def _warnings(media: Media) -> Iterator[str]:
             os.close(descriptor)
 
 
-def _read_through(media: Media, used: Sequence[Stream]) -> tuple[Turn, dict[int, _Extent]]:
+def _read_through(media: OpenMedia, used: Sequence[Stream]) -> tuple[Orientation, dict[int, _Extent]]:
     """How the first frame is turned, and what the packets of each stream say."""
     extents = {stream.index: _Extent() for stream in used}
-    turn: Turn | None = None
+    turn: Orientation | None = None
     for packet in read_packets(media, *used):
         extent = extents[packet.stream_index]
         if not extent.packets and packet.has_sidedata("encryption_info"):
@@ -90,25 +90,25 @@ def _read_through(media: Media, used: Sequence[Stream]) -> tuple[Turn, dict[int,
     if all(extent.end is None for extent in extents.values()):
         remedy = "wrap it in a container first: ffmpeg -fflags +genpts -i FILE -c copy FILE.mkv"
         raise MediaError("no_timestamps", f"{media.path!r} has no timestamps, or no packets at all; {remedy}")
-    return turn or Turn(), extents
+    return turn or Orientation(), extents
 
 
-def _refuse_still_image(media: Media, extents: dict[int, _Extent]) -> None:
+def _refuse_still_image(media: OpenMedia, extents: dict[int, _Extent]) -> None:
     if media.video and media.container.format.name == "gif" and extents[media.video.index].packets <= 1:
         raise MediaError("still_image", f"{media.path!r} is a still picture, not a video")
 
 
-def _first_turn(video: VideoStream, packet: Packet[Stream]) -> Turn | None:
+def _first_turn(video: VideoStream, packet: Packet[Stream]) -> Orientation | None:
     try:
         frames = video.codec_context.decode(packet)
     except MemoryError:
         raise
     except FFmpegError:
         return None
-    return turn_of(frames[0]) if frames else None
+    return read_orientation(frames[0]) if frames else None
 
 
-def _size(video: VideoStream | None, turn: Turn) -> Size | None:
+def _size(video: VideoStream | None, turn: Orientation) -> Size | None:
     return displayed_size(Size(video.width, video.height), video.sample_aspect_ratio, turn) if video else None
 
 
@@ -117,7 +117,7 @@ def _frame_rate(video: VideoStream | None) -> float | None:
     return rate if 0 < rate <= _MAX_FRAME_RATE else None
 
 
-def _coverage(media: Media, used: Sequence[Stream], extents: dict[int, _Extent]) -> Fraction:
+def _coverage(media: OpenMedia, used: Sequence[Stream], extents: dict[int, _Extent]) -> Fraction:
     """The smallest share, over the streams in use, of a declared duration that packets bear out."""
     if not media.container.format.name.startswith(_DECLARING_FORMATS):
         return Fraction(1)

@@ -22,7 +22,7 @@ class Size(NamedTuple):
         return Size(self.height, self.width)
 
 
-class Turn(NamedTuple):
+class Orientation(NamedTuple):
     """Exchange rows and columns, then reverse the order of rows, then that of columns."""
 
     transpose: bool = False
@@ -40,19 +40,19 @@ class Turn(NamedTuple):
         return turned[:, ::-1] if self.reverse_columns else turned
 
 
-def turn_of(frame: VideoFrame) -> Turn:
+def read_orientation(frame: VideoFrame) -> Orientation:
     """From the display matrix that phones write: its first row is where columns go, its second where rows go."""
     side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stub calls it a TypedDict
     matrices = [bytes(data) for data in side_data if data.type == Type.DISPLAYMATRIX]
     if not matrices:
-        return Turn()
+        return Orientation()
     a, b, _, c, d = (int(x) for x in np.frombuffer(matrices[0], np.int32)[:5])
     if abs(b) > abs(a):
-        return Turn(transpose=True, reverse_rows=b < 0, reverse_columns=c < 0)
-    return Turn(reverse_rows=d < 0, reverse_columns=a < 0)
+        return Orientation(transpose=True, reverse_rows=b < 0, reverse_columns=c < 0)
+    return Orientation(reverse_rows=d < 0, reverse_columns=a < 0)
 
 
-def displayed_size(size: Size, pixel_aspect: Fraction | None, turn: Turn) -> Size:
+def displayed_size(size: Size, pixel_aspect: Fraction | None, turn: Orientation) -> Size:
     """The size at which a picture is seen: its pixels made square by stretching its width, then turned."""
     stretch = pixel_aspect or Fraction(1)
     if not _SANE_STRETCH[0] <= stretch <= _SANE_STRETCH[1]:

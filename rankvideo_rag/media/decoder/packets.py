@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from rankvideo_rag.media.decoder.containers import read_through
-from rankvideo_rag.media.decoder.streams import Media, time_base
+from rankvideo_rag.media.decoder.streams import OpenMedia, time_base
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
@@ -25,7 +25,7 @@ _GUESSING_FORMATS = ("mpeg",)
 
 
 @dataclass
-class Index:
+class PacketIndex:
     """The packets of a stream over a span, in order of decoding, from the key frame that the span needs.
 
     Times are ticks of the stream. Packets without any are left out.
@@ -47,7 +47,7 @@ class Index:
         self.shown.append(not packet.is_discard)
 
 
-def read_packets(media: Media, *streams: AnyStream) -> Iterator[Packet[AnyStream]]:
+def read_packets(media: OpenMedia, *streams: AnyStream) -> Iterator[Packet[AnyStream]]:
     """The packets that follow in the file, without the empty ones at its end. Damage is stepped over.
 
     Raises OSError where it is the disk that fails: what is missing then may be there at the next reading.
@@ -73,18 +73,18 @@ def when(packet: Packet[AnyStream]) -> int | None:
     return packet.pts if packet.pts is not None else packet.dts
 
 
-def index_span(media: Media, stream: Stream, start: int | None = None, end: int | None = None) -> Index:
+def index_span(media: OpenMedia, stream: Stream, start: int | None = None, end: int | None = None) -> PacketIndex:
     """List the packets shown in [start, end) ticks, with those before that decoding them needs, and the first one after."""
     if start is None:
-        return _list(media, stream, None, end, demand_key=False) or Index()
+        return _list(media, stream, None, end, demand_key=False) or PacketIndex()
     for is_the_last in _seek_ever_earlier(media, stream, start):
         index = _list(media, stream, start, end, demand_key=not is_the_last)
         if index is not None:
             return index
-    return Index()
+    return PacketIndex()
 
 
-def packets_from(media: Media, stream: AnyStream, key: int) -> Iterator[Packet[AnyStream]]:
+def packets_from(media: OpenMedia, stream: AnyStream, key: int) -> Iterator[Packet[AnyStream]]:
     """The packets from that key frame on (its time in ticks, as an Index has it)."""
     for _ in _seek_ever_earlier(media, stream, key):
         found = False
@@ -98,7 +98,7 @@ def packets_from(media: Media, stream: AnyStream, key: int) -> Iterator[Packet[A
             return
 
 
-def _seek_ever_earlier(media: Media, stream: Stream, ticks: int) -> Iterator[bool]:
+def _seek_ever_earlier(media: OpenMedia, stream: Stream, ticks: int) -> Iterator[bool]:
     """Seek, again and again from further back, until the caller is content. Yields True at the beginning of the file."""
     first = stream.start_time or 0
     for seconds in () if media.container.format.name in _GUESSING_FORMATS else _STEPS_BACK:
@@ -113,15 +113,15 @@ def _seek_ever_earlier(media: Media, stream: Stream, ticks: int) -> Iterator[boo
     yield True
 
 
-def _list(media: Media, stream: Stream, start: int | None, end: int | None, *, demand_key: bool) -> Index | None:
+def _list(media: OpenMedia, stream: Stream, start: int | None, end: int | None, *, demand_key: bool) -> PacketIndex | None:
     """None when reading began after the key frame that `start` needs, and that is demanded."""
-    index, key_found = Index(), not demand_key
+    index, key_found = PacketIndex(), not demand_key
     for packet in read_packets(media, stream):
         ticks = when(packet)
         if ticks is None:
             continue
         if start is not None and packet.is_keyframe and ticks <= start:
-            index, key_found = Index(), True  # nearer to the start than what was read before
+            index, key_found = PacketIndex(), True  # nearer to the start than what was read before
         if not key_found and start is not None and _surely_past(packet, start):
             return None
         index.add(packet, ticks)

@@ -10,26 +10,26 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
 
-from rankvideo_rag.media.decoder.shots import shown
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.decoder.shots import decode_frames_in_order
+from rankvideo_rag.media.ipc import DecoderResult
 
 _RATIO, _WINDOW, _BETWEEN_CUTS = 3.5, 3, 0.6  # times the change around, frames on either side, seconds
 _WIDTH = 256  # pixels
 _NOMINAL_FPS = 25.0  # the package counts frames; when they are shown is known here
 
 
-def find_shots(*, path: str) -> Reply:
+def find_shots(*, path: str) -> DecoderResult:
     """See `shots.find_shots`. Arrays: cuts (n,) float64."""
     detector = AdaptiveDetector(adaptive_threshold=_RATIO, window_width=_WINDOW, min_scene_len=1)
     times: deque[float] = deque(maxlen=2 * _WINDOW + 2)
     cuts: list[float] = []
-    for number, (seconds, frame) in enumerate(shown(path, every=True)):
+    for number, (seconds, frame) in enumerate(decode_frames_in_order(path, every=True)):
         times.append(seconds)
         for cut in detector.process_frame(FrameTimecode(number, _NOMINAL_FPS), _small(frame)):
             begin = times[cut.frame_num - number - 1]
             if not cuts or begin - cuts[-1] >= _BETWEEN_CUTS:
                 cuts.append(begin)
-    return Reply({}, {"cuts": np.array(cuts, np.float64)})
+    return DecoderResult({}, {"cuts": np.array(cuts, np.float64)})
 
 
 def _small(frame: VideoFrame) -> NDArray[np.uint8]:

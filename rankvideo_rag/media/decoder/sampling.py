@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _WORTH_A_SEEK = 12
 
 
-class Run(NamedTuple):
+class DecodeRun(NamedTuple):
     """Frames that are decoded in one go from one key frame."""
 
     key: int  # ticks
@@ -62,7 +62,7 @@ def near_keys(targets: Sequence[int], keys: NDArray[np.int64], tolerance: int, *
     return [int(time) for time in keys[spread(keys.astype(np.float64), count)]]
 
 
-def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int]) -> list[Run]:
+def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int]) -> list[DecodeRun]:
     """Group ascending targets into runs: decode on, or seek to a key frame when that saves work.
 
     `times` and `keys` are a span's packets in order of decoding; the first one counts as a key frame.
@@ -72,13 +72,13 @@ def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int])
     key_positions = [0, *(i for i, key in enumerate(keys) if key and i)]
     key_times = np.array([times[i] for i in key_positions])
     position_of = {time: i for i, time in enumerate(times)}
-    runs: list[Run] = []
+    runs: list[DecodeRun] = []
     reached = 0  # position of the packet that is decoded next
     for target in targets:
         nearest = key_positions[max(int(np.searchsorted(key_times, target, side="right")) - 1, 0)]
         if not runs or nearest - reached > _WORTH_A_SEEK:
-            runs.append(Run(times[nearest], (target,)))
+            runs.append(DecodeRun(times[nearest], (target,)))
         else:
-            runs[-1] = Run(runs[-1].key, (*runs[-1].targets, target))
+            runs[-1] = DecodeRun(runs[-1].key, (*runs[-1].targets, target))
         reached = position_of[target] + 1
     return runs

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.decoder.packets import read_packets
 from rankvideo_rag.media.decoder.streams import open_media
-from rankvideo_rag.media.ipc import Reply
+from rankvideo_rag.media.ipc import DecoderResult
 
 Item = TypeVar("Item")
 
@@ -30,26 +30,26 @@ _SUDDEN = 2.5  # times what changes between the pictures around
 _SIDE = 32  # pixels of a small picture
 
 
-class Shown(NamedTuple):
+class TimedFrame(NamedTuple):
     """A decoded frame."""
 
     seconds: float
     frame: VideoFrame
 
 
-class Look(NamedTuple):
+class ColourHistogram(NamedTuple):
     """What is kept of a frame: for each quarter and channel the values of its pixels in order, that is their histogram."""
 
     seconds: float
     colours: NDArray[np.int16]  # (4, pixels, 3)
 
 
-def find_shots(*, path: str) -> Reply:
+def find_shots(*, path: str) -> DecoderResult:
     """See `shots.find_shots`. Arrays: cuts (n,) float64."""
-    return Reply({}, {"cuts": np.array(list(cuts(_looks(shown(path, every=False)))), np.float64)})
+    return DecoderResult({}, {"cuts": np.array(list(cuts(_looks(decode_frames_in_order(path, every=False)))), np.float64)})
 
 
-def shown(path: str, *, every: bool) -> Iterator[Shown]:
+def decode_frames_in_order(path: str, *, every: bool) -> Iterator[TimedFrame]:
     """The frames of a video in order of time, all of them or those that others refer to. Damage is stepped over."""
     with open_media(path) as media:
         if media.video is None:
@@ -68,7 +68,7 @@ def shown(path: str, *, every: bool) -> Iterator[Shown]:
                 ticks = frame.pts if frame.pts is not None else frame.dts
                 if ticks is not None and (seconds := media.seconds(stream, ticks)) > latest:
                     latest = seconds
-                    yield Shown(seconds, frame)
+                    yield TimedFrame(seconds, frame)
 
 
 def with_end(items: Iterable[Item]) -> Iterator[Item | None]:
@@ -77,9 +77,9 @@ def with_end(items: Iterable[Item]) -> Iterator[Item | None]:
     yield None
 
 
-def cuts(looks: Iterable[Look]) -> Iterator[float]:
+def cuts(looks: Iterable[ColourHistogram]) -> Iterator[float]:
     """When a new shot begins, in seconds, for pictures in order of time."""
-    held: deque[Look] = deque()
+    held: deque[ColourHistogram] = deque()
     pending, last = 1, -_BETWEEN_CUTS  # `pending`: the first held picture of which it is not yet known whether a shot begins
     for look in with_end(looks):
         if look is not None:
@@ -95,7 +95,7 @@ def cuts(looks: Iterable[Look]) -> Iterator[float]:
                 pending -= 1
 
 
-def _is_cut(held: list[Look], begin: int) -> bool:
+def _is_cut(held: list[ColourHistogram], begin: int) -> bool:
     before = held[:begin]
     after = [look for look in held[begin:] if look.seconds <= held[begin].seconds + _FLASH]
     change = _change(before[-1], after[0])
@@ -105,18 +105,18 @@ def _is_cut(held: list[Look], begin: int) -> bool:
     return change >= _SUDDEN * (sum(around) / len(around) if around else 0.0)
 
 
-def _change(one: Look, other: Look) -> float:
+def _change(one: ColourHistogram, other: ColourHistogram) -> float:
     """The earth mover's distance of the colours, mean over quarters and channels, of 255."""
     return float(np.abs(one.colours - other.colours).mean())
 
 
-def _looks(frames: Iterable[Shown]) -> Iterator[Look]:
+def _looks(frames: Iterable[TimedFrame]) -> Iterator[ColourHistogram]:
     taken = taken_key = -_STEP
     for seconds, frame in frames:
         is_key = frame.key_frame and seconds - taken_key >= _STEP
         if is_key or seconds - taken >= _STEP - 1e-6:
             taken, taken_key = seconds, seconds if frame.key_frame else taken_key
-            yield Look(seconds, _colours(frame))
+            yield ColourHistogram(seconds, _colours(frame))
 
 
 def _colours(frame: VideoFrame) -> NDArray[np.int16]:

@@ -26,7 +26,7 @@ _MICROSECOND = Fraction(1, 1_000_000)
 
 
 @dataclass(frozen=True)
-class Media:
+class OpenMedia:
     """An open file: the streams that are used, and the rest in words."""
 
     path: str
@@ -58,7 +58,7 @@ def time_base(stream: Stream) -> Fraction:
 
 
 @contextmanager
-def open_media(path: str) -> Iterator[Media]:
+def open_media(path: str) -> Iterator[OpenMedia]:
     """Open a file and choose its streams.
 
     Raises what `open_container` raises, and MediaError when nothing is left to use: no_streams, codec_not_allowed, too_large,
@@ -68,7 +68,7 @@ def open_media(path: str) -> Iterator[Media]:
         yield choose(path, container)
 
 
-def choose(path: str, container: InputContainer) -> Media:
+def choose(path: str, container: InputContainer) -> OpenMedia:
     """The best video, audio and subtitle stream among those that may be decoded."""
     refused = {stream.index: reason for stream in container.streams if (reason := _reason_to_refuse(stream))}
     usable = [stream for stream in container.streams if stream.index not in refused]
@@ -82,7 +82,7 @@ def choose(path: str, container: InputContainer) -> Media:
         if stream is not None:
             _harness(stream)
     used = [stream.index for stream in (video, audio, text) if stream is not None]
-    return Media(
+    return OpenMedia(
         path=path,
         container=container,
         video=video,

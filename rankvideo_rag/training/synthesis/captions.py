@@ -12,7 +12,7 @@ from rankvideo_rag.concurrency import prefetched
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.files import file_hash
 from rankvideo_rag.formats.strict import check_video_id
-from rankvideo_rag.media import Frames, Limits, read_frames
+from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.vlm import VLM, Generation
 from rankvideo_rag.models.vlm.batch_generation import generate_each
@@ -41,7 +41,7 @@ def caption(
     frames: FrameBudget = FRAMES,
     max_tokens: int = 512,
     batch_size: int = 4,
-    limits: Limits = Limits(),
+    limits: MediaLimits = MediaLimits(),
     progress: Callable[[int], None] = lambda done: None,
 ) -> SynthesisReport:
     """Caption the videos, files or folders of them, to a file of VideoText lines.
@@ -102,7 +102,7 @@ class _Captioner(NamedTuple):
     store: Store | None
     frames: FrameBudget
     max_tokens: int
-    limits: Limits
+    limits: MediaLimits
 
     def watch(self, video: _Video) -> _Watched:
         """Runs in a background thread."""
