@@ -31,7 +31,7 @@ from rankvideo_rag.media.discover import is_external_link
 from rankvideo_rag.schema import FileOutcome, Outcome
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.writer import TAKEN_OUT, Writer, title_of, writing
+from rankvideo_rag.storage.writer import REMOVED_REASON, ArchiveWriter, open_writer, title_of
 
 
 class Event(NamedTuple):
@@ -74,7 +74,7 @@ def build(
     Raises ArchiveLocked when another process writes the archive, ArchiveError when the disk does not take the writes.
     """
     began, decodes = time.monotonic(), media.count_decoder_calls()
-    with writing(store) as writer:
+    with open_writer(store) as writer:
         if store.index_config != config.model_dump(mode="json"):
             writer.set_index_config(config.model_dump(mode="json"))
         indexer = Indexer(store, writer, config, models, frozenset(named), limits, listen)
@@ -85,7 +85,7 @@ def build(
 
 def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool = False) -> FileOutcome | None:
     """The outcome on record, if the file is as it was then and the config too, and trying again would be no use."""
-    known = store.file(path)
+    known = store.known_file(path)
     if known is None or known.config_hash != config.fingerprint or known.outcome.outcome == "failed":
         return None
     code = (known.outcome.reason or "").partition(":")[0]
@@ -98,7 +98,7 @@ def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool 
         or (code == "permission" and os.access(path, os.R_OK))
         or (code == "outside_root" and not is_external_link(path, store.sources()))
     )
-    if readable_now or (named and known.outcome.reason == TAKEN_OUT):
+    if readable_now or (named and known.outcome.reason == REMOVED_REASON):
         return None
     return known.outcome if (known.size, known.mtime_ns, known.sidecars) == state else None
 
@@ -109,7 +109,7 @@ class Indexer:
     def __init__(
         self,
         store: Store,
-        writer: Writer,
+        writer: ArchiveWriter,
         config: IndexConfig,
         models: Models,
         named: Collection[Path],
@@ -155,14 +155,14 @@ class Indexer:
 
     def _out_of_sight(self, path: Path, outcome: FileOutcome) -> FileOutcome:
         """A file that cannot even be looked at, as on a failing disk: what is known of its content stays."""
-        known = self._store.file(path) or KnownFile(0, 0, "", outcome)
+        known = self._store.known_file(path) or KnownFile(0, 0, "", outcome)
         outcome = outcome.model_copy(update={"video_id": known.outcome.video_id, "clips": known.outcome.clips})
         self._writer.put_file(known._replace(config_hash=self._hash, outcome=outcome))
         return outcome
 
     def _index_content(self, path: Path, state: FileState, then: Path | None) -> FileOutcome:
         # A file is hashed first only where its content may be known: hashing a huge one that is no video would be for nothing.
-        early = self._identify(path) if state.size and self._store.may_hold(state.size) else None
+        early = self._identify(path) if state.size and self._store.has_file_of_size(state.size) else None
         if early and (outcome := self._adopt(path, state, early)):
             return outcome
         made = self._maker.make(
@@ -189,9 +189,9 @@ class Indexer:
             made.draft.spans,
             made.draft.vectors,
             file=KnownFile(state.size, state.mtime_ns, self._hash, made.outcome, state.sidecars),
-            gone=gone,
+            moved_from=gone,
             work_seconds=made.seconds,
-            pictures=made.draft.pictures,
+            perceptual_hashes=made.draft.pictures,
         )
         return made.outcome
 
@@ -204,7 +204,7 @@ class Indexer:
             refuse_by_place(path, self._roots)
         except MediaError:
             return
-        if state.size not in (0, size_now) and not self._store.may_hold(state.size):
+        if state.size not in (0, size_now) and not self._store.has_file_of_size(state.size):
             self.ahead.expect(path, state)
 
     def _identify(self, path: Path) -> str:
@@ -213,14 +213,14 @@ class Indexer:
         video_id = video_id_of(path)
         if self._store.is_removed(video_id):
             if path not in self._named:
-                code, _, words = TAKEN_OUT.partition(": ")
+                code, _, words = REMOVED_REASON.partition(": ")
                 raise MediaError(code, words)
-            self._writer.readmit(video_id)
+            self._writer.allow_video(video_id)
         return video_id
 
     def _adopt(self, path: Path, state: FileState, video_id: str) -> FileOutcome | None:
         """The outcome of content that is known with the words it is to have: nothing is read again."""
-        content = self._store.content(video_id, self._hash)
+        content = self._store.known_content(video_id, self._hash)
         gone, subtitles_of = self._elsewhere(path, state, video_id)
         if content is None or content.sidecars != self._sidecars(subtitles_of, path, state):
             return None
@@ -228,7 +228,7 @@ class Indexer:
         outcome = FileOutcome(
             path=str(path), outcome=content.outcome, reason=content.reason, clips=content.clips, video_id=video_id
         )
-        self._writer.put_file(KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars), gone=gone)
+        self._writer.put_file(KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars), moved_from=gone)
         return outcome
 
     def _elsewhere(self, path: Path, state: FileState, video_id: str) -> tuple[list[Path], Path]:
@@ -240,18 +240,18 @@ class Indexer:
         return gone, next((p for p in lies_at if self._sidecars(p, path, state)), path)
 
     def _sidecars(self, of: Path, path: Path, state: FileState) -> str:
-        known = None if of == path else self._store.file(of)
+        known = None if of == path else self._store.known_file(of)
         return known.sidecars if known else state.sidecars
 
     def _kept(self, video_id: str) -> Kept | None:
         """The vectors and written words of content that is known, whole, under this config: only its subtitles are others.
         None where these say where its clips are divided."""
-        content = self._store.content(video_id, self._hash)
+        content = self._store.known_content(video_id, self._hash)
         if content is None or content.outcome != "ok" or self._config.segment_by == "speech":
             return None
         written = [span for span in self._store.spans(video_id) if span.channel == "on_screen"]
         store = self._store
-        return Kept(written, store.vectors_of(video_id), store.clips_of(video_id), store.pictures_of(video_id))
+        return Kept(written, store.vectors_of(video_id), store.clips_of(video_id), store.perceptual_hashes_of(video_id))
 
     def _check_unchanged(self, path: Path, state: FileState) -> None:
         if state_of(path, subtitles=self._config.subtitles) != state:

@@ -23,7 +23,7 @@ from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.writer import open_writer
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Committer(Indexer):
             state = state_of(path, subtitles=self._config.subtitles)
         except MediaError:
             return Task(path, None, frozenset())
-        return Task(path, state, self._store.contents_of(state.size, self._hash))
+        return Task(path, state, self._store.video_ids_of_size(state.size, self._hash))
 
     def take(self, receipt: Receipt) -> FileOutcome:
         """What becomes of the file of a receipt."""
@@ -172,7 +172,7 @@ def build_from_receipts(
     """As `build`, but that `workers` read the files: one receipt for each task, in any order."""
     began, decodes, embeddings = time.monotonic(), -media.count_decoder_calls(), 0
     done: dict[Path, FileOutcome] = {}
-    with writing(store) as writer:
+    with open_writer(store) as writer:
         if store.index_config != config.model_dump(mode="json"):
             writer.set_index_config(config.model_dump(mode="json"))
         committer = Committer(store, writer, config, models, frozenset(named), limits, listen)

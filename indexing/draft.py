@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_between
-from rankvideo_rag.indexing.perceptual_hash import picture_of
+from rankvideo_rag.indexing.perceptual_hash import perceptual_hash
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.indexing.segment import between, segment
 from rankvideo_rag.media import ClipMedia, MediaLimits, ShotDetector
@@ -140,7 +140,7 @@ class Drafter:
                 else:
                     missing[seen.code] += 1
             coverage |= {clip: m.frames.coverage for clip, m in watched if m.frames is not None}
-            pictures |= {clip.clip_id: picture_of(m.frames.pixels) for clip, m in watched if m.frames}
+            pictures |= {clip.clip_id: perceptual_hash(m.frames.pixels) for clip, m in watched if m.frames}
             self._at(path, "vectors")
             self.embeddings += len(watched)
             vectors = self._embedder.embed_clips([m for _, m in watched])

@@ -15,7 +15,7 @@ from rankvideo_rag.indexing.run import files_among
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.gc import sizes
+from rankvideo_rag.storage.gc import disk_usage
 from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, resolve_settings
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.tables import DATABASE
@@ -68,14 +68,15 @@ def plan(inputs: Sequence[Path], folder: Path, settings: Settings) -> Plan:
         fine = {} if differ else {path: known_outcome(store, path, config, named=path in named) for path in paths}
         gone = set() if differ else {state for path in store.paths() if is_gone(path) and (state := _remembered(store, path))}
         kinds = {
-            path: "unchanged" if fine.get(path) else _kind(path, store.file(path), gone, settings.subtitles) for path in paths
+            path: "unchanged" if fine.get(path) else _kind(path, store.known_file(path), gone, settings.subtitles)
+            for path in paths
         }
         return _plan(kinds, differ, _rates(store))
 
 
 def _remembered(store: Store, path: Path) -> tuple[int, int] | None:
     """Size and time of a path whose content the archive holds."""
-    known = store.file(path)
+    known = store.known_file(path)
     return (known.size, known.mtime_ns) if known and known.outcome.video_id else None
 
 
@@ -119,7 +120,7 @@ def _rates(store: Store) -> _Rates:
     videos, seconds, media_bytes = store.connection.execute(sql).fetchone()
     if not videos:
         return _assumed()
-    taken = sizes(store.folder)
+    taken = disk_usage(store.folder)
     return _Rates(
         seconds / media_bytes * _GB,
         (taken.database + taken.vector_index) / media_bytes * _GB,

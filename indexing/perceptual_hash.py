@@ -20,13 +20,13 @@ _BYTES = 8 + 12  # of a frame
 _SAME_FRAMES = 7 / 8  # of a clip's, that have to look the same
 
 
-def picture_of(pixels: NDArray[np.uint8]) -> bytes:
+def perceptual_hash(pixels: NDArray[np.uint8]) -> bytes:
     """What a clip looks like, from its frames (n, height, width, 3) in order: 20 bytes for each of at most eight."""
     chosen = np.unique(np.linspace(0, len(pixels) - 1, min(_FRAMES, len(pixels))).round().astype(int))
     return b"".join(_frame(pixels[i].astype(np.float32)) for i in chosen)
 
 
-def repeated(pictures: Sequence[bytes | None], *, same_words: Callable[[int, int], bool]) -> Iterator[int | None]:
+def find_duplicates(pictures: Sequence[bytes | None], *, same_text: Callable[[int, int], bool]) -> Iterator[int | None]:
     """For each clip in order the place of an earlier one that it repeats and that repeats none itself, else None.
 
     Clips whose pictures are alike are asked for their words: a speaker who goes on before the same wall is no repetition.
@@ -39,14 +39,14 @@ def repeated(pictures: Sequence[bytes | None], *, same_words: Callable[[int, int
             continue
         frames = _frames_of(picture)
         near = np.flatnonzero(_alike(seen, frames)).tolist()
-        of = next((places[i] for i in near if same_words(places[i], place)), None)
+        of = next((places[i] for i in near if same_text(places[i], place)), None)
         if of is None:
             places.append(place)
             seen = np.concatenate([seen, frames[None]])
         yield of
 
 
-def say_the_same(one: str, other: str) -> bool:
+def is_same_text(one: str, other: str) -> bool:
     """Whether two texts may be the words of the same footage: one is empty, or half of the shorter one is in the longer one."""
     a, b = (_threes(text) for text in (one, other))
     return not a or not b or len(a & b) >= 0.5 * min(len(a), len(b))

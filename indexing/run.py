@@ -22,8 +22,8 @@ from rankvideo_rag.settings import FAISS, Settings
 from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, Models, check_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.tables import DATABASE
-from rankvideo_rag.storage.vector_index import Scale, derive
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.vector_index import IndexOptions, update_index_files
+from rankvideo_rag.storage.writer import open_writer
 
 
 class Run(NamedTuple):
@@ -96,19 +96,19 @@ def bring_in(store: Store, run: Run, *, listen: Callable[[Event], None] = lambda
         report = run.build(store, run.paths, run.config, run.models, named=run.named, limits=run.limits, listen=listen)
     else:
         began = time.monotonic()
-        with writing(store):  # nothing is written, but whoever comes while another writes is told so
+        with open_writer(store):  # nothing is written, but whoever comes while another writes is told so
             for path, outcome in zip(run.paths, run.known, strict=True):
                 listen(Event(path, None, outcome, unchanged=True))
         report = Report(run.known, len(run.known), 0, 0, time.monotonic() - began)
     if run.faiss:
-        derive(store, scale=Scale(gpu=run.gpu))
+        update_index_files(store, scale=IndexOptions(gpu=run.gpu))
     return report
 
 
 def remember(store: Store, inputs: Sequence[Path]) -> None:
     """Have an archive remember what it is made from."""
     if {absolute_path(given) for given in inputs} - set(store.sources()):
-        with writing(store) as writer:
+        with open_writer(store) as writer:
             writer.add_sources(inputs)
 
 

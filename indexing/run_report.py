@@ -16,7 +16,7 @@ from rankvideo_rag.errors import ArchiveLocked
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.indexing.build import Event
 from rankvideo_rag.schema import FileOutcome
-from rankvideo_rag.storage.storage_errors import explaining
+from rankvideo_rag.storage.storage_errors import convert_errors
 
 REPORT = "report.jsonl"
 _NOT_REACHED = "not_reached: the run ended before this file's turn; the same command goes on"
@@ -63,7 +63,7 @@ class RunReport:
         if not self._begun:
             self._begun = True
             for left in (self._file, *self._file.parent.glob(f".{REPORT}.*")):
-                with explaining(self._file.parent):
+                with convert_errors(self._file.parent):
                     left.unlink(missing_ok=True)
 
     def _note(self, done: FileOutcome, took: float | None) -> None:

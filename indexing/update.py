@@ -23,8 +23,8 @@ from rankvideo_rag.media.discover import absolute_path, find_media_files
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.vector_index import derive
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.vector_index import update_index_files
+from rankvideo_rag.storage.writer import open_writer
 
 _VIDEO_ID = re.compile("[0-9a-f]{32}")
 
@@ -79,14 +79,16 @@ def update(
                 path for path in _under(sources, store.paths()) if path not in found and (is_gone(path) or os.path.isdir(path))
             ]
             kept = {} if prune else _out_of_sight(absent, sources)
-            with writing(store) as writer:
+            with open_writer(store) as writer:
                 for path in absent:
                     if path not in kept:
-                        writer.forget(path)
-            stale = [path for path in paths if (known := store.file(path)) and not known.config_hash and known.outcome.video_id]
+                        writer.delete_path(path)
+            stale = [
+                path for path in paths if (known := store.known_file(path)) and not known.config_hash and known.outcome.video_id
+            ]
             if stale:  # the subtitles that gave a video its words went with a path
                 report = _together(report, bring_in(store, prepare(store, stale, settings), listen=lines.listening(listen)))
-        derive(store)
+        update_index_files(store)
         forgotten = sorted(before - set(store.paths()), key=os.fsencode)
         return Update(report, tuple(forgotten), tuple(OutOfSight(*item) for item in sorted(Counter(kept.values()).items())))
 
@@ -100,12 +102,12 @@ def remove(folder: Path, names: Sequence[str]) -> Removal:
     with closing(Store.open(folder)) as store:
         chosen = dict.fromkeys(video_id for name in names for video_id in _named(store, name))
         gone = {video_id: store.paths(video_id) for video_id in chosen}
-        with writing(store) as writer:
+        with open_writer(store) as writer:
             for video_id in gone:
-                writer.remove(video_id)
+                writer.remove_video(video_id)
             folders = [absolute_path(Path(name)) for name in names]
-            writer.drop_sources(source for source in store.sources() if any(source.is_relative_to(f) for f in folders))
-        derive(store)
+            writer.remove_sources(source for source in store.sources() if any(source.is_relative_to(f) for f in folders))
+        update_index_files(store)
         return Removal(tuple(gone), tuple(path for paths in gone.values() for path in paths))
 
 
@@ -159,7 +161,7 @@ def _named(store: Store, name: str) -> list[str]:
             f"the archive at {store.folder} knows no video and no file {name!r}. `rankvideo search {store.folder} … --json` "
             f"tells the ids and paths of what it holds"
         )
-    known = (store.file(path) for path in paths)
+    known = (store.known_file(path) for path in paths)
     return [file.outcome.video_id for file in known if file and file.outcome.video_id]
 
 

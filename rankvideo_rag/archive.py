@@ -22,7 +22,7 @@ from rankvideo_rag.settings import Fusion, Settings
 from rankvideo_rag.storage.index_config import check_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import VectorIndex
-from rankvideo_rag.storage.vector_stores import open_vectors
+from rankvideo_rag.storage.vector_stores import open_vector_index
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
@@ -79,7 +79,7 @@ class VideoArchive:
         """The vectors as the archive has them now: opened again when a writer has changed them."""
         with self._loading:
             if self._vectors is None or self._vectors.generation != self.store.generation:
-                self._vectors = open_vectors(self.store, self.settings)
+                self._vectors = open_vector_index(self.store, self.settings)
             return self._vectors
 
     def as_retriever(

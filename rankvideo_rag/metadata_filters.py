@@ -5,7 +5,7 @@ from typing import Any
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.storage.store import Where
+from rankvideo_rag.storage.store import SqlCondition
 
 # Metadata key -> column of the view clip_facts.
 _COLUMNS = {
@@ -28,29 +28,29 @@ _SETS = {FilterOperator.IN: "IN", FilterOperator.NIN: "NOT IN"}
 _TEXTS = {FilterOperator.TEXT_MATCH: "instr({0}, ?)", FilterOperator.TEXT_MATCH_INSENSITIVE: "instr(lower({0}), lower(?))"}
 
 
-def where(filters: MetadataFilters) -> Where:
+def sql_condition(filters: MetadataFilters) -> SqlCondition:
     """The condition that these filters state. Raises InputError for a key or an operator that clips do not have."""
-    parts = [where(part) if isinstance(part, MetadataFilters) else _one(part) for part in filters.filters]
+    parts = [sql_condition(part) if isinstance(part, MetadataFilters) else _one(part) for part in filters.filters]
     if not parts:
-        return Where("TRUE", ())
+        return SqlCondition("TRUE", ())
     parameters = tuple(value for part in parts for value in part.parameters)
     if filters.condition == FilterCondition.NOT:
-        return Where(f"NOT ({' OR '.join(part.sql for part in parts)})", parameters)
+        return SqlCondition(f"NOT ({' OR '.join(part.sql for part in parts)})", parameters)
     joint = " OR " if filters.condition == FilterCondition.OR else " AND "
-    return Where(f"({joint.join(part.sql for part in parts)})", parameters)
+    return SqlCondition(f"({joint.join(part.sql for part in parts)})", parameters)
 
 
-def _one(part: MetadataFilter) -> Where:
+def _one(part: MetadataFilter) -> SqlCondition:
     if part.key not in _COLUMNS:
         raise InputError(f"clips cannot be filtered by {part.key!r}: their metadata are {', '.join(_COLUMNS)}")
     column, value = _COLUMNS[part.key], part.value
     if part.operator in _OPERATORS:
-        return Where(f"{column} {_OPERATORS[part.operator]} ?", (value,))
+        return SqlCondition(f"{column} {_OPERATORS[part.operator]} ?", (value,))
     if part.operator in _SETS:
         values = _listed(value)
-        return Where(f"{column} {_SETS[part.operator]} ({', '.join('?' * len(values))})", values)
+        return SqlCondition(f"{column} {_SETS[part.operator]} ({', '.join('?' * len(values))})", values)
     if part.operator in _TEXTS:
-        return Where(_TEXTS[part.operator].format(column), (value,))
+        return SqlCondition(_TEXTS[part.operator].format(column), (value,))
     usable = ", ".join(operator.value for operator in (*_OPERATORS, *_SETS, *_TEXTS))
     raise InputError(f"clips cannot be filtered with the operator {part.operator.value!r}: use one of {usable}")
 

@@ -12,8 +12,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.indexing.perceptual_hash import repeated, say_the_same
-from rankvideo_rag.metadata_filters import where
+from rankvideo_rag.indexing.perceptual_hash import find_duplicates, is_same_text
+from rankvideo_rag.metadata_filters import sql_condition
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.nodes import clip_to_node
 from rankvideo_rag.ranking.fusion import ChannelScores, FusedHit, max_fusion, reciprocal_rank_fusion, standard_score_fusion
@@ -69,14 +69,14 @@ class VideoRetriever(BaseRetriever):
         self._weights = {**DEFAULT_WEIGHTS, **(weights or {})}
         if unknown := set(self._weights) - set(DEFAULT_WEIGHTS):
             raise InputError(f"unknown channel {', '.join(sorted(unknown))}: the channels are {', '.join(DEFAULT_WEIGHTS)}")
-        self._where = where(filters) if filters else None
+        self._where = sql_condition(filters) if filters else None
         super().__init__(**kwargs)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = _checked(query_bundle.query_str)
         near = self._by_vector(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
         said = {
-            channel: self._store.search_words(channel, question, depth=self._depth, where=self._where)
+            channel: self._store.search_text(channel, question, depth=self._depth, where=self._where)
             for channel in TEXT_CHANNELS
             if self._weights[channel] > 0
         }
@@ -104,7 +104,7 @@ class VideoRetriever(BaseRetriever):
         vector = self._embedder().embed_queries([question])[0] if embedding is None else _unit(embedding, index.dim)
         if vector is None:
             return []
-        among = self._store.clips_where(self._where) if self._where else None
+        among = self._store.clips_matching(self._where) if self._where else None
         return index.search(vector, depth=self._depth, among=among)
 
     def _nodes(self, fused: list[FusedHit]) -> list[NodeWithScore]:
@@ -121,12 +121,12 @@ class VideoRetriever(BaseRetriever):
 
     def _with_originals(self, hits: Sequence[FusedHit], clips: Mapping[int, Clip]) -> Iterator[tuple[FusedHit, str | None]]:
         """Each hit with the clip_id of a better one that shows the same; without duplicates where these are not wanted."""
-        pictures = self._store.pictures(hit.item for hit in hits)
+        pictures = self._store.perceptual_hashes(hit.item for hit in hits)
 
-        def same_words(one: int, other: int) -> bool:
-            return say_the_same(*(self._words(clips[hits[place].item]) for place in (one, other)))
+        def same_text(one: int, other: int) -> bool:
+            return is_same_text(*(self._words(clips[hits[place].item]) for place in (one, other)))
 
-        originals = repeated([pictures.get(hit.item) for hit in hits], same_words=same_words)
+        originals = find_duplicates([pictures.get(hit.item) for hit in hits], same_text=same_text)
         for hit, of in zip(hits, originals, strict=True):
             if of is None or not self._no_duplicates:
                 yield hit, None if of is None else clips[hits[of].item].clip_id

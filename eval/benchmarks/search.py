@@ -20,12 +20,12 @@ from rankvideo_rag.eval.benchmarks.clustered import ClusteredVectors
 from rankvideo_rag.models.embedders import EmbedderInfo
 from rankvideo_rag.schema import Clip, FileOutcome, FrameBudget, Probe, Record, Video
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.flat_index import Nearest
+from rankvideo_rag.storage.flat_index import TopK
 from rankvideo_rag.storage.index_config import IndexConfig
-from rankvideo_rag.storage.index_files import Tuning
+from rankvideo_rag.storage.index_files import IvfPqTuning
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.vector_index import VectorIndex
-from rankvideo_rag.storage.writer import Writer, writing
+from rankvideo_rag.storage.writer import ArchiveWriter, open_writer
 
 DEPTH = 100  # neighbours of each question
 THREADS = 2
@@ -85,8 +85,8 @@ def benchmark_search(
 
 def _fill(folder: Path, source: ClusteredVectors, questions: NDArray[np.float32]) -> NDArray[np.int64]:
     """An archive of these vectors; the row numbers of the true neighbours of each question, best first."""
-    store, done, best = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0, Nearest(len(questions), DEPTH)
-    with writing(store) as writer:
+    store, done, best = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0, TopK(len(questions), DEPTH)
+    with open_writer(store) as writer:
         for number, batch in enumerate(source.clips()):
             stored = batch.astype(np.float16)
             _put(writer, number, stored)
@@ -97,7 +97,7 @@ def _fill(folder: Path, source: ClusteredVectors, questions: NDArray[np.float32]
     return best.numbers()
 
 
-def _put(writer: Writer, number: int, vectors: NDArray[np.float16]) -> None:
+def _put(writer: ArchiveWriter, number: int, vectors: NDArray[np.float16]) -> None:
     """One video with a clip of a second for each vector."""
     video_id = f"{number:032x}"
     clips = [Clip(clip_id=f"{video_id}:{at}", video_id=video_id, start=float(at), end=at + 1.0) for at in range(len(vectors))]
@@ -124,7 +124,7 @@ def _config(dim: int) -> IndexConfig:
     return IndexConfig.from_settings(Settings.load(embedder="scripted", clip_seconds=1.0), info)
 
 
-def _build(folder: Path) -> tuple[float, Tuning | None]:
+def _build(folder: Path) -> tuple[float, IvfPqTuning | None]:
     store = Store.open(folder)
     began = time.perf_counter()
     tuning = VectorIndex.open(store).tuning

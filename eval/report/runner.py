@@ -20,7 +20,7 @@ from rankvideo_rag.formats.trec import Qrels, rank_videos
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.schema import Answer, Score, to_json
-from rankvideo_rag.storage.store import Store, Where
+from rankvideo_rag.storage.store import SqlCondition, Store
 from rankvideo_rag.synthesizer import ANSWER_KEY, VideoAnswerSynthesizer
 
 T = TypeVar("T")
@@ -231,7 +231,7 @@ def _indexed(store: Store, names: Mapping[str, str], stems: bool, targets: Seque
     }
     found = []
     for name in targets:
-        rows: list[int] = store.clips_where(Where("video_id = ?", (ids[name],))).tolist() if name in ids else []
+        rows: list[int] = store.clips_matching(SqlCondition("video_id = ?", (ids[name],))).tolist() if name in ids else []
         clips = tuple((clip.start, clip.end) for clip in store.clips(rows).values())
         reason = None if clips else reasons.get(name, "the archive has no such video")
         found.append(Indexed(video=name, clips=clips, reason=reason))

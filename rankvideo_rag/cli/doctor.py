@@ -43,19 +43,19 @@ def doctor(
 
 
 def _archive(archive: Path, *, repair: bool, as_json: bool) -> None:
-    from rankvideo_rag.storage.integrity import examine
+    from rankvideo_rag.storage.integrity import check_integrity
 
-    faults = examine(archive, repair=repair)
+    faults = check_integrity(archive, repair=repair)
     if as_json:
         print_json([fault.model_dump() for fault in faults])
     else:
         for fault in faults:
-            state = "[green]mended[/]" if fault.mended else f"[red]to do[/]: {shown(fault.remedy)}"
+            state = "[green]repaired[/]" if fault.repaired else f"[red]to do[/]: {shown(fault.fix)}"
             out.print(f"{fault.check}: {shown(fault.problem)}. {state}", soft_wrap=True)
         out.print(
-            f"{len(faults)} faults, {sum(fault.mended for fault in faults)} of them mended." if faults else "All is well."
+            f"{len(faults)} faults, {sum(fault.repaired for fault in faults)} of them repaired." if faults else "All is well."
         )
-    if not all(fault.mended for fault in faults):
+    if not all(fault.repaired for fault in faults):
         raise typer.Exit(PARTLY)
 
 

@@ -14,9 +14,9 @@ def gc(
     as_json: AsJson = False,
 ) -> None:
     """Delete what nothing in an archive refers to, and give the space of what was deleted back to the disk."""
-    from rankvideo_rag.storage.gc import collect
+    from rankvideo_rag.storage.gc import collect_garbage
 
-    done = collect(archive, dry_run=dry_run)
+    done = collect_garbage(archive, dry_run=dry_run)
     after = done.after.model_dump() if done.after else None
     if as_json:
         print_json(done.garbage._asdict() | {"before": done.before.model_dump(), "after": after})

@@ -148,9 +148,9 @@ def check_places(settings: "Settings", address: str | None) -> None:
     if address and settings.engine != "ray":
         raise InputError("--address names a Ray cluster: give --engine ray with it")
     if settings.vector_store != FAISS:
-        from rankvideo_rag.storage.vector_stores import check_place
+        from rankvideo_rag.storage.vector_stores import check_vector_store
 
-        check_place(settings.vector_store)
+        check_vector_store(settings.vector_store)
 
 
 def copy_vectors(folder: Path, settings: "Settings") -> None:

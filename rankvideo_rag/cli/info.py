@@ -9,10 +9,10 @@ from rankvideo_rag.cli.options import Archive, AsJson
 def info(archive: Archive, as_json: AsJson = False) -> None:
     """Show what an archive holds: videos, hours, clips, words, models, bytes."""
     from rankvideo_rag.archive import VideoArchive
-    from rankvideo_rag.storage.gc import sizes
+    from rankvideo_rag.storage.gc import disk_usage
 
     with VideoArchive.open(archive) as opened:
-        facts = _facts(opened, sizes(opened.store.folder).model_dump())
+        facts = _facts(opened, disk_usage(opened.store.folder).model_dump())
     if as_json:
         print_json(facts)
         return
@@ -30,7 +30,7 @@ def _in_words(value: Any) -> str:
     return f"{value:,}" if type(value) is int else shown(str(value))
 
 
-def _facts(opened: Any, sizes: dict[str, int]) -> dict[str, Any]:
+def _facts(opened: Any, disk_usage: dict[str, int]) -> dict[str, Any]:
     counts, config = opened.store.counts(), opened.store.index_config
     videos = opened.store.videos()
     embedder = config["embedder"]
@@ -46,8 +46,8 @@ def _facts(opened: Any, sizes: dict[str, int]) -> dict[str, Any]:
         **counts,
         "videos_by_spoken_language": opened.store.languages(),
         "words": {channel: {"all": sum(scripts.values()), **scripts} for channel, scripts in opened.store.scripts().items()},
-        "bytes": sum(sizes.values()),
-        "bytes_by_part": sizes,
+        "bytes": sum(disk_usage.values()),
+        "bytes_by_part": disk_usage,
         "not_ok": [f"{f.outcome}: {f.path}: {f.reason}" for f in opened.store.outcomes() if f.outcome != "ok"],
         "unused_streams": [f"{v.title}: {stream}" for v in videos.values() for stream in v.probe.unused],
     }

@@ -93,7 +93,7 @@ async def video_response(store: Store, request: Request) -> Response:
 def open_indexed(store: Store, video_id: str) -> IndexedFile:
     """Open an indexed video for reading. Raises HTTPException 404 when it is not indexed, gone, or not what was indexed."""
     video = store.videos([video_id]).get(video_id)
-    known = store.file(Path(video.path)) if video else None
+    known = store.known_file(Path(video.path)) if video else None
     if video is None or known is None:
         raise HTTPException(404, "There is no such video.")
     try:

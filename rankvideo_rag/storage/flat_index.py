@@ -25,7 +25,7 @@ class Scored(NamedTuple):
     products: Vector
 
 
-class Searched(Protocol):
+class SearchableIndex(Protocol):
     """An index of vectors."""
 
     def __len__(self) -> int: ...
@@ -38,14 +38,14 @@ class Searched(Protocol):
         """The `depth` clips with the largest inner products; `among` restricts them to those clips."""
 
 
-class Held(Searched, Protocol):
+class StoredIndex(SearchableIndex, Protocol):
     """An index that has the vectors themselves."""
 
     def batches(self) -> Iterator[tuple[NDArray[np.int64], Vector]]:
         """All clips and their vectors, some thousands at a time."""
 
 
-class Nearest:
+class TopK:
     """The rows with the largest products for each of some questions, of rows that come a batch at a time."""
 
     def __init__(self, questions: int, k: int) -> None:
@@ -66,14 +66,14 @@ class Nearest:
         return np.take_along_axis(self._numbers, np.argsort(-self._products, axis=1, kind="stable"), axis=1)
 
 
-class Flat:
+class FlatIndex:
     """All vectors, searched one and all."""
 
     def __init__(self, index: FaissIndex) -> None:
         self.index = index
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> "Flat":
+    def of(cls, snapshot: Snapshot) -> "FlatIndex":
         """The index of these vectors, of which some thousands at a time are held beside it."""
         flat = faiss.IndexScalarQuantizer(snapshot.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         index = faiss.IndexIDMap2(flat)

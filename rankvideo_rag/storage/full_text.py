@@ -73,22 +73,22 @@ class Run(NamedTuple):
     dense: bool
 
 
-def indexed(text: str) -> str:
+def normalize(text: str) -> str:
     """A text as the full-text index holds it.
 
-    >>> indexed("Das Café hieß «L’Œuvre», 清潔室 no. ٣")
+    >>> normalize("Das Café hieß «L’Œuvre», 清潔室 no. ٣")
     'das cafe hiess l oeuvre 清 潔 室 no 3'
     """
     return " ".join(token for run in _runs(text) for token in run.tokens)
 
 
-def any_of(question: str) -> str:
+def match_expression(question: str) -> str:
     """A question as an FTS5 expression: any of its words, of two neighbours written as one (clean room, cleanroom), or of the
     pairs of characters in scripts without spaces. English function words count only where there is nothing else.
 
-    >>> any_of("Where is the clean room?")
+    >>> match_expression("Where is the clean room?")
     '"clean" OR "room" OR "cleanroom"'
-    >>> any_of("望遠鏡 猫")
+    >>> match_expression("望遠鏡 猫")
     '"望 遠" OR "遠 鏡" OR "猫"'
     """
     runs = list(_runs(question))

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.schema import Record
-from rankvideo_rag.storage.index_files import COPY
-from rankvideo_rag.storage.storage_errors import explaining
+from rankvideo_rag.storage.index_files import EXTERNAL_STATE
+from rankvideo_rag.storage.storage_errors import convert_errors
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.tables import DATABASE, TEXT_TABLES
-from rankvideo_rag.storage.vector_index import derive, derived_files, fault_of
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
+from rankvideo_rag.storage.writer import open_writer
 
 _HELD = "SELECT video_id FROM videos WHERE video_id IN (SELECT video_id FROM files)"
 _CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_HELD})"
 # Table -> which of its rows nothing refers to, in the order in which they can be deleted.
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
-    "pictures": f"clip NOT IN ({_CLIPS})",
+    "perceptual_hashes": f"clip NOT IN ({_CLIPS})",
     **dict.fromkeys(TEXT_TABLES.values(), f"rowid NOT IN ({_CLIPS})"),
     "spans": f"video_id NOT IN ({_HELD})",
     "clips": f"video_id NOT IN ({_HELD})",
@@ -30,7 +30,7 @@ _ORPHANS = {
 }
 
 
-class Sizes(Record):
+class DiskUsage(Record):
     """What an archive takes on disk, in bytes."""
 
     database: int  # with its write-ahead log
@@ -46,41 +46,41 @@ class Garbage(NamedTuple):
     free_bytes: int  # of the database, at least: those of whole pages that deletions have emptied
 
 
-class Collected(NamedTuple):
+class GcResult(NamedTuple):
     """What was collected, or would be."""
 
     garbage: Garbage
-    before: Sizes
-    after: Sizes | None  # None for a dry run
+    before: DiskUsage
+    after: DiskUsage | None  # None for a dry run
 
 
-def collect(folder: Path, *, dry_run: bool = False) -> Collected:
+def collect_garbage(folder: Path, *, dry_run: bool = False) -> GcResult:
     """Delete what nothing refers to and give the space back; a dry run only counts. Nobody else may write meanwhile."""
     with closing(Store.open(folder)) as store:
-        before = sizes(folder)
-        with writing(store) as writer:
+        before = disk_usage(folder)
+        with open_writer(store) as writer:
             garbage = Garbage(orphans(store.connection), _useless_files(store), _free_bytes(store.connection))
             if dry_run:
-                return Collected(garbage, before, None)
+                return GcResult(garbage, before, None)
             if any(garbage.rows.values()):
-                with writer.mending(vectors=True) as connection:
+                with writer.maintenance(vectors_changed=True) as connection:
                     delete_orphans(connection)
             for name in garbage.files:
-                with explaining(folder):
+                with convert_errors(folder):
                     (folder / name).unlink(missing_ok=True)
             writer.compact()
-        derive(store)
-        return Collected(garbage, before, sizes(folder))
+        update_index_files(store)
+        return GcResult(garbage, before, disk_usage(folder))
 
 
-def sizes(folder: Path) -> Sizes:
+def disk_usage(folder: Path) -> DiskUsage:
     """What an archive takes on disk, by part."""
     found = {file: file.stat().st_size for file in folder.iterdir() if file.is_file()}
     database = sum(size for file, size in found.items() if file.name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"))
     derived = {*derived_files(folder), *(file.with_suffix(".json") for file in derived_files(folder))}
-    derived.add(folder / COPY)
+    derived.add(folder / EXTERNAL_STATE)
     vector_index = sum(size for file, size in found.items() if file in derived)
-    return Sizes(database=database, vector_index=vector_index, other=sum(found.values()) - database - vector_index)
+    return DiskUsage(database=database, vector_index=vector_index, other=sum(found.values()) - database - vector_index)
 
 
 def orphans(connection: sqlite3.Connection) -> dict[str, int]:
@@ -98,7 +98,7 @@ def delete_orphans(connection: sqlite3.Connection) -> None:
 
 
 def _useless_files(store: Store) -> list[str]:
-    stale = [file for file in derived_files(store.folder) if fault_of(file, store.generation)]
+    stale = [file for file in derived_files(store.folder) if find_fault(file, store.generation)]
     pieces = list(store.folder.glob(f"{DATABASE}.new*"))
     return sorted(file.name for file in [*stale, *pieces])
 

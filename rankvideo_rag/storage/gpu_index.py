@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.storage.flat_index import Held, Scored, Vector
+from rankvideo_rag.storage.flat_index import Scored, StoredIndex, Vector
 from rankvideo_rag.storage.index_files import FaissIndex
 
 _MOST = 2048  # neighbours that FAISS finds on a GPU
@@ -35,10 +35,10 @@ def on_gpu(index: FaissIndex) -> FaissIndex:
     return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index, options)
 
 
-class OnGpu:
+class GpuIndex:
     """An index whose vectors are in a GPU's memory too."""
 
-    def __init__(self, on_cpu: Held) -> None:
+    def __init__(self, on_cpu: StoredIndex) -> None:
         self._on_cpu = on_cpu
         self._index = on_gpu(faiss.IndexFlatIP(on_cpu.dim))
         clips = []

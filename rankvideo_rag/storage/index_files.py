@@ -1,7 +1,7 @@
 """The files that are derived from an archive's vectors: what they are called, whether they are whole, how they are replaced.
 
     visual.faiss   FAISS's index: all of the vectors where they are few, else codes of them
-    visual.rows    with many vectors: the vectors themselves (`vector_rows`)
+    visual.rescore  with many vectors: the vectors themselves (`vector_rows`)
     visual.json    the manifest: written last, it says which bytes the others must have, and of which generation they are
 
 The manifest and the FAISS file are hashed whole before a byte of them is used: FAISS reads a file with a zeroed tail without a
@@ -24,20 +24,20 @@ from pydantic import ValidationError
 
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.schema import Record
-from rankvideo_rag.storage.rescore_file import Rows
+from rankvideo_rag.storage.rescore_file import RescoreFile
 
 logger = logging.getLogger(__name__)
 
 FaissIndex = Any  # the types that come with FAISS know the members of no kind of index
 
-COPY = "vectors.copy.json"  # what a vector store elsewhere holds of an archive
+EXTERNAL_STATE = "vectors.copy.json"  # what a vector store elsewhere holds of an archive
 ABSENT = "is absent"
 DAMAGED = "is damaged: its bytes are not those that were written"
 STALE = "is stale: the archive has changed since"
 LEFT_BEHIND = "was left behind by a writer that died"
 
 
-class Tuning(Record):
+class IvfPqTuning(Record):
     """How two tiers are searched, and what was measured when they were built."""
 
     trained_on: int  # vectors that there were when the lists were last learnt
@@ -45,7 +45,7 @@ class Tuning(Record):
     probes: int  # lists that are looked into for 100 neighbours
     candidates: int  # scored exactly for each neighbour that is asked for
     recall_at_100: float  # of exact search, over vectors of the archive with noise added
-    rows_sha256: str  # of the tables of the rows file
+    rescore_sha256: str  # of the tables of the rows file
 
 
 class Manifest(Record):
@@ -55,16 +55,16 @@ class Manifest(Record):
     generation: int
     vectors: int
     dim: int
-    two_tiers: Tuning | None = None
+    ivfpq: IvfPqTuning | None = None
 
 
-class Files:
+class IndexPaths:
     """The names of the derived files of one channel."""
 
     def __init__(self, folder: Path, channel: str) -> None:
         self.folder, self.channel = folder, channel
         self.index = folder / f"{channel}.faiss"
-        self.rows = folder / f"{channel}.rows"
+        self.rows = folder / f"{channel}.rescore"
         self.manifest = folder / f"{channel}.json"
 
     def unfinished(self, file: Path) -> Path:
@@ -88,25 +88,25 @@ def drop(piece: Path) -> None:
 
 def derived_files(folder: Path) -> list[Path]:
     """The files in an archive's folder that were derived from its vectors, and what a killed writer left of one."""
-    return sorted([*folder.glob("*.faiss"), *folder.glob("*.rows"), *_pieces(folder, "*")])
+    return sorted([*folder.glob("*.faiss"), *folder.glob("*.rescore"), *_pieces(folder, "*")])
 
 
 def _pieces(folder: Path, channel: str) -> list[Path]:
-    return [piece for kind in ("faiss", "rows", "json") for piece in folder.glob(f".{channel}.{kind}.*")]
+    return [piece for kind in ("faiss", "rescore", "json") for piece in folder.glob(f".{channel}.{kind}.*")]
 
 
-def fault_of(file: Path, generation: int) -> str | None:
+def find_fault(file: Path, generation: int) -> str | None:
     """What is wrong with a derived file, in words; None where it is whole and shows that generation of the archive.
 
     Every byte is read.
     """
-    if file.suffix not in (".faiss", ".rows"):
+    if file.suffix not in (".faiss", ".rescore"):
         return LEFT_BEHIND
-    files = Files(file.parent, file.stem)
+    files = IndexPaths(file.parent, file.stem)
     manifest, fault = read_manifest(files)
     if manifest is None or not file.is_file():
         return fault or ABSENT
-    fault = _fault_of_rows(files, manifest) if file.suffix == ".rows" else _fault_of_index(file, manifest)
+    fault = _fault_of_rows(files, manifest) if file.suffix == ".rescore" else _fault_of_index(file, manifest)
     return fault or (None if manifest.generation == generation else STALE)
 
 
@@ -115,14 +115,14 @@ def _fault_of_index(file: Path, manifest: Manifest) -> str | None:
         return None if hashlib.file_digest(data, "sha256").hexdigest() == manifest.sha256 else DAMAGED
 
 
-def _fault_of_rows(files: Files, manifest: Manifest) -> str | None:
-    if manifest.two_tiers is None:
+def _fault_of_rows(files: IndexPaths, manifest: Manifest) -> str | None:
+    if manifest.ivfpq is None:
         return "is not needed any more"
-    rows = Rows.open(files.rows, manifest.vectors, manifest.dim, manifest.two_tiers.rows_sha256)
+    rows = RescoreFile.open(files.rows, manifest.vectors, manifest.dim, manifest.ivfpq.rescore_sha256)
     return DAMAGED if rows is None or rows.first_fault() is not None else None
 
 
-def read_manifest(files: Files) -> tuple[Manifest | None, str | None]:
+def read_manifest(files: IndexPaths) -> tuple[Manifest | None, str | None]:
     """The manifest, or what is wrong with it."""
     try:
         found = json.loads(files.manifest.read_bytes())
@@ -137,7 +137,7 @@ def read_manifest(files: Files) -> tuple[Manifest | None, str | None]:
     return (manifest, None) if check == _check(manifest) else (None, DAMAGED)
 
 
-def write_manifest(files: Files, manifest: Manifest) -> None:
+def write_manifest(files: IndexPaths, manifest: Manifest) -> None:
     """Write the manifest: from now on it is the truth about the other files."""
     said = manifest.model_dump(mode="json") | {"check": _check(manifest)}
     replace_file(files.manifest, json.dumps(said).encode())
@@ -178,7 +178,7 @@ class _Hashing:
 
 
 @contextmanager
-def one_builder(folder: Path) -> Iterator[None]:
+def build_lock(folder: Path) -> Iterator[None]:
     """Wait until no other process builds derived files in this folder, and keep others waiting meanwhile.
 
     Where the file system has no locks two may build at once: each makes whole files, and the later one's stay.

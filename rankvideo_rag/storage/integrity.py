@@ -16,12 +16,12 @@ import numpy as np
 from rankvideo_rag.schema import Record, TextChannel
 from rankvideo_rag.storage.gc import delete_orphans, orphans
 from rankvideo_rag.storage.index_config import IndexConfig
-from rankvideo_rag.storage.storage_errors import explaining
+from rankvideo_rag.storage.storage_errors import convert_errors
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.tables import CREATE_TEXT_TABLES, TEXT_TABLES
 from rankvideo_rag.storage.text_rows import clean_texts, clip_texts, index_text
-from rankvideo_rag.storage.vector_index import derive, derived_files, fault_of
-from rankvideo_rag.storage.writer import Writer, writing
+from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
+from rankvideo_rag.storage.writer import ArchiveWriter, open_writer
 from rankvideo_rag.text import clean
 
 _MOST = 20  # faults of one kind that are looked for
@@ -29,13 +29,13 @@ _LENGTH = (0.99, 1.01)  # of a unit vector that was rounded to float16
 _AT_ONCE = 4096  # vectors held at once
 
 
-class Fault(Record):
+class IntegrityProblem(Record):
     """Something that is not as it should be."""
 
     check: str
     problem: str
-    remedy: str
-    mended: bool = False
+    fix: str
+    repaired: bool = False
 
 
 class _Check(NamedTuple):
@@ -43,26 +43,26 @@ class _Check(NamedTuple):
 
     name: str
     look: Callable[[Store], Iterator[str]]
-    remedy: str
-    mend: Callable[[Writer, Store], None] | None = None
+    fix: str
+    mend: Callable[[ArchiveWriter, Store], None] | None = None
 
 
-def examine(folder: Path, *, repair: bool = False) -> list[Fault]:
+def check_integrity(folder: Path, *, repair: bool = False) -> list[IntegrityProblem]:
     """Every fault of the archive at `folder`; with `repair` what can be made again is, and says so.
 
     Raises ArchiveError where it cannot be opened at all, ArchiveLocked while another process writes it.
     """
-    with closing(Store.open(folder)) as store, writing(store) as writer:
+    with closing(Store.open(folder)) as store, open_writer(store) as writer:
         return [fault for check in _CHECKS for fault in _faults(check, store, writer if repair else None)]
 
 
-def _faults(check: _Check, store: Store, writer: Writer | None) -> list[Fault]:
+def _faults(check: _Check, store: Store, writer: ArchiveWriter | None) -> list[IntegrityProblem]:
     problems = _looked(check, store)
     if not problems or writer is None or check.mend is None:
-        return [Fault(check=check.name, problem=problem, remedy=check.remedy) for problem in problems]
+        return [IntegrityProblem(check=check.name, problem=problem, fix=check.fix) for problem in problems]
     check.mend(writer, store)
     left = set(_looked(check, store))
-    return [Fault(check=check.name, problem=p, remedy=check.remedy, mended=p not in left) for p in problems]
+    return [IntegrityProblem(check=check.name, problem=p, fix=check.fix, repaired=p not in left) for p in problems]
 
 
 def _looked(check: _Check, store: Store) -> list[str]:
@@ -95,8 +95,8 @@ def _references(store: Store) -> Iterator[str]:
         yield f"{files} files belong to a video that is not there"
 
 
-def _mend_references(writer: Writer, store: Store) -> None:
-    with writer.mending(vectors=True) as connection:
+def _mend_references(writer: ArchiveWriter, store: Store) -> None:
+    with writer.maintenance(vectors_changed=True) as connection:
         delete_orphans(connection)
         connection.execute(
             "UPDATE files SET video_id = NULL, config_hash = '' WHERE video_id NOT IN (SELECT video_id FROM videos)"
@@ -110,8 +110,8 @@ def _texts(store: Store) -> Iterator[str]:
             yield f"{dirty} texts in {table} hold invisible characters or control tokens"
 
 
-def _mend_texts(writer: Writer, store: Store) -> None:
-    with writer.mending(vectors=False) as connection:
+def _mend_texts(writer: ArchiveWriter, store: Store) -> None:
+    with writer.maintenance(vectors_changed=False) as connection:
         clean_texts(connection)
 
 
@@ -137,8 +137,8 @@ def _indexed_text(store: Store, channel: TextChannel, clip: int) -> str:
     return row[0] if row else ""
 
 
-def _mend_words(writer: Writer, store: Store) -> None:
-    with writer.mending(vectors=False) as connection:
+def _mend_words(writer: ArchiveWriter, store: Store) -> None:
+    with writer.maintenance(vectors_changed=False) as connection:
         for table in TEXT_TABLES.values():
             connection.execute(f"DROP TABLE {table}")
         for statement in CREATE_TEXT_TABLES:
@@ -162,10 +162,10 @@ LEFT JOIN vectors x USING (clip) WHERE v.config_hash <> '' GROUP BY v.video_id H
 _WITHOUT_CLIPS = "SELECT video_id FROM videos WHERE config_hash <> '' AND video_id NOT IN (SELECT video_id FROM clips)"
 
 
-def _mend_vectors(writer: Writer, store: Store) -> None:
+def _mend_vectors(writer: ArchiveWriter, store: Store) -> None:
     bad = _bad_vectors(store)
     hurt = {row[0] for sql in (_FEWER, _WITHOUT_CLIPS) for row in store.connection.execute(sql)} | set(bad)
-    with writer.mending(vectors=True) as connection:
+    with writer.maintenance(vectors_changed=True) as connection:
         connection.executemany("DELETE FROM vectors WHERE clip = ?", [(clip,) for clips in bad.values() for clip in clips])
         for table in ("videos", "files"):
             connection.executemany(f"UPDATE {table} SET config_hash = '' WHERE video_id = ?", [(id_,) for id_ in hurt])
@@ -202,16 +202,16 @@ def _marked(store: Store) -> Iterator[str]:
 
 def _derived(store: Store) -> Iterator[str]:
     for file in derived_files(store.folder):
-        if fault := fault_of(file, store.generation):
+        if fault := find_fault(file, store.generation):
             yield f"{file.name} {fault}"
 
 
-def _mend_derived(writer: Writer, store: Store) -> None:
+def _mend_derived(writer: ArchiveWriter, store: Store) -> None:
     for file in derived_files(store.folder):
-        if fault_of(file, store.generation):
-            with explaining(store.folder):
+        if find_fault(file, store.generation):
+            with convert_errors(store.folder):
                 file.unlink()
-    derive(store)
+    update_index_files(store)
 
 
 def _video_ids(store: Store) -> list[str]:

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError
-from rankvideo_rag.storage.flat_index import Nearest, Vector
+from rankvideo_rag.storage.flat_index import TopK, Vector
 from rankvideo_rag.storage.gpu_index import on_gpu
-from rankvideo_rag.storage.index_files import FaissIndex, Tuning
-from rankvideo_rag.storage.ivfpq_index import TUNED_FOR, TwoTiers, probe
-from rankvideo_rag.storage.rescore_file import Rows, RowsWriter
+from rankvideo_rag.storage.index_files import FaissIndex, IvfPqTuning
+from rankvideo_rag.storage.ivfpq_index import TUNED_FOR, IvfPqIndex, probe
+from rankvideo_rag.storage.rescore_file import RescoreFile, RescoreFileWriter
 from rankvideo_rag.storage.stored_vectors import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _MOST_PARTS = 1024  # of a code: 512 bytes
 _DRIFT = 2.0  # as many times more or fewer vectors than the lists were learnt from, and they are learnt anew
 
 
-class Scale(NamedTuple):
+class IndexOptions(NamedTuple):
     """How large is large, and what building may take."""
 
     flat_below: int = 200_000  # vectors: fewer are searched one and all
@@ -52,48 +52,48 @@ class Built(NamedTuple):
     """An index that is ready to answer, its rows in an unfinished file."""
 
     lists: FaissIndex
-    rows: Rows
-    tuning: Tuning
+    rows: RescoreFile
+    tuning: IvfPqTuning
 
 
-def build_two_tiers(snapshot: Snapshot, file: Path, scale: Scale, former: TwoTiers | None) -> Built:
+def build_ivfpq(snapshot: Snapshot, file: Path, scale: IndexOptions, former: IvfPqIndex | None) -> Built:
     """Both tiers of a snapshot, its rows in `file`. `former` is an index of the same archive as it was, if there is one."""
     lent = former if former and _still_fits(former, snapshot) else None
     trained = lent.lists if lent else _learn(snapshot, scale)
     lists = _assign(snapshot, trained, lent, scale)
     order = np.argsort(lists, kind="stable")  # position -> index into snapshot.clips
-    writer = RowsWriter(file, snapshot.clips[order], snapshot.dim)
+    writer = RescoreFileWriter(file, snapshot.clips[order], snapshot.dim)
     try:
         _place(snapshot, writer, order)
-        rows, rows_sha256 = writer.finish()
+        rows, rescore_sha256 = writer.finish()
     finally:
         writer.close()
     coded, questions = _encode(rows, trained, lists[order], _questions(snapshot, scale), scale)
     probes, candidates, recall = _tune(coded, questions, scale.recall)
     trained_on = lent.tuning.trained_on if lent else len(snapshot.clips)
-    tuning = Tuning(
+    tuning = IvfPqTuning(
         trained_on=trained_on,
         lists=coded.nlist,
         probes=probes,
         candidates=candidates,
         recall_at_100=recall,
-        rows_sha256=rows_sha256,
+        rescore_sha256=rescore_sha256,
     )
     logger.info("%d vectors in two tiers: %s", len(rows), tuning)
     return Built(coded, rows, tuning)
 
 
-def _still_fits(former: TwoTiers, snapshot: Snapshot) -> bool:
+def _still_fits(former: IvfPqIndex, snapshot: Snapshot) -> bool:
     ratio = len(snapshot.clips) / former.tuning.trained_on
     return former.dim == snapshot.dim and 1 / _DRIFT < ratio < _DRIFT
 
 
-def _rows_held(snapshot: Snapshot, scale: Scale) -> int:
+def _rows_held(snapshot: Snapshot, scale: IndexOptions) -> int:
     """How many vectors may be in memory: as float32, and once more as they come from the database."""
     return max(256, scale.memory // (snapshot.dim * 6))
 
 
-def _learn(snapshot: Snapshot, scale: Scale) -> FaissIndex:
+def _learn(snapshot: Snapshot, scale: IndexOptions) -> FaissIndex:
     """An empty index whose lists and codes fit the vectors. Twice the square root of n lists: looking into one, and choosing
     among all, then cost about the same."""
     n, dim = len(snapshot.clips), snapshot.dim
@@ -127,7 +127,7 @@ def _batches(n: int, held: int) -> Iterator[slice]:
     return (slice(at, min(at + size, n)) for at in range(0, n, size))
 
 
-def _assign(snapshot: Snapshot, trained: FaissIndex, former: TwoTiers | None, scale: Scale) -> NDArray[np.int32]:
+def _assign(snapshot: Snapshot, trained: FaissIndex, former: IvfPqIndex | None, scale: IndexOptions) -> NDArray[np.int32]:
     """The list of each vector of the snapshot."""
     lists = np.full(len(snapshot.clips), -1, dtype=np.int32)
     if former:
@@ -150,7 +150,7 @@ def _lists_of(lists: FaissIndex) -> NDArray[np.int32]:
     return np.repeat(np.arange(lists.nlist, dtype=np.int32), sizes)
 
 
-def _place(snapshot: Snapshot, writer: RowsWriter, order: NDArray[np.int64]) -> None:
+def _place(snapshot: Snapshot, writer: RescoreFileWriter, order: NDArray[np.int64]) -> None:
     positions = np.empty_like(order)
     positions[order] = np.arange(len(order))
     at = 0
@@ -164,7 +164,7 @@ class _Questions(NamedTuple):
     nearest: NDArray[np.int64]  # (m, k) positions of the true neighbours
 
 
-def _questions(snapshot: Snapshot, scale: Scale) -> Vector:
+def _questions(snapshot: Snapshot, scale: IndexOptions) -> Vector:
     """Stand-ins for questions: vectors of the archive with as much noise again. A question does not lie where clips lie, and
     its neighbours are spread over more lists than a clip's."""
     chosen = _sample(snapshot, min(_QUESTIONS, len(snapshot.clips), _rows_held(snapshot, scale)))
@@ -174,14 +174,14 @@ def _questions(snapshot: Snapshot, scale: Scale) -> Vector:
 
 
 def _encode(
-    rows: Rows, trained: FaissIndex, lists: NDArray[np.int32], questions: Vector, scale: Scale
+    rows: RescoreFile, trained: FaissIndex, lists: NDArray[np.int32], questions: Vector, scale: IndexOptions
 ) -> tuple[FaissIndex, _Questions]:
     """The index of codes over all rows, and the true neighbours of the questions among them."""
     index: FaissIndex = faiss.IndexIVFPQ(
         trained.quantizer, trained.d, trained.nlist, trained.pq.M, 4, faiss.METRIC_INNER_PRODUCT
     )
     index.by_residual, index.pq, index.is_trained = False, trained.pq, True
-    best = Nearest(len(questions), min(TUNED_FOR, len(rows)))
+    best = TopK(len(questions), min(TUNED_FOR, len(rows)))
     for part in _batches(len(rows), scale.memory // (rows.dim * 6)):
         positions = np.arange(part.start, part.stop, dtype=np.int64)
         vectors = _whole(rows, positions).astype(np.float32)
@@ -201,7 +201,7 @@ def _packed(index: FaissIndex) -> FaissIndex:
     return packed
 
 
-def _whole(rows: Rows, positions: NDArray[np.int64]) -> NDArray[np.float16]:
+def _whole(rows: RescoreFile, positions: NDArray[np.int64]) -> NDArray[np.float16]:
     vectors, whole = rows.read(positions)
     if not whole.all():
         raise ArchiveError("the disk gives back other bytes than were written to it: the vector index cannot be built there")

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.storage.flat_index import Scored, Vector
-from rankvideo_rag.storage.index_files import FaissIndex, Tuning
-from rankvideo_rag.storage.rescore_file import Rows
+from rankvideo_rag.storage.index_files import FaissIndex, IvfPqTuning
+from rankvideo_rag.storage.rescore_file import RescoreFile
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +27,14 @@ _FEW = 1_500  # rows that are scored one and all: about what the first tier's wo
 _AT_ONCE = 4096  # rows
 
 
-class TwoTiers:
+class IvfPqIndex:
     """The finished index. `fetch` gives the stored vectors of clips, for rows whose bytes are not those that were written."""
 
     def __init__(
         self,
         lists: FaissIndex,
-        rows: Rows,
-        tuning: Tuning,
+        rows: RescoreFile,
+        tuning: IvfPqTuning,
         file: Path,
         fetch: Callable[[NDArray[np.int64]], dict[int, NDArray[np.float16]]],
     ) -> None:

@@ -32,7 +32,7 @@ class Read(NamedTuple):
     whole: NDArray[np.bool_]  # (m,)
 
 
-class Rows:
+class RescoreFile:
     """A finished file of rows, open to be read. It stays what it was when another file takes its name."""
 
     def __init__(self, descriptor: int, clips: NDArray[np.int64], checks: NDArray[np.uint32], dim: int) -> None:
@@ -48,7 +48,7 @@ class Rows:
         os.close(self._descriptor)
 
     @classmethod
-    def open(cls, file: Path, count: int, dim: int, tables_sha256: str) -> "Rows | None":
+    def open(cls, file: Path, count: int, dim: int, tables_sha256: str) -> "RescoreFile | None":
         """The rows in `file`; None where its size or its tables are not those that were written."""
         descriptor = os.open(file, os.O_RDONLY)
         size = os.fstat(descriptor).st_size
@@ -99,7 +99,7 @@ class Rows:
         return False
 
 
-class RowsWriter:
+class RescoreFileWriter:
     """A file of rows in the making: rows come in any order. Its room on the disk is taken at once."""
 
     def __init__(self, file: Path, clips: NDArray[np.int64], dim: int) -> None:
@@ -125,14 +125,14 @@ class RowsWriter:
             _write_whole(self._out.fileno(), data, position * size)
             self._checks[position] = zlib.crc32(data)
 
-    def finish(self) -> tuple[Rows, str]:
+    def finish(self) -> tuple[RescoreFile, str]:
         """Write the tables, and have all of it on the disk: the rows to be read, and the hash of the tables."""
         tables = self._clips.tobytes() + self._checks.tobytes()
         self._out.seek(len(self._clips) * self._dim * 2)
         self._out.write(tables)
         self._out.flush()
         os.fsync(self._out.fileno())
-        return Rows(os.dup(self._out.fileno()), self._clips, self._checks, self._dim), hashlib.sha256(tables).hexdigest()
+        return RescoreFile(os.dup(self._out.fileno()), self._clips, self._checks, self._dim), hashlib.sha256(tables).hexdigest()
 
 
 _AT_ONCE = 4096  # rows

@@ -14,7 +14,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def explaining(folder: Path) -> Iterator[None]:
+def convert_errors(folder: Path) -> Iterator[None]:
     """Turn what SQLite or the system says of a write under `folder` into an ArchiveError for people, or DiskFull."""
     try:
         yield
@@ -32,6 +32,6 @@ def _is_full(error: sqlite3.OperationalError | OSError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
-def is_of_the_disk(error: sqlite3.Error) -> bool:
+def is_disk_error(error: sqlite3.Error) -> bool:
     """Whether SQLite failed because of the disk and not because of what is in the file."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK

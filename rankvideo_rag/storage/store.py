@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.files import sync_folder
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextChannel, TextSpan, Video
-from rankvideo_rag.storage.full_text import any_of
-from rankvideo_rag.storage.storage_errors import explaining, is_of_the_disk
+from rankvideo_rag.storage.full_text import match_expression
+from rankvideo_rag.storage.storage_errors import convert_errors, is_disk_error
 from rankvideo_rag.storage.tables import DATABASE, SCHEMA_VERSION, TABLES, TEXT_CHANNELS, TEXT_TABLES, connect
 from rankvideo_rag.storage.text_rows import read_spans
 
@@ -47,7 +47,7 @@ class KnownContent(NamedTuple):
     sidecars: str  # the state of the subtitle files that its words were made with
 
 
-class Where(NamedTuple):
+class SqlCondition(NamedTuple):
     """A condition on clips in SQL, over the columns of the view `clip_facts`, with its parameters apart."""
 
     sql: str
@@ -74,7 +74,7 @@ class Store:
         """An empty archive in `folder`, which is made where it is missing. Raises ArchiveError when one is there already."""
         if (folder / DATABASE).exists():
             raise ArchiveError(f"{folder} holds an archive already")
-        with explaining(folder):
+        with convert_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             # Built under another name and renamed, so that a half-made database never bears the archive's name.
             unfinished = folder / f"{DATABASE}.new"
@@ -103,8 +103,8 @@ class Store:
             store = cls(folder, connection)
             version = int(store.meta("schema_version"))
         except sqlite3.DatabaseError as error:
-            if is_of_the_disk(error):
-                with explaining(folder):
+            if is_disk_error(error):
+                with convert_errors(folder):
                     raise
             raise ArchiveError(
                 f"{folder / DATABASE} cannot be read as an archive ({error}). Index the videos again into another folder."
@@ -136,7 +136,7 @@ class Store:
         """A number that grows with every change to clips or vectors: what a derived file was made from."""
         return int(self.meta("generation"))
 
-    def file(self, path: Path) -> KnownFile | None:
+    def known_file(self, path: Path) -> KnownFile | None:
         """What is remembered of a path; None for one never seen."""
         rows = self._rows(
             "SELECT size, mtime_ns, f.config_hash, f.outcome, f.reason, f.video_id, (SELECT count(*) FROM clips c WHERE "
@@ -158,7 +158,7 @@ class Store:
         """The folders and files that this archive was made from, in order."""
         return [Path(os.fsdecode(row[0])) for row in self._rows("SELECT path FROM sources ORDER BY path")]
 
-    def may_hold(self, size: int) -> bool:
+    def has_file_of_size(self, size: int) -> bool:
         """Whether a file of so many bytes may have content that is known."""
         return bool(self._rows("SELECT EXISTS (SELECT 1 FROM files WHERE size = ?)", size)[0][0])
 
@@ -170,12 +170,12 @@ class Store:
         """The contents that were taken out of the archive and are to stay out."""
         return frozenset(row[0] for row in self._rows("SELECT video_id FROM removed"))
 
-    def contents_of(self, size: int, config_hash: str) -> frozenset[str]:
+    def video_ids_of_size(self, size: int, config_hash: str) -> frozenset[str]:
         """The contents of so many bytes that were indexed under that index config."""
         sql = "SELECT v.video_id FROM files f JOIN videos v USING (video_id) WHERE size = ? AND v.config_hash = ?"
         return frozenset(row[0] for row in self._rows(sql, size, config_hash))
 
-    def content(self, video_id: str, config_hash: str) -> KnownContent | None:
+    def known_content(self, video_id: str, config_hash: str) -> KnownContent | None:
         """What came of a content under that index config; None where it was not indexed so."""
         rows = self._rows(
             "SELECT outcome, reason, (SELECT count(*) FROM clips c WHERE c.video_id = v.video_id), sidecars FROM videos v "
@@ -218,9 +218,11 @@ class Store:
         with self.lock:
             return read_spans(self.connection, video_id, start, end)
 
-    def search_words(self, channel: TextChannel, question: str, *, depth: int, where: Where | None = None) -> dict[int, float]:
+    def search_text(
+        self, channel: TextChannel, question: str, *, depth: int, where: SqlCondition | None = None
+    ) -> dict[int, float]:
         """Row numbers of the clips whose words of that channel match the question best, best first, with their BM25 scores."""
-        if not (expression := any_of(question)):
+        if not (expression := match_expression(question)):
             return {}
         table = TEXT_TABLES[channel]
         condition, parameters = (
@@ -229,12 +231,12 @@ class Store:
         found = f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ? {condition} ORDER BY 2 DESC, rowid LIMIT ?"
         return dict(self._rows(found, expression, *parameters, depth))
 
-    def clip_count(self, where: Where | None = None) -> int:
+    def clip_count(self, where: SqlCondition | None = None) -> int:
         """How many clips there are, or how many meet a condition."""
         sql = f"SELECT count(*) FROM clip_facts WHERE {where.sql}" if where else "SELECT count(*) FROM clips"
         return int(self._rows(sql, *(where.parameters if where else ()))[0][0])
 
-    def clips_where(self, where: Where) -> NDArray[np.int64]:
+    def clips_matching(self, where: SqlCondition) -> NDArray[np.int64]:
         """Row numbers of the clips that meet a condition."""
         return np.array(
             [row[0] for row in self._rows(f"SELECT clip FROM clip_facts WHERE {where.sql}", *where.parameters)], dtype=np.int64
@@ -260,17 +262,17 @@ class Store:
         numbers = [row[0] for row in self._rows("SELECT clip FROM clips WHERE video_id = ?", video_id)]
         return sorted(self.clips(numbers).values(), key=lambda clip: clip.start)
 
-    def pictures(self, numbers: Iterable[int]) -> dict[int, bytes]:
+    def perceptual_hashes(self, numbers: Iterable[int]) -> dict[int, bytes]:
         """What clips look like, by row number; those without a picture are left out."""
         rows = self._rows(
-            "SELECT clip, picture FROM pictures WHERE clip IN (SELECT value FROM json_each(?))",
+            "SELECT clip, hash FROM perceptual_hashes WHERE clip IN (SELECT value FROM json_each(?))",
             json.dumps([int(number) for number in numbers]),
         )
         return dict(rows)
 
-    def pictures_of(self, video_id: str) -> dict[str, bytes]:
+    def perceptual_hashes_of(self, video_id: str) -> dict[str, bytes]:
         """What the clips of a video look like, by clip_id."""
-        rows = self._rows("SELECT clip_id, picture FROM clips JOIN pictures USING (clip) WHERE video_id = ?", video_id)
+        rows = self._rows("SELECT clip_id, hash FROM clips JOIN perceptual_hashes USING (clip) WHERE video_id = ?", video_id)
         return dict(rows)
 
     def counts(self) -> dict[str, int]:
@@ -305,7 +307,7 @@ class Store:
 
     def outcomes(self) -> list[FileOutcome]:
         """The last outcome of every path ever given, in order of path."""
-        return [known.outcome for path in self.paths() if (known := self.file(path))]
+        return [known.outcome for path in self.paths() if (known := self.known_file(path))]
 
     def _rows(self, sql: str, *parameters: Any) -> list[Any]:
         with self.lock:

@@ -13,7 +13,7 @@ TEXT_CHANNELS: tuple[TextChannel, ...] = get_args(TextChannel)
 
 # Words in the form that `full_text.indexed` gives them: a table for each channel with a row for each clip that has such words.
 # BM25 sets a match against the length of the whole row: in one table, a sign would count less the more is said under it.
-TEXT_TABLES = {channel: f"words_{channel}" for channel in TEXT_CHANNELS}
+TEXT_TABLES = {channel: f"text_{channel}" for channel in TEXT_CHANNELS}
 CREATE_TEXT_TABLES = tuple(
     f'CREATE VIRTUAL TABLE {table} USING fts5 (text, tokenize = "{TOKENIZER}")' for table in TEXT_TABLES.values()
 )
@@ -22,8 +22,8 @@ CREATE_TEXT_TABLES = tuple(
 SOURCES = "CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT"
 REMOVED = "CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT"
 # What clips look like, as `likeness.picture_of` gives it; clips without a picture have none.
-PICTURES = """
-CREATE TABLE pictures (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, picture BLOB NOT NULL) STRICT
+PERCEPTUAL_HASHES = """
+CREATE TABLE perceptual_hashes (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, hash BLOB NOT NULL) STRICT
 """
 # Of a span: the language it is in, and its words one by one as [[text, start, end], …].
 LANGUAGE = "language TEXT"
@@ -66,7 +66,7 @@ CREATE TABLE vectors (
   clip INTEGER NOT NULL REFERENCES clips ON DELETE CASCADE, channel TEXT NOT NULL, vector BLOB NOT NULL,
   PRIMARY KEY (clip, channel)
 ) STRICT, WITHOUT ROWID;
-{PICTURES};
+{PERCEPTUAL_HASHES};
 {"; ".join(CREATE_TEXT_TABLES)};
 """
 

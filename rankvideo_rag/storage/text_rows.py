@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.schema import TextChannel, TextSpan
-from rankvideo_rag.storage.full_text import indexed
+from rankvideo_rag.storage.full_text import normalize
 from rankvideo_rag.storage.tables import TEXT_TABLES
 from rankvideo_rag.text import clean
 
@@ -49,7 +49,7 @@ def clip_texts(connection: sqlite3.Connection, video_id: str) -> Iterator[ClipTe
     spans = read_spans(connection, video_id)
     clips = connection.execute('SELECT clip, start, "end" FROM clips WHERE video_id = ? ORDER BY clip', (video_id,)).fetchall()
     for clip, start, end in clips:
-        yield ClipText(clip, {channel: indexed(text_within(spans, channel, start, end)) for channel in TEXT_TABLES})
+        yield ClipText(clip, {channel: normalize(text_within(spans, channel, start, end)) for channel in TEXT_TABLES})
 
 
 def index_text(connection: sqlite3.Connection, video_id: str) -> None:

@@ -16,34 +16,34 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError
 from rankvideo_rag.files import sync_folder
-from rankvideo_rag.storage.flat_index import Flat, Searched
-from rankvideo_rag.storage.gpu_index import OnGpu, check_gpu
+from rankvideo_rag.storage.flat_index import FlatIndex, SearchableIndex
+from rankvideo_rag.storage.gpu_index import GpuIndex, check_gpu
 from rankvideo_rag.storage.index_files import (
-    COPY,
     DAMAGED,
+    EXTERNAL_STATE,
     STALE,
     FaissIndex,
-    Files,
+    IndexPaths,
+    IvfPqTuning,
     Manifest,
-    Tuning,
+    build_lock,
     derived_files,
     drop,
-    fault_of,
-    one_builder,
+    find_fault,
     read_index,
     read_manifest,
     write_index,
     write_manifest,
 )
-from rankvideo_rag.storage.ivfpq_build import Built, Scale, build_two_tiers
-from rankvideo_rag.storage.ivfpq_index import TwoTiers
-from rankvideo_rag.storage.rescore_file import Rows
+from rankvideo_rag.storage.ivfpq_build import Built, IndexOptions, build_ivfpq
+from rankvideo_rag.storage.ivfpq_index import IvfPqIndex
+from rankvideo_rag.storage.rescore_file import RescoreFile
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.stored_vectors import Snapshot, read_vectors, snapshot
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Neighbour", "Scale", "VectorIndex", "derive", "derived_files", "fault_of"]
+__all__ = ["IndexOptions", "Neighbour", "VectorIndex", "derived_files", "find_fault", "update_index_files"]
 
 
 class Neighbour(NamedTuple):
@@ -56,7 +56,7 @@ class Neighbour(NamedTuple):
 class VectorIndex:
     """The vectors of one channel, ready to be searched. Immutable: it shows the generation it was opened at."""
 
-    def __init__(self, searched: Searched | None, generation: int) -> None:
+    def __init__(self, searched: SearchableIndex | None, generation: int) -> None:
         self._searched = searched  # None when no clip has a vector
         self.generation = generation
 
@@ -69,27 +69,29 @@ class VectorIndex:
         return 0 if self._searched is None else self._searched.dim
 
     @property
-    def tuning(self) -> Tuning | None:
+    def tuning(self) -> IvfPqTuning | None:
         """How two tiers are searched, and the recall that was measured when they were built; None for a flat index."""
-        return self._searched.tuning if isinstance(self._searched, TwoTiers) else None
+        return self._searched.tuning if isinstance(self._searched, IvfPqIndex) else None
 
     @classmethod
-    def open(cls, store: Store, channel: str = "visual", *, scale: Scale | None = None) -> "VectorIndex":
+    def open(cls, store: Store, channel: str = "visual", *, scale: IndexOptions | None = None) -> "VectorIndex":
         """The index of the store's present generation: from its files if they are whole and current, else built anew.
 
         Raises MissingDependency where the scale asks for a GPU and FAISS cannot use one, ArchiveError where many vectors find
         no room on the disk.
         """
-        scale, files = scale or Scale(), Files(store.folder, channel)
+        scale, files = scale or IndexOptions(), IndexPaths(store.folder, channel)
         if scale.gpu:
             check_gpu()
         found = _Reader(store, files, scale).current()
         if found is None:
-            with one_builder(store.folder):  # it may be another process that is building it
+            with build_lock(store.folder):  # it may be another process that is building it
                 reader = _Reader(store, files, scale)
                 found = reader.current() or _Builder(store, files, scale).build(reader)
         searched = found._searched
-        return cls(OnGpu(searched), found.generation) if scale.gpu and isinstance(searched, Flat | TwoTiers) else found
+        return (
+            cls(GpuIndex(searched), found.generation) if scale.gpu and isinstance(searched, FlatIndex | IvfPqIndex) else found
+        )
 
     def search(self, vector: NDArray[np.float32], *, depth: int, among: NDArray[np.int64] | None = None) -> list[Neighbour]:
         """The `depth` clips nearest to a unit vector (dim,), best first; `among` restricts them to those row numbers."""
@@ -100,16 +102,16 @@ class VectorIndex:
         return [Neighbour(clip, cosine) for clip, cosine in zip(clips.tolist(), cosines.tolist(), strict=True)]
 
 
-def derive(store: Store, *, scale: Scale | None = None) -> None:
+def update_index_files(store: Store, *, scale: IndexOptions | None = None) -> None:
     """Bring the files up to date, so that the first question need not. Where vectors are searched elsewhere there are none."""
-    if derived_files(store.folder) or not (store.folder / COPY).exists():
+    if derived_files(store.folder) or not (store.folder / EXTERNAL_STATE).exists():
         VectorIndex.open(store, scale=scale)
 
 
 class _Reader:
     """Reads the files of an index, and says what is wrong with them."""
 
-    def __init__(self, store: Store, files: Files, scale: Scale) -> None:
+    def __init__(self, store: Store, files: IndexPaths, scale: IndexOptions) -> None:
         self._store, self._files, self._scale = store, files, scale
         self._manifest, self._fault = read_manifest(files)
 
@@ -122,11 +124,11 @@ class _Reader:
         searched = self._searched(manifest)
         return None if searched is None else VectorIndex(searched, manifest.generation)
 
-    def former(self) -> TwoTiers | None:
+    def former(self) -> IvfPqIndex | None:
         """The two tiers in the files, of whatever generation, if they are whole."""
         manifest = self._manifest
-        found = self._searched(manifest) if manifest and manifest.two_tiers and self._fault == STALE else None
-        return found if isinstance(found, TwoTiers) else None
+        found = self._searched(manifest) if manifest and manifest.ivfpq and self._fault == STALE else None
+        return found if isinstance(found, IvfPqIndex) else None
 
     def warn(self) -> None:
         """Say so, where bytes are not those that were written."""
@@ -134,22 +136,22 @@ class _Reader:
             logger.warning("%s is damaged: rebuilding it from the archive's stored vectors", self._files.index)
 
     def _right_kind(self, manifest: Manifest) -> bool:
-        return (manifest.two_tiers is not None) == (manifest.vectors >= self._scale.flat_below)
+        return (manifest.ivfpq is not None) == (manifest.vectors >= self._scale.flat_below)
 
-    def _searched(self, manifest: Manifest) -> "Flat | TwoTiers | None":
+    def _searched(self, manifest: Manifest) -> "FlatIndex | IvfPqIndex | None":
         try:
             index = read_index(self._files.index, manifest.sha256)
-            tuning = manifest.two_tiers
+            tuning = manifest.ivfpq
             if index is None or tuning is None:
                 self._fault = DAMAGED if index is None else self._fault
-                return None if index is None else Flat(index)
-            rows = Rows.open(self._files.rows, manifest.vectors, manifest.dim, tuning.rows_sha256)
+                return None if index is None else FlatIndex(index)
+            rows = RescoreFile.open(self._files.rows, manifest.vectors, manifest.dim, tuning.rescore_sha256)
         except FileNotFoundError:
             return None
         if rows is None:
             self._fault = DAMAGED
             return None
-        return TwoTiers(index, rows, tuning, self._files.rows, partial(_fetch, self._store, self._files.channel))
+        return IvfPqIndex(index, rows, tuning, self._files.rows, partial(_fetch, self._store, self._files.channel))
 
 
 def _fetch(store: Store, channel: str, clips: NDArray[np.int64]) -> dict[int, NDArray[np.float16]]:
@@ -160,7 +162,7 @@ def _fetch(store: Store, channel: str, clips: NDArray[np.int64]) -> dict[int, ND
 class _Builder:
     """Builds an index and puts its files in place, if they can be written."""
 
-    def __init__(self, store: Store, files: Files, scale: Scale) -> None:
+    def __init__(self, store: Store, files: IndexPaths, scale: IndexOptions) -> None:
         self._store, self._files, self._scale = store, files, scale
 
     def build(self, reader: _Reader) -> VectorIndex:
@@ -171,27 +173,27 @@ class _Builder:
             if not len(still.clips):
                 return VectorIndex(None, still.generation)
             if len(still.clips) < self._scale.flat_below:
-                flat = Flat.of(still)
+                flat = FlatIndex.of(still)
                 self._keep(flat.index, still)
                 return VectorIndex(flat, still.generation)
             return VectorIndex(self._two_tiers(still, reader.former()), still.generation)
 
-    def _two_tiers(self, still: Snapshot, former: TwoTiers | None) -> TwoTiers:
+    def _two_tiers(self, still: Snapshot, former: IvfPqIndex | None) -> IvfPqIndex:
         with ExitStack() as cleaning:
             built, unfinished = self._built(still, former, cleaning)
             if unfinished.parent == self._files.folder:
                 self._keep(built.lists, still, built, unfinished)
         fetch = partial(_fetch, self._store, self._files.channel)
-        return TwoTiers(built.lists, built.rows, built.tuning, self._files.rows, fetch)
+        return IvfPqIndex(built.lists, built.rows, built.tuning, self._files.rows, fetch)
 
-    def _built(self, still: Snapshot, former: TwoTiers | None, cleaning: ExitStack) -> tuple[Built, Path]:
+    def _built(self, still: Snapshot, former: IvfPqIndex | None, cleaning: ExitStack) -> tuple[Built, Path]:
         """The index, and its rows' file: in the archive, or where that is full or read-only among the temporary files."""
         need = f"{len(still.clips):,} vectors need {len(still.clips) * (still.dim * 2 + 12) / 1e9:.1f} GB"
         for folder in (self._files.folder, Path(cleaning.enter_context(tempfile.TemporaryDirectory()))):
             unfinished = self._files.unfinished(folder / self._files.rows.name)
             cleaning.callback(drop, unfinished)
             try:
-                return build_two_tiers(still, unfinished, self._scale, former), unfinished
+                return build_ivfpq(still, unfinished, self._scale, former), unfinished
             except OSError as error:
                 logger.warning("%s cannot be written (%s): %s for the time that they are searched", unfinished, error, need)
         raise ArchiveError(f"there is no room to derive the vector index of {self._files.folder}: {need} in it or in $TMPDIR")
@@ -204,9 +206,9 @@ class _Builder:
             unfinished.replace(self._files.index)
             rows.replace(self._files.rows) if rows else self._files.rows.unlink(missing_ok=True)
             sync_folder(self._files.folder)
-            two_tiers = built.tuning if built else None
+            ivfpq = built.tuning if built else None
             manifest = Manifest(
-                sha256=sha256, generation=still.generation, vectors=len(still.clips), dim=still.dim, two_tiers=two_tiers
+                sha256=sha256, generation=still.generation, vectors=len(still.clips), dim=still.dim, ivfpq=ivfpq
             )
             write_manifest(self._files, manifest)
         except OSError as error:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from rankvideo_rag.media.discover import absolute_path
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video
 from rankvideo_rag.storage.lock import writer_lock
-from rankvideo_rag.storage.storage_errors import explaining
+from rankvideo_rag.storage.storage_errors import convert_errors
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.tables import TEXT_TABLES
 from rankvideo_rag.storage.text_rows import index_text, write_spans
 from rankvideo_rag.text import clean
 
 TITLE_LENGTH = 200  # characters
-TAKEN_OUT = "removed: it was taken out of the archive on purpose"
+REMOVED_REASON = "removed: it was taken out of the archive on purpose"
 
 # Of the paths of a video the first that has subtitle files beside it gives the words.
 _SIDECARS = """coalesce(
@@ -29,13 +29,13 @@ _SIDECARS = """coalesce(
 
 
 @contextmanager
-def writing(store: Store) -> Iterator["Writer"]:
+def open_writer(store: Store) -> Iterator["ArchiveWriter"]:
     """The one writer of an archive. Raises ArchiveLocked at once when another process writes it."""
     with writer_lock(store.folder):
-        yield Writer(store)
+        yield ArchiveWriter(store)
 
 
-class Writer:
+class ArchiveWriter:
     """What may be done to an archive while its lock is held. Every text goes through `text.clean` here, whoever made it."""
 
     def __init__(self, store: Store) -> None:
@@ -52,7 +52,7 @@ class Writer:
             paths = [(os.fsencode(absolute_path(given)),) for given in inputs]
             connection.executemany("INSERT OR IGNORE INTO sources VALUES (?)", paths)
 
-    def drop_sources(self, inputs: Iterable[Path]) -> None:
+    def remove_sources(self, inputs: Iterable[Path]) -> None:
         """Forget inputs: from now on nothing is looked for there."""
         with self._transaction() as connection:
             connection.executemany("DELETE FROM sources WHERE path = ?", [(os.fsencode(given),) for given in inputs])
@@ -65,13 +65,13 @@ class Writer:
         vectors: Mapping[str, NDArray[np.float16]],  # clip_id -> (dim,)
         *,
         file: KnownFile,
-        gone: Sequence[Path] = (),
+        moved_from: Sequence[Path] = (),
         work_seconds: float | None = None,
-        pictures: Mapping[str, bytes] = {},  # clip_id -> what it looks like
+        perceptual_hashes: Mapping[str, bytes] = {},  # clip_id -> what it looks like
     ) -> None:
         """Write one video whole and the outcome of its file, in one transaction; what was known of this content goes.
 
-        `gone` are paths at which the same content lay; `work_seconds` is what it cost to make, None where only a part
+        `moved_from` are paths at which the same content lay; `work_seconds` is what it cost to make, None where only a part
         of it was made anew.
         """
         with self._transaction() as connection:
@@ -91,23 +91,23 @@ class Writer:
             )
             write_spans(connection, video.video_id, spans)
             for clip in clips:
-                self._put_clip(connection, clip, vectors.get(clip.clip_id), pictures.get(clip.clip_id))
+                self._put_clip(connection, clip, vectors.get(clip.clip_id), perceptual_hashes.get(clip.clip_id))
             index_text(connection, video.video_id)
-            self._put_file(connection, file, gone)
+            self._put_file(connection, file, moved_from)
             connection.execute(f"UPDATE videos SET sidecars = {_SIDECARS} WHERE video_id = ?", (video.video_id,))
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
-    def put_file(self, file: KnownFile, *, gone: Sequence[Path] = ()) -> None:
+    def put_file(self, file: KnownFile, *, moved_from: Sequence[Path] = ()) -> None:
         """Record the outcome of a path that brought no new video: skipped, failed, or one more path of known content.
 
-        `gone` are paths at which that content lay: the file was renamed or moved.
+        `moved_from` are paths at which that content lay: the file was renamed or moved.
         """
         with self._transaction() as connection:
-            self._put_file(connection, file, gone)
+            self._put_file(connection, file, moved_from)
             if file.outcome.video_id:
                 self._settle(connection, file.outcome.video_id)
 
-    def forget(self, path: Path) -> None:
+    def delete_path(self, path: Path) -> None:
         """Forget a path whose file is no more, and its video where no other path holds it."""
         with self._transaction() as connection:
             rows = connection.execute("DELETE FROM files WHERE path = ? RETURNING video_id", (os.fsencode(path),)).fetchall()
@@ -115,31 +115,32 @@ class Writer:
                 if video_id:
                     self._settle(connection, video_id)
 
-    def remove(self, video_id: str) -> None:
-        """Take a video out. Its content stays out until `readmit`, whatever it is called; its files are skipped."""
+    def remove_video(self, video_id: str) -> None:
+        """Take a video out. Its content stays out until `allow_video`, whatever it is called; its files are skipped."""
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO removed VALUES (?)", (video_id,))
             connection.execute(
-                "UPDATE files SET video_id = NULL, outcome = 'skipped', reason = ? WHERE video_id = ?", (TAKEN_OUT, video_id)
+                "UPDATE files SET video_id = NULL, outcome = 'skipped', reason = ? WHERE video_id = ?",
+                (REMOVED_REASON, video_id),
             )
             self._delete(connection, video_id)
 
-    def readmit(self, video_id: str) -> None:
+    def allow_video(self, video_id: str) -> None:
         """Let content come in again that was taken out."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM removed WHERE video_id = ?", (video_id,))
 
     @contextmanager
-    def mending(self, *, vectors: bool) -> Iterator[sqlite3.Connection]:
+    def maintenance(self, *, vectors_changed: bool) -> Iterator[sqlite3.Connection]:
         """One transaction over the tables themselves, for upkeep. Where `vectors` change, what derives from them is stale."""
         with self._transaction() as connection:
             yield connection
-            if vectors:
+            if vectors_changed:
                 connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
     def compact(self) -> None:
         """Give the space of what was deleted back to the disk, its bytes with it. Needs as much room again while it works."""
-        with self._store.lock, explaining(self._store.folder):
+        with self._store.lock, convert_errors(self._store.folder):
             connection = self._store.connection
             for table in TEXT_TABLES.values():
                 connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
@@ -148,7 +149,7 @@ class Writer:
 
     @staticmethod
     def _put_clip(
-        connection: sqlite3.Connection, clip: Clip, vector: NDArray[np.float16] | None, picture: bytes | None
+        connection: sqlite3.Connection, clip: Clip, vector: NDArray[np.float16] | None, perceptual_hash: bytes | None
     ) -> None:
         number = connection.execute(
             'INSERT INTO clips (clip_id, video_id, start, "end") VALUES (?, ?, ?, ?)',
@@ -156,15 +157,15 @@ class Writer:
         ).lastrowid
         if vector is not None:
             connection.execute("INSERT INTO vectors VALUES (?, 'visual', ?)", (number, vector.astype(np.float16).tobytes()))
-        if picture is not None:
-            connection.execute("INSERT INTO pictures VALUES (?, ?)", (number, picture))
+        if perceptual_hash is not None:
+            connection.execute("INSERT INTO perceptual_hashes VALUES (?, ?)", (number, perceptual_hash))
 
-    def _put_file(self, connection: sqlite3.Connection, file: KnownFile, gone: Sequence[Path]) -> None:
+    def _put_file(self, connection: sqlite3.Connection, file: KnownFile, moved_from: Sequence[Path]) -> None:
         path = os.fsencode(file.outcome.path)
         before = connection.execute("SELECT video_id FROM files WHERE path = ?", (path,)).fetchone()
         row = (path, file.size, file.mtime_ns, file.outcome.video_id, *_verdict(file.outcome), file.config_hash, file.sidecars)
         connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        connection.executemany("DELETE FROM files WHERE path = ?", [(os.fsencode(path),) for path in gone])
+        connection.executemany("DELETE FROM files WHERE path = ?", [(os.fsencode(path),) for path in moved_from])
         if before and before[0] not in (None, file.outcome.video_id):
             self._settle(connection, before[0])
 
@@ -195,7 +196,7 @@ class Writer:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._store.lock, explaining(self._store.folder):
+        with self._store.lock, convert_errors(self._store.folder):
             self._store.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._store.connection

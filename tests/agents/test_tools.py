@@ -26,7 +26,7 @@ from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.writer import open_writer
 from rankvideo_rag.testing.pattern_detector import COLOURS
 
 HARBOUR, LECTURE, SILENT = "a" * 32, "b" * 32, "c" * 32
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("agents") / "archive"
     config = IndexConfig.from_settings(Settings.load(ocr="none"), load_embedder("scripted").info)
     store = Store.create(folder, config.model_dump(mode="json"))
-    with writing(store) as writer:
+    with open_writer(store) as writer:
         for video_id, (title, duration, spans) in VIDEOS.items():
             path = f"{SECRET}/{title}.mp4"
             colour = "red" if video_id == SILENT else "green"

@@ -252,7 +252,7 @@ def test_other_subtitles_leave_the_shots_as_they_were(tmp_path: Path) -> None:
     assert (report.unchanged, report.embeddings) == (0, 0)
     assert spans_of(archive) == before
     store = Store.open(archive)
-    assert len(store.pictures_of(next(iter(store.videos())))) == 3
+    assert len(store.perceptual_hashes_of(next(iter(store.videos())))) == 3
     store.close()
 
 

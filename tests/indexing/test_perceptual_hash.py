@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rankvideo_rag import VideoArchive, media
 from rankvideo_rag.cli import app
-from rankvideo_rag.indexing.perceptual_hash import picture_of, repeated, say_the_same
+from rankvideo_rag.indexing.perceptual_hash import find_duplicates, is_same_text, perceptual_hash
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.schema import Hit
@@ -32,11 +32,11 @@ def encoded_again(source: Path, target: Path, size: tuple[int, int]) -> Path:
 
 
 def look(video: Path) -> bytes:
-    return picture_of(media.read_frames(str(video), fps=2, max_frames=8).pixels)
+    return perceptual_hash(media.read_frames(str(video), fps=2, max_frames=8).pixels)
 
 
 def same(one: bytes, other: bytes) -> bool:
-    return list(repeated([one, other], same_words=lambda a, b: True)) == [None, 0]
+    return list(find_duplicates([one, other], same_text=lambda a, b: True)) == [None, 0]
 
 
 def test_a_clip_that_was_encoded_again_is_recognised(world: World, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_clips_of_other_things_are_not_alike(world: World) -> None:
 
 def test_plain_pictures_are_told_apart_by_their_colour() -> None:
     def plain(*colour: int) -> bytes:
-        return picture_of(np.full((8, 36, 64, 3), colour, np.uint8))
+        return perceptual_hash(np.full((8, 36, 64, 3), colour, np.uint8))
 
     assert same(plain(200, 30, 30), plain(204, 27, 33))
     assert not same(plain(200, 30, 30), plain(30, 30, 200))
@@ -69,20 +69,20 @@ def test_one_frame_of_eight_may_differ_and_two_may_not() -> None:
     frames = np.full((8, 36, 64, 3), 90, np.uint8)
     other = frames.copy()
     other[3] = 255
-    assert same(picture_of(frames), picture_of(other))
+    assert same(perceptual_hash(frames), perceptual_hash(other))
     other[6] = 255
-    assert not same(picture_of(frames), picture_of(other))
+    assert not same(perceptual_hash(frames), perceptual_hash(other))
 
 
 def test_a_repetition_is_of_the_first_one_and_clips_without_a_picture_repeat_nothing() -> None:
-    one, other = (picture_of(np.full((4, 36, 64, 3), grey, np.uint8)) for grey in (40, 200))
+    one, other = (perceptual_hash(np.full((4, 36, 64, 3), grey, np.uint8)) for grey in (40, 200))
     asked: list[tuple[int, int]] = []
 
-    def same_words(earlier: int, later: int) -> bool:
+    def same_text(earlier: int, later: int) -> bool:
         asked.append((earlier, later))
         return later != 5
 
-    found = list(repeated([one, None, other, one, None, one, other, one], same_words=same_words))
+    found = list(find_duplicates([one, None, other, one, None, one, other, one], same_text=same_text))
     assert found == [None, None, None, 0, None, None, 2, 0]
     assert asked == [(0, 3), (0, 5), (2, 6), (0, 7)]
 
@@ -98,7 +98,7 @@ def test_a_repetition_is_of_the_first_one_and_clips_without_a_picture_repeat_not
     ],
 )
 def test_other_words_make_another_clip(one: str, other: str, same_footage: bool) -> None:
-    assert say_the_same(one, other) is same_footage
+    assert is_same_text(one, other) is same_footage
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from rankvideo_rag.indexing.dry_run import plan
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.update import Update, remove, update
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.gc import collect
-from rankvideo_rag.storage.integrity import examine
+from rankvideo_rag.storage.gc import collect_garbage
+from rankvideo_rag.storage.integrity import check_integrity
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.store import Store
 
@@ -136,8 +136,8 @@ def test_subtitles_that_change_beside_a_file_change_its_words_and_not_its_vector
     done = updated(archive)
     assert (done.report.unchanged, done.report.embeddings) == (2, 0)
     with closing(Store.open(archive)) as store:
-        assert len(store.search_words("speech", "kingfisher", depth=5)) == (change != "deleted")
-        assert len(store.search_words("speech", "heron", depth=5)) == (change == "written")
+        assert len(store.search_text("speech", "kingfisher", depth=5)) == (change != "deleted")
+        assert len(store.search_text("speech", "heron", depth=5)) == (change == "written")
     ends_as_made_anew(archive, videos, tmp_path)
 
 
@@ -233,27 +233,27 @@ def test_the_bytes_of_what_was_removed_leave_the_disk_with_gc_and_not_before_it_
     assert dry["after"] is None
     assert bytes_of(archive) == before
     held = dump(archive)
-    done = collect(archive)
+    done = collect_garbage(archive)
     assert done.after is not None
     assert done.after.database < done.before.database
     assert not any(b"heron" in data.lower() for data in bytes_of(archive).values())
     assert dump(archive) == held
-    assert examine(archive) == []
+    assert check_integrity(archive) == []
 
 
 def test_gc_deletes_rows_that_belong_to_nothing_and_pieces_of_files(archive: Path) -> None:
     held = dump(archive)
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
-        connection.execute("INSERT INTO words_speech (rowid, text) VALUES (999, 'orphan')")
+        connection.execute("INSERT INTO text_speech (rowid, text) VALUES (999, 'orphan')")
     (archive / ".visual.faiss.4711").write_bytes(b"half a file")
     (archive / "notes.txt").write_text("mine")
-    done = collect(archive)
+    done = collect_garbage(archive)
     assert done.garbage.rows == {
         "vectors": 0,
-        "pictures": 0,
-        "words_speech": 1,
-        "words_on_screen": 0,
-        "words_description": 0,
+        "perceptual_hashes": 0,
+        "text_speech": 1,
+        "text_on_screen": 0,
+        "text_description": 0,
         "spans": 0,
         "clips": 0,
         "videos": 0,
@@ -294,17 +294,17 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vector file without manifest": (lambda archive: (archive / "visual.json").unlink(), r"vector index: visual\.faiss"),
     "piece of a file": (lambda archive: (archive / ".visual.faiss.1").touch(), "left behind by a writer that died"),
     "orphan words": (
-        sql("INSERT INTO words_speech (rowid, text) VALUES (999, 'x')"),
-        "1 rows of words_speech",
+        sql("INSERT INTO text_speech (rowid, text) VALUES (999, 'x')"),
+        "1 rows of text_speech",
     ),
     "orphan spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL, NULL, '[]')"), "1 rows of spans"),
     "video that is not there": (
         sql("UPDATE files SET video_id = 'none' WHERE CAST(path AS TEXT) LIKE '%c.mp4'"),
         "a video that is not there",
     ),
-    "no word row": (sql(f"DELETE FROM words_speech WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
-    "other word row": (sql(f"UPDATE words_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
-    "word index": (sql("UPDATE words_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
+    "no word row": (sql(f"DELETE FROM text_speech WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
+    "other word row": (sql(f"UPDATE text_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
+    "word index": (sql("UPDATE text_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
     "vector of another length": (stretch_a_vector, "1 vectors of video [0-9a-f]{32} have a wrong size or length"),
     "vector of another size": (sql("UPDATE vectors SET vector = zeroblob(6) WHERE clip = 2"), "wrong size or length"),
     "no vector": (sql("DELETE FROM vectors WHERE clip = 2"), "has 0 of the 1 vectors"),
@@ -316,7 +316,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_doctor_finds_each_damage_and_mends_it(archive: Path, kind: str) -> None:
     whole = dump(archive)
-    assert examine(archive) == []
+    assert check_integrity(archive) == []
     do, words = DAMAGE[kind]
     do(archive)
     found = rankvideo("doctor", archive)
@@ -325,7 +325,7 @@ def test_doctor_finds_each_damage_and_mends_it(archive: Path, kind: str) -> None
     assert "to do" in found.stdout
     rankvideo("doctor", archive, "--repair")
     updated(archive)  # reads again what was marked, if anything
-    assert examine(archive) == []
+    assert check_integrity(archive) == []
     assert "All is well." in rankvideo("doctor", archive).stdout
     mended = dump(archive)
     if kind == "dirty text":
@@ -337,8 +337,8 @@ def test_doctor_finds_each_damage_and_mends_it(archive: Path, kind: str) -> None
 def test_doctor_tells_of_what_it_cannot_mend(archive: Path) -> None:
     sql("UPDATE meta SET value = '{}' WHERE key = 'index_config'")(archive)
     faults = told("doctor", archive, "--repair")
-    assert [(fault["check"], fault["mended"]) for fault in faults] == [("index config", False)]
-    assert "index the videos again into another folder" in faults[0]["remedy"]
+    assert [(fault["check"], fault["repaired"]) for fault in faults] == [("index config", False)]
+    assert "index the videos again into another folder" in faults[0]["fix"]
 
 
 # For people

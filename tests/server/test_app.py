@@ -31,7 +31,7 @@ from rankvideo_rag.server import create_app
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.writer import open_writer
 from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 ABOUT_WORDS = "When was the railway to Brandt closed?"
@@ -268,7 +268,7 @@ def index_bytes(folder: Path, content: bytes, *, name: str = "film.mp4", video_c
     store = Store.create(folder / "archive", config.model_dump(mode="json"))
     status = path.stat()
     outcome = FileOutcome(path=str(path), outcome="ok", clips=1, video_id=video_id)
-    with writing(store) as writer:
+    with open_writer(store) as writer:
         writer.put_video(
             Video(video_id=video_id, path=str(path), title="A <b>film</b>", probe=Probe(duration=5.0, video_codec=video_codec)),
             [Clip(clip_id="clip", video_id=video_id, start=0.0, end=5.0)],

@@ -15,10 +15,10 @@ from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage import full_text, tables
-from rankvideo_rag.storage.full_text import any_of, indexed
+from rankvideo_rag.storage.full_text import match_expression, normalize
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.writer import writing
+from rankvideo_rag.storage.writer import open_writer
 from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 EVERY = [sentence for sentences in SENTENCES.values() for sentence in sentences]
@@ -36,7 +36,7 @@ def video_of(number: int) -> Video:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """One video of one clip for each sentence."""
     store = Store.create(tmp_path_factory.mktemp("languages") / "archive", config().model_dump(mode="json"))
-    with writing(store) as writer:
+    with open_writer(store) as writer:
         for number, sentence in enumerate(EVERY):
             video = video_of(number)
             outcome = FileOutcome(path=video.path, outcome="ok", clips=1, video_id=video.video_id)
@@ -50,7 +50,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.mark.parametrize("said", ["", "On and on a voice talks of the weather, and of anything but what the sign shows."])
 def test_what_is_said_in_a_clip_does_not_change_how_well_its_sign_matches(tmp_path: Path, said: str) -> None:
     store = Store.create(tmp_path / "archive", config().model_dump(mode="json"))
-    with closing(store), writing(store) as writer:
+    with closing(store), open_writer(store) as writer:
         for number, sign in enumerate(["Penrow Street 61", "Mill Lane 4", "Winter fair"]):
             video = video_of(number)
             texts = {"on_screen": sign} | ({"speech": said} if said and number == 0 else {})
@@ -60,11 +60,11 @@ def test_what_is_said_in_a_clip_does_not_change_how_well_its_sign_matches(tmp_pa
             writer.put_video(video, segment(video.video_id, 10.0, clip_seconds=30.0), spans, {}, file=file)
         # BM25 by hand, k1 = 1.2, b = .75: of 3 signs one has the word; it has 3 words, all have 8.
         expected = math.log((3 - 1 + 0.5) / (1 + 0.5)) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 3 / (8 / 3)))
-        assert list(store.search_words("on_screen", "Penrow", depth=5).values()) == [pytest.approx(expected)]
+        assert list(store.search_text("on_screen", "Penrow", depth=5).values()) == [pytest.approx(expected)]
 
 
 def found(store: Store, question: str) -> list[str]:
-    clips = store.clips(numbers := store.search_words("speech", question, depth=5))
+    clips = store.clips(numbers := store.search_text("speech", question, depth=5))
     return [EVERY[int(clips[number].video_id, 16)] for number in numbers]
 
 
@@ -107,21 +107,21 @@ def test_characters_that_do_not_stand_side_by_side_are_no_word(written: str, ask
 def _matches(written: str, asked: str) -> bool:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(";".join(tables.CREATE_TEXT_TABLES))
-        connection.execute("INSERT INTO words_speech (text) VALUES (?)", (indexed(written),))
-        found = connection.execute("SELECT count(*) FROM words_speech WHERE words_speech MATCH ?", (any_of(asked),))
+        connection.execute("INSERT INTO text_speech (text) VALUES (?)", (normalize(written),))
+        found = connection.execute("SELECT count(*) FROM text_speech WHERE text_speech MATCH ?", (match_expression(asked),))
         return bool(found.fetchone()[0])
 
 
 @pytest.mark.parametrize("question", ["ـ", "?!", "", "🦊"])
 def test_a_question_without_words_finds_nothing(archive: Store, question: str) -> None:
-    assert archive.search_words("speech", question, depth=5) == {}
+    assert archive.search_text("speech", question, depth=5) == {}
 
 
 @pytest.mark.parametrize(
     "question", ["望" * 2_000, "กา" * 1_000, "a" * 2_000, 'a" OR NEAR(b) * : ^ ' * 80, "भ" * 500, "x\ud800y\x00z"]
 )
 def test_any_question_can_be_asked(archive: Store, question: str) -> None:
-    assert len(archive.search_words("speech", question, depth=5)) <= 5
+    assert len(archive.search_text("speech", question, depth=5)) <= 5
 
 
 def test_english_is_ranked_as_it_was(archive: Store) -> None:
@@ -132,10 +132,10 @@ def test_english_is_ranked_as_it_was(archive: Store) -> None:
     new.execute('CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = "' + full_text.TOKENIZER + '")')
     for sentence in SENTENCES["English"]:
         old.execute("INSERT INTO words VALUES (?)", (sentence,))
-        new.execute("INSERT INTO words VALUES (?)", (indexed(sentence),))
+        new.execute("INSERT INTO words VALUES (?)", (normalize(sentence),))
     ranked = "SELECT rowid, bm25(words) FROM words WHERE words MATCH ? ORDER BY 2, 1"
     for _, question, _ in (q for q in QUESTIONS if q[0] == "English"):
-        before, after = (connection.execute(ranked, (any_of(question),)).fetchall() for connection in (old, new))
+        before, after = (connection.execute(ranked, (match_expression(question),)).fetchall() for connection in (old, new))
         assert [row for row, _ in after] == [row for row, _ in before]
         assert [score for _, score in after] == pytest.approx([score for _, score in before])
 

@@ -15,12 +15,12 @@ from support.vectors import put, topics
 
 from rankvideo_rag.errors import ArchiveError, InputError
 from rankvideo_rag.eval.benchmarks.clustered import ClusteredVectors
-from rankvideo_rag.storage.gc import collect, sizes
+from rankvideo_rag.storage.gc import collect_garbage, disk_usage
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.vector_index import Scale, VectorIndex, derived_files, fault_of
+from rankvideo_rag.storage.vector_index import IndexOptions, VectorIndex, derived_files, find_fault
 
 DIM, COUNT = 32, 6400
-SMALL = Scale(flat_below=1000, recall=0.999)  # so that some thousand vectors are many
+SMALL = IndexOptions(flat_below=1000, recall=0.999)  # so that some thousand vectors are many
 
 
 def nearest(vectors: NDArray[np.float16], question: NDArray[np.float32], depth: int, among: NDArray[np.int64]) -> list[int]:
@@ -82,8 +82,8 @@ def test_two_tiers_find_what_exact_search_finds_with_its_scores(
     assert 1 <= index.tuning.probes <= index.tuning.lists == 160  # 2 sqrt(6400)
     assert (len(index), index.dim) == (COUNT, DIM)
     assert agreement(index, vectors, questions) >= 0.99
-    assert {file.name for file in derived_files(store.folder)} == {"visual.faiss", "visual.rows"}
-    assert sizes(store.folder).vector_index > COUNT * DIM * 2
+    assert {file.name for file in derived_files(store.folder)} == {"visual.faiss", "visual.rescore"}
+    assert disk_usage(store.folder).vector_index > COUNT * DIM * 2
 
 
 def test_the_whole_archive_can_be_asked_for(store: Store, vectors: NDArray[np.float16], questions: NDArray[np.float32]) -> None:
@@ -112,7 +112,7 @@ def test_a_filter_may_name_clips_that_have_no_vector(store: Store, questions: ND
     assert index.search(questions[0], depth=9, among=np.array([COUNT + 7])) == []
 
 
-@pytest.mark.parametrize("name", ["visual.faiss", "visual.rows", "visual.json"])
+@pytest.mark.parametrize("name", ["visual.faiss", "visual.rescore", "visual.json"])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "zeroed tail", "gone"])
 def test_damage_to_any_derived_file_is_found_before_it_answers(
     store: Store,
@@ -132,25 +132,25 @@ def test_damage_to_any_derived_file_is_found_before_it_answers(
         "gone": b"",
     }[damage]
     file.write_bytes(hurt) if hurt else file.unlink()
-    assert [f for f in derived_files(store.folder) if fault_of(f, store.generation)] or damage == "gone"
+    assert [f for f in derived_files(store.folder) if find_fault(f, store.generation)] or damage == "gone"
     index = VectorIndex.open(store, scale=SMALL)
     everything = index.search(questions[0], depth=COUNT)
     assert [hit.clip for hit in everything] == nearest(vectors, questions[0], COUNT, np.arange(1, COUNT + 1))
     assert agreement(index, vectors, questions[:5]) >= 0.98
     assert "damaged" in caplog.text or damage == "gone"
-    assert [fault_of(f, store.generation) for f in derived_files(store.folder)] == [None, None]
+    assert [find_fault(f, store.generation) for f in derived_files(store.folder)] == [None, None]
 
 
 def test_a_damaged_row_is_read_from_the_archive_and_mended_while_the_index_is_open(
     store: Store, vectors: NDArray[np.float16], questions: NDArray[np.float32], caplog: pytest.LogCaptureFixture
 ) -> None:
     index = VectorIndex.open(store, scale=SMALL)
-    file = store.folder / "visual.rows"
+    file = store.folder / "visual.rescore"
     data = file.read_bytes()
     rows = bytearray(data)
     rows[: COUNT * DIM * 2] = bytes(COUNT * DIM * 2)  # a hole in the middle of everything
     file.write_bytes(bytes(rows))
-    assert fault_of(file, store.generation) is not None
+    assert find_fault(file, store.generation) is not None
     assert agreement(index, vectors, questions) >= 0.99
     assert "is damaged and was read from the archive; it is mended" in caplog.text
     index.search(questions[0], depth=COUNT)
@@ -163,7 +163,7 @@ def test_a_changed_archive_is_brought_up_to_date_without_learning_its_lists_agai
     stale = VectorIndex.open(store, scale=SMALL)
     put(store, topics(400, seed=3), first=COUNT + 1)
     store.connection.execute("DELETE FROM clips WHERE clip <= 100")
-    assert fault_of(store.folder / "visual.faiss", store.generation) == "is stale: the archive has changed since"
+    assert find_fault(store.folder / "visual.faiss", store.generation) == "is stale: the archive has changed since"
     index = VectorIndex.open(store, scale=SMALL)
     assert (len(stale), len(index)) == (COUNT, COUNT + 300)
     assert index.tuning is not None
@@ -186,11 +186,11 @@ def test_an_archive_that_has_shrunk_is_flat_again_and_its_rows_go(store: Store, 
 
 
 def test_collecting_garbage_finds_what_a_killed_build_left(store: Store) -> None:
-    for piece in (".visual.rows.99", ".visual.faiss.99", ".visual.json.99"):
+    for piece in (".visual.rescore.99", ".visual.faiss.99", ".visual.json.99"):
         (store.folder / piece).write_bytes(b"half")
     store.close()
-    found = collect(store.folder)
-    assert found.garbage.files == [".visual.faiss.99", ".visual.json.99", ".visual.rows.99"]
+    found = collect_garbage(store.folder)
+    assert found.garbage.files == [".visual.faiss.99", ".visual.json.99", ".visual.rescore.99"]
     assert not list(store.folder.glob(".visual*"))
 
 
@@ -207,7 +207,7 @@ def killed(*given, **named):
 for room in (two_tiers_build, vectors):
     if hasattr(room, sys.argv[2]):
         setattr(room, sys.argv[2], killed)
-vectors.VectorIndex.open(Store.open(Path(sys.argv[1])), scale=vectors.Scale(flat_below=1000))
+vectors.VectorIndex.open(Store.open(Path(sys.argv[1])), scale=vectors.IndexOptions(flat_below=1000))
 """
 
 
@@ -221,8 +221,8 @@ def test_a_build_that_is_killed_leaves_nothing_that_is_taken_for_an_index(
     assert done.returncode == -signal.SIGKILL
     index = VectorIndex.open(store, scale=SMALL)
     assert agreement(index, vectors, questions[:5]) >= 0.98
-    assert sorted(file.name for file in store.folder.glob("*visual*")) == ["visual.faiss", "visual.json", "visual.rows"]
-    assert [fault_of(file, store.generation) for file in derived_files(store.folder)] == [None, None]
+    assert sorted(file.name for file in store.folder.glob("*visual*")) == ["visual.faiss", "visual.json", "visual.rescore"]
+    assert [find_fault(file, store.generation) for file in derived_files(store.folder)] == [None, None]
 
 
 CAPPED = """
@@ -233,9 +233,9 @@ from rankvideo_rag.storage.vector_index import Scale, VectorIndex
 def peak():
     return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 few, many = [Store.open(Path(folder)) for folder in sys.argv[1:]]
-VectorIndex.open(few, scale=Scale(flat_below=1000, memory=4 << 20))  # what the libraries take when they first work
+VectorIndex.open(few, scale=IndexOptions(flat_below=1000, memory=4 << 20))  # what the libraries take when they first work
 before = peak()
-VectorIndex.open(many, scale=Scale(flat_below=1000, memory=4 << 20))
+VectorIndex.open(many, scale=IndexOptions(flat_below=1000, memory=4 << 20))
 print(peak() - before)
 """
 
@@ -250,7 +250,7 @@ def test_building_holds_a_part_of_the_vectors_at_a_time(tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     # The finished codes take 4 MB, twice while they are packed; the rest is SQLite's cache and one batch.
     assert int(done.stdout) < 45e6
-    assert (store.folder / "visual.rows").stat().st_size > count * dim * 2
+    assert (store.folder / "visual.rescore").stat().st_size > count * dim * 2
     few.close()
     store.close()
 
@@ -290,7 +290,7 @@ def test_vectors_of_different_sizes_are_an_error_that_names_the_doctor(store: St
 
 def test_a_gpu_is_asked_of_a_faiss_without_one(store: Store) -> None:
     with pytest.raises(InputError, match="pip uninstall faiss-cpu"):
-        VectorIndex.open(store, scale=Scale(gpu=True))
+        VectorIndex.open(store, scale=IndexOptions(gpu=True))
 
 
 def test_the_manifest_of_an_older_version_is_stale_and_not_damaged(store: Store) -> None:
@@ -298,7 +298,7 @@ def test_the_manifest_of_an_older_version_is_stale_and_not_damaged(store: Store)
     said = json.loads(manifest.read_text())
     del said["check"]
     manifest.write_text(json.dumps(said))
-    assert "older version" in (fault_of(store.folder / "visual.faiss", store.generation) or "")
+    assert "older version" in (find_fault(store.folder / "visual.faiss", store.generation) or "")
 
 
 def test_the_benchmark_prints_a_line_for_each_number_of_vectors(tmp_path: Path) -> None:

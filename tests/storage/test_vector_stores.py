@@ -22,10 +22,10 @@ from rankvideo_rag.errors import ArchiveError, InputError, MissingDependency
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.gc import collect
+from rankvideo_rag.storage.gc import collect_garbage
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import VectorIndex, derived_files
-from rankvideo_rag.storage.vector_stores import open_vectors
+from rankvideo_rag.storage.vector_stores import open_vector_index
 
 DIM, COUNT, VIDEOS = 24, 2_600, 13
 
@@ -65,7 +65,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def milvus(filled: Store) -> VectorIndex:
     pytest.importorskip("milvus_lite")
-    return open_vectors(filled, Settings.load(vector_store=f"milvus:{filled.folder / 'copy.db'}"))
+    return open_vector_index(filled, Settings.load(vector_store=f"milvus:{filled.folder / 'copy.db'}"))
 
 
 def same(one: VectorIndex, other: VectorIndex, question: Any, **options: Any) -> None:
@@ -117,7 +117,7 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
     assert indexed.exit_code == 0, indexed.output
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert derived_files(archive) == []  # FAISS is not needed
-    collect(archive)
+    collect_garbage(archive)
     assert derived_files(archive) == []
     title = world.clips[0].stem
     by_title = MetadataFilters(filters=[MetadataFilter(key="title", value=title)])
@@ -136,14 +136,14 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
 def test_a_server_that_is_not_there_is_an_error_that_says_what_to_do(filled: Store) -> None:
     pytest.importorskip("pymilvus")
     with pytest.raises(ArchiveError, match=r"milvus:http://127.0.0.1:1 does not do .* Is it running.* leave --vectors out"):
-        open_vectors(filled, Settings.load(vector_store="milvus:http://127.0.0.1:1"))
+        open_vector_index(filled, Settings.load(vector_store="milvus:http://127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("file", ["vectors", "nowhere/vectors.db"])
 def test_a_place_where_milvus_cannot_be_is_refused(filled: Store, file: str) -> None:
     pytest.importorskip("pymilvus")
     with pytest.raises(InputError, match=r"no server .* and no file for Milvus Lite: that one ends in \.db"):
-        open_vectors(filled, Settings.load(vector_store=f"milvus:{file}"))
+        open_vector_index(filled, Settings.load(vector_store=f"milvus:{file}"))
 
 
 def test_a_package_that_is_missing_is_told_with_its_extra_before_anything_is_indexed(
@@ -161,7 +161,7 @@ def test_a_package_that_is_missing_is_told_with_its_extra_before_anything_is_ind
 @pytest.mark.parametrize("place", ["milvus", "elastic", "milvus:"])
 def test_a_place_that_is_none_is_answered_with_those_there_are(filled: Store, place: str) -> None:
     with pytest.raises(InputError, match=r"give faiss, milvus:URI, or package\.module:function"):
-        open_vectors(filled, Settings.load(vector_store=place))
+        open_vector_index(filled, Settings.load(vector_store=place))
 
 
 # --- any store, and keeping it in step ------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def taken() -> set[str]:
 
 def matches(store: Store) -> None:
     """The copy, opened now, finds what FAISS finds."""
-    copied, faiss = open_vectors(store, HERE), VectorIndex.open(store)
+    copied, faiss = open_vector_index(store, HERE), VectorIndex.open(store)
     assert (len(copied), copied.generation) == (len(faiss), store.generation)
     for question in topics(8, seed=7):
         same(copied, faiss, question, depth=15)
@@ -264,7 +264,7 @@ def test_a_store_that_broke_halfway_is_filled_anew(store: Store) -> None:
     put(store, "video1", topics(25, seed=8), first=500)
     KEPT.breaks_after = len(KEPT.given) + 10
     with pytest.raises(ArchiveError, match=r"OSError: the network is gone.*The archive is whole"):
-        open_vectors(store, HERE)
+        open_vector_index(store, HERE)
     KEPT.breaks_after = None
     taken()
     matches(store)
@@ -291,7 +291,7 @@ def test_a_copy_of_the_archive_elsewhere_shares_the_store(store: Store, tmp_path
 
 
 def test_no_words_and_no_paths_are_sent(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from rankvideo_rag.storage.vector_stores.copy import open_copy
+    from rankvideo_rag.storage.vector_stores.copy import open_external_index
 
     caplog.set_level(logging.WARNING)
     index([world.videos], tmp_path / "archive", Settings.load(ocr="none"))
@@ -303,7 +303,7 @@ def test_no_words_and_no_paths_are_sent(world: World, tmp_path: Path, caplog: py
             return super().add(nodes)
 
     opened = Store.open(tmp_path / "archive")
-    open_copy(opened, "noting", lambda dim: Noting())
+    open_external_index(opened, "noting", lambda dim: Noting())
     text = " ".join(node.model_dump_json(exclude={"embedding"}) for node in sent)
     opened.close()
     assert len(sent) == opened_count(world) + 1

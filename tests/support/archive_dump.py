@@ -22,9 +22,9 @@ _ROWS = {
     "spans": 'SELECT video_id, channel, start, "end", text, source, confidence, language, words FROM spans ORDER BY 1,2,3,4,5',
     **{
         table: f"SELECT clip_id, text FROM {table} LEFT JOIN clips ON clip = {table}.rowid ORDER BY clip_id"
-        for table in ("words_speech", "words_on_screen", "words_description")
+        for table in ("text_speech", "text_on_screen", "text_description")
     },
-    "pictures": "SELECT clip_id, hex(picture) FROM pictures LEFT JOIN clips USING (clip) ORDER BY clip_id",
+    "perceptual hashes": "SELECT clip_id, hex(hash) FROM perceptual_hashes LEFT JOIN clips USING (clip) ORDER BY clip_id",
     "vectors": "SELECT clip_id, channel, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id, channel",
 }
 
@@ -34,7 +34,7 @@ def dump(archive: Path) -> dict[str, list[Any]]:
     with closing(sqlite3.connect(archive / "archive.db")) as connection:
         held = {name: connection.execute(sql).fetchall() for name, sql in _ROWS.items()}
         clips = dict(connection.execute("SELECT clip, clip_id FROM clips").fetchall())
-    searched = _rows_file(archive) if (archive / "visual.rows").exists() else _flat_index(archive)
+    searched = _rows_file(archive) if (archive / "visual.rescore").exists() else _flat_index(archive)
     return held | {"searched vectors": sorted((clips.get(n), data.hex().upper()) for n, data in searched)}
 
 
@@ -47,6 +47,6 @@ def _flat_index(archive: Path) -> list[tuple[int, bytes]]:
 def _rows_file(archive: Path) -> list[tuple[int, bytes]]:
     """The vectors one after the other, then the numbers of their clips."""
     made = json.loads((archive / "visual.json").read_bytes())
-    data, size = (archive / "visual.rows").read_bytes(), made["dim"] * 2
+    data, size = (archive / "visual.rescore").read_bytes(), made["dim"] * 2
     numbers = np.frombuffer(data, np.int64, made["vectors"], made["vectors"] * size).tolist()
     return [(n, data[at * size : (at + 1) * size]) for at, n in enumerate(numbers)]

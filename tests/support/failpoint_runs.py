@@ -27,9 +27,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankvideo_rag.storage.integrity import examine
+from rankvideo_rag.storage.integrity import check_integrity
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.vector_index import Scale, VectorIndex
+from rankvideo_rag.storage.vector_index import IndexOptions, VectorIndex
 from support import system_calls
 from support.archive_dump import dump
 from support.kill_runs import MADE, Life, corrupt
@@ -37,7 +37,7 @@ from support.recorded_decoder import RecordedDecoder
 from support.vectors import put, topics
 
 _TO_READ = 64 << 10  # bytes: SQLite puts 32 KiB beside a database that nobody has open, whoever opens it
-_MANY = Scale(flat_below=40)  # vectors, so that few are many
+_MANY = IndexOptions(flat_below=40)  # vectors, so that few are many
 
 
 class Scene(NamedTuple):
@@ -75,7 +75,7 @@ def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], 
             put(store, topics(60, seed=3, dim=8))
 
     def repair() -> None:
-        examine(life.archive, repair=True)
+        check_integrity(life.archive, repair=True)
         _read(life.archive)
 
     return [
@@ -84,7 +84,7 @@ def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], 
     ]
 
 
-def _read(archive: Path, scale: Scale | None = None) -> None:
+def _read(archive: Path, scale: IndexOptions | None = None) -> None:
     with closing(Store.open(archive)) as store:
         store.videos()
         VectorIndex.open(store, scale=scale)
@@ -93,7 +93,7 @@ def _read(archive: Path, scale: Scale | None = None) -> None:
 def _damage(archive: Path) -> None:
     """Words that are not in the full-text index, rows that belong to nothing, and a cut index."""
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
-        connection.execute("DELETE FROM words_speech WHERE rowid % 2")
+        connection.execute("DELETE FROM text_speech WHERE rowid % 2")
         connection.execute("INSERT INTO videos VALUES ('nobody', '', '{}', '', 'ok', NULL, '', 0, NULL)")
     os.truncate(archive / "visual.faiss", 100)
 
@@ -227,7 +227,7 @@ def _enough(scene: Scene, points: int) -> int:
         middle = (least + most) // 2
         trial = Trial(scene, f"{middle} bytes free")
         done = _in_room(trial, middle) == "done" and names(scene.life.archive) == scene.files
-        least, most = (least, middle) if done and not examine(scene.life.archive) else (middle, most)
+        least, most = (least, middle) if done and not check_integrity(scene.life.archive) else (middle, most)
     return most
 
 

@@ -25,8 +25,8 @@ from rankvideo_rag.indexing.build import Event
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.update import remove, update
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.gc import collect
-from rankvideo_rag.storage.integrity import examine
+from rankvideo_rag.storage.gc import collect_garbage
+from rankvideo_rag.storage.integrity import check_integrity
 from support.archive_dump import dump
 
 SETTINGS = Settings.load(embedder="scripted", ocr="none")
@@ -50,7 +50,7 @@ class Life:
             ("index", lambda: None, lambda: index([self.videos], self.archive, SETTINGS, listen=self._listen)),
             ("update", self._change, lambda: update(self.archive, SETTINGS, listen=self._listen)),
             ("remove", lambda: None, lambda: remove(self.archive, [str(self.videos / f"{self._names[4]}.mp4")])),
-            ("gc", lambda: None, lambda: collect(self.archive)),
+            ("gc", lambda: None, lambda: collect_garbage(self.archive)),
         ]
 
     def _change(self) -> None:
@@ -135,7 +135,7 @@ def corrupt(archive: Path) -> list[str]:
     """Faults that a kill must not leave. Derived files may be stale or in pieces: they are checked before they answer."""
     if not (archive / "archive.db").exists():
         return []
-    return [f"corrupt: {fault.problem}" for fault in examine(archive) if fault.check not in ("vector index", "marked")]
+    return [f"corrupt: {fault.problem}" for fault in check_integrity(archive) if fault.check not in ("vector index", "marked")]
 
 
 def main(originals: Path, work: Path, kills: int, seed: int) -> None:

@@ -14,23 +14,23 @@ from rankvideo_rag.backends import backend_names, find_loader
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.settings import FAISS, Settings
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.vector_index import Scale, VectorIndex
-from rankvideo_rag.storage.vector_stores.copy import open_copy
+from rankvideo_rag.storage.vector_index import IndexOptions, VectorIndex
+from rankvideo_rag.storage.vector_stores.copy import open_external_index
 
 Maker = Callable[[int], BasePydanticVectorStore]  # from the numbers in a vector
 
 
-def open_vectors(store: Store, settings: Settings) -> VectorIndex:
+def open_vector_index(store: Store, settings: Settings) -> VectorIndex:
     """The vectors of an archive as it is now, searched where the settings say.
 
     Raises InputError for a place that cannot be, MissingDependency, and ArchiveError where a vector store does not answer.
     """
     if settings.vector_store == FAISS:
-        return VectorIndex.open(store, scale=Scale(gpu=settings.gpu))
-    return open_copy(store, settings.vector_store, _maker(settings.vector_store, store))
+        return VectorIndex.open(store, scale=IndexOptions(gpu=settings.gpu))
+    return open_external_index(store, settings.vector_store, _maker(settings.vector_store, store))
 
 
-def check_place(place: str) -> None:
+def check_vector_store(place: str) -> None:
     """Raise InputError for a place that cannot be, MissingDependency for one whose package is not installed."""
     if place != FAISS:
         _loader(place)

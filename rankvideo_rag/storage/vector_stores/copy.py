@@ -29,7 +29,7 @@ from rankvideo_rag.errors import ArchiveError, InputError, RankVideoError
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.schema import Record
 from rankvideo_rag.storage.flat_index import Scored, Vector
-from rankvideo_rag.storage.index_files import COPY, one_builder
+from rankvideo_rag.storage.index_files import EXTERNAL_STATE, build_lock
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.stored_vectors import Snapshot, read_vectors, snapshot
 from rankvideo_rag.storage.vector_index import VectorIndex
@@ -44,7 +44,7 @@ _SPARE = 8  # candidates beyond what is asked for: the marker, clips that are go
 _AT_ONCE = 4096  # vectors
 
 
-class State(Record):
+class ExternalState(Record):
     """What a vector store holds."""
 
     place: str  # as the settings name it
@@ -59,7 +59,7 @@ class State(Record):
         return hashlib.sha256(json.dumps([self.dim, sorted(self.videos.items())]).encode()).hexdigest()
 
 
-def open_copy(store: Store, place: str, make: Callable[[int], BasePydanticVectorStore]) -> VectorIndex:
+def open_external_index(store: Store, place: str, make: Callable[[int], BasePydanticVectorStore]) -> VectorIndex:
     """The copy that the vector store at `place` holds, brought up to date first where it is not. `make` opens that store for
     vectors of that many numbers.
 
@@ -74,14 +74,14 @@ def open_copy(store: Store, place: str, make: Callable[[int], BasePydanticVector
     return _index(store, state, held) if current else _updated(store, place, make)
 
 
-def _index(store: Store, state: State, held: BasePydanticVectorStore | None) -> VectorIndex:
-    return VectorIndex(Copy(store, state, held) if held else None, state.generation)
+def _index(store: Store, state: ExternalState, held: BasePydanticVectorStore | None) -> VectorIndex:
+    return VectorIndex(ExternalIndex(store, state, held) if held else None, state.generation)
 
 
-class Copy:
+class ExternalIndex:
     """Vectors that are searched in a vector store and scored from the database."""
 
-    def __init__(self, store: Store, state: State, held: BasePydanticVectorStore) -> None:
+    def __init__(self, store: Store, state: ExternalState, held: BasePydanticVectorStore) -> None:
         self._store, self._state, self._held = store, state, held
 
     def __len__(self) -> int:
@@ -136,7 +136,7 @@ class Copy:
 
 
 def _updated(store: Store, place: str, make: Callable[[int], BasePydanticVectorStore]) -> VectorIndex:
-    with one_builder(store.folder), snapshot(store, CHANNEL) as still:
+    with build_lock(store.folder), snapshot(store, CHANNEL) as still:
         former, state = _read_state(store.folder), _state_of(still, place)
         held = None
         if state.vectors:
@@ -147,7 +147,7 @@ def _updated(store: Store, place: str, make: Callable[[int], BasePydanticVectorS
 
 
 def _filled(
-    make: Callable[[int], BasePydanticVectorStore], still: Snapshot, state: State, former: State | None
+    make: Callable[[int], BasePydanticVectorStore], still: Snapshot, state: ExternalState, former: ExternalState | None
 ) -> BasePydanticVectorStore:
     """The vector store, holding what it is to hold: only videos that changed are sent, if it is known what it holds now."""
     held = make(state.dim)
@@ -178,7 +178,7 @@ def _emptied(
     return make(dim)  # clearing one of Milvus drops the collection
 
 
-def _state_of(still: Snapshot, place: str) -> State:
+def _state_of(still: Snapshot, place: str) -> ExternalState:
     videos: dict[str, str] = {}
     for batch in still.read(still.clips):
         clips = still.records(batch.clips)
@@ -186,7 +186,7 @@ def _state_of(still: Snapshot, place: str) -> State:
             clip = clips[number]
             so_far = f"{videos.get(clip.video_id, '')} {clip.clip_id} ".encode()
             videos[clip.video_id] = hashlib.sha256(so_far + vector.tobytes()).hexdigest()[:32]
-    return State(place=place, generation=still.generation, dim=still.dim, vectors=len(still.clips), videos=videos)
+    return ExternalState(place=place, generation=still.generation, dim=still.dim, vectors=len(still.clips), videos=videos)
 
 
 def _nodes(still: Snapshot, videos: Collection[str]) -> Iterator[list[TextNode]]:
@@ -205,7 +205,7 @@ def _node(node_id: str, belongs_to: str, vector: Vector) -> TextNode:
     return TextNode(id_=node_id, text=node_id, embedding=vector.tolist(), relationships=source)  # no store takes an empty text
 
 
-def _marker_id(state: State) -> str:
+def _marker_id(state: ExternalState) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, state.fingerprint))
 
 
@@ -215,7 +215,7 @@ def _marker(dim: int) -> Vector:
     return vector / np.linalg.norm(vector)
 
 
-def _is_marked(held: BasePydanticVectorStore, state: State) -> bool:
+def _is_marked(held: BasePydanticVectorStore, state: ExternalState) -> bool:
     return _marker_id(state) in _ask(held, _marker(state.dim), _SPARE)
 
 
@@ -224,24 +224,24 @@ def _ask(held: BasePydanticVectorStore, vector: Vector, k: int) -> list[str]:
     return list(held.query(VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k)).ids or [])
 
 
-def _read_state(folder: Path) -> State | None:
+def _read_state(folder: Path) -> ExternalState | None:
     """What is on record; None where that is nothing, or damaged: then it is found out anew."""
     try:
-        found = json.loads((folder / COPY).read_bytes())
+        found = json.loads((folder / EXTERNAL_STATE).read_bytes())
         check = found.pop("fingerprint", None)
-        state = State.model_validate(found)
+        state = ExternalState.model_validate(found)
     except (FileNotFoundError, ValueError, AttributeError, ValidationError):
         return None
     return state if check == state.fingerprint else None
 
 
-def _keep(folder: Path, state: State) -> None:
+def _keep(folder: Path, state: ExternalState) -> None:
     said: Mapping[str, object] = {**state.model_dump(), "fingerprint": state.fingerprint}
     try:
-        replace_file(folder / COPY, json.dumps(said).encode())
+        replace_file(folder / EXTERNAL_STATE, json.dumps(said).encode())
     except OSError as error:
         logger.warning(
-            "%s cannot be written (%s): the copy will be examined again when it is next opened", folder / COPY, error
+            "%s cannot be written (%s): the copy will be examined again when it is next opened", folder / EXTERNAL_STATE, error
         )
 
 
