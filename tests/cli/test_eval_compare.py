@@ -187,7 +187,7 @@ def test_a_faulty_result_is_refused_where_the_original_passes_over_it(tmp_path: 
 def test_two_models_in_one_folder_are_not_mixed(tmp_path: Path) -> None:
     result(tmp_path, "v1", {"q1": entry(1.0)}, model="One")
     result(tmp_path, "v1", {"q1": entry(-1.0)}, model="Two")
-    with pytest.raises(InputError, match=r"are judged in v1_reranking_One.json and in v1_reranking_Two.json: name one model"):
+    with pytest.raises(InputError, match=r"are scored in v1_reranking_One.json and in v1_reranking_Two.json: name one model"):
         read_scores(tmp_path)
     assert read_scores(tmp_path, model="lab/Two")["q1"]["v1"].margin == -1.0
 

@@ -180,7 +180,7 @@ def test_the_numbers_of_a_small_folder_are_those_of_the_hand(tmp_path: Path) -> 
     assert (found.benefit.better, found.benefit.worse, found.benefit.pairs_per_query) == (2, 1, 9.0)
     assert [one.gain for one in found.questions] == pytest.approx([1 / 9 - 0.5, 0.5, 0.5])
     assert found.seconds == {"retrieve": 3.0, "rerank": 27.0, "without": None, "with": None}
-    assert "27 s a query" in found.benefit.words
+    assert "27 s a query" in found.benefit.summary
     # Watched alone, the first stays first. Of two, the one with the greater margin leads: that of fact-2 has the least.
     curve = {point.watched: point.mean for point in found.curve}
     assert list(curve) == [0, 1, 2, 3, 5, 9]
@@ -295,8 +295,8 @@ def test_one_command_measures_an_archive_with_reranking_and_without(scored: tupl
     folder, found = scored
     assert found.retrieval.queries == len(found.questions) >= 10
     assert found.benefit.low <= found.benefit.difference <= found.benefit.high
-    assert re.match(r"Reranking helps|Reranking hurts|These queries do not show", found.benefit.words)
-    assert f"[{found.benefit.low:+.4f}, {found.benefit.high:+.4f}]" in found.benefit.words
+    assert re.match(r"Reranking helps|Reranking hurts|These queries do not show", found.benefit.summary)
+    assert f"[{found.benefit.low:+.4f}, {found.benefit.high:+.4f}]" in found.benefit.summary
     measures = {one.name: one for one in found.measures}
     for name in ("InfoF1", "CiteF1", "CitationRecall", "ARGUE-F1", "TimeR@hit"):
         for side in ("without", "with"):
@@ -363,7 +363,7 @@ def test_what_reranking_took_is_not_told_where_kept_verdicts_were_used(world: Wo
     arguments = files_of(world, tmp_path, asked(world, "visual")[:2])
     found = ran(*arguments, "--to", tmp_path / "r", "--score-cache", tmp_path / "scores.db")
     assert found.seconds["rerank"] is None
-    assert " s a query" not in found.benefit.words
+    assert " s a query" not in found.benefit.summary
     with pytest.raises(InputError, match="holds a run already"):
         ran(*arguments, "--to", tmp_path / "r")
 
