@@ -125,7 +125,7 @@ class VideoArchive:
 
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
         """Answers from this archive's words: written by `llm`, or quoted. Options are those of VideoAnswerSynthesizer."""
-        return VideoAnswerSynthesizer(llm, words=self.store.spans, **{"min_margin": self.settings.min_margin} | options)
+        return VideoAnswerSynthesizer(llm, text_lookup=self.store.spans, **{"min_margin": self.settings.min_margin} | options)
 
     def as_query_engine(
         self,

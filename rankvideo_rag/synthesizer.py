@@ -1,12 +1,12 @@
-"""VideoAnswerSynthesizer: LlamaIndex's response synthesizer for video, with statements and citations that were checked."""
+"""VideoAnswerSynthesizer: LlamaIndex's response synthesizer for video, with verified claims and citations."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from llama_index.core.base.response.schema import RESPONSE_TYPE, AsyncStreamingResponse, Response, StreamingResponse
-from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.instrumentation.events.synthesis import SynthesizeEndEvent, SynthesizeStartEvent
 from llama_index.core.llms import LLM, MockLLM
 from llama_index.core.prompts import BasePromptTemplate
@@ -17,82 +17,71 @@ from llama_index.core.types import TokenAsyncGen, TokenGen
 from llama_index_instrumentation import get_dispatcher
 
 from rankvideo_rag.answering.abstention import is_unanswerable
-from rankvideo_rag.answering.citations import VerificationRules, build_answer, verify_claim
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.answering.evidence_subsets import best, deal
-from rankvideo_rag.answering.extractive import extract
-from rankvideo_rag.answering.generation import Shown, Tokenizer, Writer
-from rankvideo_rag.answering.node_evidence import Words, evidence_of
+from rankvideo_rag.answering.evidence_subsets import select_best, split_evidence
+from rankvideo_rag.answering.extractive import quote_evidence
+from rankvideo_rag.answering.generation import AnswerGenerator, PromptEvidence, Tokenizer
+from rankvideo_rag.answering.node_evidence import TextLookup, nodes_to_evidence
+from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.answering.parsing import ParsedClaim
-from rankvideo_rag.answering.prompts import TEMPLATE
-from rankvideo_rag.answering.streaming import Teller
+from rankvideo_rag.answering.prompts import PROSE_TEMPLATE
+from rankvideo_rag.answering.streaming import StreamingVerifier
+from rankvideo_rag.answering.verification import VerificationContext, verify_answer
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Answer
 
 dispatcher = get_dispatcher(__name__)
 
-ANSWER_KEY = "answer"  # Response.metadata[ANSWER_KEY] is the Answer as a dict, beside the metadata of each node by its id
+ANSWER_KEY = "answer"  # of Response.metadata: the Answer as a dict, beside the metadata of each node by its id
 
 
 class VideoAnswerSynthesizer(BaseSynthesizer):
-    """Answers from clips, with statements and citations to video and second that were checked.
+    """Answer from clips, with verified claims that cite a video and a time span.
 
-    With an LLM, any of LlamaIndex's, the clips become numbered evidence blocks and the LLM cites them, by calling a function
-    where it can, else in prose or JSON. A statement is shown where a citation of it names a shown clip and a time in it, its
-    quotes stand in the stored words and these words bear it out; the others are removed and reported. Without an LLM the best
-    sentences are quoted. There is no default LLM, so nothing leaves the machine unless an LLM that sends it is passed in.
+    With an LLM, the clips become numbered evidence that the LLM cites: by function calling where it supports that, else in
+    prose or JSON. A claim is shown if it cites a clip of the prompt and a time in it, its quotes occur in the stored text, and
+    that text supports the claim; others are removed and reported. Without an LLM, the best matching sentences are quoted. There
+    is no default LLM, so nothing leaves the machine unless an LLM that sends it is passed in.
 
     Args:
-        llm: writes the answer; None quotes instead. `served.served_llm` gives one that a vLLM server on this machine serves.
-        words: (video_id, start, end) -> timed words of a clip; None takes each node's text as spoken during the whole clip.
-        template: the prompt for an LLM that writes prose, with {context_str} and {query_str}, and {boundary} if wanted.
-        min_margin: RankVideo's margin from which on a clip is taken to show what is asked. 0 is the model's own verdict;
-            `abstention.calibrate_margin` takes one from labelled questions. Where every clip is below it and no words hold half
-            of what is asked, the archive does not answer, and no LLM is asked.
-        unsupported: what becomes of a statement that nothing bears out: it is dropped, or shown with a mark.
-        frames: of each clip, shown to an LLM that chats and sees.
-        evidence_subsets: so many selections of the clips are answered from; the best supported answer is given.
-        budget: tokens for evidence; None: what the LLM's context window leaves.
-        tokenizer: counts tokens; None: the LLM's own where it has one, else an estimate.
+        llm: any LlamaIndex LLM; None quotes instead. `answering.openai_like.load_openai_like` connects to a local server.
+        text_lookup: (video_id, start, end) -> timed text of a clip; None: a node's text counts as spoken during its whole clip.
+        template: prompt for an LLM that writes prose, with {context_str}, {query_str} and optionally {boundary}.
+        tokenizer: counts tokens; None: the LLM's own tokenizer if it has one, else an estimate.
+        callback_manager: as in LlamaIndex.
+        streaming: return a response whose text is released claim by claim, as each is verified.
+        **options: fields of `AnswerOptions`.
 
-    `synthesize` returns a Response whose metadata["answer"] is the Answer as a dict. With `streaming=True` (as in LlamaIndex's
-    own) statements are told as they are written and checked, and metadata["answer"] is there when the stream has ended.
+    `synthesize` returns a Response whose metadata["answer"] is the Answer as a dict; with `streaming`, once the stream has
+    ended. Raises InputError for invalid options.
     """
 
     def __init__(
         self,
         llm: LLM | None = None,
         *,
-        words: Words | None = None,
-        template: BasePromptTemplate = TEMPLATE,
-        min_margin: float = 0.0,
-        unsupported: Literal["drop", "mark"] = "drop",
-        frames: int = 0,
-        evidence_subsets: int = 1,
-        budget: int | None = None,
+        text_lookup: TextLookup | None = None,
+        template: BasePromptTemplate = PROSE_TEMPLATE,
         tokenizer: Tokenizer | None = None,
-        **kwargs: Any,
+        callback_manager: CallbackManager | None = None,
+        streaming: bool = False,
+        **options: Any,
     ) -> None:
-        if frames < 0 or evidence_subsets < 1:
-            raise InputError(
-                f"frames = {frames}, evidence_subsets = {evidence_subsets}: at least 0 frames and 1 subset are needed"
-            )
-        if llm is None and (frames or evidence_subsets > 1):
-            raise InputError(f"frames = {frames}, evidence_subsets = {evidence_subsets}, and no llm: both options need one")
-        # Given no LLM, the base class would reach for LlamaIndex's default, which is a remote one.
-        super().__init__(llm=llm or MockLLM(), **kwargs)
-        self._writer = Writer(llm, template=template, frames=frames, budget=budget, tokenizer=tokenizer) if llm else None
-        self._words = words
-        self._min_margin = min_margin
-        self._unsupported = unsupported
-        self._evidence_subsets = evidence_subsets
+        self._options = AnswerOptions(**options)
+        if llm is None and (self._options.frames or self._options.evidence_subsets > 1):
+            raise InputError("frames and evidence_subsets need an LLM, and there is no llm: without one, text is quoted")
+        # Without an LLM the base class would load LlamaIndex's default, which is a remote one.
+        super().__init__(llm=llm or MockLLM(), callback_manager=callback_manager, streaming=streaming)
+        self._generator = AnswerGenerator(llm, template, self._options, tokenizer) if llm else None
+        self._text_lookup = text_lookup
 
     def _get_prompts(self) -> PromptDictType:
-        return dict(self._writer.templates) if self._writer else {}
+        return dict(self._generator.templates) if self._generator else {}
 
     def _update_prompts(self, prompts: PromptDictType) -> None:
-        if self._writer:
-            self._writer.templates |= {name: prompts[name] for name in self._writer.templates if name in prompts}
+        if self._generator:
+            templates = self._generator.templates
+            templates |= {name: prompts[name] for name in templates if name in prompts}
 
     @dispatcher.span
     def synthesize(
@@ -103,14 +92,14 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         sources = [*nodes, *(additional_source_nodes or [])]
-        with self._reported(query) as finished:
-            asked = self._asked(_text(query), nodes)
+        with self._emit_events(query) as responses:
+            task = self._prepare(_query_text(query), nodes)
             if self._streaming:
                 metadata = _metadata(sources)
-                finished.append(StreamingResponse(self._tell(asked, response_kwargs, metadata), sources, metadata))
+                responses.append(StreamingResponse(self._stream(task, response_kwargs, metadata), sources, metadata))
             else:
-                finished.append(_response(self._answer(asked, response_kwargs), sources))
-        return finished[0]
+                responses.append(_response(self._answer(task, response_kwargs), sources))
+        return responses[0]
 
     @dispatcher.span
     async def asynthesize(
@@ -121,109 +110,108 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         sources = [*nodes, *(additional_source_nodes or [])]
-        with self._reported(query) as finished:
-            asked = await asyncio.to_thread(self._asked, _text(query), nodes)
+        with self._emit_events(query) as responses:
+            task = await asyncio.to_thread(self._prepare, _query_text(query), nodes)
             if self._streaming:
                 metadata = _metadata(sources)
-                finished.append(AsyncStreamingResponse(self._atell(asked, response_kwargs, metadata), sources, metadata))
+                responses.append(AsyncStreamingResponse(self._astream(task, response_kwargs, metadata), sources, metadata))
             else:
-                finished.append(_response(await self._aanswer(asked, response_kwargs), sources))
-        return finished[0]
+                responses.append(_response(await self._aanswer(task, response_kwargs), sources))
+        return responses[0]
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> str:
-        return self._answer(self._asked(query_str, _as_nodes(text_chunks)), response_kwargs).text
+        return self._answer(self._prepare(query_str, _as_nodes(text_chunks)), response_kwargs).text
 
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> str:
-        return (await self._aanswer(self._asked(query_str, _as_nodes(text_chunks)), response_kwargs)).text
+        return (await self._aanswer(self._prepare(query_str, _as_nodes(text_chunks)), response_kwargs)).text
 
-    def _asked(self, question: str, nodes: Sequence[NodeWithScore]) -> "_Asked":
-        evidence = evidence_of(nodes, self._words)
-        is_settled = not evidence or is_unanswerable(question, evidence, min_margin=self._min_margin)
-        return _Asked(question, evidence, None if is_settled else self._writer)
+    def _prepare(self, question: str, nodes: Sequence[NodeWithScore]) -> "_Task":
+        evidence = nodes_to_evidence(nodes, self._text_lookup)
+        abstain = not evidence or is_unanswerable(question, evidence, min_margin=self._options.min_margin)
+        return _Task(question, evidence, None if abstain else self._generator)
 
-    def _answer(self, asked: "_Asked", options: dict[str, Any]) -> Answer:
-        if asked.writer is None:
-            return extract(asked.question, asked.evidence, min_margin=self._min_margin)
-        shown = [asked.writer.show(asked.question, plan) for plan in deal(asked.evidence, self._evidence_subsets)]
-        written = [asked.writer.write(plan, options) for plan in shown]
-        return self._best(asked, shown, written)
+    def _answer(self, task: "_Task", variables: dict[str, Any]) -> Answer:
+        if task.generator is None:
+            return quote_evidence(task.question, task.evidence, min_margin=self._options.min_margin)
+        prompts = self._prompts_of(task)
+        return self._select(task, prompts, [task.generator.generate(prompt, variables) for prompt in prompts])
 
-    async def _aanswer(self, asked: "_Asked", options: dict[str, Any]) -> Answer:
-        if asked.writer is None:
-            return extract(asked.question, asked.evidence, min_margin=self._min_margin)
-        plans = deal(asked.evidence, self._evidence_subsets)
-        shown = [await asyncio.to_thread(asked.writer.show, asked.question, plan) for plan in plans]
-        written = await asyncio.gather(*(asked.writer.awrite(plan, options) for plan in shown))
-        return self._best(asked, shown, written)
+    async def _aanswer(self, task: "_Task", variables: dict[str, Any]) -> Answer:
+        if task.generator is None:
+            return quote_evidence(task.question, task.evidence, min_margin=self._options.min_margin)
+        prompts = await asyncio.to_thread(self._prompts_of, task)
+        claims = await asyncio.gather(*(task.generator.agenerate(prompt, variables) for prompt in prompts))
+        return self._select(task, prompts, claims)
 
-    def _best(self, asked: "_Asked", shown: Sequence[Shown], written: Sequence[Sequence[ParsedClaim]]) -> Answer:
-        answers = [self._checked(asked, plan, drafts) for plan, drafts in zip(shown, written, strict=True)]
-        return best(answers, asked.evidence)
+    def _prompts_of(self, task: "_Task") -> list[PromptEvidence]:
+        assert task.generator
+        subsets = split_evidence(task.evidence, self._options.evidence_subsets)
+        return [task.generator.fit_evidence(task.question, subset) for subset in subsets]
 
-    def _checked(self, asked: "_Asked", shown: Shown, drafts: Sequence[ParsedClaim]) -> Answer:
-        rules = self._rules(asked, shown)
-        outcomes = [verify_claim(asked.question, draft, shown.evidence, rules) for draft in drafts]
-        return build_answer(asked.question, outcomes, asked.evidence, rules).model_copy(update={"prompt": shown.use})
+    def _select(
+        self, task: "_Task", prompts: Sequence[PromptEvidence], claims: Sequence[Sequence[ParsedClaim]]
+    ) -> Answer:
+        answers = [
+            verify_answer(parsed, self._context(task, prompt)).model_copy(update={"prompt": prompt.usage})
+            for prompt, parsed in zip(prompts, claims, strict=True)
+        ]
+        return select_best(answers, task.evidence)
 
-    def _tell(self, asked: "_Asked", options: dict[str, Any], metadata: dict[str, Any]) -> TokenGen:
-        if asked.writer is None or self._evidence_subsets > 1:
-            yield _kept(self._answer(asked, options), metadata).text
+    def _stream(self, task: "_Task", variables: dict[str, Any], metadata: dict[str, Any]) -> TokenGen:
+        if task.generator is None or self._options.evidence_subsets > 1:
+            yield _store(self._answer(task, variables), metadata).text
             return
-        shown = asked.writer.show(asked.question, asked.evidence)
-        teller = self._teller(asked, shown)
-        for token in asked.writer.stream(shown, options):
-            if told := teller.hear(token):
-                yield told
-            if teller.is_full:
+        (prompt,) = self._prompts_of(task)
+        verifier = StreamingVerifier(self._context(task, prompt))
+        for token in task.generator.stream(prompt, variables):
+            if text := verifier.feed(token):
+                yield text
+            if verifier.is_full:
                 break
-        yield _ended(teller, shown, metadata)
+        yield _finish(verifier, prompt, metadata)
 
-    async def _atell(self, asked: "_Asked", options: dict[str, Any], metadata: dict[str, Any]) -> TokenAsyncGen:
-        if asked.writer is None or self._evidence_subsets > 1:
-            yield _kept(await self._aanswer(asked, options), metadata).text
+    async def _astream(self, task: "_Task", variables: dict[str, Any], metadata: dict[str, Any]) -> TokenAsyncGen:
+        if task.generator is None or self._options.evidence_subsets > 1:
+            yield _store(await self._aanswer(task, variables), metadata).text
             return
-        shown = await asyncio.to_thread(asked.writer.show, asked.question, asked.evidence)
-        teller = self._teller(asked, shown)
-        async for token in await asked.writer.astream(shown, options):
-            if told := teller.hear(token):
-                yield told
-            if teller.is_full:
+        (prompt,) = await asyncio.to_thread(self._prompts_of, task)
+        verifier = StreamingVerifier(self._context(task, prompt))
+        async for token in await task.generator.astream(prompt, variables):
+            if text := verifier.feed(token):
+                yield text
+            if verifier.is_full:
                 break
-        yield _ended(teller, shown, metadata)
+        yield _finish(verifier, prompt, metadata)
 
-    def _teller(self, asked: "_Asked", shown: Shown) -> Teller:
-        return Teller(asked.question, shown.evidence, asked.evidence, self._rules(asked, shown))
-
-    def _rules(self, asked: "_Asked", shown: Shown) -> VerificationRules:
-        return VerificationRules(
-            unsupported=self._unsupported,
-            min_margin=self._min_margin,
-            pictured=frozenset(picture.number for picture in shown.pictures),
-            instructions=asked.writer.instructions if asked.writer else "",
-            at_hand=tuple(asked.evidence),
+    def _context(self, task: "_Task", prompt: PromptEvidence) -> VerificationContext:
+        return VerificationContext(
+            question=task.question,
+            shown=prompt.evidence,
+            retrieved=task.evidence,
+            options=self._options,
+            clips_with_frames=frozenset(frame.number for frame in prompt.frames),
+            instructions=task.generator.instructions if task.generator else "",
         )
 
     @contextmanager
-    def _reported(self, query: QueryType) -> Iterator[list[RESPONSE_TYPE]]:
-        """Both of LlamaIndex's event systems hear of the start and, unless it raises, of the end."""
-        finished: list[RESPONSE_TYPE] = []
+    def _emit_events(self, query: QueryType) -> Iterator[list[RESPONSE_TYPE]]:
+        """Report the start and, if nothing is raised, the end to both of LlamaIndex's event systems."""
+        responses: list[RESPONSE_TYPE] = []
         dispatcher.event(SynthesizeStartEvent(query=query))
-        start: dict[str, Any] = {EventPayload.QUERY_STR: _text(query)}
+        start: dict[str, Any] = {EventPayload.QUERY_STR: _query_text(query)}
         with self._callback_manager.event(CBEventType.SYNTHESIZE, payload=start) as event:
-            yield finished
-            event.on_end(payload={EventPayload.RESPONSE: finished[0]})
-        dispatcher.event(SynthesizeEndEvent(query=query, response=finished[0]))
+            yield responses
+            event.on_end(payload={EventPayload.RESPONSE: responses[0]})
+        dispatcher.event(SynthesizeEndEvent(query=query, response=responses[0]))
 
 
-class _Asked(NamedTuple):
-    """A question with its evidence."""
-
+class _Task(NamedTuple):
     question: str
     evidence: list[Evidence]
-    writer: Writer | None  # None: no language model is asked
+    generator: AnswerGenerator | None  # None: no language model is called
 
 
-def _text(query: QueryType) -> str:
+def _query_text(query: QueryType) -> str:
     return query.query_str if isinstance(query, QueryBundle) else query
 
 
@@ -241,16 +229,16 @@ def _metadata(nodes: Sequence[NodeWithScore]) -> dict[str, Any]:
 
 def _response(answer: Answer, nodes: Sequence[NodeWithScore]) -> Response:
     metadata = _metadata(nodes)
-    return Response(_kept(answer, metadata).text, source_nodes=list(nodes), metadata=metadata)
+    return Response(_store(answer, metadata).text, source_nodes=list(nodes), metadata=metadata)
 
 
-def _kept(answer: Answer, metadata: dict[str, Any]) -> Answer:
+def _store(answer: Answer, metadata: dict[str, Any]) -> Answer:
     metadata[ANSWER_KEY] = answer.model_dump(mode="json")
     return answer
 
 
-def _ended(teller: Teller, shown: Shown, metadata: dict[str, Any]) -> str:
-    """What is still to be told at the end."""
-    ending = teller.end()
-    _kept(ending.answer.model_copy(update={"prompt": shown.use}), metadata)
-    return ending.rest
+def _finish(verifier: StreamingVerifier, prompt: PromptEvidence, metadata: dict[str, Any]) -> str:
+    """Store the answer and return the part of its text that was not released yet."""
+    answer, rest = verifier.finish()
+    _store(answer.model_copy(update={"prompt": prompt.usage}), metadata)
+    return rest

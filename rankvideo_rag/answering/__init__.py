@@ -1,1 +1,1 @@
-"""Answers from evidence: numbered blocks of timed text, and citations that are verified before they are shown."""
+"""Answers from evidence, with verified citations."""

@@ -1,52 +1,53 @@
-"""When the archive does not answer: a threshold on RankVideo's margins, from labelled questions, beside support by words.
+"""Decide that the archive does not answer a question, by a threshold on RankVideo's margins and by matching text.
 
-The default threshold is 0, the model's own yes or no, and knows nothing of how often it is wrong. `calibrate_margin` gives one
-that does, as `ranking.reasoning.calibrate_band` does for pairs. This file knows neither LlamaIndex nor models.
+The default threshold is 0, the model's own decision. `calibrate_margin` derives one from labelled questions.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.answering.extractive import is_relevant, is_supported
+from rankvideo_rag.answering.extractive import has_matching_sentence
 from rankvideo_rag.errors import InputError
 
 
-class Calibration(NamedTuple):
-    """A threshold on the best margin of a question's clips, and what it does on the questions it was taken from."""
+class MarginThreshold(NamedTuple):
+    """A threshold on the best margin of a question's clips, and its effect on the questions that it was derived from."""
 
-    min_margin: float | None  # in nats; None where no threshold is good enough
+    min_margin: float | None  # in nats; None if no threshold is good enough
     wrongly_answered: float | None  # share of the questions at or above it that the archive does not answer
-    answered: float | None  # share of the questions that it answers, that are at or above it
+    answered: float | None  # share of the answerable questions that are at or above it
 
 
-def is_unanswerable(question: str, shown: Sequence[Evidence], *, min_margin: float) -> bool:
-    """Whether every clip was judged, none reached the threshold, and no words hold half of what is asked.
+def is_unanswerable(question: str, evidence: Sequence[Evidence], *, min_margin: float) -> bool:
+    """Return whether every clip was scored below the threshold and no text matches half of the question's terms.
 
-    A clip that could not be judged leaves the question open.
+    A clip that could not be scored leaves the question open.
     """
-    judged = all(evidence.margin is not None for evidence in shown)
-    return judged and not any(is_relevant(e, min_margin) for e in shown) and not is_supported(question, shown)
+    scored_below = all(piece.margin is not None and piece.margin < min_margin for piece in evidence)
+    return scored_below and not has_matching_sentence(question, evidence)
 
 
-def calibrate_margin(margins: Sequence[float], answerable: Sequence[bool], *, max_error: float = 0.05) -> Calibration:
-    """The least threshold at which, of these questions, at most a share of `max_error` of those answered has no answer.
+def calibrate_margin(margins: Sequence[float], answerable: Sequence[bool], *, max_error: float = 0.05) -> MarginThreshold:
+    """Return the lowest threshold at which at most a share of `max_error` of the answered questions is unanswerable.
 
     Args:
-        margins: of each question the best margin among its clips.
-        answerable: of each question whether the archive answers it.
+        margins: the best margin among the clips of each question.
+        answerable: whether the archive answers each question.
+        max_error: of this sample; with few questions it says little about others.
 
-    The share is that of this sample: with few questions it promises little beyond them.
+    Raises InputError if the lengths differ, or `max_error` is not in [0, 1).
 
     >>> calibrate_margin([-4.0, -1.0, 0.5, 1.5, 3.0], [False, True, False, True, True], max_error=0.25)
-    Calibration(min_margin=-1.0, wrongly_answered=0.25, answered=1.0)
+    MarginThreshold(min_margin=-1.0, wrongly_answered=0.25, answered=1.0)
     """
     if len(margins) != len(answerable):
-        raise InputError(f"{len(margins)} margins and {len(answerable)} labels: one label for each margin is needed")
+        raise InputError(f"{len(margins)} margins and {len(answerable)} labels: each margin needs one label")
     if not 0 <= max_error < 1:
-        raise InputError(f"max_error = {max_error}: a share from 0 up to, but not including, 1 is needed")
+        raise InputError(f"max_error = {max_error}: it must be at least 0 and less than 1")
     for bound in sorted(set(margins)):
-        beyond = [label for margin, label in zip(margins, answerable, strict=True) if margin >= bound]
-        if (wrong := beyond.count(False)) <= max_error * len(beyond):
-            return Calibration(bound, wrong / len(beyond), sum(beyond) / sum(answerable) if any(answerable) else None)
-    return Calibration(None, None, None)
+        at_or_above = [label for margin, label in zip(margins, answerable, strict=True) if margin >= bound]
+        if (wrong := at_or_above.count(False)) <= max_error * len(at_or_above):
+            answered = sum(at_or_above) / sum(answerable) if any(answerable) else None
+            return MarginThreshold(bound, wrong / len(at_or_above), answered)
+    return MarginThreshold(None, None, None)

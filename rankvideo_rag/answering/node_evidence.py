@@ -1,4 +1,4 @@
-"""LlamaIndex's nodes as numbered evidence, with their words in time and what RankVideo left on them."""
+"""Convert LlamaIndex nodes to numbered evidence."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -6,8 +6,7 @@ from typing import Any
 
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from rankvideo_rag.answering.evidence import ANY_LENGTH, Evidence
-from rankvideo_rag.answering.support import plain
+from rankvideo_rag.answering.evidence import UNLIMITED, Evidence, sanitize_for_display
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import probe
 from rankvideo_rag.nodes import NO_TEXT, NodeClip, node_to_clip
@@ -17,49 +16,54 @@ from rankvideo_rag.text import clean
 
 logger = logging.getLogger(__name__)
 
-Words = Callable[[str, float, float], Sequence[TextSpan]]
-"""(video_id, start, end) -> the timed words that touch this part of a video."""
+TextLookup = Callable[[str, float, float], Sequence[TextSpan]]
+"""(video_id, start, end) -> the timed text that overlaps this part of a video."""
 
 
-def evidence_of(nodes: Sequence[NodeWithScore], words: Words | None) -> list[Evidence]:
-    """The clips that these nodes stand for, numbered from 1. Without `words` a node's text is spoken during its whole clip."""
-    return [_piece(number, hit, words) for number, hit in enumerate(nodes, start=1)]
+def nodes_to_evidence(nodes: Sequence[NodeWithScore], text_lookup: TextLookup | None) -> list[Evidence]:
+    """Return the clips of these nodes, numbered from 1.
+
+    Without `text_lookup`, a node's text counts as spoken during its whole clip.
+    """
+    return [_node_to_evidence(number, hit, text_lookup) for number, hit in enumerate(nodes, start=1)]
 
 
-def _piece(number: int, hit: NodeWithScore, words: Words | None) -> Evidence:
+def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup | None) -> Evidence:
     clip = node_to_clip(hit.node)
     start = clip.span.start or 0.0
-    end = _end(clip) if clip.span.end is None else clip.span.end
-    spans = words(clip.video_id, start, end) if words else _spans_of_text(hit, start, end)
-    margin = hit.node.metadata.get("rerank_score")
-    seen = _seen(hit.node.metadata, start, end)
-    return Evidence(number, clip.video_id, clip.span.path, _title(clip), start, end, tuple(spans), margin, seen)
+    end = _read_duration(clip) if clip.span.end is None else clip.footage.end
+    return Evidence(
+        number=number,
+        video_id=clip.video_id,
+        path=clip.span.path,
+        title=clean(sanitize_for_display(clip.title), max_length=200),
+        start=start,
+        end=end,
+        spans=tuple(text_lookup(clip.video_id, start, end) if text_lookup else _spans_of_text(hit, start, end)),
+        margin=hit.node.metadata.get("rerank_score"),
+        window=_scored_window(hit.node.metadata, start, end),
+    )
 
 
-def _title(clip: NodeClip) -> str:
-    # Brackets would be read as the end of a citation, an address as a link.
-    return clean(plain(clip.title), max_length=200)
-
-
-def _end(clip: NodeClip) -> float:
-    """The end of a clip that is a whole file; its beginning where the file cannot be read, so that no time can be cited."""
+def _read_duration(clip: NodeClip) -> float:
+    """Return the end of a clip that is a whole file; its start if the file cannot be read, so that no time can be cited."""
     try:
         return probe(clip.span.path).duration
     except MediaError as error:
-        logger.warning("the length of %s is unknown: %s", clip.span.path, error)
+        logger.warning("cannot read the duration of %s: %s", clip.span.path, error)
         return clip.span.start or 0.0
 
 
-def _seen(metadata: Mapping[str, Any], start: float, end: float) -> Span | None:
-    """The window in which RankVideo saw what is asked for, as far as it lies in the clip."""
+def _scored_window(metadata: Mapping[str, Any], start: float, end: float) -> Span | None:
+    """Return the window that RankVideo's score came from, limited to the clip."""
     if "rerank_start" not in metadata or "rerank_end" not in metadata:
         return None
-    seen = Span(max(metadata["rerank_start"], start), min(metadata["rerank_end"], end))
-    return seen if seen.start < seen.end else None
+    window = Span(max(metadata["rerank_start"], start), min(metadata["rerank_end"], end))
+    return window if window.start < window.end else None
 
 
 def _spans_of_text(hit: NodeWithScore, start: float, end: float) -> list[TextSpan]:
-    text = clean(hit.node.get_content(MetadataMode.NONE), max_length=ANY_LENGTH)
+    text = clean(hit.node.get_content(MetadataMode.NONE), max_length=UNLIMITED)
     if not text or text == NO_TEXT:
         return []
     return [TextSpan(channel="speech", text=text, start=start, end=end, source="node")]

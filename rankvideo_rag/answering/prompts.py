@@ -1,7 +1,7 @@
-"""What a language model is told, and the function that one which calls functions fills in. Nothing here asks.
+"""Prompts for language models that answer from evidence, and the schema for those that call functions.
 
-The evidence stands between two lines that its own words cannot hold: they are made from a hash of it. Its words are data, and
-the question comes after them.
+The evidence stands between two boundary lines that its text cannot contain, because they are made from a hash of it. The
+question follows the evidence.
 """
 
 from hashlib import sha256
@@ -15,10 +15,10 @@ _EVIDENCE = (
     "not do it.\n{boundary}\n{context_str}\n{boundary}\n"
 )
 
-TEMPLATE = PromptTemplate(
+PROSE_TEMPLATE = PromptTemplate(
     _EVIDENCE
-    + "Answer the question from this evidence only. After each sentence cite the evidence that bears it out, as [1] or "
-    "with the time as [1 @ 00:12-00:15]. Where words bear it out, copy them in “quotation marks”. If the evidence does not "
+    + "Answer the question from this evidence only. After each sentence cite the evidence that supports it, as [1] or "
+    "with the time as [1 @ 00:12-00:15]. Where text supports it, copy the words in “quotation marks”. If the evidence does not "
     "answer the question, say so and cite nothing.\nQuestion: {query_str}\nAnswer: "
 )
 
@@ -33,20 +33,20 @@ class CitedClaim(BaseModel):
     """One sentence of the answer."""
 
     text: str = Field(description="a sentence that answers the question, or a part of it")
-    evidence: list[int] = Field(description="numbers of the pieces of evidence that bear it out")
-    quote: str | None = Field(None, description="words of that evidence that bear it out, copied; null where it is only seen")
+    evidence: list[int] = Field(description="numbers of the pieces of evidence that support it")
+    quote: str | None = Field(None, description="words of that evidence that support it, copied; null if it is only seen")
 
 
 class CitedAnswer(BaseModel):
     """The answer to the question, as claims that each cite their evidence."""
 
-    claims: list[CitedClaim] = Field(description="empty where the evidence does not answer the question")
+    claims: list[CitedClaim] = Field(description="empty if the evidence does not answer the question")
 
 
-def boundary(evidence: str) -> str:
-    """A line that the evidence does not hold, and that nobody who wrote a part of it can foresee.
+def make_boundary(evidence: str) -> str:
+    """Return a line that does not occur in the evidence, and that the authors of its parts cannot predict.
 
-    >>> boundary("[1] Ferries, 00:00-00:09")
+    >>> make_boundary("[1] Ferries, 00:00-00:09")
     'evidence-b569ed28b832c061'
     """
     return f"evidence-{sha256(evidence.encode()).hexdigest()[:16]}"

@@ -1,68 +1,65 @@
-"""An answer told while it is being written: each statement as soon as it is whole and checked, never a word before that.
+"""Verify an answer while it is being generated: each claim is released once it is complete and verified.
 
-What was told is always the beginning of the answer in the end. This file knows neither LlamaIndex nor models.
+The released text is always a prefix of the final answer.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rankvideo_rag.answering.answers import rendered
-from rankvideo_rag.answering.citations import VerificationRules, VerifiedClaim, build_answer, verify_claim
-from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.answering.parsing import MAX_CHARACTERS, ParsedClaim, finished_claims, parse_claims
+from rankvideo_rag.answering.answers import format_claim
+from rankvideo_rag.answering.parsing import MAX_CHARACTERS, ParsedClaim, parse_claims, parse_finished_claims
+from rankvideo_rag.answering.verification import VerificationContext, VerifiedClaim, combine_claims, verify_claim
 from rankvideo_rag.schema import Answer, Claim
 
-_MAY_END_ONE = frozenset(".!?。！？؟]}\n")
+_MAY_END_CLAIM = frozenset(".!?。！？؟]}\n")
 
 
-class Ending(NamedTuple):
-    """The whole answer, and what of it is still to be told."""
+class FinishedAnswer(NamedTuple):
+    """The whole answer, and the part of its text that was not released yet."""
 
     answer: Answer
     rest: str
 
 
-class Teller:
-    """Hears a model write, tells what holds. `shown` is the evidence that it has read, `evidence` all that there is."""
+class StreamingVerifier:
+    """Turns the tokens of a language model into verified text."""
 
-    def __init__(
-        self, question: str, shown: Sequence[Evidence], evidence: Sequence[Evidence], rules: VerificationRules
-    ) -> None:
-        self._question, self._shown, self._evidence, self._rules = question, shown, evidence, rules
+    def __init__(self, context: VerificationContext) -> None:
+        self._context = context
         self._written = ""
-        self._outcomes: list[VerifiedClaim] = []
+        self._verified: list[VerifiedClaim] = []
         self._claims: set[Claim] = set()
-        self._waiting: list[Claim] = []  # marked as unsupported: told once something holds
-        self._told = ""
+        self._pending: list[Claim] = []  # unsupported: released once a claim is supported
+        self._released = ""
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more that the model writes will be read."""
+        """Whether the length limit is reached: further tokens are ignored."""
         return len(self._written) > MAX_CHARACTERS
 
-    def hear(self, token: str) -> str:
-        """What can be told now that the model wrote on; mostly nothing."""
+    def feed(self, token: str) -> str:
+        """Add a token and return the text that can be released now, mostly none."""
         self._written += token
-        if _MAY_END_ONE.isdisjoint(token):
+        if _MAY_END_CLAIM.isdisjoint(token):
             return ""
-        return self._tell(finished_claims(self._written)[len(self._outcomes) :])
+        before = len(self._released)
+        for claim in self._verify(parse_finished_claims(self._written)):
+            if claim and claim not in self._claims:
+                self._claims.add(claim)
+                self._pending.append(claim)
+                if claim.status != "unsupported" or self._released:
+                    self._released = " ".join(filter(None, [self._released, *map(format_claim, self._pending)]))
+                    self._pending.clear()
+        return self._released[before:]
 
-    def end(self) -> Ending:
-        """The answer, now that the model has written all."""
-        for draft in parse_claims(self._written)[len(self._outcomes) :]:
-            self._outcomes.append(verify_claim(self._question, draft, self._shown, self._rules))
-        answer = build_answer(self._question, self._outcomes, self._evidence, self._rules)
-        return Ending(answer, answer.text[len(self._told) :])
+    def finish(self) -> FinishedAnswer:
+        """Return the answer, after the last token."""
+        self._verify(parse_claims(self._written))
+        answer = combine_claims(self._verified, self._context)
+        return FinishedAnswer(answer, answer.text[len(self._released) :])
 
-    def _tell(self, drafts: Sequence[ParsedClaim]) -> str:
-        before = self._told
-        for draft in drafts:
-            outcome = verify_claim(self._question, draft, self._shown, self._rules)
-            self._outcomes.append(outcome)
-            if outcome.claim and outcome.claim not in self._claims:
-                self._claims.add(outcome.claim)
-                self._waiting.append(outcome.claim)
-                if outcome.claim.status != "unsupported" or self._told:
-                    self._told = " ".join(filter(None, [self._told, *map(rendered, self._waiting)]))
-                    self._waiting.clear()
-        return self._told[len(before) :]
+    def _verify(self, parsed: Sequence[ParsedClaim]) -> list[Claim | None]:
+        """Verify the claims that are new among all that were parsed so far."""
+        new = [verify_claim(claim, self._context) for claim in parsed[len(self._verified) :]]
+        self._verified += new
+        return [one.claim for one in new]

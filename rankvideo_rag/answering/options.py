@@ -1,0 +1,35 @@
+"""Options of an answer, declared once and passed whole."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rankvideo_rag.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """Options of `VideoAnswerSynthesizer`. Raises InputError for values out of range.
+
+    Attributes:
+        min_margin: RankVideo's margin, in nats, from which a clip counts as relevant. 0 is the model's own decision;
+            `abstention.calibrate_margin` derives a threshold from labelled questions. If every clip is below it and no text
+            matches half of the question's terms, the archive does not answer and no LLM is called.
+        unsupported: whether claims that no evidence supports are dropped or marked.
+        frames: frames of each clip in the prompt; they need a multimodal chat LLM.
+        evidence_subsets: how many subsets of the evidence are answered from; the best supported answer is returned.
+        evidence_tokens: limit of tokens for evidence in a prompt; None: what the LLM's context window leaves.
+    """
+
+    min_margin: float = 0.0
+    unsupported: Literal["drop", "mark"] = "drop"
+    frames: int = 0
+    evidence_subsets: int = 1
+    evidence_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 0 or self.evidence_subsets < 1:
+            raise InputError(
+                f"frames = {self.frames}, evidence_subsets = {self.evidence_subsets}: they must be at least 0 and 1"
+            )
+        if self.unsupported not in ("drop", "mark"):
+            raise InputError(f"unsupported = {self.unsupported!r}: it must be 'drop' or 'mark'")

@@ -1,0 +1,184 @@
+"""Verify the claims of a language model against the evidence: each is kept, replaced by its quote, marked or removed.
+
+A claim is kept if one of its citations is valid and the cited text supports it, or, where the prompt contained frames, if it
+cites a relevant clip whose frames the model was given; then its status is "seen".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rankvideo_rag.answering.answers import build_answer, quote_claim
+from rankvideo_rag.answering.evidence import Evidence, sanitize_for_display
+from rankvideo_rag.answering.extractive import find_omitted_evidence, is_off_topic, quote_evidence
+from rankvideo_rag.answering.matching import (
+    QuoteMatch,
+    find_quote,
+    is_supported,
+    leaks_instructions,
+    measure_support,
+    split_words,
+)
+from rankvideo_rag.answering.options import AnswerOptions
+from rankvideo_rag.answering.parsing import CitationMarker, ParsedClaim
+from rankvideo_rag.schema import Answer, Citation, Claim, RemovedCitation
+from rankvideo_rag.text import timestamp
+
+QUOTED_INSTEAD = "no claim of the language model is supported: the archive is quoted instead"
+MAX_CLAIM = 1_000  # characters
+# Written times are whole seconds, rounded down: a second at either end is no error.
+_TOLERANCE = 1.0
+_QUOTATION_MARKS = (("“", "”"), ('"', '"'), ("«", "»"), ("„", "“"), ("„", "”"), ("「", "」"))
+
+
+@dataclass(frozen=True)
+class VerificationContext:
+    """What claims are verified against."""
+
+    question: str
+    shown: Sequence[Evidence]  # in the prompt
+    retrieved: Sequence[Evidence]  # all evidence, of which the prompt may hold a part
+    options: AnswerOptions = field(default_factory=AnswerOptions)
+    clips_with_frames: frozenset[int] = frozenset()  # numbers of the clips of which the prompt contained frames
+    instructions: str = ""  # of the prompt: answers must not repeat them
+
+
+class VerifiedClaim(NamedTuple):
+    """The outcome for one claim."""
+
+    claim: Claim | None  # as it is shown
+    removed: Claim | None  # as it was written, if it is not shown
+    removed_citations: tuple[RemovedCitation, ...] = ()
+
+
+class _CheckedCitations(NamedTuple):
+    cited: tuple[Evidence, ...]  # with a valid citation
+    citations: tuple[Citation, ...]
+    removed: tuple[RemovedCitation, ...]
+    quotes: dict[str, QuoteMatch]  # quotes of the claim that occur in the cited clips
+    has_false_quote: bool
+
+
+def verify_claim(parsed: ParsedClaim, context: VerificationContext) -> VerifiedClaim:
+    """Verify one claim. If only its quote is valid, the quote replaces it."""
+    checked = _check_citations(parsed, {evidence.number: evidence for evidence in context.shown})
+    text = sanitize_for_display(_with_stored_quotes(parsed.text, checked.quotes))
+    if leaks_instructions(text, context.instructions, checked.cited, context.question):
+        withheld = Claim(text="(withheld)", status="unsupported", reason="it repeats the instructions of the prompt")
+        return VerifiedClaim(None, withheld, checked.removed)
+    fault = _find_fault(text, checked, context)
+    if fault is None:
+        return VerifiedClaim(_supported_claim(text, checked, context), None, checked.removed)
+    unsupported = Claim(text=text[:MAX_CLAIM], status="unsupported", citations=checked.citations, reason=fault)
+    if context.options.unsupported == "mark":
+        return VerifiedClaim(unsupported, None, checked.removed)
+    if checked.quotes and not checked.has_false_quote:
+        quote = quote_claim(next(citation for citation in checked.citations if citation.quote))
+        return VerifiedClaim(
+            quote, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed
+        )
+    return VerifiedClaim(None, unsupported, checked.removed)
+
+
+def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationContext) -> Answer:
+    """Return the answer made of verified claims, and of strong evidence that they omit.
+
+    If no claim is supported, the evidence is quoted, or the archive does not answer: no model decides that.
+    """
+    claims = list(dict.fromkeys(one.claim for one in verified if one.claim))
+    removed = [one.removed for one in verified if one.removed]
+    removed_citations = [citation for one in verified for citation in one.removed_citations]
+    question, min_margin = context.question, context.options.min_margin
+    if not any(claim.status != "unsupported" for claim in claims):
+        quoted = quote_evidence(question, context.retrieved, min_margin=min_margin, reason=QUOTED_INSTEAD)
+        return quoted.model_copy(
+            update={"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations)}
+        )
+    omitted = find_omitted_evidence(question, context.retrieved, claims, min_margin=min_margin)
+    return build_answer(question, [*claims, *omitted], removed_claims=removed, removed_citations=removed_citations)
+
+
+def verify_answer(parsed: Sequence[ParsedClaim], context: VerificationContext) -> Answer:
+    """Return the answer made of the claims that can be verified, with citations as `[title @ mm:ss]`."""
+    return combine_claims([verify_claim(claim, context) for claim in parsed], context)
+
+
+def _find_fault(text: str, checked: _CheckedCitations, context: VerificationContext) -> str | None:
+    """Return why a claim is not supported; None if it is."""
+    if len(text) > MAX_CLAIM:
+        return f"it is longer than {MAX_CLAIM} characters"
+    if not checked.cited:
+        return "none of its citations is valid" if checked.removed else "it cites nothing"
+    if checked.has_false_quote:
+        return "it contains a quote that is not in the clips it cites"
+    min_margin = context.options.min_margin
+    if not checked.quotes and is_off_topic(context.question, checked.cited, context.retrieved, min_margin=min_margin):
+        return "the clips it cites are not about the question, and others are"
+    seen = (e for e in checked.cited if e.number in context.clips_with_frames)
+    if any(e.margin is None or e.is_relevant(min_margin) for e in seen):
+        return None
+    return None if is_supported(text, context.question, checked.cited) else "the text of the clips it cites does not support it"
+
+
+def _supported_claim(text: str, checked: _CheckedCitations, context: VerificationContext) -> Claim:
+    if not is_supported(text, context.question, checked.cited):
+        frames = tuple(citation.model_copy(update={"channel": "visual"}) for citation in checked.citations)
+        return Claim(text=text, status="seen", citations=frames)
+    support = measure_support(text, checked.cited)
+    return Claim(text=text, status="quoted" if checked.quotes else "cited", citations=checked.citations, support=support)
+
+
+def _check_citations(parsed: ParsedClaim, shown: Mapping[int, Evidence]) -> _CheckedCitations:
+    """Check the number, times and quotes of each citation. A quote gives its citation the time of the quoted words."""
+    faults = {marker: _find_citation_fault(marker, shown) for marker in dict.fromkeys(parsed.markers)}
+    valid = [marker for marker, fault in faults.items() if fault is None]
+    matches = {marker.number: _match_quotes(parsed, shown[marker.number]) for marker in valid}
+    citations = [c for marker in valid for c in _cite(marker, shown[marker.number], matches[marker.number])]
+    # A title in quotation marks is a name, not a quote.
+    titles = [split_words(shown[marker.number].title) for marker in parsed.markers if marker.number in shown]
+    quotes = [quote for quote in parsed.quotes if split_words(quote) not in titles]
+    return _CheckedCitations(
+        cited=tuple(shown[number] for number in matches),
+        citations=tuple(dict.fromkeys(citations)),
+        removed=tuple(
+            RemovedCitation(marker=f"[{sanitize_for_display(marker.marker[1:-1])}]", reason=fault)
+            for marker, fault in faults.items()
+            if fault
+        ),
+        quotes={quote: match for found in matches.values() for quote, match in found.items()},
+        has_false_quote=any(not any(quote in found for found in matches.values()) for quote in quotes),
+    )
+
+
+def _find_citation_fault(marker: CitationMarker, shown: Mapping[int, Evidence]) -> str | None:
+    if marker.number not in shown:
+        return f"no clip {marker.number} was shown"
+    evidence = shown[marker.number]
+    for time in (marker.start, marker.end):
+        if time is not None and not evidence.extent.start - _TOLERANCE <= time <= evidence.extent.end + _TOLERANCE:
+            span = f"{timestamp(evidence.start)}-{timestamp(evidence.end)}"
+            return f"{timestamp(time)} lies outside clip {evidence.number}, which is {span}"
+    if marker.start is not None and marker.end is not None and marker.end < marker.start:
+        return f"it ends at {timestamp(marker.end)}, before it begins"
+    return None
+
+
+def _match_quotes(parsed: ParsedClaim, evidence: Evidence) -> dict[str, QuoteMatch]:
+    return {quote: match for quote in parsed.quotes if (match := find_quote(quote, evidence))}
+
+
+def _cite(marker: CitationMarker, evidence: Evidence, matches: Mapping[str, QuoteMatch]) -> list[Citation]:
+    if matches:
+        return [evidence.cite(match.start, match.end, match.text, match.channel) for match in matches.values()]
+    start, end = (
+        None if time is None else min(max(time, evidence.start), evidence.end) for time in (marker.start, marker.end)
+    )
+    return [evidence.cite(start, end)]
+
+
+def _with_stored_quotes(text: str, quotes: Mapping[str, QuoteMatch]) -> str:
+    """Replace the quotes of a claim by the stored text that they match."""
+    for quote, match in quotes.items():
+        for left, right in _QUOTATION_MARKS:
+            text = text.replace(f"{left}{quote}{right}", f"“{match.text.rstrip('.')}”")
+    return text
