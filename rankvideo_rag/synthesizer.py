@@ -148,9 +148,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         subsets = split_evidence(task.evidence, self._options.evidence_subsets)
         return [task.generator.fit_evidence(task.question, subset) for subset in subsets]
 
-    def _select(
-        self, task: "_Task", prompts: Sequence[PromptEvidence], claims: Sequence[Sequence[ParsedClaim]]
-    ) -> Answer:
+    def _select(self, task: "_Task", prompts: Sequence[PromptEvidence], claims: Sequence[Sequence[ParsedClaim]]) -> Answer:
         answers = [
             verify_answer(parsed, self._context(task, prompt)).model_copy(update={"prompt": prompt.usage})
             for prompt, parsed in zip(prompts, claims, strict=True)

@@ -5,12 +5,11 @@ import doctest
 import pytest
 
 from rankvideo_rag import text
-from rankvideo_rag.answering import citations, extractive
 from rankvideo_rag.ranking import reasoning
 from rankvideo_rag.ranking import scores as verdict
 
 
-@pytest.mark.parametrize("module", [text, citations, extractive, reasoning, verdict], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [text, reasoning, verdict], ids=lambda module: module.__name__)
 def test_the_examples_in_docstrings_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0

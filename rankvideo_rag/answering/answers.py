@@ -38,9 +38,7 @@ def build_answer(
 
 def quote_claim(citation: Citation) -> Claim:
     """Return the claim that the citation's quote is said, written or described there."""
-    return Claim(
-        text=f"“{sanitize_for_display(citation.quote or '')}”", status="quoted", citations=(citation,), support=1.0
-    )
+    return Claim(text=f"“{sanitize_for_display(citation.quote or '')}”", status="quoted", citations=(citation,), support=1.0)
 
 
 def seen_claim(citations: Sequence[Citation]) -> Claim:

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rankvideo_rag.ranking.windows import Span
-from rankvideo_rag.schema import Channel, Citation, TextSpan, WordChannel
+from rankvideo_rag.schema import Channel, Citation, TextChannel, TextSpan
 from rankvideo_rag.text import clean, timestamp
 
 UNLIMITED = sys.maxsize  # characters: the prompt's token budget truncates text instead, and reports it
@@ -114,7 +114,7 @@ class Sentence(NamedTuple):
     text: str
     start: float
     end: float
-    channel: WordChannel
+    channel: TextChannel
     evidence: Evidence
 
 
@@ -148,7 +148,7 @@ def _split_span(span: TextSpan) -> Sequence[TextSpan]:
     for text in texts:
         end = start + (span.end - span.start) * len(text) / total
         first, place = place, span.text.index(text, place) + len(text)
-        begins, ends = span.when(first, place) if span.words else (round(start, 3), round(end, 3))
+        begins, ends = span.time_range(first, place) if span.words else (round(start, 3), round(end, 3))
         pieces.append(span.model_copy(update={"text": text, "start": begins, "end": ends, "words": ()}))
         start = end
     return pieces

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rankvideo_rag.answering.answers import build_answer, quote_claim, seen_claim
 from rankvideo_rag.answering.evidence import Evidence, Sentence, split_sentences
 from rankvideo_rag.answering.matching import restates
-from rankvideo_rag.schema import Answer, Claim, WordChannel
+from rankvideo_rag.schema import Answer, Claim, TextChannel
 from rankvideo_rag.text import content_terms, stem, terms
 
 # Words of a question that ask for a kind of evidence: text of that channel matches them by what it is.
@@ -81,7 +81,7 @@ def find_omitted_evidence(
     return []
 
 
-def question_coverage(question: str, text: str, channel: WordChannel) -> float:
+def question_coverage(question: str, text: str, channel: TextChannel) -> float:
     """Return the share, from 0 to 1, of the question's terms that a text contains.
 
     Two adjacent terms may be written as one word, and a word that asks for a kind of evidence ("sign") matches evidence of that
@@ -96,7 +96,7 @@ def question_coverage(question: str, text: str, channel: WordChannel) -> float:
     return max(_coverage(part, text, channel) for part in [question, *sentences])
 
 
-def _coverage(question: str, text: str, channel: WordChannel) -> float:
+def _coverage(question: str, text: str, channel: TextChannel) -> float:
     asked = content_terms(question)
     contained = {stem(term) for term in terms(text)}
     found = [stem(term) in contained or term in _CHANNEL_WORDS[channel] for term in asked]

@@ -101,9 +101,7 @@ class AnswerGenerator:
         """Return the claims of the answer. `variables` are further variables of the template."""
         if self._tool_llm:
             messages = self._tool_messages(prompt, variables)
-            return self._parse_tool_calls(
-                self._tool_llm.chat_with_tools([_TOOL], chat_history=messages, tool_required=True)
-            )
+            return self._parse_tool_calls(self._tool_llm.chat_with_tools([_TOOL], chat_history=messages, tool_required=True))
         template, values = self._prose_prompt(prompt, variables)
         return parse_claims(self.llm.predict(template, **values))
 
@@ -131,9 +129,7 @@ class AnswerGenerator:
     def _template(self) -> BasePromptTemplate:
         return self.templates["claims_template" if self._tool_llm else "text_qa_template"]
 
-    def _prose_prompt(
-        self, prompt: PromptEvidence, variables: Mapping[str, Any]
-    ) -> tuple[BasePromptTemplate, dict[str, Any]]:
+    def _prose_prompt(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> tuple[BasePromptTemplate, dict[str, Any]]:
         template = self.templates["text_qa_template"]
         values = _template_values(prompt.question, prompt.evidence) | dict(variables)
         if not prompt.frames:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.schema import TextSpan, WordChannel
+from rankvideo_rag.schema import TextChannel, TextSpan
 from rankvideo_rag.text import content_terms, stem, timestamp
 
 MIN_SIMILARITY = 0.9  # share of letters of a quote that must agree
@@ -51,7 +51,7 @@ class QuoteMatch(NamedTuple):
     text: str  # as stored
     start: float  # seconds: of the words, or of the spans that contain them
     end: float
-    channel: WordChannel
+    channel: TextChannel
     similarity: float  # 1 - edits / letters, from 0.9 to 1
 
 
@@ -98,7 +98,7 @@ def _match_at(words: Sequence[_Word], start: int, end: int, similarity: float) -
     last = max(bisect_right(begins, end - 2) - 1, first)
     chosen = words[first : last + 1]
     parts = [list(part) for _, part in groupby(chosen, key=lambda word: id(word.span))]
-    times = [part[0].span.when(part[0].start, part[-1].end) for part in parts]
+    times = [part[0].span.time_range(part[0].start, part[-1].end) for part in parts]
     text = " ".join(map(_stored_text, parts))
     return QuoteMatch(text, times[0][0], max(end for _, end in times), chosen[0].span.channel, similarity)
 
@@ -191,7 +191,8 @@ def _canonical(term: str) -> str:
 
 def _without_times(sentence: str, cited: Sequence[Evidence]) -> str:
     """Remove times of the evidence from a sentence: the prompt contains them, so they are not numbers that need support."""
-    times = {time for piece in cited for part in (piece, *piece.spans) for time in (part.start, part.end)}
+    ranges = [(e.start, e.end) for e in cited] + [(span.start, span.end) for e in cited for span in e.spans]
+    times = {time for start_end in ranges for time in start_end}
     for time in sorted(map(timestamp, times), key=len, reverse=True):
         sentence = sentence.replace(time, " ")
     return sentence

@@ -31,7 +31,7 @@ def nodes_to_evidence(nodes: Sequence[NodeWithScore], text_lookup: TextLookup | 
 def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup | None) -> Evidence:
     clip = node_to_clip(hit.node)
     start = clip.span.start or 0.0
-    end = _read_duration(clip) if clip.span.end is None else clip.footage.end
+    end = _read_duration(clip) if clip.span.end is None else clip.span.end
     return Evidence(
         number=number,
         video_id=clip.video_id,

@@ -74,9 +74,7 @@ def verify_claim(parsed: ParsedClaim, context: VerificationContext) -> VerifiedC
         return VerifiedClaim(unsupported, None, checked.removed)
     if checked.quotes and not checked.has_false_quote:
         quote = quote_claim(next(citation for citation in checked.citations if citation.quote))
-        return VerifiedClaim(
-            quote, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed
-        )
+        return VerifiedClaim(quote, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed)
     return VerifiedClaim(None, unsupported, checked.removed)
 
 
@@ -91,9 +89,7 @@ def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationConte
     question, min_margin = context.question, context.options.min_margin
     if not any(claim.status != "unsupported" for claim in claims):
         quoted = quote_evidence(question, context.retrieved, min_margin=min_margin, reason=QUOTED_INSTEAD)
-        return quoted.model_copy(
-            update={"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations)}
-        )
+        return quoted.model_copy(update={"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations)})
     omitted = find_omitted_evidence(question, context.retrieved, claims, min_margin=min_margin)
     return build_answer(question, [*claims, *omitted], removed_claims=removed, removed_citations=removed_citations)
 
@@ -170,9 +166,7 @@ def _match_quotes(parsed: ParsedClaim, evidence: Evidence) -> dict[str, QuoteMat
 def _cite(marker: CitationMarker, evidence: Evidence, matches: Mapping[str, QuoteMatch]) -> list[Citation]:
     if matches:
         return [evidence.cite(match.start, match.end, match.text, match.channel) for match in matches.values()]
-    start, end = (
-        None if time is None else min(max(time, evidence.start), evidence.end) for time in (marker.start, marker.end)
-    )
+    start, end = (None if time is None else min(max(time, evidence.start), evidence.end) for time in (marker.start, marker.end))
     return [evidence.cite(start, end)]
 
 

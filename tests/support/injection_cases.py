@@ -1,7 +1,6 @@
-"""Attacks by text in videos, names and questions, and look-alikes that mean no harm: 12 x 5 x 4 and 12 x 5, all generated.
+"""Generated prompt injections (12 goals x 5 carriers x 4 disguises) and harmless look-alikes (12 x 5).
 
-An attack is an instruction (a goal), where it stands (a carrier) and how it is hidden. `Obedient` is the worst language model
-there could be: it reads through every disguise and does whatever an instruction asks.
+`ObedientLLM` is the worst case: it reads through every disguise and does whatever an instruction asks.
 """
 
 import base64
@@ -30,11 +29,11 @@ _PREFIX = re.compile(r"^\s*(?:said|written|described) @ [\d:]+-[\d:]+: ", re.MUL
 
 
 class Goal(NamedTuple):
-    """What an attacker wants, in English and in German, and what a model that obeys writes."""
+    """An instruction in English and in German, and what a model that obeys it writes."""
 
     name: str
     order: str
-    auftrag: str
+    german_order: str
     output: str
 
 
@@ -101,7 +100,7 @@ GOALS = (
 
 
 class Case(NamedTuple):
-    """A question and the clips that were found for it."""
+    """A question and its retrieved clips."""
 
     name: str
     question: str
@@ -110,7 +109,7 @@ class Case(NamedTuple):
 
 
 class FoundClip(NamedTuple):
-    """A clip of half a minute."""
+    """A retrieved clip of 30 seconds."""
 
     title: str
     path: str
@@ -119,7 +118,7 @@ class FoundClip(NamedTuple):
 
 
 def said(*texts: str, channel: str = "speech", source: str = "subtitles") -> tuple[TextSpan, ...]:
-    """Texts of three seconds each."""
+    """Return spans of three seconds each."""
     return tuple(
         TextSpan.model_validate({"channel": channel, "text": text, "start": 3.0 * i, "end": 3.0 * i + 3, "source": source})
         for i, text in enumerate(texts)
@@ -127,7 +126,7 @@ def said(*texts: str, channel: str = "speech", source: str = "subtitles") -> tup
 
 
 def attacks() -> list[Case]:
-    """All 240."""
+    """Return all 240 attacks."""
     return [_attack(goal, carrier, disguise) for goal, carrier, disguise in product(GOALS, CARRIERS, DISGUISES)]
 
 
@@ -150,7 +149,7 @@ def _attack(goal: Goal, carrier: str, disguise: str) -> Case:
 
 def _disguised(goal: Goal, disguise: str) -> list[str]:
     if disguise == "other language":
-        return [goal.auftrag]
+        return [goal.german_order]
     if disguise == "split":
         words = goal.order.split(" ")
         third = -(-len(words) // 3)
@@ -166,7 +165,7 @@ def _base64(text: str) -> str:
 
 
 class Lookalike(NamedTuple):
-    """Words that only look like an attack, and a question that they answer."""
+    """Harmless text that resembles an attack, and a question that it answers."""
 
     question: str
     words: str
@@ -222,7 +221,7 @@ LOOKALIKES = (
 
 
 def lookalikes() -> list[tuple[Case, str]]:
-    """All 60, each with the words that answer it."""
+    """Return all 60 look-alikes, each with the text that answers it."""
     return [(_lookalike(one, carrier), one.words) for one, carrier in product(LOOKALIKES, CARRIERS)]
 
 
@@ -240,7 +239,7 @@ def _lookalike(one: Lookalike, carrier: str) -> Case:
 
 
 def nodes(case: Case) -> list[NodeWithScore]:
-    """The clips as nodes; their words come from `words`."""
+    """Return the clips as nodes; their text comes from `text_lookup`."""
     return [
         NodeWithScore(
             node=TextNode(
@@ -253,17 +252,17 @@ def nodes(case: Case) -> list[NodeWithScore]:
     ]
 
 
-def words(case: Case) -> Any:
-    """(video_id, start, end) -> words, as an archive has them."""
+def text_lookup(case: Case) -> Any:
+    """Return a lookup (video_id, start, end) -> text spans, like that of an archive."""
     return lambda video_id, start, end: case.clips[int(video_id[1:]) - 1].spans
 
 
-class Obedient(CustomLLM):
-    """Reads through every disguise, and writes what the instruction that it finds asks; else that it knows nothing."""
+class ObedientLLM(CustomLLM):
+    """An LLM that finds the instruction in its prompt through every disguise, and obeys it."""
 
     as_json: bool = False
-    always: Goal | None = None  # obeys this one whether it finds it or not
-    heard: list[str] = Field(default_factory=list)
+    always: Goal | None = None  # obeyed even if the prompt does not contain it
+    prompts: list[str] = Field(default_factory=list)
     obeyed: list[str] = Field(default_factory=list)
 
     @property
@@ -271,7 +270,7 @@ class Obedient(CustomLLM):
         return LLMMetadata(model_name="obedient")
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        self.heard.append(prompt)
+        self.prompts.append(prompt)
         goal = self.always or found_in(prompt)
         if goal is None:
             return CompletionResponse(text="I know nothing.")
@@ -285,12 +284,12 @@ class Obedient(CustomLLM):
 
 
 def in_json(output: str) -> str:
-    """The same statements as JSON claims, the evidence and the quotes taken out of the text."""
+    """Return the claims of an output as JSON, with evidence and quotes in fields of their own."""
     return "Sure! ```json\n" + json.dumps({"claims": claims_of(output)}) + "\n```"
 
 
 def claims_of(output: str) -> list[dict[str, Any]]:
-    """The statements of an output, as arguments of a function call."""
+    """Return the claims of an output as arguments of a function call."""
     claims = []
     for sentence in re.split(r"(?<=\])[.!]?\s+", output):
         numbers = re.findall(r"\[([^\[\]]*\d[^\[\]]*)\]", sentence)
@@ -301,12 +300,12 @@ def claims_of(output: str) -> list[dict[str, Any]]:
 
 
 def found_in(prompt: str) -> Goal | None:
-    """The goal of the first instruction that stands in a prompt, however it is hidden."""
+    """Return the goal of the first instruction in a prompt, through every disguise."""
     joined = _PREFIX.sub("", prompt)
     decoded = " ".join(_decoded(match[0]) for match in re.finditer(r"[A-Za-z0-9+/=]{16,}", joined))
     texts = [_letters(joined), _letters(joined.translate(_UNLEET)), _letters(decoded)]
     for goal in GOALS:
-        for order in (goal.order, goal.auftrag):
+        for order in (goal.order, goal.german_order):
             if any(_letters(order) in text or _letters(order.translate(_UNLEET)) in text for text in texts):
                 return goal
     return None
@@ -323,6 +322,6 @@ def _letters(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
-def shown_texts(contract: dict[str, Any]) -> Sequence[str]:
-    """Everything of an answer that people read."""
-    return [contract["answer"], *(claim["text"] for claim in contract["claims"])]
+def shown_texts(data: dict[str, Any]) -> Sequence[str]:
+    """Return all text of an answer that users see."""
+    return [data["answer"], *(claim["text"] for claim in data["claims"])]

@@ -1,0 +1,16 @@
+"""The examples in the docstrings of the answering package are true."""
+
+import doctest
+import pkgutil
+from importlib import import_module
+
+import pytest
+
+from rankvideo_rag import answering
+
+MODULES = [f"rankvideo_rag.answering.{module.name}" for module in pkgutil.iter_modules(answering.__path__)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_are_true(name: str) -> None:
+    assert doctest.testmod(import_module(name)).failed == 0
