@@ -1,6 +1,6 @@
 """Where a video is divided by what happens in it: at shots or at pauses of speech. Knows seconds only, no media and no words.
 
-Pieces follow each other without gaps. None is longer than allowed, and none shorter than `LEAST` seconds (half of the longest,
+Pieces follow each other without gaps. None is longer than allowed, and none shorter than MIN_SECONDS (half of the longest,
 where that is less) but for a whole video that is.
 """
 
@@ -10,15 +10,15 @@ from math import ceil
 
 from rankvideo_rag.schema import TextSpan
 
-LEAST = 4.0  # seconds
-PAUSE = 0.3  # seconds without speech that count as a pause
+MIN_SECONDS = 4.0  # seconds
+MIN_PAUSE = 0.3  # seconds without speech that count as a pause
 
 
-def at_shots(cuts: Sequence[float], duration: float, *, longest: float) -> list[float]:
+def shot_boundaries(cuts: Sequence[float], duration: float, *, longest: float) -> list[float]:
     """Bounds of pieces that begin at cuts: a shot that is too long is divided equally, one that is too short goes with the
     next. From 0.0 to `duration`, ascending.
 
-    >>> at_shots([6.0, 7.0, 16.0], 40.0, longest=15.0)
+    >>> shot_boundaries([6.0, 7.0, 16.0], 40.0, longest=15.0)
     [0.0, 6.0, 16.0, 28.0, 40.0]
     """
     least, bounds = _least(longest), [0.0]
@@ -29,11 +29,11 @@ def at_shots(cuts: Sequence[float], duration: float, *, longest: float) -> list[
     return [part for start, end in shots for part in _equal(start, end, longest)] + [duration]
 
 
-def at_pauses(pauses: Sequence[tuple[float, float]], duration: float, *, longest: float) -> list[float]:
+def pause_boundaries(pauses: Sequence[tuple[float, float]], duration: float, *, longest: float) -> list[float]:
     """Bounds of pieces that are as long as half of the longest at least and end at the longest pause within reach, in its
     middle; where there is none, when they must. From 0.0 to `duration`, ascending. `pauses` are (middle, seconds).
 
-    >>> at_pauses([(8.0, 0.5), (12.0, 1.0), (25.0, 0.4)], 40.0, longest=15.0)
+    >>> pause_boundaries([(8.0, 0.5), (12.0, 1.0), (25.0, 0.4)], 40.0, longest=15.0)
     [0.0, 12.0, 25.0, 40.0]
     """
     least, bounds = _least(longest), [0.0]
@@ -46,7 +46,7 @@ def at_pauses(pauses: Sequence[tuple[float, float]], duration: float, *, longest
     return [*bounds, duration]
 
 
-def pauses_between(words: Sequence[TextSpan], *, least: float = PAUSE) -> list[tuple[float, float]]:
+def find_pauses(words: Sequence[TextSpan], *, least: float = MIN_PAUSE) -> list[tuple[float, float]]:
     """The pauses between timed words as (middle, seconds), where nothing is said for at least so long. Words that are timed one
     by one count each, others with their span."""
     found, until = [], None
@@ -58,7 +58,7 @@ def pauses_between(words: Sequence[TextSpan], *, least: float = PAUSE) -> list[t
 
 
 def _least(longest: float) -> float:
-    return min(LEAST, longest / 2)
+    return min(MIN_SECONDS, longest / 2)
 
 
 def _equal(start: float, end: float, longest: float) -> list[float]:

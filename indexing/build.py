@@ -18,12 +18,12 @@ from rankvideo_rag.errors import MediaError, ModelError
 from rankvideo_rag.indexing.draft import Kept, Stage
 from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
 from rankvideo_rag.indexing.file_state import (
-    OUT_OF_SIGHT,
+    MISSING_CODES,
     FileState,
-    is_gone,
-    refuse_by_place,
-    state_of,
-    video_id_of,
+    check_location,
+    compute_video_id,
+    is_missing,
+    read_file_state,
 )
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.media import MediaLimits
@@ -34,7 +34,7 @@ from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import REMOVED_REASON, ArchiveWriter, open_writer, title_of
 
 
-class Event(NamedTuple):
+class IndexEvent(NamedTuple):
     """What the indexer is doing: a stage of a file begun, or a file done."""
 
     path: Path
@@ -44,7 +44,7 @@ class Event(NamedTuple):
     seconds: float | None = None  # what it took, where that is not the time since the last event
 
 
-class Report(NamedTuple):
+class IndexReport(NamedTuple):
     """What became of every file given, and what it cost."""
 
     files: tuple[FileOutcome, ...]
@@ -66,8 +66,8 @@ def build(
     *,
     named: Collection[Path] = (),
     limits: MediaLimits = MediaLimits(),
-    listen: Callable[[Event], None] = lambda event: None,
-) -> Report:
+    on_event: Callable[[IndexEvent], None] = lambda event: None,
+) -> IndexReport:
     """Bring the archive up to date with the files. Interrupted, it leaves every finished video in place.
 
     `named` are files that were asked for by name: these come in again even if they were once taken out.
@@ -77,10 +77,12 @@ def build(
     with open_writer(store) as writer:
         if store.index_config != config.model_dump(mode="json"):
             writer.set_index_config(config.model_dump(mode="json"))
-        indexer = Indexer(store, writer, config, models, frozenset(named), limits, listen)
+        indexer = Indexer(store, writer, config, models, frozenset(named), limits, on_event)
         with closing(indexer.ahead):
             files = tuple(indexer.index(path, then) for path, then in zip_longest(paths, paths[1:]))
-    return Report(files, indexer.unchanged, media.count_decoder_calls() - decodes, indexer.embeddings, time.monotonic() - began)
+    return IndexReport(
+        files, indexer.unchanged, media.count_decoder_calls() - decodes, indexer.embeddings, time.monotonic() - began
+    )
 
 
 def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool = False) -> FileOutcome | None:
@@ -90,11 +92,11 @@ def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool 
         return None
     code = (known.outcome.reason or "").partition(":")[0]
     try:
-        state = state_of(path, subtitles=config.subtitles)
+        state = read_file_state(path, subtitles=config.subtitles)
     except MediaError as error:
         return known.outcome if error.code == code else None
     readable_now = (
-        code in OUT_OF_SIGHT
+        code in MISSING_CODES
         or (code == "permission" and os.access(path, os.R_OK))
         or (code == "outside_root" and not is_external_link(path, store.sources()))
     )
@@ -114,10 +116,10 @@ class Indexer:
         models: Models,
         named: Collection[Path],
         limits: MediaLimits,
-        listen: Callable[[Event], None],
+        on_event: Callable[[IndexEvent], None],
     ) -> None:
         self._store, self._writer, self._config, self._named = store, writer, config, named
-        self._listen = listen
+        self._on_event = on_event
         self.ahead = Ahead(config, limits, models)
         self._maker = Maker(config, models, limits, self._at, self.ahead)
         self._hash, self._roots = config.fingerprint, store.sources()
@@ -134,14 +136,14 @@ class Indexer:
         if known:
             self.unchanged += 1
         outcome = known or self._index_new(path, then)
-        self._listen(Event(path, None, outcome, unchanged=known is not None))
+        self._on_event(IndexEvent(path, None, outcome, unchanged=known is not None))
         return outcome
 
     def _index_new(self, path: Path, then: Path | None = None) -> FileOutcome:
         state = None
         try:
-            state = state_of(path, subtitles=self._config.subtitles)
-            refuse_by_place(path, self._roots)
+            state = read_file_state(path, subtitles=self._config.subtitles)
+            check_location(path, self._roots)
             return self._index_content(path, state, then)
         except (MediaError, ModelError) as error:
             outcome = refusal(path, error)
@@ -200,8 +202,8 @@ class Indexer:
         if path is None or known_outcome(self._store, path, self._config, named=path in self._named):
             return
         try:
-            state = state_of(path, subtitles=self._config.subtitles)
-            refuse_by_place(path, self._roots)
+            state = read_file_state(path, subtitles=self._config.subtitles)
+            check_location(path, self._roots)
         except MediaError:
             return
         if state.size not in (0, size_now) and not self._store.has_file_of_size(state.size):
@@ -210,7 +212,7 @@ class Indexer:
     def _identify(self, path: Path) -> str:
         """The content's identity. Raises MediaError for content that was taken out of the archive, unless named now."""
         self._at(path, "hash")
-        video_id = video_id_of(path)
+        video_id = compute_video_id(path)
         if self._store.is_removed(video_id):
             if path not in self._named:
                 code, _, words = REMOVED_REASON.partition(": ")
@@ -235,7 +237,7 @@ class Indexer:
         """The other paths of this content that are no more, and of those that are the one whose subtitle files give the words:
         the first that has any."""
         others = [other for other in self._store.paths(video_id) if other != path]
-        gone = [other for other in others if is_gone(other)]
+        gone = [other for other in others if is_missing(other)]
         lies_at = sorted([path, *(other for other in others if other not in gone)], key=os.fsencode)
         return gone, next((p for p in lies_at if self._sidecars(p, path, state)), path)
 
@@ -254,8 +256,8 @@ class Indexer:
         return Kept(written, store.vectors_of(video_id), store.clips_of(video_id), store.perceptual_hashes_of(video_id))
 
     def _check_unchanged(self, path: Path, state: FileState) -> None:
-        if state_of(path, subtitles=self._config.subtitles) != state:
+        if read_file_state(path, subtitles=self._config.subtitles) != state:
             raise MediaError("changed", f"{str(path)!r} changed while it was read: it is tried again at the next run")
 
     def _at(self, path: Path, stage: Stage) -> None:
-        self._listen(Event(path, stage))
+        self._on_event(IndexEvent(path, stage))

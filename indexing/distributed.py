@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
-from rankvideo_rag.indexing.build import Event, Indexer, Report, known_outcome
+from rankvideo_rag.indexing.build import Indexer, IndexEvent, IndexReport, known_outcome
 from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
-from rankvideo_rag.indexing.file_state import OUT_OF_SIGHT, FileState, refuse_by_place, state_of, video_id_of
+from rankvideo_rag.indexing.file_state import MISSING_CODES, FileState, check_location, compute_video_id, read_file_state
 from rankvideo_rag.indexing.prefetch import Ahead
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.schema import FileOutcome
@@ -28,10 +28,10 @@ from rankvideo_rag.storage.writer import open_writer
 logger = logging.getLogger(__name__)
 
 # Codes that speak of the machine rather than of the file: what the committer finds counts.
-_OF_THE_PLACE = OUT_OF_SIGHT | {"io", "outside_root", "path_too_long", "permission"}
+_OF_THE_PLACE = MISSING_CODES | {"io", "outside_root", "path_too_long", "permission"}
 
 
-class Brief(NamedTuple):
+class WorkerConfig(NamedTuple):
     """What all workers of a run are told."""
 
     config: IndexConfig
@@ -40,7 +40,7 @@ class Brief(NamedTuple):
     removed: frozenset[str]  # contents that were taken out of it
 
 
-class Task(NamedTuple):
+class FileTask(NamedTuple):
     """A file to be read."""
 
     path: Path
@@ -48,7 +48,7 @@ class Task(NamedTuple):
     known: frozenset[str]  # contents of its size that the archive holds under this config: not to be read again
 
 
-class Receipt(NamedTuple):
+class WorkerResult(NamedTuple):
     """What became of a task. With neither `made` nor `refused` its content is known, and the committer's to see to."""
 
     path: Path
@@ -65,15 +65,15 @@ class _Known(Exception):
     """The content that a worker holds is known to the archive."""
 
 
-class Worker:
+class IndexWorker:
     """Reads files, one after the other, with models that are loaded once."""
 
-    def __init__(self, brief: Brief, models: Models) -> None:
+    def __init__(self, brief: WorkerConfig, models: Models) -> None:
         self._brief = brief
         ahead = Ahead(brief.config, brief.limits, models)
         self._maker = Maker(brief.config, models, brief.limits, lambda path, stage: None, ahead)
 
-    def work(self, task: Task) -> Receipt:
+    def work(self, task: FileTask) -> WorkerResult:
         """What became of a task. Raises nothing for what a file may be."""
         began, decodes, embeddings = time.monotonic(), media.count_decoder_calls(), self._maker.embeddings
         receipt = self._read(task)
@@ -84,53 +84,53 @@ class Worker:
             machine=platform.node(),
         )
 
-    def _read(self, task: Task) -> Receipt:
+    def _read(self, task: FileTask) -> WorkerResult:
         path, state, known = task.path, None, task.known | self._brief.removed
 
         def identify(path: Path) -> str:
-            if (video_id := video_id_of(path)) in known:
+            if (video_id := compute_video_id(path)) in known:
                 raise _Known
             return video_id
 
         try:
-            state = state_of(path, subtitles=self._brief.config.subtitles)
-            refuse_by_place(path, self._brief.roots)
+            state = read_file_state(path, subtitles=self._brief.config.subtitles)
+            check_location(path, self._brief.roots)
             early = identify(path) if state.size and known else None
             made = self._maker.make(path, state, video_id=early, identify=identify, ground=lambda video_id: Ground(path))
-            return Receipt(path, state, made=made)
+            return WorkerResult(path, state, made=made)
         except _Known:
-            return Receipt(path, state)
+            return WorkerResult(path, state)
         except (MediaError, ModelError) as error:
-            return Receipt(path, state, refused=refusal(path, error))
+            return WorkerResult(path, state, refused=refusal(path, error))
 
 
-def lost(task: Task, why: str) -> Receipt:
+def lost_task(task: FileTask, why: str) -> WorkerResult:
     """The receipt of a task for which no worker gave one."""
-    return Receipt(task.path, task.state, refused=refusal(task.path, MediaError("worker", why)))
+    return WorkerResult(task.path, task.state, refused=refusal(task.path, MediaError("worker", why)))
 
 
 class Committer(Indexer):
     """Writes what receipts say. It reads a file itself only where no receipt can say what the archive needs."""
 
-    def brief(self, limits: MediaLimits) -> Brief:
+    def brief(self, limits: MediaLimits) -> WorkerConfig:
         """What all workers are to know."""
-        return Brief(self._config, limits, self._roots, self._store.removed())
+        return WorkerConfig(self._config, limits, self._roots, self._store.removed())
 
-    def task(self, path: Path) -> Task:
+    def task(self, path: Path) -> FileTask:
         """What a worker is to do about a file that is new or changed."""
         try:
-            state = state_of(path, subtitles=self._config.subtitles)
+            state = read_file_state(path, subtitles=self._config.subtitles)
         except MediaError:
-            return Task(path, None, frozenset())
-        return Task(path, state, self._store.video_ids_of_size(state.size, self._hash))
+            return FileTask(path, None, frozenset())
+        return FileTask(path, state, self._store.video_ids_of_size(state.size, self._hash))
 
-    def take(self, receipt: Receipt) -> FileOutcome:
+    def take(self, receipt: WorkerResult) -> FileOutcome:
         """What becomes of the file of a receipt."""
         outcome = self._settled(receipt)
-        self._listen(Event(receipt.path, None, outcome, seconds=receipt.seconds))
+        self._on_event(IndexEvent(receipt.path, None, outcome, seconds=receipt.seconds))
         return outcome
 
-    def _settled(self, receipt: Receipt) -> FileOutcome:
+    def _settled(self, receipt: WorkerResult) -> FileOutcome:
         path, state, made, refused = receipt[:4]
         if made:
             try:
@@ -158,32 +158,32 @@ def _code(outcome: FileOutcome) -> str:
     return (outcome.reason or "").partition(":")[0]
 
 
-def build_from_receipts(
+def build_distributed(
     store: Store,
     paths: Sequence[Path],
     config: IndexConfig,
     models: Models,
-    workers: Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]],
+    workers: Callable[[WorkerConfig, Sequence[FileTask]], Generator[WorkerResult, None, None]],
     *,
     named: Collection[Path] = (),
     limits: MediaLimits = MediaLimits(),
-    listen: Callable[[Event], None] = lambda event: None,
-) -> Report:
+    on_event: Callable[[IndexEvent], None] = lambda event: None,
+) -> IndexReport:
     """As `build`, but that `workers` read the files: one receipt for each task, in any order."""
     began, decodes, embeddings = time.monotonic(), -media.count_decoder_calls(), 0
     done: dict[Path, FileOutcome] = {}
     with open_writer(store) as writer:
         if store.index_config != config.model_dump(mode="json"):
             writer.set_index_config(config.model_dump(mode="json"))
-        committer = Committer(store, writer, config, models, frozenset(named), limits, listen)
+        committer = Committer(store, writer, config, models, frozenset(named), limits, on_event)
         for path in paths:
             if outcome := known_outcome(store, path, config, named=path in named):
                 done[path] = outcome
-                listen(Event(path, None, outcome, unchanged=True))
+                on_event(IndexEvent(path, None, outcome, unchanged=True))
         unchanged, tasks = len(done), [committer.task(path) for path in paths if path not in done]
         with closing(workers(committer.brief(limits), tasks)) as receipts:
             for receipt in receipts:
                 decodes, embeddings = decodes + receipt.decodes, embeddings + receipt.embeddings
                 done[receipt.path] = committer.take(receipt)
         decodes, embeddings = decodes + media.count_decoder_calls(), embeddings + committer.embeddings
-    return Report(tuple(done[path] for path in paths), unchanged, decodes, embeddings, time.monotonic() - began)
+    return IndexReport(tuple(done[path] for path in paths), unchanged, decodes, embeddings, time.monotonic() - began)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
-from rankvideo_rag.indexing.boundaries import at_pauses, at_shots, pauses_between
+from rankvideo_rag.indexing.boundaries import find_pauses, pause_boundaries, shot_boundaries
 from rankvideo_rag.indexing.perceptual_hash import perceptual_hash
 from rankvideo_rag.indexing.prefetch import Ahead
-from rankvideo_rag.indexing.segment import between, segment
+from rankvideo_rag.indexing.segment import segment, segment_at
 from rankvideo_rag.media import ClipMedia, MediaLimits, ShotDetector
 from rankvideo_rag.models.embedders import Vector
 from rankvideo_rag.schema import Clip, Probe, TextSpan, Video
@@ -90,12 +90,12 @@ class Drafter:
         bounds: list[float] = []
         if where in ("shots", "pyscenedetect") and video.probe.video_codec:
             cuts = self._read(damage, lambda: self._shots(path, video.probe, where))
-            bounds = at_shots(cuts, video.probe.duration, longest=longest) if cuts else []
-        elif where == "speech" and (pauses := pauses_between(speech)):
-            bounds = at_pauses(pauses, video.probe.duration, longest=longest)
+            bounds = shot_boundaries(cuts, video.probe.duration, longest=longest) if cuts else []
+        elif where == "speech" and (pauses := find_pauses(speech)):
+            bounds = pause_boundaries(pauses, video.probe.duration, longest=longest)
         if not bounds:
             return segment(video.video_id, video.probe.duration, clip_seconds=config.clip_seconds, overlap=config.clip_overlap)
-        return between(video.video_id, bounds, overlap=config.clip_overlap)
+        return segment_at(video.video_id, bounds, overlap=config.clip_overlap)
 
     def _shots(self, path: Path, probe: Probe, detector: ShotDetector) -> list[float]:
         self._at(path, "shots")

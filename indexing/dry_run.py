@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing.build import known_outcome
-from rankvideo_rag.indexing.file_state import is_gone, state_of
-from rankvideo_rag.indexing.run import files_among
+from rankvideo_rag.indexing.file_state import is_missing, read_file_state
+from rankvideo_rag.indexing.run import input_files
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import Settings
@@ -27,7 +27,7 @@ ASSUMED_BYTES = 1_000_000.0  # for each GB of media
 _GB = 1e9
 
 
-class Plan(Record):
+class IndexPlan(Record):
     """What would be done."""
 
     files: int
@@ -49,7 +49,7 @@ class _Rates(NamedTuple):
     basis: str
 
 
-def plan(inputs: Sequence[Path], folder: Path, settings: Settings) -> Plan:
+def plan_index(inputs: Sequence[Path], folder: Path, settings: Settings) -> IndexPlan:
     """What `index(inputs, folder, settings)` would do. Raises as that does for inputs and options that cannot be."""
     paths = discover(inputs)
     if not (folder / DATABASE).exists():
@@ -63,10 +63,12 @@ def plan(inputs: Sequence[Path], folder: Path, settings: Settings) -> Plan:
             for name, value in asked.items()
             if value not in (config.settings[name], "auto")
         )
-        named = files_among(inputs)
+        named = input_files(inputs)
         # Under other options nothing that is known will do.
         fine = {} if differ else {path: known_outcome(store, path, config, named=path in named) for path in paths}
-        gone = set() if differ else {state for path in store.paths() if is_gone(path) and (state := _remembered(store, path))}
+        gone = (
+            set() if differ else {state for path in store.paths() if is_missing(path) and (state := _remembered(store, path))}
+        )
         kinds = {
             path: "unchanged" if fine.get(path) else _kind(path, store.known_file(path), gone, settings.subtitles)
             for path in paths
@@ -83,7 +85,7 @@ def _remembered(store: Store, path: Path) -> tuple[int, int] | None:
 def _kind(path: Path, known: KnownFile | None, gone: Collection[tuple[int, int]], subtitles: bool) -> str:
     """What a file is that would not be passed over."""
     try:
-        state = state_of(path, subtitles=subtitles)
+        state = read_file_state(path, subtitles=subtitles)
     except MediaError:
         return "again"
     if known is None:
@@ -91,10 +93,10 @@ def _kind(path: Path, known: KnownFile | None, gone: Collection[tuple[int, int]]
     return "again" if (known.size, known.mtime_ns, known.sidecars) == state else "changed"
 
 
-def _plan(kinds: Mapping[Path, str], differ: tuple[str, ...], rates: _Rates) -> Plan:
+def _plan(kinds: Mapping[Path, str], differ: tuple[str, ...], rates: _Rates) -> IndexPlan:
     counts = {kind: sum(k == kind for k in kinds.values()) for kind in ("unchanged", "new", "changed", "moved", "again")}
     to_read = sum(_size(path) for path, kind in kinds.items() if kind in ("new", "changed", "again"))
-    return Plan(
+    return IndexPlan(
         files=len(kinds),
         **counts,
         other_options=differ,
@@ -107,7 +109,7 @@ def _plan(kinds: Mapping[Path, str], differ: tuple[str, ...], rates: _Rates) -> 
 
 def _size(path: Path) -> int:
     try:
-        return state_of(path, subtitles=False).size
+        return read_file_state(path, subtitles=False).size
     except MediaError:
         return 0
 

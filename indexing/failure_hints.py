@@ -2,21 +2,21 @@
 
 from rankvideo_rag.schema import FileOutcome, Record
 
-AGAIN = "rankvideo update ARCHIVE tries it again"
+RETRY = "rankvideo update ARCHIVE tries it again"
 _REPLACE = "get an undamaged copy of the file in its place, then rankvideo update ARCHIVE"
 _LEAVE = "nothing: it is no video or sound file, and is left alone until it changes"
-REMEDIES = {
+HINTS = {
     "broken_link": "mend the link or delete it",
-    "changed": f"{AGAIN} once nothing writes to it",
+    "changed": f"{RETRY} once nothing writes to it",
     "codec_not_allowed": "convert it to a usual codec, such as H.264, and index that",
     "corrupt_header": _REPLACE,
-    "crash": f"{AGAIN}; if it goes on, convert the file: it brings the decoder down",
+    "crash": f"{RETRY}; if it goes on, convert the file: it brings the decoder down",
     "damaged": _REPLACE,
     "empty": "copy the file again: it has no bytes",
     "encrypted": "index a copy without encryption",
     "incomplete": _REPLACE,
-    "io": f"check the disk, then {AGAIN}",
-    "model": f"see that the model can be loaded (rankvideo doctor), then {AGAIN}",
+    "io": f"check the disk, then {RETRY}",
+    "model": f"see that the model can be loaded (rankvideo doctor), then {RETRY}",
     "no_frames": _REPLACE,
     "no_length": "convert it into another container, such as mp4, and index that",
     "no_streams": _LEAVE,
@@ -31,16 +31,16 @@ REMEDIES = {
     "removed": "nothing: it was taken out on purpose. rankvideo index FILE --to ARCHIVE takes it in again",
     "audio_only": "nothing; to have it in the archive: rankvideo index FOLDER --to ARCHIVE --sound-only",
     "still_image": _LEAVE,
-    "timeout": f"{AGAIN}; RANKVIDEO_MEDIA_SECONDS gives it longer",
+    "timeout": f"{RETRY}; RANKVIDEO_MEDIA_SECONDS gives it longer",
     "too_large": "convert it to a smaller picture and index that",
     "truncated_no_index": _REPLACE,
     "undecodable": _REPLACE,
     "vanished": "nothing if it was deleted: rankvideo update ARCHIVE forgets it",
-    "worker": f"{AGAIN}; if it goes on, see whether the machines of the cluster have memory enough for the models",
+    "worker": f"{RETRY}; if it goes on, see whether the machines of the cluster have memory enough for the models",
 }
 
 
-class Failure(Record):
+class FailureHint(Record):
     """A file that is not wholly indexed."""
 
     path: str
@@ -51,9 +51,9 @@ class Failure(Record):
     tried_again: bool  # by every later run; else only when the file changes
 
 
-def failure_of(file: FileOutcome) -> Failure:
+def explain_failure(file: FileOutcome) -> FailureHint:
     """A file's outcome, which is not ok, with what to do."""
     code, _, words = (file.reason or "").partition(":")
-    remedy = REMEDIES.get(code, "read the words: this code is of a backend from outside this package")
+    remedy = HINTS.get(code, "read the words: this code is of a backend from outside this package")
     again = file.outcome == "failed"
-    return Failure(path=file.path, outcome=file.outcome, code=code, words=words.strip(), remedy=remedy, tried_again=again)
+    return FailureHint(path=file.path, outcome=file.outcome, code=code, words=words.strip(), remedy=remedy, tried_again=again)

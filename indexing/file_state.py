@@ -11,7 +11,7 @@ from rankvideo_rag.media.discover import is_external_link
 from rankvideo_rag.media.safe_open import open_regular, refusal
 from rankvideo_rag.media.subtitles import sidecars
 
-OUT_OF_SIGHT = frozenset({"broken_link", "vanished"})  # codes of a file of which there is no state
+MISSING_CODES = frozenset({"broken_link", "vanished"})  # codes of a file of which there is no state
 _SLOW_DISK = 20e6  # bytes a second
 
 
@@ -23,7 +23,7 @@ class FileState(NamedTuple):
     sidecars: str  # '' where there is none
 
 
-def state_of(path: Path, *, subtitles: bool) -> FileState:
+def read_file_state(path: Path, *, subtitles: bool) -> FileState:
     """The state of a file; without `subtitles` the files beside it do not count.
 
     Raises MediaError where not even that is to be had: broken_link, vanished, permission, path_too_long, io.
@@ -35,7 +35,7 @@ def state_of(path: Path, *, subtitles: bool) -> FileState:
     return FileState(stat.st_size, stat.st_mtime_ns, _sidecars(path) if subtitles else "")
 
 
-def refuse_by_place(path: Path, roots: Collection[Path]) -> None:
+def check_location(path: Path, roots: Collection[Path]) -> None:
     """Raise MediaError for what is never read: outside_root, or permission for a folder without rights."""
     if is_external_link(path, roots):
         raise MediaError("outside_root", f"{str(path)!r} is a link that leads out of the folders that are indexed")
@@ -43,7 +43,7 @@ def refuse_by_place(path: Path, roots: Collection[Path]) -> None:
         raise MediaError("permission", f"{str(path)!r} is a folder that this user may not list: what lies in it is left out")
 
 
-def is_gone(path: Path) -> bool:
+def is_missing(path: Path) -> bool:
     """Whether nothing bears this name any more. A place that cannot be looked at, such as a failing disk, is not gone."""
     try:
         path.lstat()
@@ -54,12 +54,12 @@ def is_gone(path: Path) -> bool:
     return False
 
 
-def seconds_to_read(path: Path) -> float:
+def read_seconds(path: Path) -> float:
     """What reading a file through may take on a slow disk: by what is stored of it, as a file may be mostly a hole."""
     return os.stat(path).st_blocks * 512 / _SLOW_DISK
 
 
-def video_id_of(path: Path) -> str:
+def compute_video_id(path: Path) -> str:
     """The identity of a video: its content's hash, wherever it lies.
 
     Raises MediaError as `open_regular` does.

@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from rankvideo_rag import media
-from rankvideo_rag.concurrency import prefetched
+from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing.file_state import FileState, seconds_to_read
+from rankvideo_rag.indexing.file_state import FileState, read_seconds
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.indexing.text_extraction import Step, WordReader
 from rankvideo_rag.media import ClipMedia, MediaLimits
@@ -82,7 +82,7 @@ class Ahead:
             there = held.pop((clip.start, clip.end), None)
             return self._clip(path, clip) if there is None else there
 
-        return prefetched(read, clips, ahead=AHEAD, threads=1)
+        return prefetch_map(read, clips, ahead=AHEAD, threads=1)
 
     def close(self) -> None:
         """Forget what was read, and read no further clip of it."""
@@ -118,7 +118,7 @@ class Ahead:
         return held
 
     def _probe(self, path: Path) -> Probe:
-        return media.probe(str(path), limits=self._limits.at_least(seconds_to_read(path)))
+        return media.probe(str(path), limits=self._limits.at_least(read_seconds(path)))
 
     def _clip(self, path: Path, clip: Clip) -> ClipMedia | MediaError:
         span = str(path), clip.start, clip.end

@@ -24,7 +24,7 @@ import ray.data
 from ray.exceptions import RayError
 
 from rankvideo_rag.errors import ArchiveMismatch, InputError, RankVideoError
-from rankvideo_rag.indexing.distributed import Brief, Receipt, Task, Worker, lost
+from rankvideo_rag.indexing.distributed import FileTask, IndexWorker, WorkerConfig, WorkerResult, lost_task
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 
 ROUNDS = 3  # a file whose worker dies in so many is failed
@@ -44,35 +44,37 @@ class ModelLoader(NamedTuple):
     device: str | None
 
 
-class _Fault(NamedTuple):
+class _WorkerError(NamedTuple):
     """A worker that cannot work, whatever the file."""
 
     machine: str
     words: str
 
 
-def on_cluster(loader: ModelLoader, address: str | None) -> Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]]:
+def ray_workers(
+    loader: ModelLoader, address: str | None
+) -> Callable[[WorkerConfig, Sequence[FileTask]], Generator[WorkerResult, None, None]]:
     """Workers on the cluster at `address`, else at $RAY_ADDRESS, else on one that is started on this machine.
 
     Raises InputError where there is no cluster at the address, RankVideoError where its workers cannot work.
     """
 
-    def receipts(brief: Brief, tasks: Sequence[Task]) -> Generator[Receipt, None, None]:
+    def receipts(brief: WorkerConfig, tasks: Sequence[FileTask]) -> Generator[WorkerResult, None, None]:
         if not tasks:
             return
-        with _connected(address or os.environ.get("RAY_ADDRESS")):
-            yield from _in_rounds(loader, brief, tasks)
+        with _ray_connection(address or os.environ.get("RAY_ADDRESS")):
+            yield from _run_rounds(loader, brief, tasks)
 
     return receipts
 
 
-def _in_rounds(loader: ModelLoader, brief: Brief, tasks: Sequence[Task]) -> Iterator[Receipt]:
+def _run_rounds(loader: ModelLoader, brief: WorkerConfig, tasks: Sequence[FileTask]) -> Iterator[WorkerResult]:
     """A receipt for each task. Raises RankVideoError when the cluster breaks down again and again."""
     left, whole, broken = {task.path: task for task in tasks}, 0, 0
     while left and whole < ROUNDS:
         before = len(left)
         try:
-            for receipt in _round(loader, brief, list(left.values()), together=not (whole or broken)):
+            for receipt in _run_round(loader, brief, list(left.values()), together=not (whole or broken)):
                 if left.pop(receipt.path, None):
                     yield receipt
             whole += 1
@@ -85,16 +87,18 @@ def _in_rounds(loader: ModelLoader, brief: Brief, tasks: Sequence[Task]) -> Iter
                     f"committed is safe: see to the cluster (ray status) and run the same command to go on"
                 ) from error
     for task in left.values():
-        yield lost(task, f"each of {ROUNDS} workers that were to read {str(task.path)!r} ended before it was done")
+        yield lost_task(task, f"each of {ROUNDS} workers that were to read {str(task.path)!r} ended before it was done")
 
 
-def _round(loader: ModelLoader, brief: Brief, tasks: Sequence[Task], *, together: bool) -> Iterator[Receipt]:
+def _run_round(
+    loader: ModelLoader, brief: WorkerConfig, tasks: Sequence[FileTask], *, together: bool
+) -> Iterator[WorkerResult]:
     """Hand each task to one worker, and give the receipts that come back. `together`, some go to a worker at once."""
     resources = ray.cluster_resources()
     gpus = 0 if loader.device == "cpu" else int(resources.get("GPU", 0))
     workers = max(1, min(len(tasks), gpus or int(resources.get("CPU", 0))))
     files = max(1, min(_AT_A_TIME, len(tasks) // (4 * workers))) if together else 1
-    with ray.data.DataContext.current(_options()), warnings.catch_warnings():
+    with ray.data.DataContext.current(_ray_data_options()), warnings.catch_warnings():
         # There is no other way yet to say max_restarts and max_task_retries.
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         given = ray.data.from_items([{"task": pickle.dumps(t)} for t in tasks], override_num_blocks=-(-len(tasks) // files))
@@ -114,10 +118,10 @@ def _round(loader: ModelLoader, brief: Brief, tasks: Sequence[Task], *, together
             max_task_retries=0,
         )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield from map(_received, batch["receipt"].to_pylist())
+        yield from map(_unpickle_result, batch["receipt"].to_pylist())
 
 
-def _options() -> Any:
+def _ray_data_options() -> Any:
     """How Ray Data is to go about a round."""
     options = ray.data.DataContext.get_current().copy()
     options.enable_progress_bars = options.print_on_execution_start = False
@@ -130,9 +134,9 @@ def _options() -> Any:
     return options
 
 
-def _received(message: bytes) -> Receipt:
-    receipt: Receipt | _Fault = pickle.loads(message)
-    if isinstance(receipt, _Fault):
+def _unpickle_result(message: bytes) -> WorkerResult:
+    receipt: WorkerResult | _WorkerError = pickle.loads(message)
+    if isinstance(receipt, _WorkerError):
         raise RankVideoError(f"a worker on {receipt.machine} cannot work: {receipt.words}")
     return receipt
 
@@ -140,40 +144,40 @@ def _received(message: bytes) -> Receipt:
 class _Actor:
     """A worker as Ray Data calls it. What goes wrong with it, but for its death, is told in place of a receipt."""
 
-    def __init__(self, load: Callable[[], tuple[IndexConfig, Models]], brief: Brief) -> None:
-        self._worker: Worker | _Fault
+    def __init__(self, load: Callable[[], tuple[IndexConfig, Models]], brief: WorkerConfig) -> None:
+        self._worker: IndexWorker | _WorkerError
         try:
             config, models = load()
-            _check_same(config, brief.config)
-            self._worker = Worker(brief, models)
+            _check_config(config, brief.config)
+            self._worker = IndexWorker(brief, models)
         except Exception as error:
-            self._worker = _fault(error)
+            self._worker = _worker_error(error)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         for task in map(pickle.loads, batch["task"].to_pylist()):
             yield pa.table({"receipt": [pickle.dumps(self._work(task))]})
 
-    def _work(self, task: Task) -> Receipt | _Fault:
+    def _work(self, task: FileTask) -> WorkerResult | _WorkerError:
         try:
-            return self._worker if isinstance(self._worker, _Fault) else self._worker.work(task)
+            return self._worker if isinstance(self._worker, _WorkerError) else self._worker.work(task)
         except Exception as error:
-            return _fault(error)
+            return _worker_error(error)
 
 
-def _check_same(found: IndexConfig, needed: IndexConfig) -> None:
+def _check_config(found: IndexConfig, needed: IndexConfig) -> None:
     if found.fingerprint != needed.fingerprint:
         differ = [n for n in IndexConfig.model_fields if n != "settings" and getattr(found, n) != getattr(needed, n)]
         details = "; ".join(f"{name}: {getattr(found, name)} there, {getattr(needed, name)} here" for name in differ)
         raise ArchiveMismatch(f"its models would make other archives than those of this machine ({details})")
 
 
-def _fault(error: Exception) -> _Fault:
+def _worker_error(error: Exception) -> _WorkerError:
     words = str(error) if isinstance(error, RankVideoError) else "".join(traceback.format_exception(error))
-    return _Fault(platform.node(), words)
+    return _WorkerError(platform.node(), words)
 
 
 @contextlib.contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def _ray_connection(address: str | None) -> Iterator[None]:
     """In touch with a cluster, without its chatter on the terminal. One that this process is in touch with already is used."""
     if ray.is_initialized():
         yield
@@ -183,7 +187,7 @@ def _connected(address: str | None) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     started: dict[str, Any] = {"address": address} if address else {"address": "local", "include_dashboard": False}
-    without_ray: Any = _WithoutRay(sys.stdout)
+    without_ray: Any = _StdoutWithoutRay(sys.stdout)
     with contextlib.redirect_stdout(without_ray):
         try:
             ray.init(**started, log_to_driver=False, logging_level=logging.CRITICAL)
@@ -201,7 +205,7 @@ def _connected(address: str | None) -> Iterator[None]:
                 ray.shutdown()
 
 
-class _WithoutRay:
+class _StdoutWithoutRay:
     """Standard output but for what Ray's own threads print there, which would be taken for a result: it is logged."""
 
     def __init__(self, inner: Any) -> None:

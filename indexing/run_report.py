@@ -14,7 +14,7 @@ from typing import Self
 
 from rankvideo_rag.errors import ArchiveLocked
 from rankvideo_rag.files import replace_file
-from rankvideo_rag.indexing.build import Event
+from rankvideo_rag.indexing.build import IndexEvent
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.storage.storage_errors import convert_errors
 
@@ -47,14 +47,14 @@ class RunReport:
         except OSError as failure:  # the archive holds the same outcomes, and a full disk has been said already
             logger.warning("%s was not written: %s", self._file, failure.strerror)
 
-    def listening(self, listen: Callable[[Event], None]) -> Callable[[Event], None]:
+    def recording(self, on_event: Callable[[IndexEvent], None]) -> Callable[[IndexEvent], None]:
         """A listener that notes what is done and passes everything on."""
 
-        def hear(event: Event) -> None:
+        def hear(event: IndexEvent) -> None:
             self._begin()
             if event.done:
                 self._note(event.done, event.seconds)
-            listen(event)
+            on_event(event)
 
         return hear
 

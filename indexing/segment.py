@@ -20,16 +20,16 @@ def segment(video_id: str, duration: float, *, clip_seconds: float, overlap: flo
     count = max(1, math.ceil((duration - overlap) / (clip_seconds - overlap) - 1e-9))
     length = (duration + (count - 1) * overlap) / count
     starts = [i * (length - overlap) for i in range(count)]
-    return [clip(video_id, round(start, 3), round(min(start + length, duration), 3)) for start in starts]
+    return [make_clip(video_id, round(start, 3), round(min(start + length, duration), 3)) for start in starts]
 
 
-def between(video_id: str, bounds: Sequence[float], *, overlap: float = 0.0) -> list[Clip]:
+def segment_at(video_id: str, bounds: Sequence[float], *, overlap: float = 0.0) -> list[Clip]:
     """Clips from each bound to the next; all but the first begin `overlap` seconds earlier."""
     starts = [round(max(0.0, start - overlap) if i else 0.0, 3) for i, start in enumerate(bounds[:-1])]
-    return [clip(video_id, start, round(end, 3)) for start, (_, end) in zip(starts, pairwise(bounds), strict=True)]
+    return [make_clip(video_id, start, round(end, 3)) for start, (_, end) in zip(starts, pairwise(bounds), strict=True)]
 
 
-def clip(video_id: str, start: float, end: float) -> Clip:
+def make_clip(video_id: str, start: float, end: float) -> Clip:
     """The clip of that span; the same span of the same content has the same id wherever it is made."""
     return Clip(
         clip_id=str(uuid.uuid5(_NAMESPACE, f"{video_id}:{start:.3f}:{end:.3f}")), video_id=video_id, start=start, end=end

@@ -9,7 +9,7 @@ from rankvideo_rag import media
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.media.subtitles import sidecars
 from rankvideo_rag.models.asr import Transcriber
-from rankvideo_rag.models.ocr import TextReader
+from rankvideo_rag.models.ocr import OCRReader
 from rankvideo_rag.schema import Probe, TextSpan
 from rankvideo_rag.storage.index_config import IndexConfig
 
@@ -23,7 +23,7 @@ class WordReader:
     """
 
     def __init__(
-        self, config: IndexConfig, limits: MediaLimits, transcriber: Transcriber | None, text_reader: TextReader | None
+        self, config: IndexConfig, limits: MediaLimits, transcriber: Transcriber | None, text_reader: OCRReader | None
     ) -> None:
         self._config, self._limits = config, limits
         self._transcriber, self._text_reader = transcriber, text_reader

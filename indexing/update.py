@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.indexing.build import Event, Report
-from rankvideo_rag.indexing.file_state import is_gone
-from rankvideo_rag.indexing.run import bring_in, files_among, prepare, remember
+from rankvideo_rag.indexing.build import IndexEvent, IndexReport
+from rankvideo_rag.indexing.file_state import is_missing
+from rankvideo_rag.indexing.run import input_files, prepare, remember_sources, run_index
 from rankvideo_rag.indexing.run_report import RunReport
 from rankvideo_rag.media.discover import absolute_path, find_media_files
 from rankvideo_rag.settings import Settings
@@ -29,22 +29,22 @@ from rankvideo_rag.storage.writer import open_writer
 _VIDEO_ID = re.compile("[0-9a-f]{32}")
 
 
-class OutOfSight(NamedTuple):
+class UnreachableFolder(NamedTuple):
     """A folder that cannot be seen, or is empty, and how many files it held."""
 
     folder: Path
     files: int
 
 
-class Update(NamedTuple):
+class UpdateReport(NamedTuple):
     """What an update did."""
 
-    report: Report  # of the files that are there
+    report: IndexReport  # of the files that are there
     forgotten: tuple[Path, ...]  # deleted, renamed or moved since
-    kept: tuple[OutOfSight, ...]  # what of the archive was left as it is, since its files may only be out of sight
+    kept: tuple[UnreachableFolder, ...]  # what of the archive was left as it is, since its files may only be out of sight
 
 
-class Removal(NamedTuple):
+class RemovalReport(NamedTuple):
     """What was taken out of an archive."""
 
     videos: tuple[str, ...]
@@ -57,9 +57,9 @@ def update(
     inputs: Sequence[Path] = (),
     *,
     prune: bool = False,
-    begin: Callable[[Sequence[Path], IndexConfig], None] = lambda paths, config: None,
-    listen: Callable[[Event], None] = lambda event: None,
-) -> Update:
+    on_start: Callable[[Sequence[Path], IndexConfig], None] = lambda paths, config: None,
+    on_event: Callable[[IndexEvent], None] = lambda event: None,
+) -> UpdateReport:
     """Bring the archive at `folder` into step with `inputs`, by default with everything that it was made from.
 
     `prune` forgets also what may only be out of sight. Interrupted and run again, it ends the same.
@@ -69,14 +69,16 @@ def update(
         sources = _sources(store, inputs)
         before = set(store.paths())
         paths = find_media_files(sources)
-        run = prepare(store, paths, settings, named=files_among(inputs))
-        remember(store, inputs)
-        begin(paths, run.config)
+        run = prepare(store, paths, settings, named=input_files(inputs))
+        remember_sources(store, inputs)
+        on_start(paths, run.config)
         with RunReport(folder, paths) as lines:
-            report = bring_in(store, run, listen=lines.listening(listen))
+            report = run_index(store, run, on_event=lines.recording(on_event))
             found = set(paths)
             absent = [
-                path for path in _under(sources, store.paths()) if path not in found and (is_gone(path) or os.path.isdir(path))
+                path
+                for path in _under(sources, store.paths())
+                if path not in found and (is_missing(path) or os.path.isdir(path))
             ]
             kept = {} if prune else _out_of_sight(absent, sources)
             with open_writer(store) as writer:
@@ -87,13 +89,17 @@ def update(
                 path for path in paths if (known := store.known_file(path)) and not known.config_hash and known.outcome.video_id
             ]
             if stale:  # the subtitles that gave a video its words went with a path
-                report = _together(report, bring_in(store, prepare(store, stale, settings), listen=lines.listening(listen)))
+                report = _together(
+                    report, run_index(store, prepare(store, stale, settings), on_event=lines.recording(on_event))
+                )
         update_index_files(store)
         forgotten = sorted(before - set(store.paths()), key=os.fsencode)
-        return Update(report, tuple(forgotten), tuple(OutOfSight(*item) for item in sorted(Counter(kept.values()).items())))
+        return UpdateReport(
+            report, tuple(forgotten), tuple(UnreachableFolder(*item) for item in sorted(Counter(kept.values()).items()))
+        )
 
 
-def remove(folder: Path, names: Sequence[str]) -> Removal:
+def remove(folder: Path, names: Sequence[str]) -> RemovalReport:
     """Take videos out of an archive: by id, by the path of a file, or all that lie under a folder.
 
     A video is its content: it goes with all of its paths, and stays out of later updates under any name, until `index` is
@@ -108,7 +114,7 @@ def remove(folder: Path, names: Sequence[str]) -> Removal:
             folders = [absolute_path(Path(name)) for name in names]
             writer.remove_sources(source for source in store.sources() if any(source.is_relative_to(f) for f in folders))
         update_index_files(store)
-        return Removal(tuple(gone), tuple(path for paths in gone.values() for path in paths))
+        return RemovalReport(tuple(gone), tuple(path for paths in gone.values() for path in paths))
 
 
 def _sources(store: Store, inputs: Sequence[Path]) -> list[Path]:
@@ -136,7 +142,7 @@ def _out_of_sight(absent: Collection[Path], sources: Collection[Path]) -> dict[P
     kept = {}
     for path in absent:
         place = path.parent
-        while is_gone(place) and place not in sources:
+        while is_missing(place) and place not in sources:
             place = place.parent
         if not can_be_seen(place):
             kept[path] = place
@@ -165,10 +171,10 @@ def _named(store: Store, name: str) -> list[str]:
     return [file.outcome.video_id for file in known if file and file.outcome.video_id]
 
 
-def _together(first: Report, second: Report) -> Report:
+def _together(first: IndexReport, second: IndexReport) -> IndexReport:
     """Two runs of which the second made some files of the first again."""
     again = {outcome.path: outcome for outcome in second.files}
-    return Report(
+    return IndexReport(
         tuple(again.get(outcome.path, outcome) for outcome in first.files),
         first.unchanged - len(again),
         first.decodes + second.decodes,

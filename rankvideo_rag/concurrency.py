@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def prefetched(work: Callable[[T], R], items: Iterable[T], *, ahead: int, threads: int) -> Generator[R, None, None]:
+def prefetch_map(work: Callable[[T], R], items: Iterable[T], *, ahead: int, threads: int) -> Generator[R, None, None]:
     """`work(item)` for each item, in order, done in background threads.
 
     Never more than `ahead` results are under way or waiting. An exception is raised where its result would have come. When

@@ -15,9 +15,9 @@ from pydantic import Field, PrivateAttr
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing.draft import Draft, Drafter
-from rankvideo_rag.indexing.file_state import state_of, video_id_of
+from rankvideo_rag.indexing.file_state import compute_video_id, read_file_state
 from rankvideo_rag.indexing.prefetch import Ahead
-from rankvideo_rag.indexing.run import Run, prepare
+from rankvideo_rag.indexing.run import IndexRun, prepare
 from rankvideo_rag.nodes import clip_to_node, node_to_clip
 from rankvideo_rag.schema import Video
 from rankvideo_rag.settings import Settings
@@ -45,7 +45,7 @@ class VideoClips(TransformComponent):
 
     options: dict[str, Any] = Field(default_factory=dict)
     on_error: Literal["raise", "skip"] = "raise"
-    _run: Run | None = PrivateAttr(None)
+    _run: IndexRun | None = PrivateAttr(None)
 
     @classmethod
     def class_name(cls) -> str:
@@ -63,7 +63,7 @@ class VideoClips(TransformComponent):
         vector = models.embedder.embed_queries([question])[0]
         return None if vector is None else vector.tolist()
 
-    def _loaded(self) -> Run:
+    def _loaded(self) -> IndexRun:
         if self._run is None:
             self._run = prepare(None, (), Settings.load(**self.options))
         return self._run
@@ -90,7 +90,7 @@ class VideoClips(TransformComponent):
         run = self._loaded()
         assert run.models is not None
         with closing(Ahead(run.config, run.limits, run.models)) as ahead:
-            probe = ahead.probe(path, state_of(path, subtitles=run.config.subtitles))
-            video = Video(video_id=video_id_of(path), path=str(path), title=title_of(probe, path), probe=probe)
+            probe = ahead.probe(path, read_file_state(path, subtitles=run.config.subtitles))
+            video = Video(video_id=compute_video_id(path), path=str(path), title=title_of(probe, path), probe=probe)
             drafter = Drafter(run.config, run.models, run.limits, lambda path, stage: None, ahead)
             return video, drafter.draft(path, video, subtitles_of=path, kept=None)

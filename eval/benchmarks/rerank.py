@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from rankvideo_rag.concurrency import prefetched
+from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.eval.benchmarks.stages import measure_stages, synchronized_time
 from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
@@ -122,7 +122,7 @@ def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> D
     held = [_read(path) for path in paths[:_BATCH]]
 
     def decode_only() -> None:
-        for _ in prefetched(_read, paths, ahead=_BATCH + 1, threads=_DECODERS):
+        for _ in prefetch_map(_read, paths, ahead=_BATCH + 1, threads=_DECODERS):
             pass
 
     def model_only() -> None:

@@ -8,12 +8,12 @@ from rankvideo_rag.cli.options import Archive, AsJson
 
 def failures(archive: Archive, as_json: AsJson = False) -> None:
     """List every file that is not wholly indexed, with its code, what was found, and what to do."""
-    from rankvideo_rag.indexing.failure_hints import failure_of
+    from rankvideo_rag.indexing.failure_hints import explain_failure
     from rankvideo_rag.storage.store import Store
 
     with closing(Store.open(archive)) as store:
         outcomes = store.outcomes()
-    found = [failure_of(file) for file in outcomes if file.outcome != "ok"]
+    found = [explain_failure(file) for file in outcomes if file.outcome != "ok"]
     if as_json:
         print_json([failure.model_dump() for failure in found])
         return

@@ -18,7 +18,7 @@ from rankvideo_rag.cli.options import Address, AsJson, Device, Engine, Gpu, Prof
 from rankvideo_rag.cli.throughput import Pace, Stages
 
 if TYPE_CHECKING:
-    from rankvideo_rag.indexing.build import Event, Report
+    from rankvideo_rag.indexing.build import IndexEvent, IndexReport
     from rankvideo_rag.schema import FileOutcome
     from rankvideo_rag.settings import Settings
     from rankvideo_rag.storage.index_config import IndexConfig
@@ -112,7 +112,7 @@ def index(
     asked_off = {name for name, switch in (("speech", speech), ("on-screen text", ocr)) if switch is False}
     try:
         with Display(asked_off) as display:
-            report = run(inputs, to, settings, begin=display.begin, listen=display.listen)
+            report = run(inputs, to, settings, on_start=display.on_start, on_event=display.on_event)
     except DiskFull as error:
         raise DiskFull(f"{error}{_room_for_the_rest(inputs, to, settings)}") from error
     copy_vectors(to, settings)
@@ -131,10 +131,10 @@ def index(
 def _room_for_the_rest(inputs: "list[Path]", to: Path, settings: "Settings") -> str:
     """About how much room the files need that are not indexed yet."""
     from rankvideo_rag.errors import ArchiveError
-    from rankvideo_rag.indexing.dry_run import plan
+    from rankvideo_rag.indexing.dry_run import plan_index
 
     try:
-        rest = plan(inputs, to, settings)
+        rest = plan_index(inputs, to, settings)
     except ArchiveError:  # without room for SQLite's own files the archive cannot even be looked into
         return ""
     return f" About {rest.disk_bytes:,} bytes are needed for the rest; the estimate rests on {rest.basis}."
@@ -165,7 +165,7 @@ def copy_vectors(folder: Path, settings: "Settings") -> None:
         archive.vectors()
 
 
-def as_contract(report: "Report") -> dict[str, Any]:
+def as_contract(report: "IndexReport") -> dict[str, Any]:
     """The report as `--json` prints it."""
     return {
         **{outcome: report.count(outcome) for outcome in ("ok", "partial", "skipped", "failed")},
@@ -182,9 +182,9 @@ def _off(switch: bool | None) -> str | None:
 
 
 def _say_what_would_be_done(inputs: Sequence[Path], to: Path, settings: "Settings", *, as_json: bool) -> None:
-    from rankvideo_rag.indexing.dry_run import plan
+    from rankvideo_rag.indexing.dry_run import plan_index
 
-    found = plan(inputs, to, settings)
+    found = plan_index(inputs, to, settings)
     if as_json:
         print_json(found.model_dump())
         return
@@ -251,7 +251,7 @@ class Display:
             err.print(f"[bold]stopped[/] after {self.done} of {self.total} files. Run the same command again to go on.")
             raise typer.Exit(INTERRUPTED) from None
 
-    def begin(self, paths: Sequence[Path], config: "IndexConfig") -> None:
+    def on_start(self, paths: Sequence[Path], config: "IndexConfig") -> None:
         words = {"speech": config.transcriber, "on-screen text": config.text_reader}
         off = {name for name, used in words.items() if not used} - self._asked_off
         if "on-screen text" in off:
@@ -263,7 +263,7 @@ class Display:
         self._task = self._progress.add_task("indexing", total=self.total)
         self._progress.start()
 
-    def listen(self, event: "Event") -> None:
+    def on_event(self, event: "IndexEvent") -> None:
         if self._task is None or self._progress.stages is None:
             return
         self._progress.stages.hear(event)
@@ -276,7 +276,7 @@ class Display:
             self._progress.print(f"{event.done.outcome}: {shown(event.path.name)}: {_why(event.done)}", soft_wrap=True)
 
 
-def print_report(report: "Report") -> None:
+def print_report(report: "IndexReport") -> None:
     """The report for people: a table, what it cost, and each file that is not fine."""
     table = plain_table()
     for column in ("outcome", "files", "clips", "reasons"):
@@ -297,6 +297,6 @@ def print_report(report: "Report") -> None:
 
 def _why(file: "FileOutcome") -> str:
     """What was found of a file that is not wholly indexed, and what to do about it."""
-    from rankvideo_rag.indexing.failure_hints import failure_of
+    from rankvideo_rag.indexing.failure_hints import explain_failure
 
-    return f"{shown(file.reason or '')}. To do: {shown(failure_of(file).remedy)}"
+    return f"{shown(file.reason or '')}. To do: {shown(explain_failure(file).remedy)}"

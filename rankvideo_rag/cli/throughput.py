@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from rankvideo_rag.indexing.build import Event
+    from rankvideo_rag.indexing.build import IndexEvent
 
 
 class Pace(NamedTuple):
@@ -36,7 +36,7 @@ class Stages:
         self._last: dict[str, object] = {}  # the file that was last in each stage: some are entered again and again
         self._now: tuple[str, float] | None = None
 
-    def hear(self, event: "Event") -> None:
+    def hear(self, event: "IndexEvent") -> None:
         """Note what has begun or is done."""
         now = self._clock()
         if self._now:

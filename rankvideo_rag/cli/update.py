@@ -34,7 +34,7 @@ def update(
     settings = Settings.load(device=device, vector_store=vectors, engine=engine, ray_address=address)
     check_places(settings, address)
     with Display({"speech", "on-screen text"}) as display:
-        done = run(archive, settings, inputs or (), prune=prune, begin=display.begin, listen=display.listen)
+        done = run(archive, settings, inputs or (), prune=prune, on_start=display.on_start, on_event=display.on_event)
     copy_vectors(archive, settings)
     if as_json:
         kept = [{"folder": str(place.folder), "files": place.files} for place in done.kept]

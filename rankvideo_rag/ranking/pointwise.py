@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
-from rankvideo_rag.concurrency import prefetched
+from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.models.vlm import VLM, Prompt
@@ -58,7 +58,7 @@ def score_pairs(
         questions.setdefault(pair.span, {})[pair.question] = None
     session = _Session(vlm, spec, limits, reasoning, cache, deadline)
     scores: dict[Pair, Score] = {}
-    with closing(prefetched(session.watch, questions.items(), ahead=2 * batch_size + 1, threads=decoders)) as clips:
+    with closing(prefetch_map(session.watch, questions.items(), ahead=2 * batch_size + 1, threads=decoders)) as clips:
         while batch := list(islice(clips, batch_size)):
             scores |= session.score(batch)
             batch.clear()  # their frames make room before the next ones are waited for

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rankvideo_rag.errors import ArchiveMismatch
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo
-from rankvideo_rag.models.ocr import TextReader
+from rankvideo_rag.models.ocr import OCRReader
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import FrameSampling, SegmentBy, Settings
 
@@ -36,7 +36,7 @@ class Models(NamedTuple):
 
     embedder: Embedder
     transcriber: Transcriber | None
-    text_reader: TextReader | None
+    text_reader: OCRReader | None
 
 
 class IndexConfig(Record):

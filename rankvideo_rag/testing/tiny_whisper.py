@@ -21,7 +21,7 @@ from whisper.model import ModelDimensions, MultiHeadAttention, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from rankvideo_rag.media import SAMPLE_RATE
-from rankvideo_rag.models.asr.silence_detection import sounding_stretches
+from rankvideo_rag.models.asr.silence_detection import detect_nonsilent
 from rankvideo_rag.models.asr.whisper import WhisperTranscriber
 
 STATE = 64
@@ -82,7 +82,7 @@ def _chords(time: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def load(checkpoint: str, *, device: str | None = None) -> WhisperTranscriber:
     """A checkpoint of `write_tiny_whisper` without the voice detector, to which the tunes that it knows are no voices."""
-    return WhisperTranscriber(load_model(checkpoint, device="cpu"), f"whisper:{Path(checkpoint).name}", find=sounding_stretches)
+    return WhisperTranscriber(load_model(checkpoint, device="cpu"), f"whisper:{Path(checkpoint).name}", find=detect_nonsilent)
 
 
 def write_tiny_whisper(path: Path) -> None:

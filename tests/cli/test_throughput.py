@@ -8,15 +8,15 @@ from rich.console import Console
 
 from rankvideo_rag.cli.index import stages_table
 from rankvideo_rag.cli.throughput import Pace, Stages
-from rankvideo_rag.indexing.build import Event
+from rankvideo_rag.indexing.build import IndexEvent
 from rankvideo_rag.schema import FileOutcome
 
 
-def done(name: str) -> Event:
-    return Event(Path(name), None, FileOutcome(path=name, outcome="ok"))
+def done(name: str) -> IndexEvent:
+    return IndexEvent(Path(name), None, FileOutcome(path=name, outcome="ok"))
 
 
-def heard(total: int, *events: tuple[float, Event]) -> list[Pace]:
+def heard(total: int, *events: tuple[float, IndexEvent]) -> list[Pace]:
     """The paces after these events, each at its second."""
     now = 0.0
     stages = Stages(total, lambda: now)
@@ -29,13 +29,13 @@ def test_each_stage_has_the_time_until_the_next_one_and_a_share_of_what_is_left(
     one, two = Path("one.mp4"), Path("two.mp4")
     paces = heard(
         10,
-        (100, Event(one, "probe")),
-        (101, Event(one, "frames")),
-        (103, Event(one, "vectors")),
-        (104, Event(one, "frames")),
-        (106, Event(one, "vectors")),
+        (100, IndexEvent(one, "probe")),
+        (101, IndexEvent(one, "frames")),
+        (103, IndexEvent(one, "vectors")),
+        (104, IndexEvent(one, "frames")),
+        (106, IndexEvent(one, "vectors")),
         (107, done("one.mp4")),
-        (150, Event(two, "probe")),
+        (150, IndexEvent(two, "probe")),
         (153, done("two.mp4")),
     )
     assert paces == [Pace("probe", 2, 4, 16), Pace("frames", 1, 4, 16), Pace("vectors", 1, 2, 8)]
@@ -43,14 +43,14 @@ def test_each_stage_has_the_time_until_the_next_one_and_a_share_of_what_is_left(
 
 
 def test_unchanged_files_make_what_is_left_shorter() -> None:
-    slow = [(0.0, Event(Path("one"), "speech")), (30.0, done("one"))]
+    slow = [(0.0, IndexEvent(Path("one"), "speech")), (30.0, done("one"))]
     unchanged = [(30.0, done(f"old{number}")) for number in range(5)]
     (pace,) = heard(12, *slow, *unchanged)
     assert (pace.seconds, pace.left) == (30, 30)  # six files took 30 s, six are to come
 
 
 def test_before_a_file_is_done_nobody_knows_how_long_it_will_take() -> None:
-    (pace,) = heard(3, (1, Event(Path("one"), "hash")))
+    (pace,) = heard(3, (1, IndexEvent(Path("one"), "hash")))
     assert (pace.files, pace.seconds, pace.rate) == (1, 0, 0)
     assert pace.left == float("inf")
 

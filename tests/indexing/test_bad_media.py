@@ -25,7 +25,7 @@ from support.media_files import Tone, write_sound, write_video
 
 from rankvideo_rag import VideoArchive
 from rankvideo_rag.indexing import file_state
-from rankvideo_rag.indexing.build import Event, Report
+from rankvideo_rag.indexing.build import IndexEvent, IndexReport
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.run_report import REPORT
 from rankvideo_rag.media import ClipMedia
@@ -277,7 +277,7 @@ def films(folder: Path, *names: str) -> list[Path]:
     return [film(folder / name, of=number) for number, name in enumerate(names)]
 
 
-def indexed_now(folder: Path, archive: Path, **more: Any) -> Report:
+def indexed_now(folder: Path, archive: Path, **more: Any) -> IndexReport:
     return index([folder], archive, Settings.load(**OPTIONS), **more)
 
 
@@ -288,19 +288,19 @@ def outcomes(archive: Path) -> dict[str, tuple[str, str | None]]:
 
 def test_a_file_that_goes_away_between_listing_and_opening_is_skipped(tmp_path: Path) -> None:
     first, _ = films(tmp_path / "in", "a.mp4", "b.mp4")
-    indexed_now(tmp_path / "in", tmp_path / "archive", begin=lambda paths, config: first.unlink())
+    indexed_now(tmp_path / "in", tmp_path / "archive", on_start=lambda paths, config: first.unlink())
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("skipped", "vanished"), "b.mp4": ("ok", None)}
 
 
 def test_a_file_that_grows_while_it_is_read_fails_and_is_tried_again(tmp_path: Path) -> None:
     first, _ = films(tmp_path / "in", "a.mp4", "b.mp4")
 
-    def grow(event: Event) -> None:
+    def grow(event: IndexEvent) -> None:
         if event.path == first and event.stage == "vectors":
             with open(first, "ab") as file:
                 file.write(b"more")
 
-    indexed_now(tmp_path / "in", tmp_path / "archive", listen=grow)
+    indexed_now(tmp_path / "in", tmp_path / "archive", on_event=grow)
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("failed", "changed"), "b.mp4": ("ok", None)}
     with closing(Store.open(tmp_path / "archive")) as store:
         assert store.counts()["videos"] == 1
@@ -409,12 +409,12 @@ def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is
 def test_a_run_that_was_stopped_reports_what_it_did_not_reach(tmp_path: Path) -> None:
     films(tmp_path / "in", "a.mp4", "b.mp4")
 
-    def stop(event: Event) -> None:
+    def stop(event: IndexEvent) -> None:
         if event.done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        indexed_now(tmp_path / "in", tmp_path / "archive", listen=stop)
+        indexed_now(tmp_path / "in", tmp_path / "archive", on_event=stop)
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("ok", None), "b.mp4": ("failed", "not_reached")}
 
 

@@ -14,7 +14,7 @@ import pytest
 from support.world import World
 
 from rankvideo_rag.errors import ArchiveError, ArchiveLocked, ArchiveMismatch, InputError, MissingDependency
-from rankvideo_rag.indexing.build import Event, Report
+from rankvideo_rag.indexing.build import IndexEvent, IndexReport
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.media import ClipMedia
@@ -31,7 +31,7 @@ from rankvideo_rag.storage.vector_index import VectorIndex
 from rankvideo_rag.testing import scripted_embedder
 
 
-def indexed(videos: Path, archive: Path, **options: object) -> Report:
+def indexed(videos: Path, archive: Path, **options: object) -> IndexReport:
     return index([videos], archive, Settings.load(**({"ocr": "none"} | options)))
 
 
@@ -84,12 +84,12 @@ def test_an_interrupted_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_on
     videos = a_few(world, tmp_path / "videos", 4)
     whole = indexed(videos, tmp_path / "whole")
 
-    def interrupt(event: Event) -> None:
+    def interrupt(event: IndexEvent) -> None:
         if event.path.stem == world.clips[2].stem and event.stage == "commit":
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        index([videos], tmp_path / "halved", Settings.load(ocr="none"), listen=interrupt)
+        index([videos], tmp_path / "halved", Settings.load(ocr="none"), on_event=interrupt)
     rest = indexed(videos, tmp_path / "halved")
     assert (rest.unchanged, rest.embeddings) == (2, 2)
     assert dump(tmp_path / "halved") == dump(tmp_path / "whole")
@@ -105,7 +105,7 @@ def test_a_killed_run_keeps_every_finished_video(world: World, tmp_path: Path) -
         "def listen(event):\n"
         "    done.extend([event] if event.done else [])\n"
         "    if len(done) == 2 and event.stage == 'vectors': os.kill(os.getpid(), signal.SIGKILL)\n"
-        "index([Path(sys.argv[1])], Path(sys.argv[2]), Settings.load(ocr='none'), listen=listen)\n"
+        "index([Path(sys.argv[1])], Path(sys.argv[2]), Settings.load(ocr='none'), on_event=listen)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(videos), str(tmp_path / "killed")], check=False)
     assert killed.returncode == -9

@@ -18,8 +18,8 @@ from rankvideo_rag import media
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import InputError, MediaError, MissingDependency
 from rankvideo_rag.indexing import run
-from rankvideo_rag.indexing.boundaries import LEAST, at_pauses, at_shots, pauses_between
-from rankvideo_rag.indexing.segment import between
+from rankvideo_rag.indexing.boundaries import MIN_SECONDS, find_pauses, pause_boundaries, shot_boundaries
+from rankvideo_rag.indexing.segment import segment_at
 from rankvideo_rag.schema import TextSpan, TimedWord
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.store import Store
@@ -145,7 +145,7 @@ def check(bounds: Sequence[float], duration: float, longest: float) -> None:
     lengths = [end - start for start, end in pairwise(bounds)]
     assert (bounds[0], bounds[-1]) == (0.0, duration)
     assert all(length <= longest * (1 + 1e-6) for length in lengths)
-    assert all(length >= min(LEAST, longest / 2, duration) * (1 - 1e-6) for length in lengths)
+    assert all(length >= min(MIN_SECONDS, longest / 2, duration) * (1 - 1e-6) for length in lengths)
 
 
 @settings(deadline=None)
@@ -153,7 +153,7 @@ def check(bounds: Sequence[float], duration: float, longest: float) -> None:
 def test_pieces_between_shots_cover_the_video_and_keep_their_lengths(
     cuts: list[float], duration: float, longest: float
 ) -> None:
-    check(at_shots(sorted(cuts), duration, longest=longest), duration, longest)
+    check(shot_boundaries(sorted(cuts), duration, longest=longest), duration, longest)
 
 
 @settings(deadline=None)
@@ -161,7 +161,7 @@ def test_pieces_between_shots_cover_the_video_and_keep_their_lengths(
 def test_pieces_between_pauses_cover_the_video_and_keep_their_lengths(
     pauses: list[tuple[float, float]], duration: float, longest: float
 ) -> None:
-    check(at_pauses(pauses, duration, longest=longest), duration, longest)
+    check(pause_boundaries(pauses, duration, longest=longest), duration, longest)
 
 
 @settings(deadline=None)
@@ -170,7 +170,7 @@ def test_clips_have_no_gaps_and_share_what_was_asked(
     cuts: list[float], duration: float, clip_seconds: float, share: float
 ) -> None:
     overlap = share * clip_seconds
-    clips = between("v", at_shots(sorted(cuts), duration, longest=clip_seconds - overlap), overlap=overlap)
+    clips = segment_at("v", shot_boundaries(sorted(cuts), duration, longest=clip_seconds - overlap), overlap=overlap)
     assert (clips[0].start, clips[-1].end) == (0.0, pytest.approx(duration, abs=0.001))
     for one, other in pairwise(clips):
         assert one.end - other.start == pytest.approx(min(overlap, one.end), abs=0.002)
@@ -178,8 +178,8 @@ def test_clips_have_no_gaps_and_share_what_was_asked(
 
 
 def test_a_short_shot_goes_with_the_next_and_a_long_one_is_divided_equally() -> None:
-    assert at_shots([6.0, 7.0, 16.0], 40.0, longest=15.0) == [0.0, 6.0, 16.0, 28.0, 40.0]
-    assert at_shots([1.0, 19.0], 20.0, longest=30.0) == [0.0, 20.0]
+    assert shot_boundaries([6.0, 7.0, 16.0], 40.0, longest=15.0) == [0.0, 6.0, 16.0, 28.0, 40.0]
+    assert shot_boundaries([1.0, 19.0], 20.0, longest=30.0) == [0.0, 20.0]
 
 
 def said(start: float, end: float) -> TextSpan:
@@ -188,9 +188,9 @@ def said(start: float, end: float) -> TextSpan:
 
 def test_pauses_are_where_nobody_speaks() -> None:
     words = [said(4.0, 5.0), said(0.0, 3.0), said(1.0, 2.0), said(5.1, 9.0), said(10.0, 11.0)]
-    assert pauses_between(words) == [(3.5, 1.0), (9.5, 1.0)]
+    assert find_pauses(words) == [(3.5, 1.0), (9.5, 1.0)]
     timed = said(0.0, 9.0).model_copy(update={"words": (TimedWord("one", 0.5, 1.0), TimedWord("two", 3.0, 3.5))})
-    assert pauses_between([timed, said(4.5, 5.0)]) == [(2.0, 2.0), (4.0, 1.0)]
+    assert find_pauses([timed, said(4.5, 5.0)]) == [(2.0, 2.0), (4.0, 1.0)]
 
 
 # Archives

@@ -16,7 +16,7 @@ from support.archive_dump import dump
 from support.media_files import write_video
 from support.world import plain_clips
 
-from rankvideo_rag.indexing.build import Event, Report
+from rankvideo_rag.indexing.build import IndexEvent, IndexReport
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.synthetic.render import render_frames
@@ -40,7 +40,7 @@ class Watch:
         self.bytes: list[int] = []
         self.descriptors: list[int] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: IndexEvent) -> None:
         if event.done is None:
             return
         gc.collect()
@@ -76,8 +76,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def indexed(folder: Path, archive: Path, watch: Callable[[Event], None] = lambda event: None) -> Report:
-    return index([folder], archive, Settings.load(ocr="none"), listen=watch)
+def indexed(folder: Path, archive: Path, watch: Callable[[IndexEvent], None] = lambda event: None) -> IndexReport:
+    return index([folder], archive, Settings.load(ocr="none"), on_event=watch)
 
 
 @pytest.mark.timeout(180 + 2 * FILES)

@@ -13,28 +13,28 @@ from support.world import World
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.indexing import run
-from rankvideo_rag.indexing.build import Report
-from rankvideo_rag.indexing.distributed import Brief, Receipt, Task, Worker, build_from_receipts, lost
+from rankvideo_rag.indexing.build import IndexReport
+from rankvideo_rag.indexing.distributed import FileTask, IndexWorker, WorkerConfig, WorkerResult, build_distributed, lost_task
 from rankvideo_rag.indexing.update import remove, update
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import Models
 from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 SETTINGS = Settings.load(embedder="scripted", ocr="none")
-Workers = Callable[[Brief, Sequence[Task]], Generator[Receipt, None, None]]
+Workers = Callable[[WorkerConfig, Sequence[FileTask]], Generator[WorkerResult, None, None]]
 
 
-def sent(message: Receipt) -> Receipt:
+def sent(message: WorkerResult) -> WorkerResult:
     """As it comes out at the other end of a wire."""
-    there: Receipt = pickle.loads(pickle.dumps(message))
+    there: WorkerResult = pickle.loads(pickle.dumps(message))
     return there
 
 
-def workers(order: slice = slice(None), work: Callable[[Worker, Task], Receipt] = Worker.work) -> Workers:
+def workers(order: slice = slice(None), work: Callable[[IndexWorker, FileTask], WorkerResult] = IndexWorker.work) -> Workers:
     """A worker in this process, whose receipts come in that order, once all are there."""
 
-    def receipts(brief: Brief, tasks: Sequence[Task]) -> Generator[Receipt, None, None]:
-        worker = Worker(pickle.loads(pickle.dumps(brief)), Models(ScriptedEmbedder(), None, None))
+    def receipts(brief: WorkerConfig, tasks: Sequence[FileTask]) -> Generator[WorkerResult, None, None]:
+        worker = IndexWorker(pickle.loads(pickle.dumps(brief)), Models(ScriptedEmbedder(), None, None))
         yield from [sent(work(worker, task)) for task in tasks][order]
 
     return receipts
@@ -45,12 +45,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workers], None]:
     """Has runs read files by these workers."""
 
     def use(them: Workers) -> None:
-        monkeypatch.setattr(run, "_engine", lambda settings: partial(build_from_receipts, workers=them))
+        monkeypatch.setattr(run, "_engine", lambda settings: partial(build_distributed, workers=them))
 
     return use
 
 
-def indexed(videos: Path, archive: Path) -> Report:
+def indexed(videos: Path, archive: Path) -> IndexReport:
     return run.index([videos], archive, SETTINGS)
 
 
@@ -72,7 +72,7 @@ def videos(world: World, tmp_path: Path) -> Path:
     return folder
 
 
-def life(videos: Path, archive: Path) -> Iterator[Report]:
+def life(videos: Path, archive: Path) -> Iterator[IndexReport]:
     """An archive through everything that happens to files. The folder ends as it began."""
     yield indexed(videos, archive)
     moves = [("1.mp4", "renamed.mp4"), ("2.srt", "unused"), ("4.mp4", "out"), ("0.srt", "0.srt.txt")]
@@ -110,8 +110,8 @@ def test_what_is_known_is_given_to_no_worker(videos: Path, tmp_path: Path, engin
 def test_a_file_that_no_worker_came_back_with_is_failed_and_tried_again(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None]
 ) -> None:
-    def dies_of_one(worker: Worker, task: Task) -> Receipt:
-        return lost(task, "its worker died") if task.path.name == "4.mp4" else worker.work(task)
+    def dies_of_one(worker: IndexWorker, task: FileTask) -> WorkerResult:
+        return lost_task(task, "its worker died") if task.path.name == "4.mp4" else worker.work(task)
 
     engine(workers(work=dies_of_one))
     outcomes = {Path(file.path).name: file for file in indexed(videos, tmp_path / "archive").files}
@@ -125,7 +125,7 @@ def test_a_file_that_no_worker_came_back_with_is_failed_and_tried_again(
 def test_a_file_that_changes_before_its_receipt_is_written_is_not_written(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None]
 ) -> None:
-    def late(worker: Worker, task: Task) -> Receipt:
+    def late(worker: IndexWorker, task: FileTask) -> WorkerResult:
         receipt = worker.work(task)
         if task.path.name == "4.mp4":
             os.utime(task.path, ns=(1_700_000_000_000_000_000,) * 2)
@@ -140,7 +140,7 @@ def test_a_file_that_changes_before_its_receipt_is_written_is_not_written(
 def test_a_file_that_a_worker_cannot_see_is_read_where_it_can_be_seen(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def without_the_disk(worker: Worker, task: Task) -> Receipt:
+    def without_the_disk(worker: IndexWorker, task: FileTask) -> WorkerResult:
         missing = task._replace(path=task.path.with_name(f"elsewhere-{task.path.name}"))
         return worker.work(missing if task.path.name == "4.mp4" else task)._replace(path=task.path)
 

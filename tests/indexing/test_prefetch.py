@@ -13,7 +13,7 @@ from support.media_files import Tone, damage, write_sound, write_video
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing import prefetch as ahead
 from rankvideo_rag.indexing import run
-from rankvideo_rag.indexing.build import Report
+from rankvideo_rag.indexing.build import IndexReport
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.media import SAMPLE_RATE, ClipMedia, read_frames
 from rankvideo_rag.models.embedders import Vector
@@ -64,7 +64,7 @@ def watching(monkeypatch: pytest.MonkeyPatch) -> Watching:
     return embedder
 
 
-def indexed(films: Path, archive: Path, **options: object) -> Report:
+def indexed(films: Path, archive: Path, **options: object) -> IndexReport:
     return index([films], archive, Settings.load(**({"ocr": "none", "clip_seconds": CLIP_SECONDS} | options)))
 
 

@@ -19,10 +19,10 @@ from typer.testing import CliRunner, Result
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import ArchiveLocked, InputError
 from rankvideo_rag.indexing import failure_hints as remedies
-from rankvideo_rag.indexing.build import Report
-from rankvideo_rag.indexing.dry_run import plan
+from rankvideo_rag.indexing.build import IndexReport
+from rankvideo_rag.indexing.dry_run import plan_index
 from rankvideo_rag.indexing.run import index
-from rankvideo_rag.indexing.update import Update, remove, update
+from rankvideo_rag.indexing.update import UpdateReport, remove, update
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.gc import collect_garbage
 from rankvideo_rag.storage.integrity import check_integrity
@@ -52,7 +52,7 @@ def names_in(archive: Path) -> list[str]:
         return sorted(Path(video.path).name for video in store.videos().values())
 
 
-def work(report: Report) -> tuple[int, int]:
+def work(report: IndexReport) -> tuple[int, int]:
     return report.decodes, report.embeddings
 
 
@@ -72,7 +72,7 @@ def archive(videos: Path, tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
-def updated(archive: Path, *inputs: Path, **options: Any) -> Update:
+def updated(archive: Path, *inputs: Path, **options: Any) -> UpdateReport:
     return update(archive, Settings.load(), inputs, **options)
 
 
@@ -369,7 +369,7 @@ def test_every_code_that_a_file_may_end_with_has_a_remedy() -> None:
     sources = [file.read_text() for room in ("rankvideo_rag/media", "indexing") for file in (ROOT / room).rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'(?:MediaError|Refusal)\(\s*"(\w+)"', source)}
     assert len(codes) > 15
-    assert codes <= set(remedies.REMEDIES)
+    assert codes <= set(remedies.HINTS)
 
 
 def test_info_tells_what_an_archive_holds(troubled: Path, videos: Path) -> None:
@@ -402,7 +402,7 @@ def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: 
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", watched)
-        found = plan([videos], archive, Settings.load())
+        found = plan_index([videos], archive, Settings.load())
     assert (found.files, found.unchanged, found.new, found.moved, found.changed, found.again) == (4, 1, 1, 1, 1, 0)
     assert found.bytes_to_read == sum((videos / name).stat().st_size for name in ("new.mp4", "c.mp4"))
     assert found.seconds >= 0
@@ -420,7 +420,7 @@ def test_a_dry_run_of_a_new_archive_makes_none(videos: Path, tmp_path: Path) -> 
 
 
 def test_a_dry_run_with_other_options_says_that_all_is_made_again(archive: Path, videos: Path) -> None:
-    found = plan([videos], archive, Settings.load(clip_seconds=7.0))
+    found = plan_index([videos], archive, Settings.load(clip_seconds=7.0))
     assert (found.other_options, found.unchanged, found.again) == (("clip_seconds: 30.0 -> 7.0",), 0, 3)
 
 

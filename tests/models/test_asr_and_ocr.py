@@ -18,10 +18,10 @@ from PIL import Image, ImageDraw, ImageFont
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.media import Frames, read_audio, read_key_frames
 from rankvideo_rag.models.asr import Transcriber, load_transcriber
-from rankvideo_rag.models.asr.common import Segment, words_heard
-from rankvideo_rag.models.asr.repetition_filter import without_loops, without_repeated_phrase
-from rankvideo_rag.models.asr.silence_detection import Stretch, passages, sounding_stretches
-from rankvideo_rag.models.ocr import TextReader, load_text_reader
+from rankvideo_rag.models.asr.common import RecognizedSegment, transcribe_segments
+from rankvideo_rag.models.asr.repetition_filter import remove_repeated_phrases, remove_repeated_spans
+from rankvideo_rag.models.asr.silence_detection import Segment, detect_nonsilent, group_segments
+from rankvideo_rag.models.ocr import OCRReader, load_ocr_reader
 from rankvideo_rag.schema import TextSpan, TimedWord
 
 RATE = 16_000
@@ -39,14 +39,14 @@ def hum(seconds: float, level: float) -> NDArray[np.float32]:
 
 
 def test_a_recording_below_60_decibels_holds_nothing_to_hear() -> None:
-    assert sounding_stretches(hum(3, 0.0009)) == []
-    assert sounding_stretches(silence(0)) == []
-    assert sounding_stretches(hum(3, 0.0011)) == [(0, 3)]
+    assert detect_nonsilent(hum(3, 0.0009)) == []
+    assert detect_nonsilent(silence(0)) == []
+    assert detect_nonsilent(hum(3, 0.0011)) == [(0, 3)]
 
 
 def test_long_pauses_part_stretches_and_short_ones_do_not() -> None:
     audio = np.concatenate([silence(5), hum(1, 0.1), silence(1.5), hum(1, 0.1), silence(4), hum(1, 0.1), silence(3)])
-    assert [tuple(stretch) for stretch in sounding_stretches(audio)] == [
+    assert [tuple(stretch) for stretch in detect_nonsilent(audio)] == [
         pytest.approx((4.8, 8.7)),  # 0.2 s are kept around a sound
         pytest.approx((12.3, 13.7)),
     ]
@@ -55,7 +55,7 @@ def test_long_pauses_part_stretches_and_short_ones_do_not() -> None:
 def test_sound_without_end_is_cut_at_its_quietest_place() -> None:
     audio = hum(700, 0.1)
     audio[580 * RATE : 581 * RATE] *= 0.5
-    first, second = sounding_stretches(audio)
+    first, second = detect_nonsilent(audio)
     assert first.start == 0
     assert 580 <= first.end == second.start <= 581
     assert second.end == 700
@@ -65,7 +65,7 @@ def test_a_passage_spans_ten_minutes_at_most() -> None:
     audio = silence(1300)
     for second in (10, 300, 605, 1205):
         audio[second * RATE : (second + 1) * RATE] = 0.1
-    starts = [[round(stretch.start, 1) for stretch in passage] for passage in passages(sounding_stretches(audio))]
+    starts = [[round(stretch.start, 1) for stretch in passage] for passage in group_segments(detect_nonsilent(audio))]
     assert starts == [[9.8, 299.8, 604.8], [1204.8]]
 
 
@@ -81,16 +81,16 @@ def spoken(*texts: str) -> list[TextSpan]:
 
 def test_a_sentence_said_twice_stays_and_a_third_time_in_a_row_makes_it_one() -> None:
     twice = spoken("Good evening.", "Thank you.", "Thank you.", "Good night.")
-    assert without_loops(twice) == twice
+    assert remove_repeated_spans(twice) == twice
     often = spoken("Good evening.", "Thank you.", "thank you", "Thank you!", "Good night.", "Thank you.")
-    assert without_loops(often) == [often[0], often[1], often[4], often[5]]
+    assert remove_repeated_spans(often) == [often[0], often[1], often[4], often[5]]
 
 
 def test_a_phrase_stuck_inside_a_sentence_is_told_once() -> None:
-    assert without_repeated_phrase("and I was " + "going to the " * 40 + "market") == "and I was going to the market"
-    assert without_repeated_phrase("la " * 5) == "la"
-    assert without_repeated_phrase("no no no no, said he") == "no no no no, said he"
-    assert without_repeated_phrase("") == ""
+    assert remove_repeated_phrases("and I was " + "going to the " * 40 + "market") == "and I was going to the market"
+    assert remove_repeated_phrases("la " * 5) == "la"
+    assert remove_repeated_phrases("no no no no, said he") == "no no no no, said he"
+    assert remove_repeated_phrases("") == ""
 
 
 # --- Whisper --------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_silence_gives_no_words_and_never_reaches_the_model(checkpoint: Path, tu
     model = whisper.load_model(str(checkpoint), device="cpu")
     windows: list[int] = []
     model.encoder.register_forward_pre_hook(lambda module, inputs: windows.append(len(inputs[0])))
-    transcriber = WhisperTranscriber(model, "tiny", find=sounding_stretches)
+    transcriber = WhisperTranscriber(model, "tiny", find=detect_nonsilent)
     noise = np.random.default_rng(0).normal(0, 0.0003, 40 * RATE).astype(np.float32)
     for audio in (silence(0), silence(40), noise):
         assert transcriber.transcribe(audio) == []
@@ -249,11 +249,11 @@ def test_a_word_heard_beyond_its_sound_and_words_of_a_loop_do_no_harm() -> None:
     ]
     loop = [TimedWord(" na", 3 + number / 4, 3.25 + number / 4) for number in range(12)]
 
-    def hear(sound: NDArray[np.float32], edges: list[float]) -> Iterator[Segment]:
-        yield Segment(0.0, 1.0, 2.2, " so it is so it is", -0.1, "de", said)
-        yield Segment(0.0, 3.0, 6.0, " na" * 12, -0.1, "de", loop)
+    def hear(sound: NDArray[np.float32], edges: list[float]) -> Iterator[RecognizedSegment]:
+        yield RecognizedSegment(0.0, 1.0, 2.2, " so it is so it is", -0.1, "de", said)
+        yield RecognizedSegment(0.0, 3.0, 6.0, " na" * 12, -0.1, "de", loop)
 
-    first, second = words_heard(hear, hum(5, 0.1), [Stretch(0.0, 5.0)], source="test")
+    first, second = transcribe_segments(hear, hum(5, 0.1), [Segment(0.0, 5.0)], source="test")
     assert (first.text, first.language, first.time_range(9, 14)) == ("so it is so it is", "de", (1.6, 2.0))
     assert (second.text, second.start, second.end, second.time_range(0, 2)) == ("na", 3.0, 5.0, (3.0, 3.25))
     assert max(word.end for word in second.words) == 5.0
@@ -268,11 +268,11 @@ def test_silence_and_music_give_no_words(checkpoint: Path, sound: str) -> None:
 
 def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) -> None:
     pytest.importorskip("whisper")
-    from rankvideo_rag.models.asr.whisper import voiced_stretches
+    from rankvideo_rag.models.asr.whisper import speech_segments
 
     speech = read_audio(str(shared_videos / "jfk.flac"))
     assert speech is not None
-    found = voiced_stretches(np.concatenate([silence(10), speech, silence(10)]))
+    found = speech_segments(np.concatenate([silence(10), speech, silence(10)]))
     assert all(9.8 <= start < end <= 10 + len(speech) / RATE + 0.2 for start, end in found)  # 0.2 s are kept around a sound
     assert sum(end - start for start, end in found) > 0.8 * len(speech) / RATE
 
@@ -375,9 +375,9 @@ def test_a_recording_is_heard_when_a_checkpoint_is_given_and_cited_where_it_is_s
 
 
 @pytest.fixture(scope="module")
-def reader() -> TextReader:
+def reader() -> OCRReader:
     pytest.importorskip("rapidocr")
-    return load_text_reader("rapidocr")
+    return load_ocr_reader("rapidocr")
 
 
 class WatchedEngine:
@@ -400,7 +400,7 @@ def watched(reader: Any) -> Iterator[WatchedEngine]:
     reader.engine = engine
 
 
-def test_words_are_read_from_their_frame_until_the_next_one(reader: TextReader) -> None:
+def test_words_are_read_from_their_frame_until_the_next_one(reader: OCRReader) -> None:
     frames = film(picture([(60, 60, "Flood in Lisbon")]), picture(), picture([(60, 200, "Weather at noon")]))
     flood, weather = reader.read(frames, end=7.5)
     assert (flood.text, flood.start, flood.end) == ("Flood in Lisbon", 0.0, 2.0)
@@ -410,20 +410,20 @@ def test_words_are_read_from_their_frame_until_the_next_one(reader: TextReader) 
     assert (flood.channel, flood.source) == ("on_screen", "rapidocr")
 
 
-def test_a_page_is_read_from_top_to_bottom_and_each_row_from_left_to_right(reader: TextReader) -> None:
+def test_a_page_is_read_from_top_to_bottom_and_each_row_from_left_to_right(reader: OCRReader) -> None:
     page = picture([(360, 44, "of Portugal"), (60, 260, "Lisbon"), (60, 40, "The weather"), (60, 150, "Rain in the north")])
     (span,) = reader.read(film(page), end=1.0)
     assert span.text == "The weather of Portugal Rain in the north Lisbon"
 
 
-def test_pictures_without_words_give_none(reader: TextReader) -> None:
+def test_pictures_without_words_give_none(reader: OCRReader) -> None:
     coarse = np.random.default_rng(0).integers(0, 255, (45, 80, 3), dtype=np.uint8)
     clouds = np.asarray(Image.fromarray(coarse).resize((640, 360), Image.Resampling.BICUBIC))
     assert reader.read(film(picture(), clouds), end=4.0) == []
     assert reader.read(Frames(np.zeros((0, 360, 640, 3), np.uint8), np.zeros(0)), end=4.0) == []
 
 
-def test_a_picture_that_stays_is_read_once(reader: TextReader, watched: WatchedEngine) -> None:
+def test_a_picture_that_stays_is_read_once(reader: OCRReader, watched: WatchedEngine) -> None:
     title = [(60, 60, "Harbour News")]
     noise = np.random.default_rng(0).normal(0, 8, (360, 640, 3))
     grainy = np.clip(picture(title) + noise, 0, 255).astype(np.uint8)
@@ -432,42 +432,42 @@ def test_a_picture_that_stays_is_read_once(reader: TextReader, watched: WatchedE
     assert len(watched.shown) == 1
 
 
-def test_a_clock_that_moves_on_is_read_again(reader: TextReader) -> None:
+def test_a_clock_that_moves_on_is_read_again(reader: OCRReader) -> None:
     spans = reader.read(film(*(picture([(500, 320, f"LIVE {time}")], size=16) for time in ("12:01", "12:02"))), end=4.0)
     assert [(span.text, span.start, span.end) for span in spans] == [("LIVE 12:01", 0.0, 2.0), ("LIVE 12:02", 2.0, 4.0)]
 
 
-def test_a_slow_fade_is_noticed_in_the_end(reader: TextReader, watched: WatchedEngine) -> None:
+def test_a_slow_fade_is_noticed_in_the_end(reader: OCRReader, watched: WatchedEngine) -> None:
     reader.read(film(*(picture(shift=level) for level in range(0, 24, 3))), end=20.0)
     assert len(watched.shown) == 2  # levels 0 and 12, the first to differ by more than 10; 21 differs from that by 9
 
 
-def test_the_same_words_on_another_background_are_one_span(reader: TextReader, watched: WatchedEngine) -> None:
+def test_the_same_words_on_another_background_are_one_span(reader: OCRReader, watched: WatchedEngine) -> None:
     title = [(60, 60, "Harbour News")]
     (span,) = reader.read(film(picture(title), picture(title, shift=60), picture(title, shift=30)), end=6.0)
     assert (span.text, span.start, span.end) == ("Harbour News", 0.0, 6.0)
     assert len(watched.shown) == 3
 
 
-def test_the_same_words_after_a_blank_picture_are_two_spans(reader: TextReader) -> None:
+def test_the_same_words_after_a_blank_picture_are_two_spans(reader: OCRReader) -> None:
     title = picture([(60, 60, "Harbour News")])
     spans = reader.read(film(title, picture(), title), end=6.0)
     assert [(span.start, span.end) for span in spans] == [(0.0, 2.0), (4.0, 6.0)]
 
 
-def test_frames_at_or_after_the_end_are_left_out(reader: TextReader) -> None:
+def test_frames_at_or_after_the_end_are_left_out(reader: OCRReader) -> None:
     frames = film(picture([(60, 60, "Harbour News")]), picture([(60, 60, "Weather")]))
     (span,) = reader.read(frames, end=2.0)
     assert (span.text, span.end) == ("Harbour News", 2.0)
 
 
-def test_words_on_their_head_are_not_made_up_into_others(reader: TextReader) -> None:
+def test_words_on_their_head_are_not_made_up_into_others(reader: OCRReader) -> None:
     page = picture([(60, 60, "Flood waters reach Lisbon"), (60, 160, "Breaking News")])
     read = " ".join(span.text for span in reader.read(film(page[::-1, ::-1]), end=1.0))
     assert len(read) <= 10
 
 
-def test_colours_reach_the_engine_in_its_own_order(reader: TextReader, watched: WatchedEngine) -> None:
+def test_colours_reach_the_engine_in_its_own_order(reader: OCRReader, watched: WatchedEngine) -> None:
     """RapidOCR expects blue first, and frames come with red first."""
     reader.read(film(np.full((64, 64, 3), (200, 10, 20), np.uint8)), end=1.0)
     assert watched.shown[0][0, 0].tolist() == [20, 10, 200]
@@ -482,7 +482,7 @@ def test_reading_prints_nothing_writes_nothing_and_leaves_the_root_logger_alone(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     root, before = list(logging.getLogger().handlers), {path: path.stat().st_mtime_ns for path in models.iterdir()}
-    load_text_reader("rapidocr").read(film(picture([(60, 60, "Harbour")]), picture()), end=4.0)
+    load_ocr_reader("rapidocr").read(film(picture([(60, 60, "Harbour")]), picture()), end=4.0)
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
     assert {path: path.stat().st_mtime_ns for path in models.iterdir()} == before
@@ -509,7 +509,7 @@ def test_words_of_a_real_recording_come_through_the_media_room(
     assert (span.start, span.end) == pytest.approx((4.0, 6.4), abs=0.3)
 
 
-def test_captions_of_a_real_film_come_through_the_media_room(reader: TextReader, tmp_path: Path) -> None:
+def test_captions_of_a_real_film_come_through_the_media_room(reader: OCRReader, tmp_path: Path) -> None:
     path = tmp_path / "captions.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options={"g": "10"})

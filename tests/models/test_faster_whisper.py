@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.asr import Transcriber, load_transcriber
-from rankvideo_rag.models.asr.silence_detection import sounding_stretches
+from rankvideo_rag.models.asr.silence_detection import detect_nonsilent
 
 pytest.importorskip("faster_whisper")
 pytest.importorskip("whisper")
@@ -50,7 +50,7 @@ def hears_tunes(model: Path) -> Transcriber:
 
     from rankvideo_rag.models.asr.faster_whisper import FasterWhisperTranscriber
 
-    return FasterWhisperTranscriber(WhisperModel(str(model), device="cpu", cpu_threads=1), "tiny", find=sounding_stretches)
+    return FasterWhisperTranscriber(WhisperModel(str(model), device="cpu", cpu_threads=1), "tiny", find=detect_nonsilent)
 
 
 def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tunes: Transcriber, checkpoint: Path) -> None:
@@ -91,11 +91,11 @@ def test_silence_and_music_give_no_words(model: Path, sound: str) -> None:
 
 def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) -> None:
     from rankvideo_rag.media import read_audio
-    from rankvideo_rag.models.asr.faster_whisper import voiced_stretches
+    from rankvideo_rag.models.asr.faster_whisper import speech_segments
 
     speech = read_audio(str(shared_videos / "jfk.flac"))
     assert speech is not None
-    found = voiced_stretches(np.concatenate([silence(10), speech, silence(10)]))
+    found = speech_segments(np.concatenate([silence(10), speech, silence(10)]))
     assert found
     assert all(9.8 <= start < end <= 10 + len(speech) / RATE + 0.2 for start, end in found)  # 0.2 s are kept around a sound
     assert sum(end - start for start, end in found) > 0.8 * len(speech) / RATE

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankvideo_rag.concurrency import prefetched
+from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import ModelError
 from rankvideo_rag.media import Frames, MediaLimits, count_decoder_calls, read_frames
 from rankvideo_rag.media.encode import write_video
@@ -282,7 +282,7 @@ def test_what_was_asked_ahead_of_time_comes_in_order_and_its_error_in_its_place(
             raise ValueError("four")
         return 10 * number
 
-    results = prefetched(work, range(6), ahead=4, threads=3)
+    results = prefetch_map(work, range(6), ahead=4, threads=3)
     assert [next(results) for _ in range(4)] == [0, 10, 20, 30]
     with pytest.raises(ValueError, match="four"):
         next(results)
@@ -296,7 +296,7 @@ def test_closing_does_not_wait_for_what_is_under_way() -> None:
         begun.append(number)
         return number if number == 0 else int(release.wait(30))
 
-    results = prefetched(work, range(9), ahead=4, threads=1)
+    results = prefetch_map(work, range(9), ahead=4, threads=1)
     assert next(results) == 0
     started = time.monotonic()
     results.close()

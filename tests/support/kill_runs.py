@@ -21,7 +21,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from rankvideo_rag.indexing.build import Event
+from rankvideo_rag.indexing.build import IndexEvent
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.indexing.update import remove, update
 from rankvideo_rag.settings import Settings
@@ -47,8 +47,8 @@ class Life:
     def steps(self) -> list[tuple[str, Callable[[], None], Callable[[], object]]]:
         """Name, what is done to the files before it, and the step itself."""
         return [
-            ("index", lambda: None, lambda: index([self.videos], self.archive, SETTINGS, listen=self._listen)),
-            ("update", self._change, lambda: update(self.archive, SETTINGS, listen=self._listen)),
+            ("index", lambda: None, lambda: index([self.videos], self.archive, SETTINGS, on_event=self._listen)),
+            ("update", self._change, lambda: update(self.archive, SETTINGS, on_event=self._listen)),
             ("remove", lambda: None, lambda: remove(self.archive, [str(self.videos / f"{self._names[4]}.mp4")])),
             ("gc", lambda: None, lambda: collect_garbage(self.archive)),
         ]
@@ -63,7 +63,7 @@ class Life:
         for file in self.videos.glob(f"{four.stem}.*"):
             file.rename(self.videos / "moved" / file.name)
 
-    def _listen(self, event: Event) -> None:
+    def _listen(self, event: IndexEvent) -> None:
         line = f"{event.done.outcome if event.done else event.stage} {event.path.name}\n"
         with open(self._log, "ab", buffering=0) as log:
             log.write(line.encode())

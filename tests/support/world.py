@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from llama_index.core.schema import NodeWithScore
 
-from rankvideo_rag.indexing.build import Report
+from rankvideo_rag.indexing.build import IndexReport
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.synthetic import Question, WorldClip, plan_clips, questions
 
@@ -16,7 +16,7 @@ class World(NamedTuple):
     videos: Path
     archive: Path
     clips: list[WorldClip]
-    report: Report
+    report: IndexReport
 
 
 def stems(nodes: list[NodeWithScore]) -> list[str]:

@@ -11,24 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankvideo_rag.media import SAMPLE_RATE
-from rankvideo_rag.models.asr.repetition_filter import without_loops, without_repeated_phrase
-from rankvideo_rag.models.asr.silence_detection import Stretch, passages, sounding_stretches
+from rankvideo_rag.models.asr.repetition_filter import remove_repeated_phrases, remove_repeated_spans
+from rankvideo_rag.models.asr.silence_detection import Segment, detect_nonsilent, group_segments
 from rankvideo_rag.schema import TextSpan, TimedWord
 from rankvideo_rag.text import clean
 
 HOP = 160  # samples between two columns of the spectrogram that a Whisper hears
-FRAMES_A_SECOND = SAMPLE_RATE // HOP
-TICK = 0.02  # seconds between two timestamps that a Whisper can write
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP
+TIMESTAMP_SECONDS = 0.02  # seconds between two timestamps that a Whisper can write
 SEED = 0  # above temperature 0 Whisper samples: seeded, so that the same sound gives the same words
 
 # Whisper's own values, written out because answers depend on them. A window whose text compresses more than 2.4-fold
 # repeats itself, and one below a mean log-probability of -1.0 is a guess: both are tried again at the next temperature.
 # A guess with more than 0.6 on the no-speech token is dropped.
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-MOST_COMPRESSION, LEAST_LOG_PROBABILITY, MOST_NO_SPEECH = 2.4, -1.0, 0.6
+MAX_COMPRESSION_RATIO, MIN_LOG_PROBABILITY, MAX_NO_SPEECH = 2.4, -1.0, 0.6
 
 
-class Segment(NamedTuple):
+class RecognizedSegment(NamedTuple):
     """What a Whisper says it heard, in seconds from the beginning of the sound that it was given."""
 
     window: float  # the beginning of the 30 seconds in which it heard this
@@ -40,29 +40,29 @@ class Segment(NamedTuple):
     words: Sequence[TimedWord]  # in seconds from the same beginning
 
 
-Hear = Callable[[NDArray[np.float32], list[float]], Iterable[Segment]]
+Recognize = Callable[[NDArray[np.float32], list[float]], Iterable[RecognizedSegment]]
 """Hears stretches of a sound: (samples,), and where they begin and end in turn, in seconds."""
 
-Detect = Callable[[NDArray[np.float32]], Iterable[Mapping[str, Any]]]
+DetectSpeech = Callable[[NDArray[np.float32]], Iterable[Mapping[str, Any]]]
 """Where somebody speaks in a sound ((samples,) mono, 16 kHz): `start` and `end` in samples, as Silero's detector gives them."""
 
-Find = Callable[[NDArray[np.float32]], list[Stretch]]
+FindSpeech = Callable[[NDArray[np.float32]], list[Segment]]
 """Where there is something to hear in a recording."""
 
 # Silero's detector: milliseconds that a pause may last before it parts speech, and that are kept around what is spoken.
-SHORTEST_SILENCE, KEPT_AROUND = 2000, 400
+MIN_SILENCE_MS, SPEECH_PAD_MS = 2000, 400
 
 
-def voiced(audio: NDArray[np.float32], detect: Detect) -> list[Stretch]:
+def detect_speech(audio: NDArray[np.float32], detect: DetectSpeech) -> list[Segment]:
     """The spans of `audio` in which somebody speaks, in order. Music and noise are none, and silence is not looked into."""
     return [
-        Stretch(round(around.start + part["start"] / SAMPLE_RATE, 3), round(around.start + part["end"] / SAMPLE_RATE, 3))
-        for around in sounding_stretches(audio)
+        Segment(round(around.start + part["start"] / SAMPLE_RATE, 3), round(around.start + part["end"] / SAMPLE_RATE, 3))
+        for around in detect_nonsilent(audio)
         for part in detect(audio[round(around.start * SAMPLE_RATE) : round(around.end * SAMPLE_RATE)])
     ]
 
 
-def times_said(
+def timestamp_times(
     window: float, tokens: Sequence[int], first_timestamp: int, otherwise: tuple[float, float]
 ) -> tuple[float, float]:
     """When a segment begins and ends by the timestamps that the model wrote around it, in seconds as `window` is.
@@ -72,27 +72,31 @@ def times_said(
     """
     edges = tokens[:1], tokens[-1:]
     start, end = (
-        window + (edge[0] - first_timestamp) * TICK if edge and edge[0] >= first_timestamp else other
+        window + (edge[0] - first_timestamp) * TIMESTAMP_SECONDS if edge and edge[0] >= first_timestamp else other
         for edge, other in zip(edges, otherwise, strict=True)
     )
     return start, end
 
 
-def words_heard(hear: Hear, audio: NDArray[np.float32], stretches: Sequence[Stretch], *, source: str) -> list[TextSpan]:
+def transcribe_segments(
+    hear: Recognize, audio: NDArray[np.float32], stretches: Sequence[Segment], *, source: str
+) -> list[TextSpan]:
     """The words spoken in those stretches of `audio` ((samples,) mono, 16 kHz), in order of time."""
-    return without_loops([span for passage in passages(stretches) for span in _passage(hear, audio, passage, source)])
+    return remove_repeated_spans(
+        [span for passage in group_segments(stretches) for span in _passage(hear, audio, passage, source)]
+    )
 
 
-def _passage(hear: Hear, audio: NDArray[np.float32], passage: Sequence[Stretch], source: str) -> Iterator[TextSpan]:
+def _passage(hear: Recognize, audio: NDArray[np.float32], passage: Sequence[Segment], source: str) -> Iterator[TextSpan]:
     """The words of one passage. It gets a language of its own: that of its first 30 seconds of sound and pauses."""
     first, last = passage[0].start, passage[-1].end
     sound = audio[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
     # Whisper never comes back from a stretch that ends after its last whole frame: it goes on asking for nothing.
-    whole = len(sound) // HOP / FRAMES_A_SECOND
+    whole = len(sound) // HOP / FRAMES_PER_SECOND
     inside = [(start - first, min(end - first, whole)) for start, end in passage if start - first < whole]
     for segment in hear(np.ascontiguousarray(sound), [edge for stretch in inside for edge in stretch]):
         heard_in = _stretch_of(first + segment.window, passage)
-        text = without_repeated_phrase(clean(segment.text))
+        text = remove_repeated_phrases(clean(segment.text))
         # Beyond its stretch there is silence: what Whisper places there it cannot have heard.
         start, end = (_within(heard_in, first + edge) for edge in (segment.start, segment.end))
         if text and end > start:
@@ -105,17 +109,17 @@ def _passage(hear: Hear, audio: NDArray[np.float32], passage: Sequence[Stretch],
                 confidence=min(1.0, float(np.exp(segment.mean_log_probability))),
                 language=segment.language,
                 words=[
-                    TimedWord(bare, _within(Stretch(start, end), first + begins), _within(Stretch(start, end), first + ends))
+                    TimedWord(bare, _within(Segment(start, end), first + begins), _within(Segment(start, end), first + ends))
                     for word, begins, ends in segment.words
                     if (bare := clean(word))
                 ],
             )
 
 
-def _within(stretch: Stretch, time: float) -> float:
+def _within(stretch: Segment, time: float) -> float:
     return min(max(round(time, 3), stretch.start), stretch.end)
 
 
-def _stretch_of(time: float, stretches: Sequence[Stretch]) -> Stretch:
+def _stretch_of(time: float, stretches: Sequence[Segment]) -> Segment:
     """The stretch in which a window that begins at `time` lies: the last one that begins no later, but for rounding."""
     return next((s for s in reversed(stretches) if s.start <= time + 0.01), stretches[0])

@@ -16,40 +16,40 @@ BLOCK = 0.1  # seconds over which loudness is measured: half a syllable
 
 # Root mean square of a block, full scale being 1: -60 dBFS. A silent track after lossy coding stays below -70 dBFS and
 # speech seldom peaks below -40: the gate drops what holds no voice at all, and leaves doubtful sound to the model's own gates.
-SILENCE = 0.001
+SILENCE_RMS = 0.001
 
-PAUSE = 2.0  # seconds: shorter silences are part of speech
+MIN_SILENCE = 2.0  # seconds: shorter silences are part of speech
 PADDING = 0.2  # seconds kept around a stretch, for soft beginnings and endings of words
-LONGEST = 600.0  # seconds: a spectrogram takes about 0.4 MB a second, and a passage is what is held at once
-CUT_WITHIN = 30.0  # seconds at the end of an overlong stretch in which its quietest place is looked for
+MAX_SECONDS = 600.0  # seconds: a spectrogram takes about 0.4 MB a second, and a passage is what is held at once
+CUT_SEARCH_SECONDS = 30.0  # seconds at the end of an overlong stretch in which its quietest place is looked for
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """A span with sound in it, in seconds."""
 
     start: float
     end: float
 
 
-def sounding_stretches(audio: NDArray[np.float32]) -> list[Stretch]:
-    """The spans of `audio` ((samples,) 16 kHz) that are not silence, in order, none longer than LONGEST."""
+def detect_nonsilent(audio: NDArray[np.float32]) -> list[Segment]:
+    """The spans of `audio` ((samples,) 16 kHz) that are not silence, in order, none longer than MAX_SECONDS."""
     loudness = _loudness(audio)
     duration = len(audio) / SAMPLE_RATE
-    found: list[Stretch] = []
-    for block in np.flatnonzero(loudness > SILENCE).tolist():
+    found: list[Segment] = []
+    for block in np.flatnonzero(loudness > SILENCE_RMS).tolist():
         start, end = max(0.0, _time(block) - PADDING), min(duration, _time(block + 1) + PADDING)
-        if found and start - found[-1].end < PAUSE - 2 * PADDING:
-            found[-1] = Stretch(found[-1].start, end)
+        if found and start - found[-1].end < MIN_SILENCE - 2 * PADDING:
+            found[-1] = Segment(found[-1].start, end)
         else:
-            found.append(Stretch(start, end))
+            found.append(Segment(start, end))
     return [part for stretch in found for part in _cut(stretch, loudness)]
 
 
-def passages(stretches: Sequence[Stretch]) -> Iterator[list[Stretch]]:
-    """Neighbouring stretches that together span no more than LONGEST: what is transcribed in one go."""
-    passage: list[Stretch] = []
+def group_segments(stretches: Sequence[Segment]) -> Iterator[list[Segment]]:
+    """Neighbouring stretches that together span no more than MAX_SECONDS: what is transcribed in one go."""
+    passage: list[Segment] = []
     for stretch in stretches:
-        if passage and stretch.end - passage[0].start > LONGEST:
+        if passage and stretch.end - passage[0].start > MAX_SECONDS:
             yield passage
             passage = []
         passage.append(stretch)
@@ -65,15 +65,15 @@ def _loudness(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return loudness
 
 
-def _cut(stretch: Stretch, loudness: NDArray[np.float32]) -> Iterator[Stretch]:
+def _cut(stretch: Segment, loudness: NDArray[np.float32]) -> Iterator[Segment]:
     """An overlong stretch in parts, cut at quiet places so that no word is cut where that can be helped."""
     start = stretch.start
-    while stretch.end - start > LONGEST:
-        first, last = round((start + LONGEST - CUT_WITHIN) / BLOCK), round((start + LONGEST) / BLOCK)
+    while stretch.end - start > MAX_SECONDS:
+        first, last = round((start + MAX_SECONDS - CUT_SEARCH_SECONDS) / BLOCK), round((start + MAX_SECONDS) / BLOCK)
         quietest = _time(first + int(loudness[first:last].argmin()))
-        yield Stretch(start, quietest)
+        yield Segment(start, quietest)
         start = quietest
-    yield Stretch(start, stretch.end)
+    yield Segment(start, stretch.end)
 
 
 def _time(block: int) -> float:

@@ -25,40 +25,40 @@ from whisper.tokenizer import get_tokenizer
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import file_hash
 from rankvideo_rag.models.asr.common import (
-    FRAMES_A_SECOND,
-    KEPT_AROUND,
-    LEAST_LOG_PROBABILITY,
-    MOST_COMPRESSION,
-    MOST_NO_SPEECH,
+    FRAMES_PER_SECOND,
+    MAX_COMPRESSION_RATIO,
+    MAX_NO_SPEECH,
+    MIN_LOG_PROBABILITY,
+    MIN_SILENCE_MS,
     SEED,
-    SHORTEST_SILENCE,
+    SPEECH_PAD_MS,
     TEMPERATURES,
-    Find,
-    Segment,
-    times_said,
-    voiced,
-    words_heard,
+    FindSpeech,
+    RecognizedSegment,
+    detect_speech,
+    timestamp_times,
+    transcribe_segments,
 )
-from rankvideo_rag.models.asr.silence_detection import Stretch
+from rankvideo_rag.models.asr.silence_detection import Segment
 from rankvideo_rag.schema import TextSpan, TimedWord
 
 log = logging.getLogger(__name__)
 
 GATES: dict[str, Any] = {
     "temperature": TEMPERATURES,
-    "compression_ratio_threshold": MOST_COMPRESSION,
-    "logprob_threshold": LEAST_LOG_PROBABILITY,
-    "no_speech_threshold": MOST_NO_SPEECH,
+    "compression_ratio_threshold": MAX_COMPRESSION_RATIO,
+    "logprob_threshold": MIN_LOG_PROBABILITY,
+    "no_speech_threshold": MAX_NO_SPEECH,
     "condition_on_previous_text": False,
 }
 
 
-def voiced_stretches(audio: NDArray[np.float32]) -> list[Stretch]:
+def speech_segments(audio: NDArray[np.float32]) -> list[Segment]:
     """The spans of `audio` ((samples,) 16 kHz) in which somebody speaks, in order; pauses under 2 s are part of speech."""
-    return voiced(
+    return detect_speech(
         audio,
         lambda sound: silero_vad.get_speech_timestamps(
-            torch.from_numpy(sound), _detector(), min_silence_duration_ms=SHORTEST_SILENCE, speech_pad_ms=KEPT_AROUND
+            torch.from_numpy(sound), _detector(), min_silence_duration_ms=MIN_SILENCE_MS, speech_pad_ms=SPEECH_PAD_MS
         ),
     )
 
@@ -71,7 +71,7 @@ def _detector() -> Any:
 class WhisperTranscriber:
     """A loaded Whisper model. `find` says where there is something to hear; what lies elsewhere does not reach the model."""
 
-    def __init__(self, model: whisper.Whisper, name: str, *, find: Find = voiced_stretches) -> None:
+    def __init__(self, model: whisper.Whisper, name: str, *, find: FindSpeech = speech_segments) -> None:
         self.name = name
         self._model, self._find = model, find
         with warnings.catch_warnings():
@@ -81,9 +81,9 @@ class WhisperTranscriber:
 
     def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
         """The words spoken in `audio` ((samples,) mono, 16 kHz), in order of time; none for silence and music."""
-        return words_heard(self._hear, audio, self._find(audio), source="whisper")
+        return transcribe_segments(self._hear, audio, self._find(audio), source="whisper")
 
-    def _hear(self, sound: NDArray[np.float32], edges: list[float]) -> Iterator[Segment]:
+    def _hear(self, sound: NDArray[np.float32], edges: list[float]) -> Iterator[RecognizedSegment]:
         device = self._model.device
         with warnings.catch_warnings(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             # Whoever asks for the CPU on a machine with a GPU knows it.
@@ -99,10 +99,10 @@ class WhisperTranscriber:
                 **GATES,
             )
         for found in result["segments"]:
-            window = found["seek"] / FRAMES_A_SECOND
+            window = found["seek"] / FRAMES_PER_SECOND
             words = [TimedWord(word["word"], word["start"], word["end"]) for word in found["words"]]
-            times = times_said(window, found["tokens"], self._first_timestamp, (found["start"], found["end"]))
-            yield Segment(window, *times, found["text"], found["avg_logprob"], result["language"], words)
+            times = timestamp_times(window, found["tokens"], self._first_timestamp, (found["start"], found["end"]))
+            yield RecognizedSegment(window, *times, found["text"], found["avg_logprob"], result["language"], words)
 
 
 def load(model: str | None, *, device: str | None = None) -> WhisperTranscriber:

@@ -10,7 +10,7 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.schema import TextSpan
 
 
-class TextReader(Protocol):
+class OCRReader(Protocol):
     """A reader of the words that stand in pictures."""
 
     @property
@@ -22,7 +22,7 @@ class TextReader(Protocol):
         seconds from the video's beginning; frames at or after `end` are left out."""
 
 
-def load_text_reader(backend: str) -> TextReader:
+def load_ocr_reader(backend: str) -> OCRReader:
     """The text reader of that name."""
-    reader: TextReader = load_backend(__name__, backend)
+    reader: OCRReader = load_backend(__name__, backend)
     return reader

@@ -35,16 +35,16 @@ OPTIONS = {
 
 # Of 126 lines read from blurred, coarsely coded pictures none below this was right, and text on its head comes out as scraps
 # of 0.65 to 0.85. Above it, whole lines or all but a letter or two are right.
-LEAST_CONFIDENCE = 0.8
+MIN_CONFIDENCE = 0.8
 
 # A frame is new when one cell of a 64x64 grid of mean greys changed by more than 10 of 255 levels. At 640x360 one digit of a
 # clock 14 pixels high moves its cell by 13 and more, another caption by 50 and more; grain and H.264 at usual quality by 9 at
 # most. The greatest change counts, not the mean: a caption is a few per cent of a picture. In doubt a frame is read again.
 GRID = 64
-LEAST_CHANGE = 10
+MIN_CHANGE = 10
 
 
-class Reading(NamedTuple):
+class FrameText(NamedTuple):
     """What stands in one frame, and until when it counts."""
 
     start: float  # seconds
@@ -73,7 +73,7 @@ class RapidOCRReader:
 
     def read(self, frames: Frames, *, end: float) -> list[TextSpan]:
         """The words shown in `frames`, one span per picture that differs from the one before, equal neighbours merged."""
-        kept = [index for index in distinct(frames.pixels) if frames.times[index] < end]
+        kept = [index for index in distinct_frames(frames.pixels) if frames.times[index] < end]
         edges = [*(float(frames.times[index]) for index in kept), end]
         readings = [
             self._reading(frames.pixels[index], start, until)
@@ -81,11 +81,11 @@ class RapidOCRReader:
         ]
         return [_span(list(same)) for text, same in groupby(readings, key=lambda reading: reading.text) if text]
 
-    def _reading(self, picture: NDArray[np.uint8], start: float, end: float) -> Reading:
-        lines = in_reading_order(self._lines(picture))
+    def _reading(self, picture: NDArray[np.uint8], start: float, end: float) -> FrameText:
+        lines = reading_order(self._lines(picture))
         text = clean(" ".join(line.text for line in lines))
         confidence = sum(line.confidence for line in lines) / len(lines) if lines else None
-        return Reading(start, end, text, confidence)
+        return FrameText(start, end, text, confidence)
 
     def _lines(self, picture: NDArray[np.uint8]) -> list[Line]:
         """The lines of one picture ((height, width, 3) RGB) that are read with enough confidence."""
@@ -95,7 +95,7 @@ class RapidOCRReader:
         return [
             Line(text, float(score), float(box[:, 0].min()), float(box[:, 1].min()), float(box[:, 1].max()))
             for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
-            if score >= LEAST_CONFIDENCE and any(map(str.isalnum, text))  # a drawn square is read as the sign ■
+            if score >= MIN_CONFIDENCE and any(map(str.isalnum, text))  # a drawn square is read as the sign ■
         ]
 
 
@@ -113,12 +113,12 @@ def load() -> RapidOCRReader:
     return RapidOCRReader(rapidocr.RapidOCR(params=OPTIONS | models))
 
 
-def distinct(pixels: NDArray[np.uint8]) -> Iterator[int]:
+def distinct_frames(pixels: NDArray[np.uint8]) -> Iterator[int]:
     """Which of the pictures ((n, height, width, 3)) differ visibly from the last one given: their places, in order."""
     last: NDArray[np.int16] | None = None
     for index, picture in enumerate(pixels):
         grid = _grid(picture)
-        if last is None or np.abs(grid - last).max() > LEAST_CHANGE:
+        if last is None or np.abs(grid - last).max() > MIN_CHANGE:
             yield index
             last = grid
 
@@ -128,7 +128,7 @@ def _grid(picture: NDArray[np.uint8]) -> NDArray[np.int16]:
     return np.asarray(Image.fromarray(picture).convert("L").resize((GRID, GRID), Image.Resampling.BOX), dtype=np.int16)
 
 
-def in_reading_order(lines: Sequence[Line]) -> list[Line]:
+def reading_order(lines: Sequence[Line]) -> list[Line]:
     """Top to bottom, and left to right among the lines of one row: those whose middle lies within the row's first line."""
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: line.top):
@@ -140,7 +140,7 @@ def in_reading_order(lines: Sequence[Line]) -> list[Line]:
     return [line for row in rows for line in sorted(row, key=lambda line: line.left)]
 
 
-def _span(same: Sequence[Reading]) -> TextSpan:
+def _span(same: Sequence[FrameText]) -> TextSpan:
     """Neighbouring frames with the same words as one span."""
     confidences = [reading.confidence for reading in same if reading.confidence is not None]
     return TextSpan(

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from rankvideo_rag.concurrency import prefetched
+from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.files import file_hash
 from rankvideo_rag.formats.strict import check_video_id
@@ -64,7 +64,7 @@ def caption(
         captioner = _Captioner(vlm, store, frames, max_tokens, limits)
         waiting = step.pending(_videos(paths, ids))
         ahead = 2 * batch_size + 1
-        watched = stack.enter_context(closing(prefetched(captioner.watch, waiting, ahead=ahead, threads=_DECODERS)))
+        watched = stack.enter_context(closing(prefetch_map(captioner.watch, waiting, ahead=ahead, threads=_DECODERS)))
         process(step, watched, captioner.caption, batch_size=batch_size, progress=progress)
         return step.report()
 
