@@ -16,9 +16,7 @@ from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
-from rankvideo_rag import Settings, VideoArchive
-from rankvideo_rag.agents import VideoArchiveToolSpec
-from rankvideo_rag.indexing.run import index
+from rankvideo_rag import Settings, VideoArchive, VideoArchiveToolSpec, index
 from rankvideo_rag.synthetic import questions, render_archive
 
 

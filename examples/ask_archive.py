@@ -6,8 +6,7 @@ python examples/ask_archive.py
 import tempfile
 from pathlib import Path
 
-from rankvideo_rag import Settings, VideoArchive
-from rankvideo_rag.indexing.run import index
+from rankvideo_rag import Settings, VideoArchive, index
 from rankvideo_rag.synthetic import questions, render_archive
 
 

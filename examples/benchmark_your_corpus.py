@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from rankvideo_rag import Settings, VideoArchive
+from rankvideo_rag import Settings, VideoArchive, index
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.records import Reference, ReferenceClaim
@@ -24,7 +24,6 @@ from rankvideo_rag.eval.report.runner import ask_archive
 from rankvideo_rag.formats.multivent import load_qrels, read_multivent_queries
 from rankvideo_rag.formats.trec import Qrels, read_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
-from rankvideo_rag.indexing.run import index
 from rankvideo_rag.synthetic import questions, render_archive
 
 

@@ -11,9 +11,7 @@ from pathlib import Path
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import QueryBundle
 
-from rankvideo_rag import Settings, VideoArchive
-from rankvideo_rag.answering.abstention import calibrate_margin
-from rankvideo_rag.indexing.run import index
+from rankvideo_rag import Settings, VideoArchive, calibrate_margin, index
 from rankvideo_rag.synthetic import questions, render_archive
 
 

@@ -14,8 +14,8 @@ from llama_index.core import Document, QueryBundle, VectorStoreIndex
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.ingestion import IngestionPipeline
 
+from rankvideo_rag import VideoClips
 from rankvideo_rag.synthetic import questions, render_archive
-from rankvideo_rag.transforms import VideoClips
 
 
 def main() -> None:
