@@ -173,7 +173,7 @@ def _figures(count: int, cost: _Cost) -> QuestionBatchCost:
 
 
 def _read(path: Path) -> Frames:
-    return read_frames(str(path), **RANKVIDEO.frames.model_dump())
+    return read_frames(str(path), budget=RANKVIDEO.frames)
 
 
 def _seconds(work: Callable[..., object], *arguments: object) -> float:

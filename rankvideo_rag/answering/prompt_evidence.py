@@ -16,7 +16,7 @@ from rankvideo_rag.answering.extractive import question_coverage
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.openai_protocol import encode_frames
-from rankvideo_rag.schema import OmittedEvidence, TextSpan
+from rankvideo_rag.schema import FrameBudget, OmittedEvidence, TextSpan
 
 BYTES_PER_TOKEN = 3  # English text has more, most other scripts about as many: this overestimates the tokens
 ESTIMATE = f"estimate: UTF-8 bytes / {BYTES_PER_TOKEN}"
@@ -90,7 +90,7 @@ def _read_evidence_frames(piece: Evidence, count: int) -> list[EvidenceFrame]:
     if span.start >= span.end:
         raise MediaError("no_length", "the length of the clip is unknown")
     # Read twice as many frames and keep every second one, so that none lies at the edge of the span.
-    read = read_frames(piece.path, span.start, span.end, max_frames=2 * count, min_frames=2 * count)
+    read = read_frames(piece.path, span.start, span.end, budget=FrameBudget(max_frames=2 * count, min_frames=2 * count))
     if not len(read):
         raise MediaError("no_frames", "no frame is on screen in this clip")
     places = np.unique(((np.arange(count) + 0.5) * len(read) / count).astype(int))

@@ -95,7 +95,7 @@ def _prompts(spec: "PromptSpec", videos: list[Path] | None, questions: Path | No
         for path in discover(videos or [Path(folder)]):
             if len(prompts) >= count:
                 break
-            frames = read_frames(str(path), **spec.frames.model_dump())
+            frames = read_frames(str(path), budget=spec.frames)
             prompts += [spec.prompt(text, frames) for text in texts]
     return prompts[:count]
 

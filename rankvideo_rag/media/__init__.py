@@ -8,7 +8,7 @@ those of `decoder`: child -> examine, frames, shots, audio, subtitles, on safe_o
 """
 
 from rankvideo_rag.media.audio import SAMPLE_RATE, read_audio
-from rankvideo_rag.media.frames import ClipMedia, Frames, read_frames, read_key_frames, target_size
+from rankvideo_rag.media.frames import ClipMedia, Frames, KeyFrameSampling, read_frames, read_key_frames, target_size
 from rankvideo_rag.media.probe import probe
 from rankvideo_rag.media.sandbox import MediaLimits, count_decoder_calls
 from rankvideo_rag.media.shots import ShotDetector, check_detector, find_shots
@@ -18,6 +18,7 @@ __all__ = [
     "SAMPLE_RATE",
     "ClipMedia",
     "Frames",
+    "KeyFrameSampling",
     "MediaLimits",
     "ShotDetector",
     "check_detector",

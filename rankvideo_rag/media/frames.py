@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
+from rankvideo_rag.schema import FrameBudget
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,17 @@ class Frames:
         n, height, width, _ = self.pixels.shape
         span = f"{self.times[0]:.2f}-{self.times[-1]:.2f} s" if n else "empty"
         return f"Frames({n} x {width}x{height}, {span}, coverage {self.coverage:.3f})"
+
+
+class KeyFrameSampling(NamedTuple):
+    """When the key frames of a span may be read in place of the wanted frames.
+
+    Every wanted frame needs a key frame within `tolerance` seconds (twice that at the ends of the span), and there must be as
+    many key frames as wanted frames, or at least `min_frames`.
+    """
+
+    tolerance: float
+    min_frames: int | None = None
 
 
 class ClipMedia(NamedTuple):
@@ -62,43 +74,30 @@ def read_frames(
     start: float | None = None,
     end: float | None = None,
     *,
-    fps: float = 2.0,
-    max_frames: int = 32,
-    min_frames: int = 4,
-    min_pixels: int = 128 * 32 * 32,
-    max_pixels: int = 128 * 32 * 32,
-    multiple: int = 32,
-    key_tolerance: float | None = None,
-    least_keys: int | None = None,
+    budget: FrameBudget = FrameBudget(),
+    key_frames: KeyFrameSampling | None = None,
     limits: MediaLimits = MediaLimits(),
 ) -> Frames:
-    """Frames spread evenly over [start, end) seconds, from the first to the last one in it; None means beginning or end.
+    """Read frames spread evenly over [start, end) seconds, from the first to the last one in it.
 
-    An even number of them: `fps` for each second of the span, within `min_frames` and `max_frames`, never more than there
-    are (a lone frame stays). Upright, with square pixels, all of the size that `target_size` gives. Where a wanted frame is
-    damaged the nearest good one is taken. A span in which no frame begins gives the one on screen at its start, with its own
-    earlier time; one after the end of the picture gives no frames.
+    None means the beginning or the end. The number of frames is even: `budget.fps` a second, within `min_frames` and
+    `max_frames`, never more than there are; a single frame is kept. Frames are upright, have square pixels and the size that
+    `target_size` gives. A damaged frame is replaced by the nearest good one. A span in which no frame begins gives the frame
+    on screen at its start, with its own earlier time; a span after the last frame gives no frames.
 
-    With `key_tolerance` the span's key frames are read instead, and far less is decoded, where each wanted frame has one within
-    so many seconds (twice as many at the span's ends) and there are as many of them, or at least `least_keys`.
+    `key_frames` allows key frames in place of the wanted ones, which saves most of the decoding.
 
-    Raises MediaError (no_video, or why the file cannot be opened or decoded), InputError for a span that cannot be.
+    Raises MediaError (no_video, or why the file cannot be opened or decoded) and InputError for an invalid span.
     """
     check_span(start, end)
-    return _frames(
+    return _decode(
         "decode_frames",
         limits,
         path=os.path.abspath(path),
         start=start,
         end=end,
-        fps=fps,
-        max_frames=max_frames,
-        min_frames=min_frames,
-        min_pixels=min_pixels,
-        max_pixels=max_pixels,
-        multiple=multiple,
-        key_tolerance=key_tolerance,
-        least_keys=max_frames if least_keys is None else least_keys,
+        budget=budget.model_dump(),
+        key_frames=key_frames,
     )
 
 
@@ -108,7 +107,7 @@ def read_key_frames(path: str, *, max_pixels: int, max_frames: int = 64, limits:
     Upright, with square pixels and even sides, made smaller to fit `max_pixels` but never larger. Raises MediaError as
     `read_frames` does.
     """
-    return _frames("decode_key_frames", limits, path=os.path.abspath(path), max_pixels=max_pixels, max_frames=max_frames)
+    return _decode("decode_key_frames", limits, path=os.path.abspath(path), max_pixels=max_pixels, max_frames=max_frames)
 
 
 def check_span(start: float | None, end: float | None) -> None:
@@ -117,6 +116,6 @@ def check_span(start: float | None, end: float | None) -> None:
         raise InputError(f"a span from {start} to {end} s: it must begin at 0 s or later, and end after it begins")
 
 
-def _frames(function: str, limits: MediaLimits, **arguments: Any) -> Frames:
+def _decode(function: str, limits: MediaLimits, **arguments: Any) -> Frames:
     reply = run_in_decoder(f"rankvideo_rag.media.decoder.decode_frames:{function}", limits, **arguments)
     return Frames(reply.arrays["pixels"], reply.arrays["times"], reply.value["coverage"])

@@ -124,7 +124,7 @@ class _Session(NamedTuple):
             return TIMED_OUT
         limits = self.limits._replace(seconds=seconds)
         try:
-            return read_frames(footage.path, footage.start, footage.end, **self.spec.frames.model_dump(), limits=limits)
+            return read_frames(footage.path, footage.start, footage.end, budget=self.spec.frames, limits=limits)
         except MediaError as error:
             return score_unreadable(error)
         except InputError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankvideo_rag.errors import ArchiveMismatch
+from rankvideo_rag.media import KeyFrameSampling
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo
 from rankvideo_rag.models.ocr import OCRReader
@@ -62,11 +63,10 @@ class IndexConfig(Record):
     @property
     def frame_options(self) -> dict[str, Any]:
         """How the frames of a clip are read: the arguments of `media.read_frames`."""
-        budget = self.embedder.frames.model_dump()
         if self.frame_sampling == "exact":
-            return budget
-        least = {"least_keys": self.embedder.frames.min_frames} if self.frame_sampling == "keyframes" else {}
-        return budget | {"key_tolerance": KEY_TOLERANCE} | least
+            return {"budget": self.embedder.frames}
+        min_frames = self.embedder.frames.min_frames if self.frame_sampling == "keyframes" else None
+        return {"budget": self.embedder.frames, "key_frames": KeyFrameSampling(KEY_TOLERANCE, min_frames)}
 
     @classmethod
     def from_settings(

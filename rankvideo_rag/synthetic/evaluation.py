@@ -120,7 +120,7 @@ def _retrieved(archive: VideoArchive, questions: Sequence[Question], channels: S
 
 def _bag_of_frames(embedder: Embedder, folder: Path, clips: Sequence[WorldClip], questions: Sequence[Question]) -> Rankings:
     """The mean of the vectors of a clip's frames, each seen alone: what is left when time is taken away."""
-    media = [read_frames(str(file_of(folder, clip.stem)), **embedder.info.frames.model_dump()) for clip in clips]
+    media = [read_frames(str(file_of(folder, clip.stem)), budget=embedder.info.frames) for clip in clips]
     singles = [
         ClipMedia(Frames(frames.pixels[[i, i]], frames.times[i] + np.array([0.0, 0.1])))
         for frames in media

@@ -69,8 +69,7 @@ def sampled_frames(clip: WorldClip, budget: FrameBudget, *, side: int) -> Frames
     """
     count = round(clip.seconds * FPS)
     times = np.arange(count) / FPS
-    read = frame_count(count, clip.seconds, fps=budget.fps, min_frames=budget.min_frames, max_frames=budget.max_frames)
-    numbers = spread(times, read)
+    numbers = spread(times, frame_count(count, clip.seconds, budget))
     pictures = [
         _picture(clip, number, count).resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0) for number in numbers
     ]

@@ -40,7 +40,7 @@ def footage_of(budget: FrameBudget, footage: Footage | None = None, *, keep: boo
     """
 
     def read(path: str) -> Frames:
-        frames = footage(path) if footage else read_frames(path, **budget.model_dump())
+        frames = footage(path) if footage else read_frames(path, budget=budget)
         if not len(frames):
             raise InputError(f"{path}: a video without frames teaches nothing: leave it out of the training data")
         return frames

@@ -207,7 +207,7 @@ def test_the_frames_are_those_of_their_times(world: World) -> None:
     path = str(world.videos / "clip-01.mp4")
     seen = clip(1, end=4.0, margin=2.0)._replace(path=path, window=Span(1.0, 3.0))
     pictures = fit_frames([seen], frames=2, budget=10_000).frames
-    every = read_frames(path, 0.0, 4.0, fps=8.0, max_frames=64)
+    every = read_frames(path, 0.0, 4.0, budget=FrameBudget(fps=8.0, max_frames=64))
     for picture in pictures:
         assert 1.0 <= picture.time < 3.0
         nearest = int(np.argmin(np.abs(every.times - picture.time)))

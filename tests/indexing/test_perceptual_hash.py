@@ -16,14 +16,15 @@ from rankvideo_rag.cli import app
 from rankvideo_rag.indexing.perceptual_hash import find_duplicates, is_same_text, perceptual_hash
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.nodes import nodes_to_hits
-from rankvideo_rag.schema import Hit
+from rankvideo_rag.schema import FrameBudget, Hit
 from rankvideo_rag.settings import Settings
 
 
 def encoded_again(source: Path, target: Path, size: tuple[int, int]) -> Path:
     """The same film in another size, by another encoder, much compressed."""
     side = size[0] * size[1]
-    frames = media.read_frames(str(source), fps=30, max_frames=600, min_pixels=side, max_pixels=side, multiple=16)
+    budget = FrameBudget(fps=30, max_frames=600, min_pixels=side, max_pixels=side, multiple=16)
+    frames = media.read_frames(str(source), budget=budget)
     rate = round(len(frames) / (frames.times[-1] + frames.times[0]) if len(frames) > 1 else 25)
     height, width = frames.pixels.shape[1:3]
     return write_video(
@@ -32,7 +33,7 @@ def encoded_again(source: Path, target: Path, size: tuple[int, int]) -> Path:
 
 
 def look(video: Path) -> bytes:
-    return perceptual_hash(media.read_frames(str(video), fps=2, max_frames=8).pixels)
+    return perceptual_hash(media.read_frames(str(video), budget=FrameBudget(fps=2, max_frames=8)).pixels)
 
 
 def same(one: bytes, other: bytes) -> bool:

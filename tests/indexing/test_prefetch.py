@@ -71,14 +71,14 @@ def indexed(films: Path, archive: Path, **options: object) -> IndexReport:
 def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching: Watching, tmp_path: Path) -> None:
     report = indexed(films, tmp_path / "archive")
     assert [file.outcome for file in report.files] == ["ok", "ok", "ok", "ok", "partial", "ok"]
-    store, budget = Store.open(tmp_path / "archive"), watching.info.frames.model_dump()
+    store, budget = Store.open(tmp_path / "archive"), watching.info.frames
     paths = {video.video_id: video.path for video in store.videos().values()}
     stored = store.vectors("visual")
     clips = list(store.clips(stored.clips.tolist()).values())
     shown = iter(watching.shown)
     assert len(clips) == len(watching.shown) > 30
     for clip, vector in zip(clips, stored.vectors, strict=True):
-        alone = read_frames(paths[clip.video_id], clip.start, clip.end, **budget)
+        alone = read_frames(paths[clip.video_id], clip.start, clip.end, budget=budget)
         seen = next(shown).frames
         assert seen is not None
         assert np.array_equal(seen.pixels, alone.pixels)
@@ -163,9 +163,7 @@ def test_a_file_that_changes_after_it_was_read_ahead_is_read_again(
     assert [(file.outcome, file.clips) for file in report.files] == [("ok", 9), ("ok", 6)]
     seen = watching.shown[9].frames
     assert seen is not None
-    assert np.array_equal(
-        seen.pixels, read_frames(str(folder / "b.mp4"), 0, 2.8 / 6, **watching.info.frames.model_dump()).pixels
-    )
+    assert np.array_equal(seen.pixels, read_frames(str(folder / "b.mp4"), 0, 2.8 / 6, budget=watching.info.frames).pixels)
 
 
 def test_content_that_is_known_is_not_read_ahead(films: Path, tmp_path: Path) -> None:

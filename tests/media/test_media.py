@@ -23,6 +23,7 @@ from support.media_files import Tone, damage, numbers_of, packets_of, stamped, w
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import (
     Frames,
+    KeyFrameSampling,
     MediaLimits,
     count_decoder_calls,
     probe,
@@ -35,15 +36,24 @@ from rankvideo_rag.media import (
 from rankvideo_rag.media.decoder.sampling import plan_runs, spread
 from rankvideo_rag.media.sandbox import run_in_decoder
 from rankvideo_rag.media.subtitle_parser import parse_cues
+from rankvideo_rag.schema import FrameBudget
 
 REAL = Path(__file__).parents[3] / "shared" / "videos"
 FAULTS = "rankvideo_rag.testing.fault_injection"
 real_media = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/videos")
 
 
-def as_they_are(path: Path, start: float | None = None, end: float | None = None, **options: Any) -> Frames:
+def read_small(
+    path: Path,
+    start: float | None = None,
+    end: float | None = None,
+    *,
+    key_frames: KeyFrameSampling | None = None,
+    **options: Any,
+) -> Frames:
     """Frames of a test file in the size in which it was written, so that their numbers can be read."""
-    return read_frames(str(path), start, end, min_pixels=1, max_pixels=96 * 48, multiple=2, **options)
+    budget = FrameBudget(min_pixels=1, max_pixels=96 * 48, multiple=2, **options)
+    return read_frames(str(path), start, end, budget=budget, key_frames=key_frames)
 
 
 def code_of(action: Callable[[], object]) -> str:
@@ -62,7 +72,7 @@ def code_of(action: Callable[[], object]) -> str:
 def test_frames_are_those_that_qwen_vl_utils_samples(
     tmp_path: Path, frames: int, fps: int, count: int, beginning: list[int], ending: list[int]
 ) -> None:
-    found = as_they_are(write_video(tmp_path / "a.mp4", frames=frames, fps=fps))
+    found = read_small(write_video(tmp_path / "a.mp4", frames=frames, fps=fps))
     numbers = numbers_of(found.pixels)
     assert len(found) == count
     assert numbers[: len(beginning)] == beginning
@@ -98,7 +108,7 @@ def test_default_frames_have_the_size_of_the_published_budget(tmp_path: Path) ->
 def test_a_span_gives_its_own_frames_in_every_container(tmp_path: Path, suffix: str) -> None:
     codec = {"mpg": "mpeg2video", "webm": "libvpx-vp9"}.get(suffix, "libx264")
     path = write_video(tmp_path / f"a.{suffix}", frames=250, fps=25, codec=codec, codec_options={"bf": "2"})
-    found = as_they_are(path, 4.0, 6.0)
+    found = read_small(path, 4.0, 6.0)
     assert numbers_of(found.pixels) == [100, 116, 133, 149]  # linspace(100, 149, 4), rounded
     assert found.times == pytest.approx([4.0, 4.64, 5.32, 5.96], abs=1e-3)
 
@@ -106,37 +116,37 @@ def test_a_span_gives_its_own_frames_in_every_container(tmp_path: Path, suffix: 
 def test_frames_between_reordered_ones_are_found_after_a_seek(tmp_path: Path) -> None:
     options = {"preset": "medium", "bf": "3", "x264-params": "open-gop=1"}
     path = write_video(tmp_path / "a.mkv", frames=500, fps=25, key_every=50, codec_options=options)
-    found = as_they_are(path, 3.0, 19.0, max_frames=8)
+    found = read_small(path, 3.0, 19.0, max_frames=8)
     assert numbers_of(found.pixels) == np.linspace(75, 474, 8).round().astype(int).tolist()
 
 
 def test_frames_of_uneven_rate_come_with_their_own_times(tmp_path: Path) -> None:
     seconds = [0.0, 0.04, 0.08, 0.12, 1.0, 5.0, 5.5, 9.0]
-    found = as_they_are(write_video(tmp_path / "a.mkv", frames=8, seconds=seconds), fps=0.4, min_frames=2)
+    found = read_small(write_video(tmp_path / "a.mkv", frames=8, seconds=seconds), fps=0.4, min_frames=2)
     # 9 s and a bit at 0.4 frames a second is 3.6: 2 frames when rounded down to even.
     assert numbers_of(found.pixels) == [0, 7]
     assert found.times == pytest.approx([0.0, 9.0], abs=1e-3)
-    found = as_they_are(tmp_path / "a.mkv", fps=2, max_frames=4)
+    found = read_small(tmp_path / "a.mkv", fps=2, max_frames=4)
     assert numbers_of(found.pixels) == [0, 4, 6, 7]  # nearest to 0, 3, 6 and 9 s: 3 s lies midway, and the earlier one is taken
     assert found.times == pytest.approx([0.0, 1.0, 5.5, 9.0], abs=1e-3)
 
 
 def test_a_still_stretch_gives_the_frame_on_screen(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", frames=3, seconds=[0.0, 1.0, 43200.0])
-    found = as_they_are(path, 6000.0, 6030.0)
+    found = read_small(path, 6000.0, 6030.0)
     assert numbers_of(found.pixels) == [1]
     assert found.times == pytest.approx([1.0])
     assert probe(str(path)).duration == pytest.approx(43200.0, abs=1)
 
 
 def test_a_span_after_the_end_of_the_picture_has_no_frames(tmp_path: Path) -> None:
-    found = as_they_are(write_video(tmp_path / "a.mp4", frames=25), 30.0, 60.0)
+    found = read_small(write_video(tmp_path / "a.mp4", frames=25), 30.0, 60.0)
     assert len(found) == 0
     assert found.pixels.shape[1:] == (48, 96, 3)
 
 
 def test_one_frame_is_enough_for_a_video(tmp_path: Path) -> None:
-    assert len(as_they_are(write_video(tmp_path / "a.mp4", frames=1))) == 1
+    assert len(read_small(write_video(tmp_path / "a.mp4", frames=1))) == 1
 
 
 def test_a_long_video_is_read_in_bounded_memory(tmp_path: Path) -> None:
@@ -146,7 +156,11 @@ def test_a_long_video_is_read_in_bounded_memory(tmp_path: Path) -> None:
         seconds=range(0, 43200, 10),
         size=(48, 24),
     )
-    found = read_frames(str(path), min_pixels=1, max_pixels=48 * 24, multiple=2, max_frames=8, limits=MediaLimits(60, 1 << 30))
+    found = read_frames(
+        str(path),
+        budget=FrameBudget(min_pixels=1, max_pixels=48 * 24, multiple=2, max_frames=8),
+        limits=MediaLimits(60, 1 << 30),
+    )
     expected = np.linspace(0, 4319, 8).round().astype(int)
     assert numbers_of(found.pixels) == (expected % 4096).tolist()
     assert found.times == pytest.approx(expected * 10.0, abs=1e-3)
@@ -160,7 +174,7 @@ def test_a_picture_filmed_sideways_is_turned_upright(tmp_path: Path, rotation: i
     upright = (64, 128) if abs(rotation) == 90 else (128, 64)
     found = probe(str(path))
     assert (found.width, found.height) == upright
-    picture = read_frames(str(path), min_pixels=1, max_pixels=128 * 64, multiple=2).pixels[0]
+    picture = read_frames(str(path), budget=FrameBudget(min_pixels=1, max_pixels=128 * 64, multiple=2)).pixels[0]
     assert picture.shape == (upright[1], upright[0], 3)
     red = picture[..., 0] > 150
     assert red[corner]
@@ -170,7 +184,7 @@ def test_a_picture_filmed_sideways_is_turned_upright(tmp_path: Path, rotation: i
 def test_times_count_from_where_the_stream_begins(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.ts", frames=250, tone=Tone(10, 3, 4), output_ts_offset="95001")
     assert probe(str(path)).duration == pytest.approx(10.0, abs=0.1)
-    found = as_they_are(path, 4.0, 6.0)
+    found = read_small(path, 4.0, 6.0)
     assert numbers_of(found.pixels) == [100, 116, 133, 149]
     assert found.times == pytest.approx([4.0, 4.64, 5.32, 5.96], abs=0.05)
 
@@ -188,30 +202,39 @@ def test_key_frames_only_are_read_and_not_made_larger(tmp_path: Path) -> None:
 def test_key_frames_stand_for_frames_where_each_has_one_within_the_tolerance(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=101, key_every=20, codec_options={"bf": "3"})  # keys 0, 20, 40 ... 100
     exact, wanted = [0, 14, 29, 43, 57, 71, 86, 100], {"fps": 2.0, "min_frames": 2, "max_frames": 8}
-    assert numbers_of(as_they_are(path, **wanted).pixels) == exact
-    near = as_they_are(path, **wanted, key_tolerance=9 / 25, least_keys=2)  # 29 and 71 are nine frames off
+    assert numbers_of(read_small(path, **wanted).pixels) == exact
+    near = read_small(path, **wanted, key_frames=KeyFrameSampling(9 / 25, 2))  # 29 and 71 are nine frames off
     assert numbers_of(near.pixels) == [0, 20, 40, 60, 80, 100]
     assert near.times == pytest.approx([0.0, 0.8, 1.6, 2.4, 3.2, 4.0])
-    assert numbers_of(as_they_are(path, **wanted, key_tolerance=8 / 25, least_keys=2).pixels) == exact
+    assert numbers_of(read_small(path, **wanted, key_frames=KeyFrameSampling(8 / 25, 2)).pixels) == exact
     # Six are not as many as are wanted, nor seven.
-    assert numbers_of(as_they_are(path, **wanted, key_tolerance=1.0).pixels) == exact
-    assert numbers_of(as_they_are(path, **wanted, key_tolerance=1.0, least_keys=7).pixels) == exact
+    assert numbers_of(read_small(path, **wanted, key_frames=KeyFrameSampling(1.0)).pixels) == exact
+    assert numbers_of(read_small(path, **wanted, key_frames=KeyFrameSampling(1.0, 7)).pixels) == exact
     # Only key frames of the span itself: 20 and 40 of 18 to 44.
-    inside = as_they_are(path, 18 / 25, 45 / 25, fps=4.0, min_frames=2, max_frames=4, key_tolerance=1.0, least_keys=2)
+    inside = read_small(path, 18 / 25, 45 / 25, fps=4.0, min_frames=2, max_frames=4, key_frames=KeyFrameSampling(1.0, 2))
     assert numbers_of(inside.pixels) == [20, 40]
 
 
 def test_as_many_key_frames_as_frames_are_wanted_are_spread_as_these(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=101, key_every=5)
-    found = as_they_are(path, fps=2.0, min_frames=2, max_frames=8, key_tolerance=1.0)
+    found = read_small(path, fps=2.0, min_frames=2, max_frames=8, key_frames=KeyFrameSampling(1.0))
     assert numbers_of(found.pixels) == [0, 15, 30, 45, 55, 70, 85, 100]  # of 0, 14.3, 28.6, 42.9, 57.1, 71.4, 85.7, 100
 
 
 def test_at_the_ends_of_a_span_a_key_frame_may_be_twice_as_far(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=100, key_every=50)  # the last frame is 49 off key frame 50
-    wanted = {"fps": 2.0, "min_frames": 2, "max_frames": 8, "least_keys": 2}
-    assert numbers_of(as_they_are(path, **wanted, key_tolerance=25 / 25).pixels) == [0, 50]
-    assert numbers_of(as_they_are(path, **wanted, key_tolerance=24 / 25).pixels) == [0, 14, 28, 42, 57, 71, 85, 99]
+    wanted = {"fps": 2.0, "min_frames": 2, "max_frames": 8}
+    assert numbers_of(read_small(path, **wanted, key_frames=KeyFrameSampling(25 / 25, 2)).pixels) == [0, 50]
+    assert numbers_of(read_small(path, **wanted, key_frames=KeyFrameSampling(24 / 25, 2)).pixels) == [
+        0,
+        14,
+        28,
+        42,
+        57,
+        71,
+        85,
+        99,
+    ]
 
 
 def test_a_span_that_cannot_be_is_refused_before_a_file_is_opened() -> None:
@@ -290,8 +313,8 @@ def test_a_copy_cut_in_half_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert 100 < whole < 150
     assert found.duration == pytest.approx(whole / 25, abs=0.05)
     assert found.coverage == pytest.approx(whole / 250, abs=0.01)
-    assert len(as_they_are(path)) == int(whole / 25 * 2) // 2 * 2  # 2 a second, an even number
-    assert read_frames(str(path), min_pixels=1).times[-1] < found.duration
+    assert len(read_small(path)) == int(whole / 25 * 2) // 2 * 2  # 2 a second, an even number
+    assert read_frames(str(path), budget=FrameBudget(min_pixels=1)).times[-1] < found.duration
 
 
 def test_a_recording_without_its_index_says_so(tmp_path: Path) -> None:
@@ -306,7 +329,7 @@ def test_a_recording_without_its_index_says_so(tmp_path: Path) -> None:
 def test_damaged_packets_lower_the_coverage_and_cost_no_other_frames(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=250, key_every=25)
     damage(path, range(110, 120))
-    frames = as_they_are(path, max_frames=250, fps=25)
+    frames = read_small(path, max_frames=250, fps=25)
     assert 0.85 < frames.coverage < 1.0
     numbers = numbers_of(frames.pixels)
     assert set(range(100)) | set(range(125, 250)) <= set(numbers)  # only what refers to damaged frames may be wrong

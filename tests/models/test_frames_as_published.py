@@ -13,13 +13,14 @@ from rankvideo_rag.media import read_frames, target_size
 from rankvideo_rag.media.decoder.sampling import frame_count, spread
 from rankvideo_rag.media.encode import write_video
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS
+from rankvideo_rag.schema import FrameBudget
 
 BUDGETS = {name: spec.frames for name, spec in SPECS.items()}
 
 
 def chosen(frames: int, rate: float, *, max_frames: int = 32) -> list[int]:
     """Which of that many frames at a constant rate are watched."""
-    count = frame_count(frames, frames / rate, fps=2.0, min_frames=4, max_frames=max_frames)
+    count = frame_count(frames, frames / rate, FrameBudget(fps=2.0, min_frames=4, max_frames=max_frames))
     return spread(np.arange(frames) / rate, count).tolist()
 
 
@@ -91,7 +92,7 @@ def test_frames_are_resized_once_where_the_published_tools_resize_ready_frames_t
     pair instead of 120, and forgets their times."""
     noise = np.random.default_rng(0).integers(0, 256, (60, 360, 640, 3), dtype=np.uint8)
     write_video(tmp_path / "noise.mp4", noise, fps=10)
-    read = read_frames(str(tmp_path / "noise.mp4"), **RANKVIDEO.frames.model_dump())
+    read = read_frames(str(tmp_path / "noise.mp4"), budget=RANKVIDEO.frames)
     assert read.pixels.shape == (12, 256, 480, 3)
 
     indices = chosen_by_qwen(60, 10)

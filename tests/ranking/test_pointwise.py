@@ -203,7 +203,7 @@ def test_100_videos_take_at_most_a_fifth_longer_than_the_slower_of_decoding_and_
     film: Path, monkeypatch: pytest.MonkeyPatch, decode: float, think: float
 ) -> None:
     # Both only wait here, so that the figure is that of the pipeline and not of a busy machine; one clip in ten takes long.
-    frames = read_frames(str(film), 0.0, 1.0, **SPEC.frames.model_dump())
+    frames = read_frames(str(film), 0.0, 1.0, budget=SPEC.frames)
 
     def slow(path: str, start: float, end: float, **options: Any) -> Frames:
         time.sleep(decode * (5.5 if start % 10 == 9 else 0.5))

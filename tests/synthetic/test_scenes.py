@@ -225,7 +225,7 @@ def test_what_is_drawn_in_memory_is_what_is_read_from_the_file(archive: Archive,
     one_of_each = {(shown.seconds, len(shown.cast.looks)): shown for shown in archive.clips}.values()
     assert len(one_of_each) > 4
     for shown in one_of_each:
-        read = read_frames(str(archive.folder / f"{shown.stem}.mp4"), **budget.model_dump())
+        read = read_frames(str(archive.folder / f"{shown.stem}.mp4"), budget=budget)
         drawn = sampled_frames(shown, budget, side=64)
         assert drawn.times.tolist() == read.times.tolist()
         assert drawn.pixels.shape == read.pixels.shape == (len(read), 64, 64, 3)

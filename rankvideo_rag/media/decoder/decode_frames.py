@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from av.error import FFmpegError
@@ -25,6 +25,7 @@ from rankvideo_rag.media.decoder.sampling import DecodeRun, frame_count, near_ke
 from rankvideo_rag.media.decoder.streams import OpenMedia, open_media, time_base
 from rankvideo_rag.media.frames import target_size
 from rankvideo_rag.media.ipc import DecoderResult
+from rankvideo_rag.schema import FrameBudget
 
 # Packets fed after the last wanted one before giving up on it: more than any codec holds back for re-ordering.
 _PATIENCE = 64
@@ -54,14 +55,8 @@ def decode_frames(
     path: str,
     start: float | None,
     end: float | None,
-    fps: float,
-    max_frames: int,
-    min_frames: int,
-    min_pixels: int,
-    max_pixels: int,
-    multiple: int,
-    key_tolerance: float | None,
-    least_keys: int,
+    budget: dict[str, Any],
+    key_frames: tuple[float, int | None] | None,
 ) -> DecoderResult:
     """See `frames.read_frames`. Arrays: pixels (n, height, width, 3) uint8, times (n,) float64."""
     with open_media(path) as media:
@@ -70,17 +65,20 @@ def decode_frames(
         last = None if end is None else media.ticks(stream, end)
         index = index_span(media, stream, first, last)
         span = _span(index, first, last)
-        count = frame_count(
-            len(span.times), span.length * float(time_base(stream)), fps=fps, min_frames=min_frames, max_frames=max_frames
-        )
+        frames = FrameBudget(**budget)
+        count = frame_count(len(span.times), span.length * float(time_base(stream)), frames)
         targets = span.times[spread(span.times.astype(np.float64), count)].tolist() if count else []
 
         def resize(size: Size) -> Size:
-            return Size(*target_size(*size, min_pixels=min_pixels, max_pixels=max_pixels, multiple=multiple))
+            return Size(
+                *target_size(*size, min_pixels=frames.min_pixels, max_pixels=frames.max_pixels, multiple=frames.multiple)
+            )
 
-        if key_tolerance is not None and targets:
+        if key_frames is not None and targets:
+            tolerance, min_frames = key_frames
+            least = frames.max_frames if min_frames is None else min_frames
             keys = np.intersect1d(np.array(index.times, np.int64)[np.array(index.keys, bool)], span.times)
-            if near := near_keys(targets, keys, round(key_tolerance / time_base(stream)), least=least_keys):
+            if near := near_keys(targets, keys, round(tolerance / time_base(stream)), least=least):
                 return _decode(media, stream, [DecodeRun(near[0], tuple(near))], resize, patience=0, targets_only=True)
         return _decode(media, stream, plan_runs(index.times, index.keys, targets), resize, patience=_PATIENCE)
 

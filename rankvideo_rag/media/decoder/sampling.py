@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rankvideo_rag.schema import FrameBudget
+
 # Packets that may be decoded for nothing before a seek is the cheaper way on.
 _WORTH_A_SEEK = 12
 
@@ -18,13 +20,13 @@ class DecodeRun(NamedTuple):
     targets: tuple[int, ...]  # ticks, ascending
 
 
-def frame_count(existing: int, span_seconds: float, *, fps: float, min_frames: int, max_frames: int) -> int:
+def frame_count(existing: int, span_seconds: float, budget: FrameBudget) -> int:
     """How many of the existing frames of a span are read: as qwen-vl-utils counts them, and never fewer than one if any exists.
 
-    >>> frame_count(900, 30.0, fps=2.0, min_frames=4, max_frames=32)
+    >>> frame_count(900, 30.0, FrameBudget(fps=2.0, min_frames=4, max_frames=32))
     32
     """
-    wanted = min(max(span_seconds * fps, min_frames), max_frames, existing)
+    wanted = min(max(span_seconds * budget.fps, budget.min_frames), budget.max_frames, existing)
     even = floor(round(wanted, 6) / 2) * 2
     return max(even, min(1, existing))
 

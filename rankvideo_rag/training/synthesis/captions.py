@@ -107,7 +107,7 @@ class _Captioner(NamedTuple):
     def watch(self, video: _Video) -> _Watched:
         """Runs in a background thread."""
         try:
-            shown = read_frames(str(video.path), **self.frames.model_dump(), limits=self.limits)
+            shown = read_frames(str(video.path), budget=self.frames, limits=self.limits)
         except MediaError as error:
             return _Watched(video, f"{error.code}: {error}", None)
         if not len(shown):
