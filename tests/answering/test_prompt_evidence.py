@@ -21,6 +21,7 @@ from rankvideo_rag.answering.prompt_evidence import ESTIMATE, divide_budget, est
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import probe, read_frames
 from rankvideo_rag.ranking.windows import Span
+from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
