@@ -17,7 +17,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, ToolCallB
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 from rankvideo_rag import Settings, VideoArchive, VideoArchiveToolSpec, index
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 def scripted(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
@@ -51,5 +51,5 @@ with tempfile.TemporaryDirectory() as folder:
     clips = render_archive(Path(folder, "videos"), clips=12)
     index([Path(folder, "videos")], Path(folder, "archive"), Settings.load(ocr="none"))
     with VideoArchive.open(Path(folder, "archive")) as archive:
-        told = next(question for question in questions(clips) if question.channel == "speech")
+        told = next(question for question in generate_questions(clips) if question.channel == "speech")
         asyncio.run(ask(archive, told.text))

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from rankvideo_rag import Settings, VideoArchive, index
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         print(f"{report.count('ok')} of {len(report.files)} videos indexed")
         with VideoArchive.open(Path(folder, "archive")) as archive:
             engine = archive.as_query_engine()
-            for question in questions(clips)[-2:]:
+            for question in generate_questions(clips)[-2:]:
                 response = engine.query(question.text)
                 print(f"\n{question.text}\n  {response}")
                 for citation in (response.metadata or {})["answer"]["citations"]:

@@ -24,7 +24,7 @@ from rankvideo_rag.eval.report.runner import ask_archive
 from rankvideo_rag.formats.multivent import load_qrels, read_multivent_queries
 from rankvideo_rag.formats.trec import Qrels, read_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 class Corpus(NamedTuple):
@@ -64,7 +64,7 @@ def your_own(folder: Path) -> Corpus:
 
 def little_world(folder: Path) -> Corpus:
     """Twelve rendered clips, every question of which the answer is known."""
-    asked = questions(render_archive(folder / "videos", clips=12))
+    asked = generate_questions(render_archive(folder / "videos", clips=12))
     (folder / "questions.jsonl").write_text("".join(f"{question.model_dump_json()}\n" for question in asked))
     qrels = {question.question_id: question.judgements for question in asked}
     return Corpus(folder / "videos", read_questions(folder / "questions.jsonl"), qrels)

@@ -12,7 +12,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import QueryBundle
 
 from rankvideo_rag import Settings, VideoArchive, calibrate_margin, index
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 def best_margin(engine: RetrieverQueryEngine, question: str) -> float | None:
@@ -27,7 +27,7 @@ def main() -> None:
         kept = {clip.stem for clip in clips[::2]}
         files = [Path(folder, "videos", f"{stem}.mp4") for stem in sorted(kept)]
         index(files, Path(folder, "archive"), Settings.load(ocr="none"))
-        asked = [question for question in questions(clips) if question.channel == "visual"]
+        asked = [question for question in generate_questions(clips) if question.channel == "visual"]
         with VideoArchive.open(Path(folder, "archive")) as archive:
             engine = archive.as_query_engine()
             best = [best_margin(engine, question.text) for question in asked]

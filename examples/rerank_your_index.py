@@ -15,7 +15,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.schema import TextNode
 
 from rankvideo_rag import RankVideoRerank
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         index = VectorStoreIndex(nodes, embed_model=MockEmbedding(8))
         reranker = RankVideoRerank(model=checkpoint, backend="transformers" if checkpoint else "scripted", top_n=3)
         engine = index.as_query_engine(llm=MockLLM(), similarity_top_k=8, node_postprocessors=[reranker])
-        question = questions(clips)[0]
+        question = generate_questions(clips)[0]
         print(question.text)
         for hit in engine.query(question.text).source_nodes:
             right = Path(hit.node.metadata["file_path"]).stem in question.judgements

@@ -15,13 +15,13 @@ from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.ingestion import IngestionPipeline
 
 from rankvideo_rag import VideoClips
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = sys.argv[1] if len(sys.argv) > 1 else made
-        asked = "a red circle" if folder != made else questions(render_archive(made, clips=8))[0].text
+        asked = "a red circle" if folder != made else generate_questions(render_archive(made, clips=8))[0].text
         clips = VideoClips(options={"embedder": "scripted", "ocr": "none"}, on_error="skip")
         files = sorted(file for file in Path(folder).iterdir() if file.suffix == ".mp4")
         nodes = IngestionPipeline(transformations=[clips]).run(

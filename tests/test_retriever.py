@@ -13,7 +13,7 @@ from rankvideo_rag import VideoArchive
 from rankvideo_rag.errors import ArchiveMismatch, InputError
 from rankvideo_rag.nodes import NO_TEXT, nodes_to_hits
 from rankvideo_rag.schema import Answer
-from rankvideo_rag.synthetic import questions
+from rankvideo_rag.synthetic import generate_questions
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ async def test_async_retrieval_gives_the_same_as_sync_and_does_not_block_the_loo
     world: World, archive: VideoArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retriever = archive.as_retriever()
-    texts = [question.text for question in questions(world.clips)[:5]]
+    texts = [question.text for question in generate_questions(world.clips)[:5]]
     together = await asyncio.gather(*(retriever.aretrieve(text) for text in texts))
     assert [stems(nodes) for nodes in together] == [stems(retriever.retrieve(text)) for text in texts]
 

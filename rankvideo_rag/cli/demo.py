@@ -34,8 +34,8 @@ def demo(
     from rankvideo_rag.archive import VideoArchive
     from rankvideo_rag.indexing.run import index
     from rankvideo_rag.settings import Settings
-    from rankvideo_rag.synthetic import questions, render_archive
-    from rankvideo_rag.synthetic.evaluation import as_contract, examine, judge_of
+    from rankvideo_rag.synthetic import generate_questions, render_archive
+    from rankvideo_rag.synthetic.evaluation import as_contract, evaluate, judge_of
     from rankvideo_rag.synthetic.tour import pick
 
     note(
@@ -45,13 +45,13 @@ def demo(
     world = render_archive(to / "videos", clips=clips, seed=seed)
     report = index([to / "videos"], to / "archive", Settings.load(profile="tiny"))
     with VideoArchive.open(to / "archive") as archive:
-        asked = questions(world)
+        asked = generate_questions(world)
         if not as_json:
             out.print(
                 f"{len(world)} clips rendered to {to / 'videos'}, {report.count('ok')} indexed in {report.seconds:.0f} s.\n"
             )
             _show(archive, pick(asked))
-        found = examine(archive, to / "videos", world, asked, judge_of(archive.settings))
+        found = evaluate(archive, to / "videos", world, asked, judge_of(archive.settings))
     if as_json:
         print_json(as_contract(found))
     else:
@@ -67,10 +67,10 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render clips of the little world, and write the questions about them, judged, to questions.jsonl and qrels.txt."""
-    from rankvideo_rag.synthetic import questions, render_archive
+    from rankvideo_rag.synthetic import generate_questions, render_archive
 
     world = render_archive(to, clips=clips, seed=seed)
-    asked = questions(world)
+    asked = generate_questions(world)
     (to / "questions.jsonl").write_text("".join(f"{question.model_dump_json()}\n" for question in asked), encoding="utf-8")
     lines = (f"{q.question_id} 0 {stem} {grade}\n" for q in asked for stem, grade in q.judgements.items())
     (to / "qrels.txt").write_text("".join(lines), encoding="utf-8")

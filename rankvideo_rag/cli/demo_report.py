@@ -12,7 +12,7 @@ from rankvideo_rag.cli.options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rankvideo_rag.synthetic import Question, WorldClip
+    from rankvideo_rag.synthetic import Question, SyntheticClip
 
 _UNANSWERABLE = 0.25  # so many of them for each question that the world answers
 
@@ -29,10 +29,10 @@ def report(
     """
     from rankvideo_rag.indexing.run import index
     from rankvideo_rag.settings import Settings
-    from rankvideo_rag.synthetic import questions, render_archive
+    from rankvideo_rag.synthetic import generate_questions, render_archive
 
     world = render_archive(to / "videos", clips=clips, seed=seed)
-    asked = questions(world)
+    asked = generate_questions(world)
     _write(to, asked, unanswerable(world, most=round(_UNANSWERABLE * len(asked)), seed=seed))
     indexed = index([to / "videos"], to / "archive", Settings.load(profile="tiny"))
     note(f"{len(world)} clips rendered to {to / 'videos'}, {indexed.count('ok')} indexed in {indexed.seconds:.0f} s")
@@ -46,13 +46,13 @@ def report(
     )
 
 
-def unanswerable(world: "Sequence[WorldClip]", *, most: int, seed: int) -> "list[Question]":
+def unanswerable(world: "Sequence[SyntheticClip]", *, most: int, seed: int) -> "list[Question]":
     """Questions about another world, of shapes and their order, that no clip of this one grants."""
-    from rankvideo_rag.synthetic import grade, plan_clips, questions
+    from rankvideo_rag.synthetic import generate_questions, grade, plan_clips
 
-    others = questions(plan_clips(max(len(world), 45), seed=seed + 1))
+    others = generate_questions(plan_clips(max(len(world), 45), seed=seed + 1))
     absent = [
-        one for one in others if one.request and one.request.looks and not any(grade(one.request, clip.cast) for clip in world)
+        one for one in others if one.query and one.query.shapes and not any(grade(one.query, clip.scene) for clip in world)
     ]
     return [
         one.model_copy(update={"question_id": f"absent-{number:03d}", "judgements": {}, "claims": ()})

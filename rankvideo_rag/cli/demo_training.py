@@ -9,7 +9,7 @@ from rankvideo_rag.cli.console import out, plain_table, print_json
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.synthetic.evaluation import Exam
+    from rankvideo_rag.synthetic.evaluation import EvalResult
 
 _To = Annotated[Path, typer.Option("--to", help="Folder for what is trained.")]
 _Seed = Annotated[int, typer.Option(help="Of weights, clips and lessons.")]
@@ -30,14 +30,14 @@ def train(
 
     from rankvideo_rag.backends import import_optional
     from rankvideo_rag.synthetic.evaluation import as_json as exam_as_json
-    from rankvideo_rag.synthetic.evaluation import sit
+    from rankvideo_rag.synthetic.evaluation import evaluate_models
 
     school = import_optional("rankvideo_rag.synthetic.train_tiny", "demo train")
     begun = time.monotonic()
     graduates = school.School(to, seed=seed, share=share).all()
     packed = {name: school.pack(getattr(graduates, name), to / folder) for name, folder in school.PACKED.items()}
     minutes = (time.monotonic() - begun) / 60
-    exam = sit(to / "exam", embedder=str(packed["embedder"]), reranker=str(packed["reranker"]))
+    exam = evaluate_models(to / "exam", embedder=str(packed["embedder"]), reranker=str(packed["reranker"]))
     for name, folder in packed.items():
         school.write_card(folder, name, exam, seed=seed, minutes=minutes)
         if ship:
@@ -61,9 +61,9 @@ def exam(
 ) -> None:
     """Measure embedder and reranker on clips of the little world that training has not seen, read back from .mp4 files."""
     from rankvideo_rag.synthetic.evaluation import as_json as exam_as_json
-    from rankvideo_rag.synthetic.evaluation import sit
+    from rankvideo_rag.synthetic.evaluation import evaluate_models
 
-    found = sit(to, embedder=embedder, reranker=reranker, clips=clips, seed=seed)
+    found = evaluate_models(to, embedder=embedder, reranker=reranker, clips=clips, seed=seed)
     if as_json:
         print_json(exam_as_json(found))
     else:
@@ -99,7 +99,7 @@ def ablate(
     out.print(table)
 
 
-def exam_tables(exam: "Exam") -> None:
+def exam_tables(exam: "EvalResult") -> None:
     """What came of an exam, for people."""
     stages = list(exam.stages)
     table = plain_table(f"{exam.questions} questions about {exam.clips} clips that training has not seen")

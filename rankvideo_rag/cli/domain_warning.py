@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 def say_what_is_foreign(store: "Store", settings: "Settings", video_ids: Iterable[str] | None = None) -> None:
     """Tell how many of these videos, by default of all, the tiny models cannot judge; nothing where other models are used."""
     from rankvideo_rag.models.bundled import is_bundled
-    from rankvideo_rag.synthetic.render import is_of_this_world
+    from rankvideo_rag.synthetic.render import is_synthetic
 
     models = (settings.embedder_model, settings.reranker_model if settings.reranker != "none" else None)
     tiny = any(model and is_bundled(model) for model in models)
     probes = [video.probe for video in store.videos(video_ids).values() if video.probe.width] if tiny else []
-    foreign = sum(not is_of_this_world(probe) for probe in probes)
+    foreign = sum(not is_synthetic(probe) for probe in probes)
     if foreign:
         note(
             f"{foreign} of {len(probes)} videos are not of the demo's little world, the only one that the tiny models know: "

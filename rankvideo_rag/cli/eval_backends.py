@@ -90,7 +90,7 @@ def _prompts(spec: "PromptSpec", videos: list[Path] | None, questions: Path | No
     texts = list(read_queries(questions).values()) if questions else []
     with TemporaryDirectory() as folder:
         world = [] if videos and texts else synthetic.render_archive(folder, clips=max(6, -(-count // per_video)))
-        texts = texts or [asked.text for asked in synthetic.questions(world) if asked.channel == "visual"][:per_video]
+        texts = texts or [asked.text for asked in synthetic.generate_questions(world) if asked.channel == "visual"][:per_video]
         prompts: list[Prompt] = []
         for path in discover(videos or [Path(folder)]):
             if len(prompts) >= count:

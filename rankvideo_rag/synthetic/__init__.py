@@ -5,17 +5,17 @@ asks about them. lessons.py teaches other clips of the same world: the models th
 """
 
 from rankvideo_rag.synthetic.grammar import grade
-from rankvideo_rag.synthetic.questions import Question, questions
+from rankvideo_rag.synthetic.questions import Question, generate_questions
 from rankvideo_rag.synthetic.render import render_archive, render_frames, write_clips
-from rankvideo_rag.synthetic.scenes import Thing, WorldClip, plan_clips
+from rankvideo_rag.synthetic.scenes import Shape, SyntheticClip, plan_clips
 
 __all__ = [
     "Question",
-    "Thing",
-    "WorldClip",
+    "Shape",
+    "SyntheticClip",
+    "generate_questions",
     "grade",
     "plan_clips",
-    "questions",
     "render_archive",
     "render_frames",
     "write_clips",

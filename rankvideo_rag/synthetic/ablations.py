@@ -7,9 +7,9 @@ from typing import Any
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Record
-from rankvideo_rag.synthetic.evaluation import sit
-from rankvideo_rag.synthetic.network import untrained
-from rankvideo_rag.synthetic.train_tiny import PACKED, School, pack
+from rankvideo_rag.synthetic.evaluation import evaluate_models
+from rankvideo_rag.synthetic.network import write_untrained_model
+from rankvideo_rag.synthetic.train_tiny import PACKED, TinyTraining, pack
 
 # Without stage one there are no eyes to freeze: they are trained with the rest.
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -22,7 +22,7 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Row(Record):
+class AblationResult(Record):
     """A reranker trained without something, over the same first stage."""
 
     name: str
@@ -35,7 +35,7 @@ class Row(Record):
     minutes: float  # of stage two
 
 
-def ablations(folder: Path, *, seed: int, share: float, school: Path | None = None) -> list[Row]:
+def ablations(folder: Path, *, seed: int, share: float, school: Path | None = None) -> list[AblationResult]:
     """Each of ABLATIONS, trained and examined; `share` is that of the full stage two which every one of them gets.
 
     Eyes and first stage are those of the full course: of what `rankvideo demo train` wrote to `school`, else made first. Rows
@@ -43,12 +43,12 @@ def ablations(folder: Path, *, seed: int, share: float, school: Path | None = No
     """
     embedder = (school or folder) / PACKED["embedder"]
     if school is None and not embedder.exists():
-        full = School(folder, seed=seed)
-        pack(full.embedder(full.perception(untrained(folder / "untrained", seed=seed))), embedder)
+        full = TinyTraining(folder, seed=seed)
+        pack(full.embedder(full.perception(write_untrained_model(folder / "untrained", seed=seed))), embedder)
     seen = (school or folder) / "perception" / "model"
     if not (seen.exists() and embedder.exists()):
         raise InputError(f"{school} holds no finished training: rankvideo demo train --to {school}")
-    blank, short = untrained(folder / "untrained", seed=seed), School(folder, seed=seed, share=share)
+    blank, short = write_untrained_model(folder / "untrained", seed=seed), TinyTraining(folder, seed=seed, share=share)
     rows = {row.name: row for row in _written(folder) if (row.seed, row.share) == (seed, share)}
     for name, changes in ABLATIONS.items():
         if name not in rows:
@@ -61,15 +61,21 @@ def ablations(folder: Path, *, seed: int, share: float, school: Path | None = No
     return [rows[name] for name in ABLATIONS]
 
 
-def _written(folder: Path) -> list[Row]:
+def _written(folder: Path) -> list[AblationResult]:
     file = folder / "rows.jsonl"
-    return [Row.model_validate_json(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    return (
+        [AblationResult.model_validate_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if file.exists()
+        else []
+    )
 
 
-def _examined(name: str, folder: Path, embedder: Path, model: Path, *, seed: int, share: float, seconds: float) -> Row:
-    exam = sit(folder / "exam", embedder=str(embedder), reranker=str(model))
+def _examined(
+    name: str, folder: Path, embedder: Path, model: Path, *, seed: int, share: float, seconds: float
+) -> AblationResult:
+    exam = evaluate_models(folder / "exam", embedder=str(embedder), reranker=str(model))
     slices = {kind: by_stage["reranked"] for kind, by_stage in exam.slices.items()}
-    return Row(
+    return AblationResult(
         name=name,
         seed=seed,
         share=share,

@@ -9,9 +9,9 @@ from random import Random
 from typing import NamedTuple
 
 from rankvideo_rag.formats.training_data import TrainingExample, VideoEvidence
-from rankvideo_rag.synthetic.facts import facts, signs
-from rankvideo_rag.synthetic.grammar import Request, caption, grade, kind_of, phrase
-from rankvideo_rag.synthetic.scenes import Cast, Look, WorldClip, clip_of, training_family
+from rankvideo_rag.synthetic.facts import shuffled_facts, shuffled_signs
+from rankvideo_rag.synthetic.grammar import VisualQuery, caption, grade, phrase, query_kind
+from rankvideo_rag.synthetic.scenes import Attributes, Scene, SyntheticClip, make_clip, training_clip_group
 
 TEACHER_P_YES = (0.02, 0.85, 0.98)  # by grade: nothing of it, it beside something else, just that
 _SHARE_WITH_SIGNS = 0.3  # of the clips
@@ -19,61 +19,63 @@ _SHARE_OF_WORDS = 0.06  # of the questions: answered by what is said or written,
 _TRIES = 20  # to find a question that tells a clip from another of its family
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """A question of a lesson."""
 
     text: str
-    request: Request | None  # what it asks of the eye; None where words alone answer it
+    query: VisualQuery | None  # what it asks of the eye; None where words alone answer it
     grades: tuple[int, ...]  # clip by clip
 
 
-class Lesson(NamedTuple):
+class QueryGroup(NamedTuple):
     """Clips that are much alike, and questions about them."""
 
-    clips: tuple[WorldClip, ...]
-    questions: tuple[Asked, ...]
+    clips: tuple[SyntheticClip, ...]
+    questions: tuple[Query, ...]
 
 
-def families(count: int, *, seed: int, first: int = 0) -> list[list[WorldClip]]:
+def clip_groups(count: int, *, seed: int, first: int = 0) -> list[list[SyntheticClip]]:
     """That many families of clips to train on, from number `first`: the same seed and number give the same one."""
     return [_family(number, Random(f"{seed}/{number}")) for number in range(first, first + count)]
 
 
-def captions(clips: Iterable[WorldClip]) -> list[TrainingExample]:
+def caption_examples(clips: Iterable[SyntheticClip]) -> list[TrainingExample]:
     """Each clip with its plain caption."""
-    return [_captioned(clip, caption(clip.cast)) for clip in clips]
+    return [_captioned(clip, caption(clip.scene)) for clip in clips]
 
 
-def paraphrases(clips: Iterable[WorldClip], *, seed: int) -> list[TrainingExample]:
+def paraphrase_examples(clips: Iterable[SyntheticClip], *, seed: int) -> list[TrainingExample]:
     """Each clip with a caption in the words of questions."""
     random = Random(seed)
-    return [_captioned(clip, paraphrase(clip.cast, random)) for clip in clips]
+    return [_captioned(clip, paraphrase(clip.scene, random)) for clip in clips]
 
 
-def descriptions(clips: Iterable[WorldClip], *, seed: int) -> list[TrainingExample]:
+def partial_caption_examples(clips: Iterable[SyntheticClip], *, seed: int) -> list[TrainingExample]:
     """Each clip as a question might describe it: some of what can be said of it, in the words of questions."""
     random = Random(seed)
-    asked = ((clip, request_about(clip.cast, random, detail=random.random() ** 0.5)) for clip in clips)
-    return [_captioned(clip, _sentence(request, random)) for clip, request in asked]
+    asked = ((clip, make_visual_query(clip.scene, random, detail=random.random() ** 0.5)) for clip in clips)
+    return [_captioned(clip, _sentence(query, random)) for clip, query in asked]
 
 
-def lessons(pool: Sequence[Sequence[WorldClip]], *, count: int, questions: int, easy: float, seed: int) -> Iterator[Lesson]:
+def query_groups(
+    pool: Sequence[Sequence[SyntheticClip]], *, count: int, questions: int, easy: float, seed: int
+) -> Iterator[QueryGroup]:
     """Lessons on families of a pool, each joined by a clip of another, from the easiest questions to the hardest.
 
     `easy` is the share of the lessons over which questions grow from one attribute to nearly all; 0 begins with hard ones.
     A few questions are answered by what is said or written, so by none of the clips.
     """
     random = Random(seed)
-    told = [fact.question for fact in facts(random)] + [sign.question for sign in signs(random)]
+    told = [fact.question for fact in shuffled_facts(random)] + [sign.question for sign in shuffled_signs(random)]
     for number in range(count):
         family = random.choice(pool)
         clips = (*family, random.choice(random.choice(pool)))
         grown = min(1.0, number / (easy * count)) if easy else 1.0
         asked = (_question(clips, told, grown, random) for _ in range(questions))
-        yield Lesson(clips, tuple(asked))
+        yield QueryGroup(clips, tuple(asked))
 
 
-def as_examples(lesson: Lesson, lesson_id: str) -> list[TrainingExample]:
+def to_training_examples(lesson: QueryGroup, lesson_id: str) -> list[TrainingExample]:
     """The lesson in the published format. `videos` names clips of the world, not files."""
     return [
         TrainingExample(
@@ -83,7 +85,7 @@ def as_examples(lesson: Lesson, lesson_id: str) -> list[TrainingExample]:
             videos=(clip.stem,),
             true_label=value,
             teacher_p_yes=TEACHER_P_YES[value],
-            evidence=VideoEvidence(caption=caption(clip.cast)),
+            evidence=VideoEvidence(caption=caption(clip.scene)),
             teacher_label=int(value > 0),
         )
         for number, asked in enumerate(lesson.questions)
@@ -91,63 +93,63 @@ def as_examples(lesson: Lesson, lesson_id: str) -> list[TrainingExample]:
     ]
 
 
-def request_about(cast: Cast, random: Random, *, detail: float, both: float = 0.8) -> Request:
+def make_visual_query(scene: Scene, random: Random, *, detail: float, both: float = 0.8) -> VisualQuery:
     """Something that the cast grants, `detail` of what could be said about it: 0 names one attribute, 1 nearly all.
 
     Of two shapes, both are asked about with probability `both`. That a shape is always in sight is rarely said.
     """
-    looks = cast.looks
-    ground = cast.ground if random.random() < 0.4 * detail else None
+    shapes = scene.shapes
+    background = scene.background if random.random() < 0.4 * detail else None
     if random.random() < 0.1:
-        return Request("ground", (), cast.ground)
-    if len(looks) == 1 or random.random() >= both:
-        return Request("one", (_partly(random.choice(looks), detail, random),), ground)
-    return Request(kind_of(cast), tuple(_partly(look, detail, random) for look in looks), ground)
+        return VisualQuery("background", (), scene.background)
+    if len(shapes) == 1 or random.random() >= both:
+        return VisualQuery("one", (_partly(random.choice(shapes), detail, random),), background)
+    return VisualQuery(query_kind(scene), tuple(_partly(attributes, detail, random) for attributes in shapes), background)
 
 
-def paraphrase(cast: Cast, random: Random) -> str:
+def paraphrase(scene: Scene, random: Random) -> str:
     """The clip in a sentence in the words of questions: all that can be said of it, in one of many wordings."""
-    told = tuple(look if look.event != "steady" else look._replace(event=None) for look in cast.looks)
-    return _sentence(Request(kind_of(cast), told, cast.ground), random)
+    told = tuple(attributes if attributes.event != "steady" else attributes._replace(event=None) for attributes in scene.shapes)
+    return _sentence(VisualQuery(query_kind(scene), told, scene.background), random)
 
 
-def _sentence(request: Request, random: Random) -> str:
-    said = phrase(request, random)
+def _sentence(query: VisualQuery, random: Random) -> str:
+    said = phrase(query, random)
     return f"{said[0].upper()}{said[1:]}."
 
 
-def _captioned(clip: WorldClip, words: str) -> TrainingExample:
+def _captioned(clip: SyntheticClip, words: str) -> TrainingExample:
     evidence = VideoEvidence(caption=words)
     return TrainingExample(query_id="caption", query="", doc_id=clip.stem, videos=(clip.stem,), evidence=evidence)
 
 
-def _family(number: int, random: Random) -> list[WorldClip]:
-    shown = signs(random)
+def _family(number: int, random: Random) -> list[SyntheticClip]:
+    shown = shuffled_signs(random)
     return [
-        clip_of(
-            cast, random, stem=f"{number}.{place}", sign=random.choice(shown) if random.random() < _SHARE_WITH_SIGNS else None
+        make_clip(
+            scene, random, stem=f"{number}.{place}", sign=random.choice(shown) if random.random() < _SHARE_WITH_SIGNS else None
         )
-        for place, cast in enumerate(training_family(random))
+        for place, scene in enumerate(training_clip_group(random))
     ]
 
 
-def _partly(look: Look, detail: float, random: Random) -> Look:
-    names = ["colour", "shape", "motion", *(["event"] if look.event != "steady" or random.random() < 0.15 else [])]
+def _partly(attributes: Attributes, detail: float, random: Random) -> Attributes:
+    names = ["colour", "shape", "motion", *(["event"] if attributes.event != "steady" or random.random() < 0.15 else [])]
     first = random.choice(names)
     said = {name for name in names if name == first or random.random() < detail}
-    return Look(*(getattr(look, name) if name in said else None for name in Look._fields))
+    return Attributes(*(getattr(attributes, name) if name in said else None for name in Attributes._fields))
 
 
-def _question(clips: Sequence[WorldClip], told: Sequence[str], grown: float, random: Random) -> Asked:
+def _question(clips: Sequence[SyntheticClip], told: Sequence[str], grown: float, random: Random) -> Query:
     """A question that one of the family grants and a certain other does not, if one is found; `grown` is its difficulty, to 1.
 
     That other is drawn by lot: what is said most often tells most clips apart, who has which and what comes first do not.
     """
     if random.random() < _SHARE_OF_WORDS:
-        return Asked(random.choice(told), None, (0,) * len(clips))
-    target, other = (clip.cast for clip in random.sample(clips[:-1], 2))
+        return Query(random.choice(told), None, (0,) * len(clips))
+    target, other = (clip.scene for clip in random.sample(clips[:-1], 2))
     for _ in range(_TRIES):
-        request = request_about(target, random, detail=grown * random.random() ** 0.5, both=0.8 * grown)
-        if not grade(request, other):
+        query = make_visual_query(target, random, detail=grown * random.random() ** 0.5, both=0.8 * grown)
+        if not grade(query, other):
             break
-    return Asked(phrase(request, random), request, tuple(grade(request, clip.cast) for clip in clips))
+    return Query(phrase(query, random), query, tuple(grade(query, clip.scene) for clip in clips))

@@ -23,10 +23,10 @@ from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.ranking.scores import rank_by_margin
 from rankvideo_rag.schema import Channel, Score
 from rankvideo_rag.settings import PROFILES, Fusion, Settings
-from rankvideo_rag.synthetic.grammar import near_miss
-from rankvideo_rag.synthetic.questions import Question, questions
+from rankvideo_rag.synthetic.grammar import hard_negative_kind
+from rankvideo_rag.synthetic.questions import Question, generate_questions
 from rankvideo_rag.synthetic.render import render_archive
-from rankvideo_rag.synthetic.scenes import WorldClip
+from rankvideo_rag.synthetic.scenes import SyntheticClip
 
 MEASURES = ("nDCG@10", "R@10")
 DEPTH = 50  # clips of the first stage that are watched
@@ -42,7 +42,7 @@ _MISSES_OF_A_KIND = 8  # of each question, near misses that are judged for each 
 Rankings = dict[str, list[str]]  # question id -> file stems, best first
 
 
-class Exam(NamedTuple):
+class EvalResult(NamedTuple):
     """What came of it. A stage is a first stage, or `reranked`: the first DEPTH clips of one of them, watched."""
 
     clips: int
@@ -63,9 +63,9 @@ class Judge(NamedTuple):
     keep_order_below: float | None
 
 
-def examine(
-    archive: VideoArchive, folder: Path, clips: Sequence[WorldClip], asked: Sequence[Question], watching: Judge
-) -> Exam:
+def evaluate(
+    archive: VideoArchive, folder: Path, clips: Sequence[SyntheticClip], asked: Sequence[Question], watching: Judge
+) -> EvalResult:
     """Ask an archive of these clips, whose files lie in `folder`, all these questions."""
     first = {"bag of frames": _bag_of_frames(archive.embedder(), folder, clips, asked)} | {
         stage: _retrieved(archive, asked, channels, fusion) for stage, (channels, fusion) in _CHANNELS.items()
@@ -77,7 +77,7 @@ def examine(
     slices = _slices(asked)
     pairs = _pairs(asked, misses, scores)
     every = [in_order for of_attribute in pairs.values() for in_order in of_attribute]
-    return Exam(
+    return EvalResult(
         clips=len(clips),
         questions=len(asked),
         watched=watched,
@@ -96,7 +96,7 @@ def _slices(questions: Sequence[Question]) -> dict[str, list[Question]]:
     """Questions by kind, those that one vector cannot answer, and those on what training never showed."""
     kept: dict[str, Callable[[Question], bool]] = {
         "one shape": lambda question: question.kind == "one",
-        "ground": lambda question: question.kind == "ground",
+        "background": lambda question: question.kind == "background",
         "two, bound": lambda question: question.kind == "together",
         "order": lambda question: question.kind == "before",
         "bound and order": lambda question: question.kind in ("together", "before"),
@@ -118,7 +118,7 @@ def _retrieved(archive: VideoArchive, questions: Sequence[Question], channels: S
     }
 
 
-def _bag_of_frames(embedder: Embedder, folder: Path, clips: Sequence[WorldClip], questions: Sequence[Question]) -> Rankings:
+def _bag_of_frames(embedder: Embedder, folder: Path, clips: Sequence[SyntheticClip], questions: Sequence[Question]) -> Rankings:
     """The mean of the vectors of a clip's frames, each seen alone: what is left when time is taken away."""
     media = [read_frames(str(file_of(folder, clip.stem)), budget=embedder.info.frames) for clip in clips]
     singles = [
@@ -142,12 +142,12 @@ def _there(vector: Vector | None) -> Vector:
     return vector
 
 
-def _near_misses(question: Question, clips: Sequence[WorldClip]) -> dict[str, list[str]]:
+def _near_misses(question: Question, clips: Sequence[SyntheticClip]) -> dict[str, list[str]]:
     """By what they lack, clips that miss the question by one thing alone: a few of each kind."""
     found: dict[str, list[str]] = defaultdict(list)
-    if question.request is not None:
+    if question.query is not None:
         for clip in clips:
-            if missed := near_miss(question.request, clip.cast):
+            if missed := hard_negative_kind(question.query, clip.scene):
                 found[missed].append(clip.stem)
     random = Random(question.question_id)
     return {missed: random.sample(stems, min(_MISSES_OF_A_KIND, len(stems))) for missed, stems in found.items()}
@@ -214,7 +214,7 @@ def file_of(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.mp4"
 
 
-def sit(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: int = 77) -> Exam:
+def evaluate_models(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: int = 77) -> EvalResult:
     """Render a world into a folder, index it with that embedder, and examine both models on it."""
     world = render_archive(folder / "videos", clips=clips, seed=seed)
     settings = Settings.load(
@@ -228,7 +228,7 @@ def sit(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: i
     )
     index([folder / "videos"], folder / "archive", settings)
     with VideoArchive.open(folder / "archive", settings) as archive:
-        return examine(archive, folder / "videos", world, questions(world), judge_of(settings))
+        return evaluate(archive, folder / "videos", world, generate_questions(world), judge_of(settings))
 
 
 def judge_of(settings: Settings) -> Judge:
@@ -237,12 +237,12 @@ def judge_of(settings: Settings) -> Judge:
     return Judge(vlm, resolve_prompt_spec(settings.prompt, settings.reranker_model), settings.keep_order_below)
 
 
-def as_json(exam: Exam) -> dict[str, Any]:
+def as_json(exam: EvalResult) -> dict[str, Any]:
     """Everything, for programs."""
     return as_contract(exam) | exam._asdict()
 
 
-def as_contract(exam: Exam) -> dict[str, Any]:
+def as_contract(exam: EvalResult) -> dict[str, Any]:
     """What `rankvideo demo --json` prints."""
     return {
         "first_stage": exam.stages[exam.watched],

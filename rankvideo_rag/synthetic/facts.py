@@ -124,7 +124,7 @@ _OPENED = re.compile(r"The (.+ of \w+) was opened in \d+\.")
 _NUMBERED = re.compile(r"(\w+ \w+) \d+")
 
 
-def question_of(text: str) -> str:
+def question_for(text: str) -> str:
     """The question that a narrator's first sentence, or a sign, answers.
 
     Raises InputError for words that are neither said nor written in this world.
@@ -138,7 +138,7 @@ def question_of(text: str) -> str:
     raise InputError(f"{text!r} is no fact and no sign of the little world: take one of facts() or signs()")
 
 
-def facts(random: Random) -> list[Fact]:
+def shuffled_facts(random: Random) -> list[Fact]:
     """Every fact once in a random order, those that are written out first."""
     made = [
         _fact(f"The {building} of {place} was opened in {random.randint(1700, 1999)}.")
@@ -148,12 +148,12 @@ def facts(random: Random) -> list[Fact]:
 
 
 def _fact(sentence: str) -> Fact:
-    return Fact(sentences=(sentence,), question=question_of(sentence))
+    return Fact(sentences=(sentence,), question=question_for(sentence))
 
 
-def signs(random: Random) -> list[Sign]:
+def shuffled_signs(random: Random) -> list[Sign]:
     """Every sign once in a random order, those that are written out first."""
     made = [f"{place.upper()} {street} {random.randint(2, 98)}" for place, street in product(_PLACES, _STREETS)]
     return random.sample(SIGNS, len(SIGNS)) + [
-        Sign(text=text, question=question_of(text)) for text in random.sample(made, len(made))
+        Sign(text=text, question=question_for(text)) for text in random.sample(made, len(made))
     ]

@@ -9,7 +9,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from rankvideo_rag.synthetic.scenes import Cast, Look
+from rankvideo_rag.synthetic.scenes import Attributes, Scene
 
 Words = Mapping[str, tuple[str, ...]]
 
@@ -37,7 +37,7 @@ EVENT_WAYS = _ways(
     vanishing="that vanishes|that disappears halfway",
     appearing="that appears late|that comes into sight halfway",
 )
-GROUND_WAYS = _ways(
+BACKGROUND_WAYS = _ways(
     dark="on a dark ground|against a dark background",
     grey="on a grey ground|against a grey background",
     sandy="on a sandy ground|against a sandy background",
@@ -55,119 +55,121 @@ TOGETHER = ("{0} together with {1}", "{0} and {1} at the same time", "{0} beside
 BEFORE = ("{0} before {1}", "first {0}, then {1}", "{0}, followed by {1}")
 AFTER = ("{1} after {0}", "{1} that comes after {0}")
 
-Kind = Literal["one", "together", "before", "ground"]
+Kind = Literal["one", "together", "before", "background"]
 
 
-class Request(NamedTuple):
+class VisualQuery(NamedTuple):
     """What somebody wants to see: one shape, two together, one before the other, or a ground alone."""
 
     kind: Kind
-    looks: tuple[Look, ...]  # in the order in which they come
-    ground: str | None = None
+    shapes: tuple[Attributes, ...]  # in the order in which they come
+    background: str | None = None
 
 
-def kind_of(cast: Cast) -> Kind:
+def query_kind(scene: Scene) -> Kind:
     """How to ask for all that a clip shows."""
-    return "before" if len(cast.scenes) > 1 else "together" if len(cast.looks) > 1 else "one"
+    return "before" if len(scene.shots) > 1 else "together" if len(scene.shapes) > 1 else "one"
 
 
-def grade(request: Request, cast: Cast) -> int:
+def grade(query: VisualQuery, scene: Scene) -> int:
     """2 when the clip shows what is asked and no further shape, 1 when it shows more, 0 when something is missing or untrue.
 
     Each description needs a shape of its own. "Together" means in one scene, "before" in an earlier one.
     """
-    if request.ground not in (None, cast.ground):
+    if query.background not in (None, scene.background):
         return 0
-    if request.kind == "ground":
+    if query.kind == "background":
         return 2
-    if request.kind == "before":
-        first, then = request.looks
-        shown = any(_holds(one, [first]) and _holds(two, [then]) for one, two in combinations(cast.scenes, 2))
+    if query.kind == "before":
+        first, then = query.shapes
+        shown = any(_holds(one, [first]) and _holds(two, [then]) for one, two in combinations(scene.shots, 2))
     else:
-        shown = any(_holds(scene, request.looks) for scene in cast.scenes)
+        shown = any(_holds(shot, query.shapes) for shot in scene.shots)
     if not shown:
         return 0
-    return 2 if len(cast.looks) == len(request.looks) else 1
+    return 2 if len(scene.shapes) == len(query.shapes) else 1
 
 
-def near_miss(request: Request, cast: Cast) -> str | None:
+def hard_negative_kind(query: VisualQuery, scene: Scene) -> str | None:
     """What alone keeps a clip from granting a request: an attribute, the ground, `binding` (who has which) or `order`.
 
     None for a clip that grants it, for one that misses it by more, and where either of two could be to blame.
     """
-    if grade(request, cast):
+    if grade(query, scene):
         return None
-    if request.kind == "ground":
-        return "ground"
-    missed = {name for name, easier in _eased(request) if grade(easier, cast)}
+    if query.kind == "background":
+        return "background"
+    missed = {name for name, easier in _eased(query) if grade(easier, scene)}
     if not missed:
-        return "binding" if any(grade(exchanged, cast) for exchanged in _exchanged(request)) else None
+        return "binding" if any(grade(exchanged, scene) for exchanged in _exchanged(query)) else None
     return missed.pop() if len(missed) == 1 else None
 
 
-def phrase(request: Request, random: Random) -> str:
+def phrase(query: VisualQuery, random: Random) -> str:
     """The request in words drawn by lot: many wordings for one request."""
-    said = [_noun_phrase(look, random) for look in request.looks]
-    if request.kind == "together":
+    said = [_noun_phrase(attributes, random) for attributes in query.shapes]
+    if query.kind == "together":
         said = [random.choice(TOGETHER).format(*random.sample(said, 2))]
-    elif request.kind == "before":
+    elif query.kind == "before":
         said = [random.choice(BEFORE + AFTER).format(*said)]
-    ground = random.choice(GROUND_WAYS[request.ground]) if request.ground else ""
-    return " ".join(filter(None, [*said, ground])) if said else f"a video {ground}"
+    background = random.choice(BACKGROUND_WAYS[query.background]) if query.background else ""
+    return " ".join(filter(None, [*said, background])) if said else f"a video {background}"
 
 
-def caption(cast: Cast) -> str:
+def caption(scene: Scene) -> str:
     """The clip in one sentence that names everything.
 
     >>> caption(Cast(((Look("red", "circle", "left", "flashing"),),), "dark"))
     'A red circle moves to the left and flashes, on a dark ground.'
     """
-    scenes = [" while ".join(map(_clause, scene)) for scene in cast.scenes]
-    said = scenes[0] if len(scenes) == 1 else f"first {', then '.join(scenes)}"
-    return f"{said[0].upper()}{said[1:]}, {GROUND_WAYS[cast.ground][0]}."
+    shots = [" while ".join(map(_clause, shot)) for shot in scene.shots]
+    said = shots[0] if len(shots) == 1 else f"first {', then '.join(shots)}"
+    return f"{said[0].upper()}{said[1:]}, {BACKGROUND_WAYS[scene.background][0]}."
 
 
-def _eased(request: Request) -> Iterator[tuple[str, Request]]:
+def _eased(query: VisualQuery) -> Iterator[tuple[str, VisualQuery]]:
     """The request without one of the things that it asks for, and what that is."""
-    yield "ground", request._replace(ground=None)
-    for place, look in enumerate(request.looks):
-        for name in Look._fields:
-            looks = (*request.looks[:place], look._replace(**{name: None}), *request.looks[place + 1 :])
-            yield name, request._replace(looks=looks)
-    if request.kind == "before":
-        yield "order", request._replace(looks=request.looks[::-1])
-        yield "order", request._replace(kind="together")
+    yield "background", query._replace(background=None)
+    for place, attributes in enumerate(query.shapes):
+        for name in Attributes._fields:
+            shapes = (*query.shapes[:place], attributes._replace(**{name: None}), *query.shapes[place + 1 :])
+            yield name, query._replace(shapes=shapes)
+    if query.kind == "before":
+        yield "order", query._replace(shapes=query.shapes[::-1])
+        yield "order", query._replace(kind="together")
 
 
-def _exchanged(request: Request) -> Iterator[Request]:
+def _exchanged(query: VisualQuery) -> Iterator[VisualQuery]:
     """A request for two shapes with one attribute exchanged between them."""
-    for one, two in [request.looks] if len(request.looks) == 2 else []:
-        for name in Look._fields:
+    for one, two in [query.shapes] if len(query.shapes) == 2 else []:
+        for name in Attributes._fields:
             pair = one._replace(**{name: getattr(two, name)}), two._replace(**{name: getattr(one, name)})
-            yield request._replace(looks=pair)
+            yield query._replace(shapes=pair)
 
 
-def _holds(scene: Sequence[Look], looks: Sequence[Look]) -> bool:
-    return any(all(map(_fits, looks, shown)) for shown in permutations(scene, len(looks)))
+def _holds(shot: Sequence[Attributes], shapes: Sequence[Attributes]) -> bool:
+    return any(all(map(_fits, shapes, shown)) for shown in permutations(shot, len(shapes)))
 
 
-def _fits(asked: Look, shown: Look) -> bool:
+def _fits(asked: Attributes, shown: Attributes) -> bool:
     """Whether everything that is described is true of the shape."""
     return all(wanted in (None, found) for wanted, found in zip(asked, shown, strict=True))
 
 
-def _noun_phrase(look: Look, random: Random) -> str:
+def _noun_phrase(attributes: Attributes, random: Random) -> str:
     """'a crimson disc that moves up and that blinks', 'something blue', 'something that vanishes'."""
-    colour = random.choice(COLOUR_WAYS[look.colour]) if look.colour else ""
-    shape = random.choice(SHAPE_WAYS[look.shape]) if look.shape else ""
+    colour = random.choice(COLOUR_WAYS[attributes.colour]) if attributes.colour else ""
+    shape = random.choice(SHAPE_WAYS[attributes.shape]) if attributes.shape else ""
     named = _with_article(f"{colour} {shape}".strip()) if shape else f"something {colour}".strip()
-    motion = random.choice(MOTION_WAYS[look.motion]) if look.motion else ""
-    event = random.choice(EVENT_WAYS[look.event]) if look.event else ""
+    motion = random.choice(MOTION_WAYS[attributes.motion]) if attributes.motion else ""
+    event = random.choice(EVENT_WAYS[attributes.event]) if attributes.event else ""
     return " ".join(filter(None, (named, " and ".join(filter(None, (motion, event))))))
 
 
-def _clause(look: Look) -> str:
-    return f"{_with_article(f'{look.colour} {look.shape}')} {_MOVES[look.motion or 'still']}{_HAPPENS[look.event or 'steady']}"
+def _clause(shape: Attributes) -> str:
+    return (
+        f"{_with_article(f'{shape.colour} {shape.shape}')} {_MOVES[shape.motion or 'still']}{_HAPPENS[shape.event or 'steady']}"
+    )
 
 
 def _with_article(noun: str) -> str:

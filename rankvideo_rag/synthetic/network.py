@@ -11,7 +11,7 @@ from rankvideo_rag.models.vlm.prompt_spec import VIDEO_FIRST
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic import grammar
 from rankvideo_rag.synthetic.grammar import caption
-from rankvideo_rag.synthetic.scenes import training_family
+from rankvideo_rag.synthetic.scenes import training_clip_group
 from rankvideo_rag.testing.tiny_checkpoints import SENTENCES, qwen_tokenizer, random_qwen3_vl
 from rankvideo_rag.training.synthesis.prompts import CAPTION
 
@@ -44,7 +44,7 @@ _VISION = {
 _LONGEST = 10.0  # seconds that have a token of their own for every tenth
 
 
-def untrained(folder: Path, *, seed: int) -> Path:
+def write_untrained_model(folder: Path, *, seed: int) -> Path:
     """Write the network, its processor and its tokenizer into a folder."""
     tokenizer = qwen_tokenizer(list(_sentences()), vocabulary_size=6000, whole=list(_whole()))
     return random_qwen3_vl(folder, tokenizer, text=_TEXT, vision=_VISION, seed=seed)
@@ -53,13 +53,13 @@ def untrained(folder: Path, *, seed: int) -> Path:
 def _sentences() -> Iterator[str]:
     """Every word of the world, with a space before it as in a sentence."""
     random = Random(0)
-    yield from (caption(cast) for _ in range(300) for cast in training_family(random))
+    yield from (caption(scene) for _ in range(300) for scene in training_clip_group(random))
     ways: tuple[Mapping[str, tuple[str, ...]], ...] = (
         grammar.COLOUR_WAYS,
         grammar.SHAPE_WAYS,
         grammar.MOTION_WAYS,
         grammar.EVENT_WAYS,
-        grammar.GROUND_WAYS,
+        grammar.BACKGROUND_WAYS,
     )
     yield from (f"{way} {way} something {way}" for table in ways for words in table.values() for way in words)
     yield from (pattern.format("something", "something") for pattern in grammar.TOGETHER + grammar.BEFORE + grammar.AFTER)

@@ -15,8 +15,8 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.media.decoder.sampling import frame_count, spread
 from rankvideo_rag.media.encode import write_video
 from rankvideo_rag.schema import FrameBudget, Probe, TextSpan
-from rankvideo_rag.synthetic.scenes import FPS, HEIGHT, SIGN_HEIGHT, WIDTH, Thing, WorldClip, plan_clips
-from rankvideo_rag.synthetic.tts import narrated
+from rankvideo_rag.synthetic.scenes import FPS, HEIGHT, SIGN_HEIGHT, WIDTH, Shape, SyntheticClip, plan_clips
+from rankvideo_rag.synthetic.tts import synthesize_speech
 from rankvideo_rag.testing.pattern_detector import BACKGROUNDS
 
 _PAINT = {
@@ -33,36 +33,36 @@ _LETTER_SIZE = 22  # pixels
 _FLASHES = 4  # times that a flashing shape is in sight
 
 
-def render_archive(folder: str | Path, *, clips: int = 24, seed: int = 0) -> list[WorldClip]:
+def render_archive(folder: str | Path, *, clips: int = 24, seed: int = 0) -> list[SyntheticClip]:
     """Invent that many clips and write them into a folder, made if need be."""
     planned = plan_clips(clips, seed=seed)
     write_clips(folder, planned)
     return planned
 
 
-def write_clips(folder: str | Path, clips: Sequence[WorldClip]) -> None:
+def write_clips(folder: str | Path, clips: Sequence[SyntheticClip]) -> None:
     """An .mp4 for each clip; where there is a narrator an .srt beside it, and a voice if this machine can speak."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for clip in clips:
-        sound = narrated(clip.narration, clip.seconds) if clip.narration else None
+        sound = synthesize_speech(clip.narration, clip.seconds) if clip.narration else None
         write_video(folder / f"{clip.stem}.mp4", render_frames(clip), fps=FPS, sound=sound)
         if clip.narration:
-            (folder / f"{clip.stem}.srt").write_text(subtitles(clip.narration), encoding="utf-8")
+            (folder / f"{clip.stem}.srt").write_text(format_srt(clip.narration), encoding="utf-8")
 
 
-def is_of_this_world(probe: Probe) -> bool:
+def is_synthetic(probe: Probe) -> bool:
     """Whether a file has the size and the frame rate of those that are written here."""
     return (probe.width, probe.height, probe.frame_rate) == (WIDTH, HEIGHT, FPS)
 
 
-def render_frames(clip: WorldClip) -> NDArray[np.uint8]:
+def render_frames(clip: SyntheticClip) -> NDArray[np.uint8]:
     """The clip's frames, FPS a second: (n, HEIGHT, WIDTH, 3) RGB."""
     count = round(clip.seconds * FPS)
     return np.stack([np.asarray(_picture(clip, number, count)) for number in range(count)])
 
 
-def sampled_frames(clip: WorldClip, budget: FrameBudget, *, side: int) -> Frames:
+def sample_frames(clip: SyntheticClip, budget: FrameBudget, *, side: int) -> Frames:
     """What `media.read_frames` gives of the clip's file within that budget, `side` pixels high and wide: without a file.
 
     The pixels differ from the file's by what the codec and another way of resizing do to them.
@@ -76,7 +76,7 @@ def sampled_frames(clip: WorldClip, budget: FrameBudget, *, side: int) -> Frames
     return Frames(np.stack([np.asarray(picture) for picture in pictures]), times[numbers])
 
 
-def subtitles(narration: tuple[TextSpan, ...]) -> str:
+def format_srt(narration: tuple[TextSpan, ...]) -> str:
     """Sentences in the SubRip format."""
     cues = (
         f"{number}\n{_srt_time(line.start)} --> {_srt_time(line.end)}\n{line.text}\n"
@@ -91,27 +91,27 @@ def _srt_time(seconds: float) -> str:
     return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d},{milliseconds % 1000:03d}"
 
 
-def _picture(clip: WorldClip, number: int, count: int) -> Image.Image:
+def _picture(clip: SyntheticClip, number: int, count: int) -> Image.Image:
     """Frame `number` of the `count` that the clip has."""
-    scene, place = divmod(number * len(clip.scenes), count)
-    last = max(1, (count // len(clip.scenes) - 1) * len(clip.scenes))
-    image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUNDS[clip.ground])
+    shot, place = divmod(number * len(clip.shots), count)
+    last = max(1, (count // len(clip.shots) - 1) * len(clip.shots))
+    image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUNDS[clip.background])
     draw = ImageDraw.Draw(image)
-    for thing in clip.scenes[scene]:
+    for thing in clip.shots[shot]:
         _draw_thing(draw, thing, min(1.0, place / last))
     if clip.sign:
         _draw_sign(draw, clip.sign)
     return image
 
 
-def _in_sight(thing: Thing, progress: float) -> bool:
+def _in_sight(thing: Shape, progress: float) -> bool:
     """Whether a shape can be seen that far into its scene, from 0 to 1."""
     if thing.event == "flashing":
         return int(progress * 2 * _FLASHES) % 2 == 0 and progress < 1
     return thing.event == "steady" or (progress < 0.5) == (thing.event == "vanishing")
 
 
-def _draw_thing(draw: ImageDraw.ImageDraw, thing: Thing, progress: float) -> None:
+def _draw_thing(draw: ImageDraw.ImageDraw, thing: Shape, progress: float) -> None:
     """The shape where it is `progress` of the way from its scene's beginning (0) to its end (1)."""
     if not _in_sight(thing, progress):
         return

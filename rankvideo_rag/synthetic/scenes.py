@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Record, TextSpan
-from rankvideo_rag.synthetic.facts import Fact, Sign, facts, signs
+from rankvideo_rag.synthetic.facts import Fact, Sign, shuffled_facts, shuffled_signs
 from rankvideo_rag.testing.pattern_detector import BACKGROUNDS, COLOURS, MOTIONS, SHAPES
 
 WIDTH, HEIGHT, FPS = 256, 256, 8
@@ -25,7 +25,7 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 T = TypeVar("T")
 
 
-class Look(NamedTuple):
+class Attributes(NamedTuple):
     """What can be asked about a shape, as far as it is described: what is None is left open."""
 
     colour: str | None = None
@@ -34,7 +34,7 @@ class Look(NamedTuple):
     event: str | None = None
 
 
-ATTRIBUTES = dict(zip(Look._fields, (COLOURS, SHAPES, MOTIONS, EVENTS), strict=True))
+ATTRIBUTES = dict(zip(Attributes._fields, (COLOURS, SHAPES, MOTIONS, EVENTS), strict=True))
 
 # Never in a clip or a question to train on: two attributes of one shape, and three.
 HELD_OUT_PAIRS = frozenset({("purple", "triangle"), ("yellow", "up"), ("circle", "down")})
@@ -50,19 +50,19 @@ HELD_OUT_TRIPLES = frozenset(
 )
 
 
-class Cast(NamedTuple):
+class Scene(NamedTuple):
     """What a clip shows, without places and sizes."""
 
-    scenes: tuple[tuple[Look, ...], ...]  # one after the other; in each one shape, or two that keep to their own halves
-    ground: str
+    shots: tuple[tuple[Attributes, ...], ...]  # one after the other; in each one shape, or two that keep to their own halves
+    background: str
 
     @property
-    def looks(self) -> tuple[Look, ...]:
+    def shapes(self) -> tuple[Attributes, ...]:
         """Every shape, those of the first scene first."""
-        return tuple(look for scene in self.scenes for look in scene)
+        return tuple(attributes for shot in self.shots for attributes in shot)
 
 
-class Thing(Record):
+class Shape(Record):
     """One moving shape. Colour, shape and motion are those of `media.pixels`."""
 
     colour: str
@@ -75,26 +75,26 @@ class Thing(Record):
     reach: float  # pixels from the beginning of its path to the end; 0 where it stays still
 
     @property
-    def look(self) -> Look:
-        return Look(self.colour, self.shape, self.motion, self.event)
+    def attributes(self) -> Attributes:
+        return Attributes(self.colour, self.shape, self.motion, self.event)
 
 
-class WorldClip(Record):
+class SyntheticClip(Record):
     """One clip. Its file stem says nothing of what it shows."""
 
     stem: str
     seconds: float
-    ground: str
-    scenes: tuple[tuple[Thing, ...], ...]  # one after the other, each as long as any
+    background: str
+    shots: tuple[tuple[Shape, ...], ...]  # one after the other, each as long as any
     sign: str | None = None
     narration: tuple[TextSpan, ...] = ()
 
     @property
-    def cast(self) -> Cast:
-        return Cast(tuple(tuple(thing.look for thing in scene) for scene in self.scenes), self.ground)
+    def scene(self) -> Scene:
+        return Scene(tuple(tuple(thing.attributes for thing in shot) for shot in self.shots), self.background)
 
 
-def plan_clips(clips: int = 24, *, seed: int = 0) -> list[WorldClip]:
+def plan_clips(clips: int = 24, *, seed: int = 0) -> list[SyntheticClip]:
     """Invent that many clips, clip-01, clip-02, …: the same seed gives the same world, held-out combinations included.
 
     No sign and no fact comes twice. Raises InputError for fewer clips than one.
@@ -102,59 +102,59 @@ def plan_clips(clips: int = 24, *, seed: int = 0) -> list[WorldClip]:
     if clips < 1:
         raise InputError(f"a world of {clips} clips: it needs at least 1")
     random = Random(seed)
-    casts = list(islice(_archive_casts(random), clips))
-    random.shuffle(casts)
-    shown, told = _dealt(signs(random), clips, random), _dealt(facts(random), clips, random)
+    scenes = list(islice(_archive_casts(random), clips))
+    random.shuffle(scenes)
+    shown, told = _dealt(shuffled_signs(random), clips, random), _dealt(shuffled_facts(random), clips, random)
     digits = max(2, len(str(clips)))
     return [
-        clip_of(cast, random, stem=f"clip-{number + 1:0{digits}d}", sign=shown.get(number), fact=told.get(number))
-        for number, cast in enumerate(casts)
+        make_clip(scene, random, stem=f"clip-{number + 1:0{digits}d}", sign=shown.get(number), fact=told.get(number))
+        for number, scene in enumerate(scenes)
     ]
 
 
-def training_family(random: Random) -> list[Cast]:
+def training_clip_group(random: Random) -> list[Scene]:
     """A cast and three that differ from it a little, none of them with a held-out combination."""
     while True:
         maker = random.choice((_single_family, _pair_family, _order_family))
         target, *others = maker(_deck_of_looks(random), random)
         family = [target, *random.sample(others, min(3, len(others)))]
-        if not any(is_held_out(look) for cast in family for scene in cast.scenes for look in scene):
+        if not any(is_held_out(attributes) for scene in family for shot in scene.shots for attributes in shot):
             return family
 
 
-def is_held_out(look: Look) -> bool:
+def is_held_out(attributes: Attributes) -> bool:
     """Whether a shape has a combination of colour, shape and motion that no training clip shows and no lesson names.
 
     >>> is_held_out(Look("purple", "triangle", "left")), is_held_out(Look("purple", None, "left"))
     (True, False)
     """
-    named = look[:3]
+    named = attributes[:3]
     return named in HELD_OUT_TRIPLES or any(pair in HELD_OUT_PAIRS for pair in combinations(named, 2))
 
 
-def clip_of(cast: Cast, random: Random, *, stem: str, sign: Sign | None = None, fact: Fact | None = None) -> WorldClip:
+def make_clip(scene: Scene, random: Random, *, stem: str, sign: Sign | None = None, fact: Fact | None = None) -> SyntheticClip:
     """A clip with that cast, its places and sizes drawn by lot."""
-    seconds = random.choice((4.0, 5.0, 6.0)) if len(cast.scenes) == 1 else 8.0
-    return WorldClip(
+    seconds = random.choice((4.0, 5.0, 6.0)) if len(scene.shots) == 1 else 8.0
+    return SyntheticClip(
         stem=stem,
         seconds=seconds,
-        ground=cast.ground,
-        scenes=tuple(_scene(looks, random) for looks in cast.scenes),
+        background=scene.background,
+        shots=tuple(_scene(shapes, random) for shapes in scene.shots),
         sign=sign.text if sign else None,
         narration=tuple(_narration(fact.sentences, seconds)) if fact else (),
     )
 
 
-def _archive_casts(random: Random) -> Iterator[Cast]:
-    looks = _deck_of_looks(random)
+def _archive_casts(random: Random) -> Iterator[Scene]:
+    shapes = _deck_of_looks(random)
     while True:
-        yield from _single_family(looks, random)
-        yield from _pair_family(looks, random)
-        yield from _order_family(looks, random)
+        yield from _single_family(shapes, random)
+        yield from _pair_family(shapes, random)
+        yield from _order_family(shapes, random)
 
 
-def _deck_of_looks(random: Random) -> Iterator[Look]:
-    return map(Look, *(_deck(values, random) for values in ATTRIBUTES.values()))
+def _deck_of_looks(random: Random) -> Iterator[Attributes]:
+    return map(Attributes, *(_deck(values, random) for values in ATTRIBUTES.values()))
 
 
 def _deck(values: Sequence[T], random: Random) -> Iterator[T]:
@@ -163,48 +163,48 @@ def _deck(values: Sequence[T], random: Random) -> Iterator[T]:
         yield from random.sample(values, len(values))
 
 
-def _single_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
+def _single_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
     """A shape, and those that differ from it in one attribute: two in motion, one in each other; one on another ground."""
-    target, ground = next(looks), random.choice(list(BACKGROUNDS))
-    yield Cast(((target,),), ground)
+    target, background = next(shapes), random.choice(list(BACKGROUNDS))
+    yield Scene(((target,),), background)
     for attribute, count in (("motion", 2), ("shape", 1), ("colour", 1), ("event", 1)):
         for value in random.sample([v for v in ATTRIBUTES[attribute] if v != getattr(target, attribute)], count):
-            yield Cast(((target._replace(**{attribute: value}),),), ground)
-    yield Cast(((target,),), _other(BACKGROUNDS, ground, random))
+            yield Scene(((target._replace(**{attribute: value}),),), background)
+    yield Scene(((target,),), _other(BACKGROUNDS, background, random))
 
 
-def _pair_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
+def _pair_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
     """Two shapes, then the same two with one attribute exchanged between them."""
-    one, two = _unlike(looks, random)
-    ground = random.choice(list(BACKGROUNDS))
-    yield Cast((_sides(one, two, random),), ground)
+    one, two = _unlike(shapes, random)
+    background = random.choice(list(BACKGROUNDS))
+    yield Scene((_sides(one, two, random),), background)
     for attribute in ("colour", "shape", "motion"):
         a, b = getattr(one, attribute), getattr(two, attribute)
-        yield Cast((_sides(one._replace(**{attribute: b}), two._replace(**{attribute: a}), random),), ground)
+        yield Scene((_sides(one._replace(**{attribute: b}), two._replace(**{attribute: a}), random),), background)
 
 
-def _order_family(looks: Iterator[Look], random: Random) -> Iterator[Cast]:
+def _order_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
     """One shape and then another, then the other way round, both together, and the colours exchanged."""
-    one, two = _unlike(looks, random)
-    ground = random.choice(list(BACKGROUNDS))
-    yield Cast(((one,), (two,)), ground)
-    yield Cast(((two,), (one,)), ground)
-    yield Cast((_sides(one, two, random),), ground)
-    yield Cast(((one._replace(colour=two.colour),), (two._replace(colour=one.colour),)), ground)
+    one, two = _unlike(shapes, random)
+    background = random.choice(list(BACKGROUNDS))
+    yield Scene(((one,), (two,)), background)
+    yield Scene(((two,), (one,)), background)
+    yield Scene((_sides(one, two, random),), background)
+    yield Scene(((one._replace(colour=two.colour),), (two._replace(colour=one.colour),)), background)
 
 
-def _unlike(looks: Iterator[Look], random: Random) -> tuple[Look, Look]:
+def _unlike(shapes: Iterator[Attributes], random: Random) -> tuple[Attributes, Attributes]:
     """Two shapes that differ in colour, shape and motion, both in sight throughout."""
-    one = next(looks)._replace(event="steady")
+    one = next(shapes)._replace(event="steady")
     colour, shape, motion = (_other(ATTRIBUTES[name], getattr(one, name), random) for name in ("colour", "shape", "motion"))
-    return one, Look(colour, shape, motion, "steady")
+    return one, Attributes(colour, shape, motion, "steady")
 
 
 def _other(values: Iterable[str], value: str, random: Random) -> str:
     return random.choice([other for other in values if other != value])
 
 
-def _sides(one: Look, two: Look, random: Random) -> tuple[Look, ...]:
+def _sides(one: Attributes, two: Attributes, random: Random) -> tuple[Attributes, ...]:
     """Who stands left is chance."""
     return (one, two) if random.random() < 0.5 else (two, one)
 
@@ -215,21 +215,21 @@ def _dealt(texts: Sequence[T], clips: int, random: Random) -> dict[int, T]:
     return dict(zip(random.sample(range(clips), count), texts, strict=False))
 
 
-def _scene(looks: Sequence[Look], random: Random) -> tuple[Thing, ...]:
-    width = WIDTH / len(looks)
-    return tuple(_thing(look, number * width, (number + 1) * width, random) for number, look in enumerate(looks))
+def _scene(shapes: Sequence[Attributes], random: Random) -> tuple[Shape, ...]:
+    width = WIDTH / len(shapes)
+    return tuple(_thing(attributes, number * width, (number + 1) * width, random) for number, attributes in enumerate(shapes))
 
 
-def _thing(look: Look, left: float, right: float, random: Random) -> Thing:
+def _thing(attributes: Attributes, left: float, right: float, random: Random) -> Shape:
     """A shape that has the room between two verticals to itself."""
     size = round(random.uniform(62, 76), 1)
-    horizontal, vertical = look.motion in ("left", "right"), look.motion in ("up", "down")
+    horizontal, vertical = attributes.motion in ("left", "right"), attributes.motion in ("up", "down")
     spare_x = right - left - 2 * _MARGIN - size
     spare_y = HEIGHT - SIGN_HEIGHT - 2 * _MARGIN - size
     reach = round(random.uniform(0.8, 1.0) * (spare_x * horizontal + spare_y * vertical), 1)
     x = (left + right) / 2 + random.uniform(-0.5, 0.5) * (spare_x - reach * horizontal)
     y = (SIGN_HEIGHT + HEIGHT) / 2 + random.uniform(-0.5, 0.5) * (spare_y - reach * vertical)
-    return Thing(**look._asdict(), size=size, x=round(x, 1), y=round(y, 1), reach=reach)
+    return Shape(**attributes._asdict(), size=size, x=round(x, 1), y=round(y, 1), reach=reach)
 
 
 def _narration(sentences: Sequence[str], seconds: float) -> Iterator[TextSpan]:

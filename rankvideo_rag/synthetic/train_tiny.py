@@ -13,12 +13,20 @@ from safetensors.torch import load_file, save_file
 
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
-from rankvideo_rag.synthetic.dataset import Lesson, as_examples, captions, descriptions, families, lessons, paraphrases
-from rankvideo_rag.synthetic.evaluation import Exam
+from rankvideo_rag.synthetic.dataset import (
+    QueryGroup,
+    caption_examples,
+    clip_groups,
+    paraphrase_examples,
+    partial_caption_examples,
+    query_groups,
+    to_training_examples,
+)
+from rankvideo_rag.synthetic.evaluation import EvalResult
 from rankvideo_rag.synthetic.grammar import grade
-from rankvideo_rag.synthetic.network import SIDE, SPEC, untrained
-from rankvideo_rag.synthetic.render import sampled_frames
-from rankvideo_rag.synthetic.scenes import WorldClip
+from rankvideo_rag.synthetic.network import SIDE, SPEC, write_untrained_model
+from rankvideo_rag.synthetic.render import sample_frames
+from rankvideo_rag.synthetic.scenes import SyntheticClip
 from rankvideo_rag.training.config import EmbedderConfig, PerceptionConfig, RerankerConfig, TrainingConfig, read_config
 from rankvideo_rag.training.embedder import train_embedder
 from rankvideo_rag.training.inputs import Footage
@@ -36,7 +44,7 @@ _QUESTIONS_OF_A_LESSON = {"reranker": 6, "embedder": 2}  # a reranker shares eac
 Config = TypeVar("Config", bound=TrainingConfig)
 
 
-class Graduates(NamedTuple):
+class Checkpoints(NamedTuple):
     """Folders of what was learnt."""
 
     perception: Path
@@ -44,7 +52,7 @@ class Graduates(NamedTuple):
     embedder: Path
 
 
-class School:
+class TinyTraining:
     """Clips to learn from, and what is taught with them, each written to a folder of its own below `folder`.
 
     Judging is learnt from clips that the eyes were not trained on, as those of an archive are.
@@ -56,18 +64,22 @@ class School:
         self._seed = seed
         self._share = share
         self._count = max(8, round(share * FAMILIES))
-        self._new = families(self._count, seed=seed, first=FAMILIES)
+        self._new = clip_groups(self._count, seed=seed, first=FAMILIES)
         self._footage = _footage([clip for family in self._new for clip in family])
 
-    def all(self) -> Graduates:
+    def all(self) -> Checkpoints:
         """Everything, from random weights."""
-        seen = self.perception(untrained(self._folder / "untrained", seed=self._seed))
-        return Graduates(seen, self.reranker(seen), self.embedder(seen))
+        seen = self.perception(write_untrained_model(self._folder / "untrained", seed=self._seed))
+        return Checkpoints(seen, self.reranker(seen), self.embedder(seen))
 
     def perception(self, model: Path) -> Path:
         """Stage one: what is to be seen, told plainly, in the words of questions, and in part, as questions tell it."""
-        clips = [clip for family in families(self._count, seed=self._seed) for clip in family]
-        told = captions(clips) + paraphrases(clips, seed=self._seed) + descriptions(clips, seed=self._seed)
+        clips = [clip for family in clip_groups(self._count, seed=self._seed) for clip in family]
+        told = (
+            caption_examples(clips)
+            + paraphrase_examples(clips, seed=self._seed)
+            + partial_caption_examples(clips, seed=self._seed)
+        )
         return train_perception(self._config("perception", PerceptionConfig, model), told, footage=_footage(clips))
 
     def reranker(self, model: Path, *, name: str = "reranker", easy: float = _EASY, **changes: Any) -> Path:
@@ -80,24 +92,24 @@ class School:
         config = self._config("embedder", EmbedderConfig, model)
         taught = self._lessons(config, "embedder", _EASY)
         asked = {
-            f"{number}.{place}": question.request
+            f"{number}.{place}": question.query
             for number, lesson in enumerate(taught)
             for place, question in enumerate(lesson.questions)
         }
-        casts = {clip.stem: clip.cast for lesson in taught for clip in lesson.clips}
+        scenes = {clip.stem: clip.scene for lesson in taught for clip in lesson.clips}
 
         def answers(question: str, stem: str) -> bool:
-            request = asked[question]
-            return request is not None and grade(request, casts[stem]) > 0
+            query = asked[question]
+            return query is not None and grade(query, scenes[stem]) > 0
 
         return train_embedder(config, _examples(taught), footage=self._footage, relevance=answers)
 
-    def _lessons(self, config: RerankerConfig | EmbedderConfig, learner: str, easy: float) -> list[Lesson]:
+    def _lessons(self, config: RerankerConfig | EmbedderConfig, learner: str, easy: float) -> list[QueryGroup]:
         """As many as the steps go through."""
         questions = _QUESTIONS_OF_A_LESSON[learner]
         groups = (config.max_steps or 1) * config.gradient_accumulation * config.groups_per_batch
         count = -(-groups // questions)
-        return list(lessons(self._new, count=count, questions=questions, easy=easy, seed=self._seed))
+        return list(query_groups(self._new, count=count, questions=questions, easy=easy, seed=self._seed))
 
     def _config(self, recipe: str, kind: type[Config], model: Path, *, name: str | None = None, **changes: Any) -> Config:
         told = read_config(RECIPES / f"{recipe}.yaml", kind, model=str(model), output=str(self._folder / (name or recipe)))
@@ -105,16 +117,16 @@ class School:
         return kind.model_validate(told.model_dump() | shortened | {"seed": self._seed} | changes)
 
 
-def _examples(taught: Sequence[Lesson]) -> list[TrainingExample]:
-    return [example for number, lesson in enumerate(taught) for example in as_examples(lesson, str(number))]
+def _examples(taught: Sequence[QueryGroup]) -> list[TrainingExample]:
+    return [example for number, lesson in enumerate(taught) for example in to_training_examples(lesson, str(number))]
 
 
-def _footage(clips: Sequence[WorldClip]) -> Footage:
+def _footage(clips: Sequence[SyntheticClip]) -> Footage:
     by_stem = {clip.stem: clip for clip in clips}
 
     @cache
     def drawn(stem: str) -> Frames:
-        return sampled_frames(by_stem[stem], SPEC.frames, side=SIDE)
+        return sample_frames(by_stem[stem], SPEC.frames, side=SIDE)
 
     return drawn
 
@@ -126,7 +138,7 @@ def ship(model: Path) -> Path:
     return Path(shutil.copytree(model, to))
 
 
-def write_card(folder: Path, name: str, exam: Exam, *, seed: int, minutes: float) -> None:
+def write_model_card(folder: Path, name: str, exam: EvalResult, *, seed: int, minutes: float) -> None:
     """README.md beside the weights: what the model is, what it has learnt from, and what it does not know."""
     fields = {"name": name, "seed": seed, "minutes": f"{minutes:.0f}", "clips": exam.clips, "questions": exam.questions}
     fields |= {"reranked": f"{exam.stages['reranked']['nDCG@10']:.3f}", "embedder": f"{exam.stages['embedder']['nDCG@10']:.3f}"}

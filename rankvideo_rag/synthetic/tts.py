@@ -17,7 +17,7 @@ _PACE, _FASTEST = 160, 450  # words a minute; espeak-ng speaks no faster
 _HASTE = 1.1  # a pace that is so much greater shortens a sentence by somewhat less
 
 
-def narrated(narration: Sequence[TextSpan], seconds: float) -> NDArray[np.float32]:
+def synthesize_speech(narration: Sequence[TextSpan], seconds: float) -> NDArray[np.float32]:
     """The sound of a clip, mono at SAMPLE_RATE: every sentence from where it begins, hurried if need be to end in time."""
     sound = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     if (espeak := shutil.which("espeak-ng")) is None:

@@ -9,10 +9,10 @@ from rankvideo_rag.cli import app
 from rankvideo_rag.cli.demo_report import unanswerable
 from rankvideo_rag.eval.report.records import ArchiveReport
 from rankvideo_rag.synthetic import plan_clips
-from rankvideo_rag.synthetic.scenes import Look
+from rankvideo_rag.synthetic.scenes import Attributes
 
 
-def matches(asked: Look, shown: Look) -> bool:
+def matches(asked: Attributes, shown: Attributes) -> bool:
     return all(value in (None, told) for value, told in zip(asked, shown, strict=True))
 
 
@@ -21,12 +21,12 @@ def test_nothing_in_the_world_shows_what_its_unanswerable_questions_ask_for() ->
     absent = unanswerable(world, most=12, seed=0)
     assert len(absent) == 12
     for one in absent:
-        assert one.request is not None
+        assert one.query is not None
         assert (one.judgements, one.claims) == ({}, ())
-        grounded = [clip.cast for clip in world if one.request.ground in (None, clip.cast.ground)]
+        grounded = [clip.scene for clip in world if one.query.background in (None, clip.scene.background)]
         if one.kind == "one":
-            (look,) = one.request.looks
-            assert not any(matches(look, shown) for cast in grounded for shown in cast.looks), one.text
+            (look,) = one.query.shapes
+            assert not any(matches(look, shown) for scene in grounded for shown in scene.shapes), one.text
 
 
 def test_one_command_renders_asks_and_measures_with_an_interval_and_abstention(tmp_path: Path) -> None:

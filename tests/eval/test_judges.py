@@ -23,7 +23,7 @@ from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge, video_find
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import Generation, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
-from rankvideo_rag.synthetic import Question, questions, render_archive
+from rankvideo_rag.synthetic import Question, generate_questions, render_archive
 
 CLAIM = Check("passage", "A dome", "What of it?", "The hall has a dome.")
 
@@ -229,7 +229,7 @@ def test_a_passage_too_long_for_the_model_is_read_in_pieces(tiny_nli: Path, monk
 def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Question]:
     folder = tmp_path_factory.mktemp("videos")
     clips = render_archive(folder, clips=6, seed=3)
-    asked = next(one for one in questions(clips) if one.channel == "visual" and 2 in one.judgements.values())
+    asked = next(one for one in generate_questions(clips) if one.channel == "visual" and 2 in one.judgements.values())
     return folder, asked
 
 

@@ -34,7 +34,7 @@ from rankvideo_rag.formats.rankvideo import scores_file_name, scores_to_json
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
 from rankvideo_rag.ranking.scores import score_from_margin
 from rankvideo_rag.schema import Score
-from rankvideo_rag.synthetic import Question, questions
+from rankvideo_rag.synthetic import Question, generate_questions
 from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 
 APP = typer.Typer()
@@ -281,7 +281,7 @@ def files_of(world: World, folder: Path, chosen: Sequence[Any], extra: str = "")
 
 
 def of_shapes(world: World) -> list[Question]:
-    return [question for question in questions(world.clips) if question.request and question.request.looks]
+    return [question for question in generate_questions(world.clips) if question.query and question.query.shapes]
 
 
 @pytest.fixture(scope="module")
@@ -519,7 +519,7 @@ def test_a_folder_that_lacks_files_says_which(tmp_path: Path) -> None:
 
 
 def test_the_demos_questions_are_read_with_their_slices(world: World, tmp_path: Path) -> None:
-    every = questions(world.clips)
+    every = generate_questions(world.clips)
     (tmp_path / "q.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in every))
     found = read_questions(tmp_path / "q.jsonl")
     assert [one.question for one in found.references.values()] == [one.text for one in every]

@@ -36,7 +36,7 @@ from rankvideo_rag.ranking.cache import ScoreCache
 from rankvideo_rag.ranking.orders import reranked
 from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
 from rankvideo_rag.schema import Score
-from rankvideo_rag.synthetic import questions, render_archive
+from rankvideo_rag.synthetic import generate_questions, render_archive
 
 COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
 FIELDS = ["logprob_yes", "logprob_no", "logit_delta", "p_yes"]
@@ -81,7 +81,7 @@ class Job(NamedTuple):
 
 @pytest.fixture(scope="session")
 def job(world: World) -> Job:
-    asked = [question for question in questions(world.clips) if question.request and question.request.looks][:5]
+    asked = [question for question in generate_questions(world.clips) if question.query and question.query.shapes][:5]
     return Job(world.videos, {q.question_id: q.text for q in asked}, [clip.stem for clip in world.clips])
 
 
@@ -406,7 +406,7 @@ def test_scores_in_the_cache_survive_a_lost_folder(job: Job, truth: Mapping[tupl
 
 def test_killed_at_any_moment_the_same_command_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
     world = render_archive(tmp_path / "videos", clips=30, seed=7)
-    asked = [question for question in questions(world) if question.channel == "visual"][:4]
+    asked = [question for question in generate_questions(world) if question.channel == "visual"][:4]
     job = Job(tmp_path / "videos", {q.question_id: q.text for q in asked}, [clip.stem for clip in world])
     whole = tmp_path / "whole"
     report = job.run(whole)

@@ -31,7 +31,7 @@ from rankvideo_rag.ranking.windowed_scoring import score_pairs_in_windows
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic.render import render_frames
-from rankvideo_rag.synthetic.scenes import FPS, Thing, WorldClip
+from rankvideo_rag.synthetic.scenes import FPS, Shape, SyntheticClip
 from rankvideo_rag.testing.pattern_detector import BACKGROUNDS
 from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 
@@ -375,8 +375,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scene(colour: str, shape: str, seconds: float) -> Any:
-    thing = Thing(colour=colour, shape=shape, motion="still", event="steady", size=60, x=160, y=140, reach=0)
-    clip = WorldClip(stem="scene", seconds=1 / FPS, ground=next(iter(BACKGROUNDS)), scenes=((thing,),))
+    thing = Shape(colour=colour, shape=shape, motion="still", event="steady", size=60, x=160, y=140, reach=0)
+    clip = SyntheticClip(stem="scene", seconds=1 / FPS, background=next(iter(BACKGROUNDS)), shots=((thing,),))
     return np.repeat(render_frames(clip), round(seconds * FPS), axis=0)
 
 

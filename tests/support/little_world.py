@@ -2,9 +2,9 @@
 
 import re
 
-from rankvideo_rag.synthetic import Thing, WorldClip
-from rankvideo_rag.synthetic.grammar import Request
-from rankvideo_rag.synthetic.scenes import Cast, Event, Look
+from rankvideo_rag.synthetic import Shape, SyntheticClip
+from rankvideo_rag.synthetic.grammar import VisualQuery
+from rankvideo_rag.synthetic.scenes import Attributes, Event, Scene
 
 _MEANS = {
     "colour": {
@@ -44,51 +44,51 @@ _TWO = (  # kind of request, whether the first shape named is the first one show
 )
 
 
-def thing(colour: str, shape: str, motion: str, event: Event = "steady", *, x: float = 128, y: float = 150) -> Thing:
+def thing(colour: str, shape: str, motion: str, event: Event = "steady", *, x: float = 128, y: float = 150) -> Shape:
     """A shape of 50 pixels that goes 80 pixels far, with (x, y) in the middle of its path."""
-    return Thing(
+    return Shape(
         colour=colour, shape=shape, motion=motion, event=event, size=50, x=x, y=y, reach=0 if motion == "still" else 80
     )
 
 
-def clip(stem: str, *scenes: Thing | tuple[Thing, Thing], ground: str = "dark", seconds: float = 4) -> WorldClip:
-    shown = tuple(scene if isinstance(scene, tuple) else (scene,) for scene in scenes)
-    return WorldClip(stem=stem, seconds=seconds, ground=ground, scenes=shown)
+def clip(stem: str, *shots: Shape | tuple[Shape, Shape], background: str = "dark", seconds: float = 4) -> SyntheticClip:
+    shown = tuple(shot if isinstance(shot, tuple) else (shot,) for shot in shots)
+    return SyntheticClip(stem=stem, seconds=seconds, background=background, shots=shown)
 
 
-def asked_in(text: str) -> Request:
+def asked_in(text: str) -> VisualQuery:
     """What a question, or a caption in the words of questions, asks to see."""
     text = text[0].lower() + text[1:].removesuffix(".")
-    ground = found[1] if (found := _GROUND.search(text)) else None
+    background = found[1] if (found := _GROUND.search(text)) else None
     rest = _GROUND.sub("", text)
     if rest == "a video":
-        return Request("ground", (), ground)
+        return VisualQuery("background", (), background)
     for kind, in_order, pattern in _TWO:
         if two := re.fullmatch(pattern, rest):
-            one, other = _look(two[1]), _look(two[2])
-            return Request(kind, (one, other) if in_order else (other, one), ground)  # type: ignore[arg-type]
-    return Request("one", (_look(rest),), ground)
+            one, other = _attributes(two[1]), _attributes(two[2])
+            return VisualQuery(kind, (one, other) if in_order else (other, one), background)  # type: ignore[arg-type]
+    return VisualQuery("one", (_attributes(rest),), background)
 
 
-def told_in(caption: str) -> Cast:
+def told_in(caption: str) -> Scene:
     """What a plain caption says that a clip shows."""
     text = caption[0].lower() + caption[1:]
-    ground = _GROUND.search(text)
-    assert ground, caption
-    scenes = _GROUND.sub("", text).removeprefix("first ").split(", then ")
-    return Cast(tuple(tuple(_whole(_look(said)) for said in scene.split(" while ")) for scene in scenes), ground[1])
+    background = _GROUND.search(text)
+    assert background, caption
+    shots = _GROUND.sub("", text).removeprefix("first ").split(", then ")
+    return Scene(tuple(tuple(_whole(_attributes(said)) for said in shot.split(" while ")) for shot in shots), background[1])
 
 
-def _look(text: str) -> Look:
+def _attributes(text: str) -> Attributes:
     words = f" {text} "
     found: dict[str, str] = {}
     for attribute, table in _MEANS.items():
         values = [value for value, ways in table.items() for way in ways.split() if f" {way.replace('_', ' ')} " in words]
         assert len(values) <= 1, (text, values)
         found |= dict.fromkeys([attribute], values[0]) if values else {}
-    return Look(**found)
+    return Attributes(**found)
 
 
-def _whole(look: Look) -> Look:
+def _whole(attributes: Attributes) -> Attributes:
     """Captions pass over that a shape is always in sight."""
-    return look._replace(event=look.event or "steady")
+    return attributes._replace(event=attributes.event or "steady")

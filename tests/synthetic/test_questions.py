@@ -8,101 +8,113 @@ from support.little_world import asked_in, clip, thing, told_in
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import TextSpan
-from rankvideo_rag.synthetic import Question, grade, plan_clips, questions
-from rankvideo_rag.synthetic.facts import facts, question_of, signs
-from rankvideo_rag.synthetic.grammar import Kind, Request, caption, kind_of, near_miss, phrase
-from rankvideo_rag.synthetic.scenes import Cast, Look
+from rankvideo_rag.synthetic import Question, generate_questions, grade, plan_clips
+from rankvideo_rag.synthetic.facts import question_for, shuffled_facts, shuffled_signs
+from rankvideo_rag.synthetic.grammar import Kind, VisualQuery, caption, hard_negative_kind, phrase, query_kind
+from rankvideo_rag.synthetic.scenes import Attributes, Scene
 
-RED_CIRCLE, BLUE_SQUARE = Look("red", "circle", "left", "steady"), Look("blue", "square", "still", "flashing")
-GREEN_CIRCLE = Look("green", "circle", "up", "steady")
-
-
-def alone(look: Look, ground: str = "dark") -> Cast:
-    return Cast(((look,),), ground)
+RED_CIRCLE, BLUE_SQUARE = Attributes("red", "circle", "left", "steady"), Attributes("blue", "square", "still", "flashing")
+GREEN_CIRCLE = Attributes("green", "circle", "up", "steady")
 
 
-def at_once(one: Look, other: Look, ground: str = "dark") -> Cast:
-    return Cast(((one, other),), ground)
+def alone(attributes: Attributes, background: str = "dark") -> Scene:
+    return Scene(((attributes,),), background)
 
 
-def in_turn(one: Look, other: Look, ground: str = "dark") -> Cast:
-    return Cast(((one,), (other,)), ground)
+def at_once(one: Attributes, other: Attributes, background: str = "dark") -> Scene:
+    return Scene(((one, other),), background)
 
 
-def asks(kind: Kind, *looks: Look, ground: str | None = None) -> Request:
-    return Request(kind, looks, ground)
+def in_turn(one: Attributes, other: Attributes, background: str = "dark") -> Scene:
+    return Scene(((one,), (other,)), background)
+
+
+def asks(kind: Kind, *shapes: Attributes, background: str | None = None) -> VisualQuery:
+    return VisualQuery(kind, shapes, background)
 
 
 @pytest.mark.parametrize(
-    ("request_", "cast", "expected"),
+    ("query", "scene", "expected"),
     [
         # one shape
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE), 2),
-        (asks("one", Look("red", "circle")), alone(RED_CIRCLE), 2),
-        (asks("one", Look()), alone(RED_CIRCLE), 2),
-        (asks("one", Look("red", "circle")), at_once(BLUE_SQUARE, RED_CIRCLE), 1),
-        (asks("one", Look("red", "circle")), in_turn(BLUE_SQUARE, RED_CIRCLE), 1),
-        (asks("one", Look("red", "circle", "right")), alone(RED_CIRCLE), 0),
-        (asks("one", Look("red", "circle", event="flashing")), alone(RED_CIRCLE), 0),
-        (asks("one", Look("red", "square")), at_once(BLUE_SQUARE, RED_CIRCLE), 0),  # each is there, on another shape
+        (asks("one", Attributes("red", "circle")), alone(RED_CIRCLE), 2),
+        (asks("one", Attributes()), alone(RED_CIRCLE), 2),
+        (asks("one", Attributes("red", "circle")), at_once(BLUE_SQUARE, RED_CIRCLE), 1),
+        (asks("one", Attributes("red", "circle")), in_turn(BLUE_SQUARE, RED_CIRCLE), 1),
+        (asks("one", Attributes("red", "circle", "right")), alone(RED_CIRCLE), 0),
+        (asks("one", Attributes("red", "circle", event="flashing")), alone(RED_CIRCLE), 0),
+        (asks("one", Attributes("red", "square")), at_once(BLUE_SQUARE, RED_CIRCLE), 0),  # each is there, on another shape
         # a ground beside a shape, and alone
-        (asks("one", Look("red"), ground="dark"), alone(RED_CIRCLE), 2),
-        (asks("one", Look("red"), ground="navy"), alone(RED_CIRCLE), 0),
-        (asks("ground", ground="dark"), alone(RED_CIRCLE), 2),
-        (asks("ground", ground="dark"), in_turn(RED_CIRCLE, BLUE_SQUARE), 2),
-        (asks("ground", ground="grey"), alone(RED_CIRCLE), 0),
+        (asks("one", Attributes("red"), background="dark"), alone(RED_CIRCLE), 2),
+        (asks("one", Attributes("red"), background="navy"), alone(RED_CIRCLE), 0),
+        (asks("background", background="dark"), alone(RED_CIRCLE), 2),
+        (asks("background", background="dark"), in_turn(RED_CIRCLE, BLUE_SQUARE), 2),
+        (asks("background", background="grey"), alone(RED_CIRCLE), 0),
         # two together, whichever stands left
-        (asks("together", Look("red"), Look("blue")), at_once(RED_CIRCLE, BLUE_SQUARE), 2),
-        (asks("together", Look("blue"), Look("red")), at_once(RED_CIRCLE, BLUE_SQUARE), 2),
-        (asks("together", Look("red"), Look("blue")), in_turn(RED_CIRCLE, BLUE_SQUARE), 0),
-        (asks("together", Look("red"), Look(None, "circle")), alone(RED_CIRCLE), 0),  # each needs a shape of its own
-        (asks("together", Look("red"), Look(None, "circle")), at_once(RED_CIRCLE, BLUE_SQUARE), 0),
-        (asks("together", Look("red"), Look(None, "circle")), at_once(RED_CIRCLE, GREEN_CIRCLE), 2),
-        (asks("together", Look("red"), Look("blue"), ground="navy"), at_once(RED_CIRCLE, BLUE_SQUARE), 0),
-        (asks("together", Look("red"), Look("blue")), Cast(((RED_CIRCLE, BLUE_SQUARE), (GREEN_CIRCLE,)), "dark"), 1),
+        (asks("together", Attributes("red"), Attributes("blue")), at_once(RED_CIRCLE, BLUE_SQUARE), 2),
+        (asks("together", Attributes("blue"), Attributes("red")), at_once(RED_CIRCLE, BLUE_SQUARE), 2),
+        (asks("together", Attributes("red"), Attributes("blue")), in_turn(RED_CIRCLE, BLUE_SQUARE), 0),
+        (
+            asks("together", Attributes("red"), Attributes(None, "circle")),
+            alone(RED_CIRCLE),
+            0,
+        ),  # each needs a shape of its own
+        (asks("together", Attributes("red"), Attributes(None, "circle")), at_once(RED_CIRCLE, BLUE_SQUARE), 0),
+        (asks("together", Attributes("red"), Attributes(None, "circle")), at_once(RED_CIRCLE, GREEN_CIRCLE), 2),
+        (asks("together", Attributes("red"), Attributes("blue"), background="navy"), at_once(RED_CIRCLE, BLUE_SQUARE), 0),
+        (
+            asks("together", Attributes("red"), Attributes("blue")),
+            Scene(((RED_CIRCLE, BLUE_SQUARE), (GREEN_CIRCLE,)), "dark"),
+            1,
+        ),
         # one before the other
-        (asks("before", Look("red"), Look("blue")), in_turn(RED_CIRCLE, BLUE_SQUARE), 2),
-        (asks("before", Look("red"), Look("blue")), in_turn(BLUE_SQUARE, RED_CIRCLE), 0),
-        (asks("before", Look("red"), Look("blue")), at_once(RED_CIRCLE, BLUE_SQUARE), 0),
-        (asks("before", Look("red"), Look("blue")), Cast(((RED_CIRCLE,), (GREEN_CIRCLE,), (BLUE_SQUARE,)), "dark"), 1),
-        (asks("before", Look("red"), Look("red")), alone(RED_CIRCLE), 0),
+        (asks("before", Attributes("red"), Attributes("blue")), in_turn(RED_CIRCLE, BLUE_SQUARE), 2),
+        (asks("before", Attributes("red"), Attributes("blue")), in_turn(BLUE_SQUARE, RED_CIRCLE), 0),
+        (asks("before", Attributes("red"), Attributes("blue")), at_once(RED_CIRCLE, BLUE_SQUARE), 0),
+        (
+            asks("before", Attributes("red"), Attributes("blue")),
+            Scene(((RED_CIRCLE,), (GREEN_CIRCLE,), (BLUE_SQUARE,)), "dark"),
+            1,
+        ),
+        (asks("before", Attributes("red"), Attributes("red")), alone(RED_CIRCLE), 0),
     ],
 )
 def test_grades_tell_shown_alone_from_shown_beside_something_from_not_shown(
-    request_: Request, cast: Cast, expected: int
+    query: VisualQuery, scene: Scene, expected: int
 ) -> None:
-    assert grade(request_, cast) == expected
+    assert grade(query, scene) == expected
 
 
 @pytest.mark.parametrize(
-    ("request_", "cast", "expected"),
+    ("query", "scene", "expected"),
     [
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE), None),
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE._replace(colour="blue")), "colour"),
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE._replace(shape="square")), "shape"),
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE._replace(motion="up")), "motion"),
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE._replace(event="flashing")), "event"),
-        (asks("one", RED_CIRCLE, ground="dark"), alone(RED_CIRCLE, "navy"), "ground"),
-        (asks("ground", ground="dark"), alone(RED_CIRCLE, "navy"), "ground"),
+        (asks("one", RED_CIRCLE, background="dark"), alone(RED_CIRCLE, "navy"), "background"),
+        (asks("background", background="dark"), alone(RED_CIRCLE, "navy"), "background"),
         (asks("one", RED_CIRCLE), alone(RED_CIRCLE._replace(colour="blue", motion="up")), None),
-        (asks("one", RED_CIRCLE, ground="dark"), alone(RED_CIRCLE._replace(colour="blue"), "navy"), None),
+        (asks("one", RED_CIRCLE, background="dark"), alone(RED_CIRCLE._replace(colour="blue"), "navy"), None),
         # no red square among a red circle and a blue square: colour or shape, whichever is let go
-        (asks("one", Look("red", "square")), at_once(RED_CIRCLE, BLUE_SQUARE), None),
+        (asks("one", Attributes("red", "square")), at_once(RED_CIRCLE, BLUE_SQUARE), None),
         # two shapes
         (asks("together", RED_CIRCLE, BLUE_SQUARE), at_once(RED_CIRCLE, BLUE_SQUARE._replace(motion="up")), "motion"),
         (
-            asks("together", Look("red", "circle"), Look("blue", "square")),
-            at_once(Look("blue", "circle", "up", "steady"), Look("red", "square", "up", "steady")),
+            asks("together", Attributes("red", "circle"), Attributes("blue", "square")),
+            at_once(Attributes("blue", "circle", "up", "steady"), Attributes("red", "square", "up", "steady")),
             "binding",
         ),
         (
-            asks("before", Look("red", "circle"), Look("blue", "square")),
-            in_turn(Look("blue", "circle", "up", "steady"), Look("red", "square", "up", "steady")),
+            asks("before", Attributes("red", "circle"), Attributes("blue", "square")),
+            in_turn(Attributes("blue", "circle", "up", "steady"), Attributes("red", "square", "up", "steady")),
             "binding",
         ),
         (
-            asks("together", Look("red", "circle", "up"), Look("blue", "square", "down")),
-            at_once(Look("red", "square", "up", "steady"), Look("green", "circle", "down", "steady")),
+            asks("together", Attributes("red", "circle", "up"), Attributes("blue", "square", "down")),
+            at_once(Attributes("red", "square", "up", "steady"), Attributes("green", "circle", "down", "steady")),
             None,
         ),
         (asks("before", RED_CIRCLE, BLUE_SQUARE), in_turn(BLUE_SQUARE, RED_CIRCLE), "order"),
@@ -113,31 +125,31 @@ def test_grades_tell_shown_alone_from_shown_beside_something_from_not_shown(
         (asks("together", RED_CIRCLE, BLUE_SQUARE), in_turn(RED_CIRCLE, BLUE_SQUARE), None),
     ],
 )
-def test_a_near_miss_is_named_by_what_alone_it_lacks(request_: Request, cast: Cast, expected: str | None) -> None:
-    assert near_miss(request_, cast) == expected
+def test_a_near_miss_is_named_by_what_alone_it_lacks(query: VisualQuery, scene: Scene, expected: str | None) -> None:
+    assert hard_negative_kind(query, scene) == expected
 
 
 def test_one_way_of_asking_fits_each_clip() -> None:
-    assert kind_of(alone(RED_CIRCLE)) == "one"
-    assert kind_of(at_once(RED_CIRCLE, BLUE_SQUARE)) == "together"
-    assert kind_of(in_turn(RED_CIRCLE, BLUE_SQUARE)) == "before"
+    assert query_kind(alone(RED_CIRCLE)) == "one"
+    assert query_kind(at_once(RED_CIRCLE, BLUE_SQUARE)) == "together"
+    assert query_kind(in_turn(RED_CIRCLE, BLUE_SQUARE)) == "before"
 
 
 @pytest.mark.parametrize(
-    ("request_", "wordings"),
+    ("query", "wordings"),
     [
-        (asks("one", Look("red")), {"something red", "something crimson", "something scarlet"}),
-        (asks("one", Look(None, "circle")), {"a circle", "a disc"}),
+        (asks("one", Attributes("red")), {"something red", "something crimson", "something scarlet"}),
+        (asks("one", Attributes(None, "circle")), {"a circle", "a disc"}),
         (
-            asks("one", Look("orange", "square")),
+            asks("one", Attributes("orange", "square")),
             {"an orange square", "an orange box", "an amber square", "an amber box"},
         ),
         (
-            asks("one", Look(motion="up")),
+            asks("one", Attributes(motion="up")),
             {"something moving upwards", "something that moves up", "something rising"},
         ),
         (
-            asks("one", Look(event="vanishing"), ground="navy"),
+            asks("one", Attributes(event="vanishing"), background="navy"),
             {
                 "something that vanishes on a navy ground",
                 "something that vanishes against a navy background",
@@ -145,9 +157,9 @@ def test_one_way_of_asking_fits_each_clip() -> None:
                 "something that disappears halfway against a navy background",
             },
         ),
-        (asks("ground", ground="sandy"), {"a video on a sandy ground", "a video against a sandy background"}),
+        (asks("background", background="sandy"), {"a video on a sandy ground", "a video against a sandy background"}),
         (
-            asks("before", Look(None, "circle"), Look("purple")),
+            asks("before", Attributes(None, "circle"), Attributes("purple")),
             {
                 wording.format(first, then)
                 for first in ("a circle", "a disc")
@@ -162,7 +174,7 @@ def test_one_way_of_asking_fits_each_clip() -> None:
             },
         ),
         (
-            asks("together", Look(None, "circle"), Look("purple")),
+            asks("together", Attributes(None, "circle"), Attributes("purple")),
             {
                 wording.format(*pair)
                 for circle in ("a circle", "a disc")
@@ -173,13 +185,13 @@ def test_one_way_of_asking_fits_each_clip() -> None:
         ),
     ],
 )
-def test_one_request_has_these_wordings_and_no_others(request_: Request, wordings: set[str]) -> None:
+def test_one_request_has_these_wordings_and_no_others(query: VisualQuery, wordings: set[str]) -> None:
     random = Random(0)
-    assert {phrase(request_, random) for _ in range(800)} == wordings
+    assert {phrase(query, random) for _ in range(800)} == wordings
 
 
 def test_a_motion_and_an_event_are_joined() -> None:
-    said = phrase(asks("one", Look("green", "triangle", "down", "flashing")), Random(1))
+    said = phrase(asks("one", Attributes("green", "triangle", "down", "flashing")), Random(1))
     assert said.split(" ")[0] == "a"
     assert " and that " in said
 
@@ -187,30 +199,33 @@ def test_a_motion_and_an_event_are_joined() -> None:
 def test_no_wording_changes_what_is_asked() -> None:
     random = Random(0)
     for shown in plan_clips(210, seed=1):
-        told = tuple(random.choice((look, look._replace(event=None), Look(look.colour))) for look in shown.cast.looks)
-        wanted = Request(kind_of(shown.cast), told, random.choice((None, shown.ground)))
+        told = tuple(
+            random.choice((attributes, attributes._replace(event=None), Attributes(attributes.colour)))
+            for attributes in shown.scene.shapes
+        )
+        wanted = VisualQuery(query_kind(shown.scene), told, random.choice((None, shown.background)))
         understood = asked_in(phrase(wanted, random))
         if wanted.kind == "together":
-            assert sorted(map(str, understood.looks)) == sorted(map(str, wanted.looks))
-            wanted = wanted._replace(looks=understood.looks)
+            assert sorted(map(str, understood.shapes)) == sorted(map(str, wanted.shapes))
+            wanted = wanted._replace(shapes=understood.shapes)
         assert understood == wanted
 
 
 @pytest.mark.parametrize(
-    ("cast", "sentence"),
+    ("scene", "sentence"),
     [
         (alone(RED_CIRCLE), "A red circle moves to the left, on a dark ground."),
         (alone(BLUE_SQUARE, "navy"), "A blue square stays still and flashes, on a navy ground."),
         (
-            alone(Look("orange", "triangle", "up", "vanishing"), "grey"),
+            alone(Attributes("orange", "triangle", "up", "vanishing"), "grey"),
             "An orange triangle moves upwards and vanishes, on a grey ground.",
         ),
         (
-            alone(Look("green", "circle", "right", "appearing"), "sandy"),
+            alone(Attributes("green", "circle", "right", "appearing"), "sandy"),
             "A green circle moves to the right and appears late, on a sandy ground.",
         ),
         (
-            at_once(RED_CIRCLE, Look("yellow", "square", "down", "steady")),
+            at_once(RED_CIRCLE, Attributes("yellow", "square", "down", "steady")),
             "A red circle moves to the left while a yellow square moves downwards, on a dark ground.",
         ),
         (
@@ -219,14 +234,14 @@ def test_no_wording_changes_what_is_asked() -> None:
         ),
     ],
 )
-def test_captions_name_everything(cast: Cast, sentence: str) -> None:
-    assert caption(cast) == sentence
+def test_captions_name_everything(scene: Scene, sentence: str) -> None:
+    assert caption(scene) == sentence
 
 
 def test_captions_of_different_clips_differ() -> None:
-    casts = {shown.cast for shown in plan_clips(210, seed=2)}
-    assert {told_in(caption(cast)) for cast in casts} == casts
-    assert len({caption(cast) for cast in casts}) == len(casts) > 100
+    scenes = {shown.scene for shown in plan_clips(210, seed=2)}
+    assert {told_in(caption(scene)) for scene in scenes} == scenes
+    assert len({caption(scene) for scene in scenes}) == len(scenes) > 100
 
 
 HAND_MADE = [
@@ -235,33 +250,33 @@ HAND_MADE = [
     clip("c", thing("red", "circle", "right")),
     clip("d", thing("red", "square", "left")),
     clip("e", thing("blue", "circle", "left")),
-    clip("f", thing("red", "circle", "left"), ground="grey"),
-    clip("g", (thing("red", "triangle", "up"), thing("blue", "square", "down")), ground="grey"),
-    clip("h", (thing("red", "square", "down"), thing("blue", "triangle", "up")), ground="grey"),
-    clip("i", thing("green", "circle", "still"), thing("orange", "square", "right"), ground="navy", seconds=8),
-    clip("j", thing("orange", "square", "right"), thing("green", "circle", "still"), ground="navy", seconds=8),
+    clip("f", thing("red", "circle", "left"), background="grey"),
+    clip("g", (thing("red", "triangle", "up"), thing("blue", "square", "down")), background="grey"),
+    clip("h", (thing("red", "square", "down"), thing("blue", "triangle", "up")), background="grey"),
+    clip("i", thing("green", "circle", "still"), thing("orange", "square", "right"), background="navy", seconds=8),
+    clip("j", thing("orange", "square", "right"), thing("green", "circle", "still"), background="navy", seconds=8),
     clip("k", thing("red", "circle", "left"), seconds=5),
-    clip("l", (thing("red", "circle", "left"), thing("green", "circle", "up")), ground="sandy"),
+    clip("l", (thing("red", "circle", "left"), thing("green", "circle", "up")), background="sandy"),
 ]
 
 
 def test_questions_come_with_judgements() -> None:
     # Only a differs from four others in one attribute each; g and h exchange, i and j turn round what they show.
-    assert [(q.request, q.kind, q.judgements) for q in questions(HAND_MADE)] == [
-        (asks("one", Look("red", "circle", "left"), ground="dark"), "one", {"a": 2, "k": 2}),
-        (asks("one", Look("red", None, "left")), "one", {"a": 2, "d": 2, "f": 2, "k": 2, "l": 1}),
-        (asks("one", Look(None, "circle", "left"), ground="dark"), "one", {"a": 2, "e": 2, "k": 2}),
-        (asks("one", Look("red", "circle")), "one", {"a": 2, "b": 2, "c": 2, "f": 2, "k": 2, "l": 1}),
-        (asks("ground", ground="dark"), "ground", {"a": 2, "b": 2, "c": 2, "d": 2, "e": 2, "k": 2}),
-        (asks("together", Look("red", "triangle", "up"), Look("blue", "square", "down")), "together", {"g": 2}),
-        (asks("together", Look("red", "square", "down"), Look("blue", "triangle", "up")), "together", {"h": 2}),
-        (asks("before", Look("green", "circle", "still"), Look("orange", "square", "right")), "before", {"i": 2}),
-        (asks("before", Look("orange", "square", "right"), Look("green", "circle", "still")), "before", {"j": 2}),
+    assert [(q.query, q.kind, q.judgements) for q in generate_questions(HAND_MADE)] == [
+        (asks("one", Attributes("red", "circle", "left"), background="dark"), "one", {"a": 2, "k": 2}),
+        (asks("one", Attributes("red", None, "left")), "one", {"a": 2, "d": 2, "f": 2, "k": 2, "l": 1}),
+        (asks("one", Attributes(None, "circle", "left"), background="dark"), "one", {"a": 2, "e": 2, "k": 2}),
+        (asks("one", Attributes("red", "circle")), "one", {"a": 2, "b": 2, "c": 2, "f": 2, "k": 2, "l": 1}),
+        (asks("background", background="dark"), "background", {"a": 2, "b": 2, "c": 2, "d": 2, "e": 2, "k": 2}),
+        (asks("together", Attributes("red", "triangle", "up"), Attributes("blue", "square", "down")), "together", {"g": 2}),
+        (asks("together", Attributes("red", "square", "down"), Attributes("blue", "triangle", "up")), "together", {"h": 2}),
+        (asks("before", Attributes("green", "circle", "still"), Attributes("orange", "square", "right")), "before", {"i": 2}),
+        (asks("before", Attributes("orange", "square", "right"), Attributes("green", "circle", "still")), "before", {"j": 2}),
     ]
 
 
 def test_a_right_answer_claims_what_the_best_clips_show_and_where() -> None:
-    asked = questions(HAND_MADE)
+    asked = generate_questions(HAND_MADE)
     assert [[(claim.text, claim.spans) for claim in question.claims] for question in (asked[1], asked[5], asked[7])] == [
         [
             ("A red circle moves to the left, on a dark ground.", (("a", 0.0, 4.0), ("k", 0.0, 5.0))),
@@ -293,7 +308,7 @@ def test_words_are_asked_for_where_they_are_said_and_written() -> None:
             ),
         }
     )
-    said, written = questions([told])
+    said, written = generate_questions([told])
     assert (said.text, said.channel, said.judgements) == ("Who paid for the bridge over the Tarn?", "speech", {"told": 2})
     assert [(claim.text, claim.spans) for claim in said.claims] == [
         ("The wool merchants paid for the bridge over the Tarn.", (("told", 0.3, 1.8),))
@@ -316,50 +331,48 @@ def test_words_are_asked_for_where_they_are_said_and_written() -> None:
     ],
 )
 def test_a_text_has_its_question(text: str, question: str) -> None:
-    assert question_of(text) == question
+    assert question_for(text) == question
 
 
 def test_a_text_from_elsewhere_has_none() -> None:
     with pytest.raises(InputError, match=r"'It rains\.' is no fact and no sign"):
-        question_of("It rains.")
+        question_for("It rains.")
 
 
 def test_every_fact_and_every_sign_has_a_question_of_its_own() -> None:
-    asked = [text.question for text in (*facts(Random(0)), *signs(Random(0)))]
+    asked = [text.question for text in (*shuffled_facts(Random(0)), *shuffled_signs(Random(0)))]
     assert len(set(asked)) == len(asked) == 16 + 8 * 25 + 16 + 25 * 6
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_every_world_has_questions_of_each_kind_with_distinct_texts(seed: int) -> None:
-    asked = questions(plan_clips(seed=seed))
+    asked = generate_questions(plan_clips(seed=seed))
     count = Counter(question.kind for question in asked)
     assert (count["together"], count["before"], count["speech"], count["on_screen"]) == (4, 2, 8, 8)
     assert count["one"] >= 8
-    assert count["ground"] >= 1
+    assert count["background"] >= 1
     assert len({q.text for q in asked}) == len({q.question_id for q in asked}) == len(asked)
     assert all(q.judgements and q.claims for q in asked)
 
 
 def test_judgements_are_those_of_the_question_as_it_is_worded() -> None:
     clips = plan_clips(60, seed=5)
-    for question in questions(clips):
+    for question in generate_questions(clips):
         if question.channel == "visual":
-            graded = {shown.stem: grade(asked_in(question.text), told_in(caption(shown.cast))) for shown in clips}
+            graded = {shown.stem: grade(asked_in(question.text), told_in(caption(shown.scene))) for shown in clips}
             assert question.judgements == {stem: value for stem, value in graded.items() if value}
 
 
 @pytest.mark.parametrize(
-    ("request_", "held_out"),
+    ("query", "held_out"),
     [
-        (asks("one", Look("purple", "triangle")), True),
-        (asks("together", Look("red", "square"), Look("yellow", None, "up")), True),
-        (asks("one", Look("purple", None, "left")), False),
-        (asks("ground", ground="dark"), False),
+        (asks("one", Attributes("purple", "triangle")), True),
+        (asks("together", Attributes("red", "square"), Attributes("yellow", None, "up")), True),
+        (asks("one", Attributes("purple", None, "left")), False),
+        (asks("background", background="dark"), False),
         (None, False),
     ],
 )
-def test_a_question_about_what_training_never_showed_says_so(request_: Request | None, held_out: bool) -> None:
-    question = Question(
-        question_id="x", text="x", kind="one", channel="visual", request=request_, judgements={"a": 2}, claims=()
-    )
+def test_a_question_about_what_training_never_showed_says_so(query: VisualQuery | None, held_out: bool) -> None:
+    question = Question(question_id="x", text="x", kind="one", channel="visual", query=query, judgements={"a": 2}, claims=())
     assert question.held_out is held_out

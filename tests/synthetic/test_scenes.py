@@ -19,11 +19,19 @@ from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.vlm import load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
 from rankvideo_rag.schema import FrameBudget, TextSpan
-from rankvideo_rag.synthetic import Question, WorldClip, plan_clips, questions, render_archive, render_frames, write_clips
-from rankvideo_rag.synthetic.facts import facts, signs
-from rankvideo_rag.synthetic.render import sampled_frames, subtitles
-from rankvideo_rag.synthetic.scenes import HELD_OUT_PAIRS, HELD_OUT_TRIPLES, Look, is_held_out, training_family
-from rankvideo_rag.synthetic.tts import narrated
+from rankvideo_rag.synthetic import (
+    Question,
+    SyntheticClip,
+    generate_questions,
+    plan_clips,
+    render_archive,
+    render_frames,
+    write_clips,
+)
+from rankvideo_rag.synthetic.facts import shuffled_facts, shuffled_signs
+from rankvideo_rag.synthetic.render import format_srt, sample_frames
+from rankvideo_rag.synthetic.scenes import HELD_OUT_PAIRS, HELD_OUT_TRIPLES, Attributes, is_held_out, training_clip_group
+from rankvideo_rag.synthetic.tts import synthesize_speech
 from rankvideo_rag.testing.pattern_detector import detect_shapes, find_background
 
 CLIPS = 16
@@ -37,7 +45,7 @@ needs_voice = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espe
 
 class Archive(NamedTuple):
     folder: Path
-    clips: list[WorldClip]
+    clips: list[SyntheticClip]
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +89,12 @@ def loudest(sound: NDArray[np.float32], start: float, end: float) -> float:
     return float(abs(sound[round(start * 16_000) : round(end * 16_000)]).max())
 
 
-def looks(clips: list[WorldClip]) -> list[Look]:
-    return [look for shown in clips for scene in shown.cast.scenes for look in scene]
+def shapes(clips: list[SyntheticClip]) -> list[Attributes]:
+    return [attributes for shown in clips for shot in shown.scene.shots for attributes in shot]
 
 
-def is_kept_from_training(look: Look) -> bool:
-    named = (look.colour, look.shape, look.motion)
+def is_kept_from_training(attributes: Attributes) -> bool:
+    named = (attributes.colour, attributes.shape, attributes.motion)
     apart = {("purple", "triangle"), ("yellow", "up"), ("circle", "down")}
     return named in HELD_OUT_TRIPLES or bool(apart & {named[:2], named[::2], named[1:]})
 
@@ -134,8 +142,13 @@ def test_no_two_files_are_alike(archive: Archive) -> None:
 
 def test_every_kind_of_clip_comes_up(archive: Archive) -> None:
     assert {shown.seconds for shown in archive.clips} == {4.0, 5.0, 6.0, 8.0}
-    assert {tuple(map(len, shown.scenes)) for shown in archive.clips} == {(1,), (2,), (1, 1)}
-    assert {look.event for look in looks(plan_clips(210, seed=77))} == {"steady", "flashing", "vanishing", "appearing"}
+    assert {tuple(map(len, shown.shots)) for shown in archive.clips} == {(1,), (2,), (1, 1)}
+    assert {attributes.event for attributes in shapes(plan_clips(210, seed=77))} == {
+        "steady",
+        "flashing",
+        "vanishing",
+        "appearing",
+    }
 
 
 def test_narrators_are_written_beside_their_clips(archive: Archive) -> None:
@@ -150,25 +163,25 @@ def test_subtitles_are_in_the_subrip_format() -> None:
     def line(text: str, start: float, end: float) -> TextSpan:
         return TextSpan(channel="speech", text=text, start=start, end=end, source="subtitles")
 
-    assert subtitles((line("Two rivers meet.", 0.3, 2.25), line("It rains.", 62.0, 3601.5))) == (
+    assert format_srt((line("Two rivers meet.", 0.3, 2.25), line("It rains.", 62.0, 3601.5))) == (
         "1\n00:00:00,300 --> 00:00:02,250\nTwo rivers meet.\n\n2\n00:01:02,000 --> 01:00:01,500\nIt rains.\n"
     )
 
 
 def test_shapes_stay_in_the_picture_below_the_sign_and_apart() -> None:
-    scenes = [scene for seed in range(5) for shown in plan_clips(40, seed=seed) for scene in shown.scenes]
-    for scene in scenes:
-        for number, one in enumerate(scene):
+    shots = [shot for seed in range(5) for shown in plan_clips(40, seed=seed) for shot in shown.shots]
+    for shot in shots:
+        for number, one in enumerate(shot):
             across = one.size / 2 + one.reach / 2 * (one.motion in ("left", "right"))
             along = one.size / 2 + one.reach / 2 * (one.motion in ("up", "down"))
-            room = 256 / len(scene)
+            room = 256 / len(shot)
             assert number * room < one.x - across < one.x + across < (number + 1) * room
             assert 48 < one.y - along < one.y + along < 256
 
 
 def test_shapes_that_move_can_be_seen_to_move() -> None:
     for shown in plan_clips(100, seed=1):
-        for one in (one for scene in shown.scenes for one in scene):
+        for one in (one for shot in shown.shots for one in shot):
             assert one.reach == 0 if one.motion == "still" else one.reach > 0.12 * 256
 
 
@@ -215,18 +228,18 @@ def test_a_sign_stands_at_the_top_and_hides_no_shape() -> None:
 
 def test_grounds_are_painted_behind_the_shapes() -> None:
     grounds = {"dark": (30, 30, 34), "grey": (200, 200, 204), "sandy": (202, 182, 142), "navy": (22, 30, 74)}
-    for ground, colour in grounds.items():
-        assert tuple(render_frames(clip("x", thing("red", "circle", "still"), ground=ground))[0, -1, 0]) == colour
+    for background, colour in grounds.items():
+        assert tuple(render_frames(clip("x", thing("red", "circle", "still"), background=background))[0, -1, 0]) == colour
 
 
 @pytest.mark.parametrize("max_frames", [8, 32])
 def test_what_is_drawn_in_memory_is_what_is_read_from_the_file(archive: Archive, max_frames: int) -> None:
     budget = FrameBudget(max_frames=max_frames, min_pixels=64 * 64, max_pixels=64 * 64)
-    one_of_each = {(shown.seconds, len(shown.cast.looks)): shown for shown in archive.clips}.values()
+    one_of_each = {(shown.seconds, len(shown.scene.shapes)): shown for shown in archive.clips}.values()
     assert len(one_of_each) > 4
     for shown in one_of_each:
         read = read_frames(str(archive.folder / f"{shown.stem}.mp4"), budget=budget)
-        drawn = sampled_frames(shown, budget, side=64)
+        drawn = sample_frames(shown, budget, side=64)
         assert drawn.times.tolist() == read.times.tolist()
         assert drawn.pixels.shape == read.pixels.shape == (len(read), 64, 64, 3)
         assert abs(drawn.pixels.astype(float) - read.pixels).mean() < 3  # of 255: the codec, and another way of resizing
@@ -247,7 +260,7 @@ def test_every_size_of_world_has_that_many_clips_and_no_word_twice(count: int) -
     assert written
     assert len(set(said)) == len(said)
     assert len(set(written)) == len(written)
-    asked = questions(clips)
+    asked = generate_questions(clips)
     assert len({question.text for question in asked}) == len(asked)
 
 
@@ -277,37 +290,37 @@ def test_what_is_held_out_stays_so_or_the_models_that_ship_have_seen_it() -> Non
 
 
 @pytest.mark.parametrize(
-    ("look", "held_out"),
+    ("attributes", "held_out"),
     [
-        (Look("purple", "triangle", "left"), True),
-        (Look("purple", "triangle"), True),
-        (Look("yellow", "square", "up"), True),
-        (Look("yellow", None, "up", "flashing"), True),
-        (Look("red", "circle", "down"), True),
-        (Look("red", "circle", "still"), True),
-        (Look("red", None, "still"), False),
-        (Look("purple", "square", "left"), False),
-        (Look("circle", "up"), False),  # no such colour or shape
-        (Look(), False),
+        (Attributes("purple", "triangle", "left"), True),
+        (Attributes("purple", "triangle"), True),
+        (Attributes("yellow", "square", "up"), True),
+        (Attributes("yellow", None, "up", "flashing"), True),
+        (Attributes("red", "circle", "down"), True),
+        (Attributes("red", "circle", "still"), True),
+        (Attributes("red", None, "still"), False),
+        (Attributes("purple", "square", "left"), False),
+        (Attributes("circle", "up"), False),  # no such colour or shape
+        (Attributes(), False),
     ],
 )
-def test_a_combination_is_held_out_once_enough_of_it_is_named(look: Look, held_out: bool) -> None:
-    assert is_held_out(look) is held_out
+def test_a_combination_is_held_out_once_enough_of_it_is_named(attributes: Attributes, held_out: bool) -> None:
+    assert is_held_out(attributes) is held_out
 
 
 def test_no_training_family_shows_a_held_out_combination() -> None:
     random = Random(0)
     for _ in range(500):
-        family = training_family(random)
+        family = training_clip_group(random)
         assert 2 <= len(family) <= 4
-        assert not any(is_kept_from_training(look) for cast in family for look in cast.looks)
+        assert not any(is_kept_from_training(attributes) for scene in family for attributes in scene.shapes)
 
 
 def test_archives_show_held_out_pairs_and_triples() -> None:
-    shown = looks(plan_clips(210, seed=77))
-    assert {pair for pair in HELD_OUT_PAIRS if any(set(pair) <= {*look} for look in shown)} == HELD_OUT_PAIRS
-    assert len({look[:3] for look in shown} & HELD_OUT_TRIPLES) >= 6
-    assert 0.05 < np.mean([is_kept_from_training(look) for look in shown]) < 0.5
+    shown = shapes(plan_clips(210, seed=77))
+    assert {pair for pair in HELD_OUT_PAIRS if any(set(pair) <= {*attributes} for attributes in shown)} == HELD_OUT_PAIRS
+    assert len({attributes[:3] for attributes in shown} & HELD_OUT_TRIPLES) >= 6
+    assert 0.05 < np.mean([is_kept_from_training(attributes) for attributes in shown]) < 0.5
 
 
 @needs_voice
@@ -324,7 +337,7 @@ def test_a_narrator_is_heard_while_the_subtitles_stand(tmp_path: Path) -> None:
 def test_a_narrator_hurries_to_end_in_time() -> None:
     for text in ("The theatre of Hexley was opened in 1797.", "The harbour of Ulverby was opened in 1751.", "It was a mill."):
         line = TextSpan(channel="speech", text=text, start=0.3, end=2.3, source="subtitles")
-        sound = narrated((line,), 4.0)
+        sound = synthesize_speech((line,), 4.0)
         assert loudest(sound, 0.4, 1.2) > 0.1
         assert loudest(sound, 2.35, 4.0) < 0.02
 
@@ -332,7 +345,7 @@ def test_a_narrator_hurries_to_end_in_time() -> None:
 def test_without_a_voice_narrators_are_silent_and_their_subtitles_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     write_clips(tmp_path, [clip("told", thing("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
-    assert not narrated(NARRATION, 4.0).any()
+    assert not synthesize_speech(NARRATION, 4.0).any()
     assert loudest(read_audio(str(tmp_path / "told.mp4")), 0, 4) < 0.001
     assert "The mill of Penrow was opened in 1801." in (tmp_path / "told.srt").read_text()
 
@@ -342,14 +355,14 @@ def test_a_broken_voice_is_named_with_what_it_said(tmp_path: Path, monkeypatch: 
     (tmp_path / "espeak-ng").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RankVideoError, match=r"espeak-ng does not speak: no voices.*remove it"):
-        narrated(NARRATION, 4.0)
+        synthesize_speech(NARRATION, 4.0)
 
 
 @pytest.mark.parametrize(
     "texts",
     [
-        [text for fact in facts(Random(0)) for text in (fact.question, *fact.sentences)],
-        [text for sign in signs(Random(0)) for text in (sign.question, sign.text)],
+        [text for fact in shuffled_facts(Random(0)) for text in (fact.question, *fact.sentences)],
+        [text for sign in shuffled_signs(Random(0)) for text in (sign.question, sign.text)],
     ],
     ids=["facts", "signs"],
 )
@@ -362,8 +375,8 @@ def test_words_of_the_world_name_no_shape_so_that_the_pixel_judge_abstains(texts
 
 def test_shapes_and_grounds_are_found_in_the_files_as_the_records_tell_them(plain: Archive, media: list[Frames]) -> None:
     for shown, frames in zip(plain.clips, media, strict=True):
-        assert sorted(detect_shapes(frames.pixels)) == sorted(look[:3] for look in shown.cast.looks)
-        assert find_background(frames.pixels) == shown.ground
+        assert sorted(detect_shapes(frames.pixels)) == sorted(attributes[:3] for attributes in shown.scene.shapes)
+        assert find_background(frames.pixels) == shown.background
 
 
 def test_the_scripted_judge_says_yes_to_the_judged_clips_and_puts_the_best_first(plain: Archive, media: list[Frames]) -> None:
@@ -392,7 +405,7 @@ def test_colours_alone_cannot_rank_the_world(plain: Archive, media: list[Frames]
 
 def seen(archive: Archive) -> list[Question]:
     """The questions about shapes alone: the pixel judge overhears the ground."""
-    asked = [question for question in questions(archive.clips) if question.request and question.request.looks]
-    asked = [question for question in asked if question.request and question.request.ground is None]
+    asked = [question for question in generate_questions(archive.clips) if question.query and question.query.shapes]
+    asked = [question for question in asked if question.query and question.query.background is None]
     assert len(asked) >= 4
     return asked

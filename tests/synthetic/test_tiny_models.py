@@ -16,10 +16,10 @@ from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.vlm import load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, resolve_prompt_spec
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.synthetic import ablations, plan_clips, questions
-from rankvideo_rag.synthetic.evaluation import Exam, sit
-from rankvideo_rag.synthetic.network import untrained
-from rankvideo_rag.synthetic.train_tiny import PACKED, School, pack
+from rankvideo_rag.synthetic import ablations, generate_questions, plan_clips
+from rankvideo_rag.synthetic.evaluation import EvalResult, evaluate_models
+from rankvideo_rag.synthetic.network import write_untrained_model
+from rankvideo_rag.synthetic.train_tiny import PACKED, TinyTraining, pack
 from rankvideo_rag.training.config import RerankerConfig, read_config
 
 
@@ -31,13 +31,13 @@ def tiny_profile(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
+def exam(tmp_path_factory: pytest.TempPathFactory) -> EvalResult:
     """Sixty clips of a world that neither training nor the full exam has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RANKVIDEO_EMBEDDER")
         patch.delenv("RANKVIDEO_RERANKER")
         tiny = Settings.load(profile="tiny")
-        return sit(
+        return evaluate_models(
             tmp_path_factory.mktemp("exam"),
             embedder=str(tiny.embedder_model),
             reranker=str(tiny.reranker_model),
@@ -63,14 +63,14 @@ def test_the_shipped_reranker_names_the_prompt_that_it_was_trained_with() -> Non
     assert resolve_prompt_spec("rankvideo", "bundled:tiny-reranker") == RANKVIDEO
 
 
-def test_watching_betters_every_first_stage(exam: Exam) -> None:
+def test_watching_betters_every_first_stage(exam: EvalResult) -> None:
     reranked = exam.stages.pop("reranked")["nDCG@10"]
     best = max(measures["nDCG@10"] for measures in exam.stages.values())
     assert reranked >= 0.95
     assert 1 - reranked <= (1 - best) / 2
 
 
-def test_near_misses_are_told_apart(exam: Exam) -> None:
+def test_near_misses_are_told_apart(exam: EvalResult) -> None:
     assert exam.pair_accuracy is not None
     assert exam.pair_accuracy >= 0.98
 
@@ -81,7 +81,7 @@ def test_the_demo_prints_its_figures_for_programs(tiny_profile: None, tmp_path: 
     found = json.loads(run.stdout)
     assert found.keys() == {"first_stage", "reranked", "pair_accuracy", "questions"}
     assert found["first_stage"].keys() == found["reranked"].keys() == {"nDCG@10", "R@10"}
-    assert found["questions"] == len(questions(plan_clips(15, seed=4)))
+    assert found["questions"] == len(generate_questions(plan_clips(15, seed=4)))
 
 
 def curve(lesson: Path, name: str) -> list[float]:
@@ -91,8 +91,8 @@ def curve(lesson: Path, name: str) -> list[float]:
 
 @pytest.mark.parametrize("kind", ["perception", "embedder"])
 def test_some_steps_of_a_school_make_its_loss_fall(tmp_path: Path, kind: str) -> None:
-    school = School(tmp_path, seed=0, share=0.02)
-    getattr(school, kind)(untrained(tmp_path / "untrained", seed=0))
+    school = TinyTraining(tmp_path, seed=0, share=0.02)
+    getattr(school, kind)(write_untrained_model(tmp_path / "untrained", seed=0))
     losses = curve(tmp_path / kind, "loss")
     assert losses[-1] < 0.9 * losses[0], losses
 
@@ -102,8 +102,8 @@ def test_sixty_steps_from_random_weights_tell_clips_apart_better_than_chance(tmp
 
     So few are taken at twice the recipe's learning rate.
     """
-    school = School(tmp_path, seed=0, share=0.016)
-    blank = untrained(tmp_path / "untrained", seed=0)
+    school = TinyTraining(tmp_path, seed=0, share=0.016)
+    blank = write_untrained_model(tmp_path / "untrained", seed=0)
     school.reranker(
         blank,
         easy=1000.0,
@@ -124,7 +124,7 @@ def test_sixty_steps_from_random_weights_tell_clips_apart_better_than_chance(tmp
 def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a school of a step or two of each lesson writes: it is whole, whatever it knows."""
     folder = tmp_path_factory.mktemp("school")
-    graduates = School(folder, seed=0, share=0.001).all()
+    graduates = TinyTraining(folder, seed=0, share=0.001).all()
     for name, place in PACKED.items():
         pack(getattr(graduates, name), folder / place)
     return folder
@@ -144,14 +144,14 @@ def test_a_school_goes_from_random_weights_to_models_that_ship(school: Path) -> 
 def test_each_part_is_left_out_and_examined_and_what_is_done_is_not_done_again(
     school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablations, "sit", partial(sit, clips=15))
+    monkeypatch.setattr(ablations, "sit", partial(evaluate_models, clips=15))
     monkeypatch.setattr(ablations, "ABLATIONS", {name: ablations.ABLATIONS[name] for name in ("all of it", "pointwise only")})
     rows = ablations.ablations(tmp_path, seed=0, share=0.001, school=school)
     assert [(row.name, row.share) for row in rows] == [("all of it", 0.001), ("pointwise only", 0.001)]
     assert all(0 <= row.bound_and_order <= 1 for row in rows)
     records = [tmp_path / name / "model" / "training.yaml" for name in ("all-of-it", "pointwise-only")]
     assert [read_config(record, RerankerConfig).objective for record in records] == ["ranking", "pointwise"]
-    monkeypatch.setattr(School, "reranker", None)  # nothing is trained any more
+    monkeypatch.setattr(TinyTraining, "reranker", None)  # nothing is trained any more
     assert ablations.ablations(tmp_path, seed=0, share=0.001, school=school) == rows
     with pytest.raises(InputError, match="holds no finished training: rankvideo demo train --to"):
         ablations.ablations(tmp_path, seed=0, share=0.001, school=tmp_path / "nowhere")
