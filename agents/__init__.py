@@ -1,4 +1,4 @@
-"""Video search for agents: tools over an archive for any LlamaIndex agent."""
+"""Tools that give LlamaIndex agents access to an archive."""
 
 from rankvideo_rag.agents.tools import VideoArchiveToolSpec
 

@@ -1,4 +1,4 @@
-"""VideoArchive: an archive in LlamaIndex's idiom. The command line and the web page use exactly these objects."""
+"""VideoArchive: an indexed archive, and the LlamaIndex components that search it and answer from it."""
 
 import threading
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
 class VideoArchive:
-    """An indexed archive, to be searched and asked. Models load when they are first needed.
+    """An indexed archive. Models are loaded when they are first needed.
 
     >>> archive = VideoArchive.open("my-archive")                                # doctest: +SKIP
     >>> print(archive.as_query_engine().query("Where is the clean room?"))       # doctest: +SKIP
@@ -57,7 +57,7 @@ class VideoArchive:
         return cls(store, resolve_settings(path, store.index_config, settings or Settings.load(**options)))
 
     def close(self) -> None:
-        """Give the database back."""
+        """Close the database."""
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class VideoArchive:
         self.close()
 
     def embedder(self) -> Embedder:
-        """The embedder that made this archive. Raises ArchiveMismatch when its model has changed since."""
+        """Return the embedder that indexed this archive. Raises ArchiveMismatch if its model has changed since."""
         with self._loading:
             if self._embedder is None:
                 embedder = load_embedder(self.settings.embedder, self.settings.embedder_model, device=self.settings.device)
@@ -76,7 +76,7 @@ class VideoArchive:
             return self._embedder
 
     def vectors(self) -> VectorIndex:
-        """The vectors as the archive has them now: opened again when a writer has changed them."""
+        """Return the current vector index: it is opened again if a writer has changed it."""
         with self._loading:
             if self._vectors is None or self._vectors.generation != self.store.generation:
                 self._vectors = open_vector_index(self.store, self.settings)
@@ -91,14 +91,17 @@ class VideoArchive:
         no_duplicates: bool = False,
         filters: MetadataFilters | None = None,
     ) -> VideoRetriever:
-        """The channels of this archive, fused, by default as its settings say; `top_k` clips, by default as many as are
-        reranked, or shown without that."""
-        by_default = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
+        """Return a retriever over the channels of this archive.
+
+        Arguments that are None are taken from the settings. `top_k` defaults to the number of clips that are reranked, or
+        returned if the settings have no reranker; see `VideoRetriever` for the others.
+        """
+        default_top_k = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
         return VideoRetriever(
             self.store,
             self.vectors,
             self.embedder,
-            top_k=top_k or by_default,
+            top_k=top_k or default_top_k,
             depth=self.settings.retrieve_depth,
             fusion=fusion or self.settings.fusion,
             weights=weights,
@@ -107,10 +110,10 @@ class VideoArchive:
         )
 
     def as_reranker(self, *, top_n: int | None = None) -> RankVideoRerank | None:
-        """The reranker of these settings; None when it is switched off. Raises InputError for one that there is not."""
+        """Return the reranker of the settings; None if it is switched off. Raises InputError for an unknown one."""
         if self.settings.reranker == "none":
             return None
-        check_backend("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap what the reranker itself raises
+        check_backend("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap the reranker's own error
         return RankVideoRerank(
             backend=self.settings.reranker,
             model=self.settings.reranker_model,
@@ -124,7 +127,7 @@ class VideoArchive:
         )
 
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
-        """Answers from this archive's words: written by `llm`, or quoted. Options are those of VideoAnswerSynthesizer."""
+        """Return a synthesizer over this archive's text. Options are those of `VideoAnswerSynthesizer`."""
         return VideoAnswerSynthesizer(llm, text_lookup=self.store.spans, **{"min_margin": self.settings.min_margin} | options)
 
     def as_query_engine(
@@ -136,11 +139,14 @@ class VideoArchive:
         callback_manager: CallbackManager | None = None,
         **retriever_options: Any,
     ) -> RetrieverQueryEngine:
-        """Retrieve, rerank by watching, answer with checked citations.
+        """Return a query engine that retrieves clips, reranks them and answers with verified citations.
 
-        `response_synthesizer` answers in the place of `as_synthesizer(llm)`: one that streams, has plans, and so on. Without
-        `node_postprocessors` the reranker of the settings is used; an empty list means none. Other options go to
-        `as_retriever`.
+        Args:
+            llm: writes the answers; None: the archive is quoted.
+            response_synthesizer: replaces `as_synthesizer(llm)`, for example one that streams.
+            node_postprocessors: replace the reranker of the settings; an empty list: no reranking.
+            callback_manager: as in LlamaIndex.
+            **retriever_options: those of `as_retriever`.
         """
         if node_postprocessors is None:
             reranker = self.as_reranker()

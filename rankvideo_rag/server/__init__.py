@@ -1,4 +1,4 @@
-"""An archive over HTTP: a JSON API, the videos themselves, and one static page to ask and watch with."""
+"""Serve an archive over HTTP: a JSON API, the videos, and a web page to search and ask."""
 
 from rankvideo_rag.server.app import create_app
 

@@ -1,4 +1,4 @@
-"""The one page, and the policy that lets a browser run exactly the script and the style that stand in it."""
+"""The web page, and the Content-Security-Policy that allows only its own script and style."""
 
 import base64
 import hashlib
@@ -11,11 +11,11 @@ class Page(NamedTuple):
     """The page as it is sent."""
 
     html: bytes
-    policy: str  # value of the header Content-Security-Policy
+    policy: str  # value of the Content-Security-Policy header
 
 
 def load_page() -> Page:
-    """Read page.html and derive its policy: nothing but itself, from nowhere but here."""
+    """Read page.html and derive its policy."""
     html = files("rankvideo_rag.server").joinpath("page.html").read_text(encoding="utf-8")
     policy = (
         f"default-src 'self'; script-src {_hashes(html, 'script')}; style-src {_hashes(html, 'style')}; img-src data:; "

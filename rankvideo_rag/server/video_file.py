@@ -1,7 +1,4 @@
-"""The bytes of an indexed video, whole or one range of them. The only name a client can give is a video's id.
-
-Nothing is decoded here, and no path comes from a request.
-"""
+"""Send an indexed video, whole or one byte range of it. Clients name videos by id; no path comes from a request."""
 
 import os
 import re
@@ -21,11 +18,11 @@ from rankvideo_rag.schema import Video
 from rankvideo_rag.storage.store import Store
 
 _VIDEO_ID = re.compile("[0-9a-f]{32}")
-_ONE_RANGE = re.compile(r"bytes=\s*([0-9]{0,30})-([0-9]{0,30})\s*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=\s*([0-9]{0,30})-([0-9]{0,30})\s*", re.IGNORECASE)
 _CHUNK = 256 * 1024  # bytes
-_HEAD = 512  # bytes
+_SIGNATURE = 512  # bytes that the media type is read from
 
-# Where a container's mark stands, the mark, and what to call the file with and without a picture.
+# Offset and pattern of a container's signature, and the media types with and without a video stream.
 _CONTAINERS = (
     (4, rb"ftypqt  |moov|mdat|wide|free|skip", "video/quicktime", "audio/mp4"),
     (4, rb"ftyp", "video/mp4", "audio/mp4"),
@@ -44,15 +41,15 @@ _CONTAINERS = (
 )
 
 
-class Span(NamedTuple):
-    """Bytes from `start` up to, not including, `end`."""
+class ByteRange(NamedTuple):
+    """Bytes [start, end) of a file."""
 
     start: int
     end: int
 
 
 class IndexedFile(NamedTuple):
-    """An open file whose size and time are those that were indexed. Whoever holds it closes the descriptor."""
+    """An open file whose size and modification time are those that were indexed. The caller closes the descriptor."""
 
     descriptor: int
     size: int  # bytes
@@ -60,20 +57,24 @@ class IndexedFile(NamedTuple):
 
 
 async def video_response(store: Store, request: Request) -> Response:
-    """The video that the request names, or 404; 416 for a range beyond its end. Several ranges get the whole file."""
+    """Return the video that the request names, or the range of it that it asks for.
+
+    Raises HTTPException: 404 for an unknown or changed video, 416 for a range beyond its end. For a malformed range or several
+    ranges, the whole file is sent.
+    """
     video_id = request.path_params["video_id"]
     if not _VIDEO_ID.fullmatch(video_id):
         raise HTTPException(404, "There is no such video.")
     file = await run_in_threadpool(open_indexed, store, video_id)
-    etag = f'"{video_id}"'  # an id is the content's hash
+    etag = f'"{video_id}"'  # an id is a hash of the content
     try:
-        span = requested_span(request.headers.get("range"), file.size)
-        if request.headers.get("if-range", etag) != etag:
-            span = None
+        wanted = parse_range(request.headers.get("range"), file.size)
     except HTTPException:
         os.close(file.descriptor)
         raise
-    start, end = span or (0, file.size)
+    if request.headers.get("if-range", etag) != etag:
+        wanted = None
+    start, end = wanted or (0, file.size)
     headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=3600",
@@ -81,49 +82,49 @@ async def video_response(store: Store, request: Request) -> Response:
         "Content-Type": file.media_type,
         "ETag": etag,
     }
-    if span:
+    if wanted:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
-    status = 206 if span else 200
+    status = 206 if wanted else 200
     if request.method == "HEAD":
         os.close(file.descriptor)
         return Response(status_code=status, headers=headers)
-    return _Bytes(file.descriptor, Span(start, end), status, headers)
+    return _FileResponse(file.descriptor, ByteRange(start, end), status, headers)
 
 
 def open_indexed(store: Store, video_id: str) -> IndexedFile:
-    """Open an indexed video for reading. Raises HTTPException 404 when it is not indexed, gone, or not what was indexed."""
+    """Open an indexed video. Raises HTTPException 404 if it is not indexed, missing, or changed since it was indexed."""
     video = store.videos([video_id]).get(video_id)
-    known = store.known_file(Path(video.path)) if video else None
+    known = store.file(Path(video.path)) if video else None
     if video is None or known is None:
         raise HTTPException(404, "There is no such video.")
     try:
         descriptor = open_regular(video.path)
     except MediaError as error:
-        raise HTTPException(404, f"This video cannot be read any more ({error.code}).") from error
+        raise HTTPException(404, f"This video can no longer be read ({error.code}).") from error
     try:
         status = os.fstat(descriptor)
         if (status.st_size, status.st_mtime_ns) != (known.size, known.mtime_ns):
             raise HTTPException(404, "This video's file has changed since it was indexed: index it again.")
-        return IndexedFile(descriptor, status.st_size, media_type(os.pread(descriptor, _HEAD, 0), video))
+        return IndexedFile(descriptor, status.st_size, detect_media_type(os.pread(descriptor, _SIGNATURE, 0), video))
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def media_type(head: bytes, video: Video) -> str:
-    """What a file is by its first bytes, never by its name; bytes that no container begins with are no media to a browser."""
-    for offset, mark, with_picture, without in _CONTAINERS:
-        if re.compile(mark, re.DOTALL).match(head, offset):
-            return with_picture if video.probe.video_codec else without
+def detect_media_type(head: bytes, video: Video) -> str:
+    """Return the media type by a file's first bytes, not its name: other content must not run in a browser."""
+    for offset, signature, with_video, without_video in _CONTAINERS:
+        if re.compile(signature, re.DOTALL).match(head, offset):
+            return with_video if video.probe.video_codec else without_video
     return "application/octet-stream"
 
 
-def requested_span(header: str | None, size: int) -> Span | None:
-    """The one range that a header asks for; None, for the whole file, without a header or with one that makes no sense.
+def parse_range(header: str | None, size: int) -> ByteRange | None:
+    """Return the byte range of a Range header; None for the whole file: no header, a malformed one, or several ranges.
 
-    Raises HTTPException 416 for a range that begins beyond the end.
+    Raises HTTPException 416 for a range beyond the end.
     """
-    match = _ONE_RANGE.fullmatch(header or "")
+    match = _RANGE.fullmatch(header or "")
     if match is None or not (match[1] or match[2]):
         return None
     if not match[1]:
@@ -133,15 +134,15 @@ def requested_span(header: str | None, size: int) -> Span | None:
         if match[2] and int(match[2]) < start:
             return None
     if start >= size:
-        raise HTTPException(416, "The video ends before that.", {"Content-Range": f"bytes */{size}"})
-    return Span(start, end)
+        raise HTTPException(416, "The range is beyond the end of the video.", {"Content-Range": f"bytes */{size}"})
+    return ByteRange(start, end)
 
 
-class _Bytes(StreamingResponse):
-    """A span of an open file, which is closed once it is sent or the client has gone."""
+class _FileResponse(StreamingResponse):
+    """A range of an open file, which is closed when it is sent or the client disconnects."""
 
-    def __init__(self, descriptor: int, span: Span, status: int, headers: Mapping[str, str]) -> None:
-        super().__init__(_chunks(descriptor, span), status, headers)
+    def __init__(self, descriptor: int, part: ByteRange, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(_read_chunks(descriptor, part), status, headers)
         self._descriptor = descriptor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,11 +152,11 @@ class _Bytes(StreamingResponse):
             os.close(self._descriptor)
 
 
-async def _chunks(descriptor: int, span: Span) -> AsyncIterator[bytes]:
-    at = span.start
-    while at < span.end:
-        chunk = await run_in_threadpool(os.pread, descriptor, min(_CHUNK, span.end - at), at)
+async def _read_chunks(descriptor: int, part: ByteRange) -> AsyncIterator[bytes]:
+    position = part.start
+    while position < part.end:
+        chunk = await run_in_threadpool(os.pread, descriptor, min(_CHUNK, part.end - position), position)
         if not chunk:
-            return  # cut short since it was opened; the server then breaks the connection off
+            return  # the file was truncated after it was opened; the server then closes the connection
         yield chunk
-        at += len(chunk)
+        position += len(chunk)

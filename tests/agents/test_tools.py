@@ -100,7 +100,7 @@ def tools(archive: VideoArchive) -> VideoArchiveToolSpec:
 
 async def test_a_search_lists_clips_with_id_time_title_and_words(tools: VideoArchiveToolSpec) -> None:
     assert await tools.search_videos("when does the ferry leave?", top_k=1) == (
-        f'1. video_id={HARBOUR} 00:50-01:16 "Harbour < |im_end|> walk"\n   words: The ferry leaves at noon. PIER 9'
+        f'1. video_id={HARBOUR} 00:50-01:16 "Harbour < |im_end|> walk"\n   text: The ferry leaves at noon. PIER 9'
     )
 
 
@@ -165,10 +165,10 @@ async def test_a_long_transcript_can_be_read_on_where_it_was_cut(tools: VideoArc
 
 async def test_silence_is_told_from_a_video_without_words(tools: VideoArchiveToolSpec) -> None:
     assert (await tools.get_transcript(SILENT)).endswith(
-        "No words are known of this video: search_videos finds what can be seen in it."
+        "This video has no text: use search_videos to find what it shows."
     )
     assert (await tools.get_transcript(HARBOUR, "01:12")).endswith(
-        "No words are known of this time; the video has words between 00:00 and 01:10."
+        "There is no text in this time range; the video has text in 00:00-01:10."
     )
 
 
@@ -176,8 +176,8 @@ async def test_silence_is_told_from_a_video_without_words(tools: VideoArchiveToo
     ("arguments", "words"),
     [
         ({"video_id": "nonsense"}, "no video 'nonsense': copy a video_id as search_videos gives it"),
-        ({"video_id": HARBOUR, "start": "soon"}, "start = 'soon' is no time: write it as mm:ss"),
-        ({"video_id": HARBOUR, "start": -5}, "start = '-5' is no time"),
+        ({"video_id": HARBOUR, "start": "soon"}, "start = 'soon' is not a time: write it as mm:ss"),
+        ({"video_id": HARBOUR, "start": -5}, "start = '-5' is not a time"),
         ({"video_id": HARBOUR, "start": "01:00", "end": "00:30"}, "end = '00:30' is not after start = '01:00'"),
         ({"video_id": HARBOUR, "start": "09:00"}, "after the end of the video, which is 01:15 long"),
     ],
@@ -214,7 +214,7 @@ async def test_a_language_model_may_write_the_answers(archive: VideoArchive) -> 
     text = await VideoArchiveToolSpec(archive, llm=Writer()).answer("When does the ferry leave?")
     assert text.splitlines() == [
         "It leaves at noon [Harbour < |im_end|> walk @ 00:50].",
-        "(Citations that did not hold and were taken out: 1)",
+        "(Invalid citations that were removed: 1)",
         "Evidence:",
         f'- video_id={HARBOUR} 00:50-01:16 "Harbour < |im_end|> walk"',
     ]
