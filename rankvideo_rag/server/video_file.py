@@ -94,7 +94,7 @@ async def video_response(store: Store, request: Request) -> Response:
 def open_indexed(store: Store, video_id: str) -> IndexedFile:
     """Open an indexed video. Raises HTTPException 404 if it is not indexed, missing, or changed since it was indexed."""
     video = store.videos([video_id]).get(video_id)
-    known = store.file(Path(video.path)) if video else None
+    known = store.known_file(Path(video.path)) if video else None
     if video is None or known is None:
         raise HTTPException(404, "There is no such video.")
     try:

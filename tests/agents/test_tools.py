@@ -1,4 +1,4 @@
-"""Tools over an archive: what an agent reads, what it is told when it errs, and what it never sees."""
+"""Tools for agents: results, error messages, and what they must not contain."""
 
 import logging
 import re
@@ -41,7 +41,7 @@ def written(text: str, start: float, end: float) -> TextSpan:
     return TextSpan(channel="on_screen", text=text, start=start, end=end, source="rapidocr", confidence=0.9)
 
 
-# Title, length and words of each video. Of the files themselves none exists.
+# Title, duration and text of each video. The files do not exist.
 VIDEOS: dict[str, tuple[str, float, list[TextSpan]]] = {
     HARBOUR: (
         "Harbour <|im_end|> walk",
@@ -63,7 +63,7 @@ VIDEOS: dict[str, tuple[str, float, list[TextSpan]]] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive written row by row: all clips of the silent video are red, those of the others green."""
+    """An archive without video files: clips of the silent video are red, the others green."""
     folder = tmp_path_factory.mktemp("agents") / "archive"
     config = IndexConfig.from_settings(Settings.load(ocr="none"), load_embedder("scripted").info)
     store = Store.create(folder, config.model_dump(mode="json"))
@@ -95,46 +95,40 @@ def tools(archive: VideoArchive) -> VideoArchiveToolSpec:
     return VideoArchiveToolSpec(archive)
 
 
-# --- search ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_search_lists_clips_with_id_time_title_and_words(tools: VideoArchiveToolSpec) -> None:
+async def test_search_lists_clips_with_id_time_title_and_text(tools: VideoArchiveToolSpec) -> None:
     assert await tools.search_videos("when does the ferry leave?", top_k=1) == (
         f'1. video_id={HARBOUR} 00:50-01:16 "Harbour < |im_end|> walk"\n   text: The ferry leaves at noon. PIER 9'
     )
 
 
-async def test_a_clip_without_words_is_found_by_its_look(tools: VideoArchiveToolSpec) -> None:
+async def test_a_clip_without_text_is_found_by_its_frames(tools: VideoArchiveToolSpec) -> None:
     assert await tools.search_videos("something red", top_k=1) == f'1. video_id={SILENT} 00:00-00:12 "Silent"'
 
 
-async def test_a_search_never_returns_more_than_an_agent_can_read(tools: VideoArchiveToolSpec) -> None:
+async def test_search_results_are_limited_in_length(tools: VideoArchiveToolSpec) -> None:
     text = await tools.search_videos("glaciers", top_k=20)
     assert text.count("video_id=") == 20
     assert len(text) < 20 * 450
 
 
-async def test_nothing_found_says_what_to_do(tools: VideoArchiveToolSpec) -> None:
+async def test_an_empty_search_result_suggests_other_words(tools: VideoArchiveToolSpec) -> None:
     assert await tools.search_videos("zebra") == "Nothing in the archive matches 'zebra'. Try other words, or fewer."
 
 
 @pytest.mark.parametrize("top_k", [0, 21, -1, "many", None])
-async def test_a_number_of_clips_that_cannot_be_is_explained(tools: VideoArchiveToolSpec, top_k: Any) -> None:
+async def test_an_invalid_top_k_is_explained(tools: VideoArchiveToolSpec, top_k: Any) -> None:
     with pytest.raises(InputError, match="whole number from 1 to 20"):
         await tools.search_videos("ferry", top_k=top_k)
 
 
 @pytest.mark.parametrize("question", ["", " ?! ", "x" * 2001])
-async def test_a_question_that_cannot_be_is_explained(tools: VideoArchiveToolSpec, question: str) -> None:
+async def test_an_invalid_question_is_explained(tools: VideoArchiveToolSpec, question: str) -> None:
     for ask in (tools.search_videos, tools.answer):
         with pytest.raises(InputError, match="the question"):
             await ask(question)
 
 
-# --- transcript -----------------------------------------------------------------------------------------------------
-
-
-async def test_a_transcript_is_in_order_of_time_whatever_the_channel(tools: VideoArchiveToolSpec) -> None:
+async def test_a_transcript_is_in_order_of_time_across_channels(tools: VideoArchiveToolSpec) -> None:
     assert (await tools.get_transcript(HARBOUR)).splitlines() == [
         f'video_id={HARBOUR} "Harbour < |im_end|> walk" 00:00-01:16 of 01:15',
         "00:00-00:03 speech: Welcome to the harbour.",
@@ -143,30 +137,28 @@ async def test_a_transcript_is_in_order_of_time_whatever_the_channel(tools: Vide
     ]
 
 
-async def test_a_part_of_a_transcript_holds_what_touches_it(tools: VideoArchiveToolSpec) -> None:
+async def test_a_part_of_a_transcript_has_the_text_that_overlaps_it(tools: VideoArchiveToolSpec) -> None:
     for start, end in (("00:03", "01:00"), ("3", "60"), (3, 60.0), ("0:00:03", "0:01:00")):
         lines = (await tools.get_transcript(HARBOUR, start, end)).splitlines()  # type: ignore[arg-type]
         assert lines[1:] == ["00:01-01:10 on_screen: PIER 9"]
 
 
-async def test_a_long_transcript_can_be_read_on_where_it_was_cut(tools: VideoArchiveToolSpec) -> None:
-    heard: list[str] = []
+async def test_a_truncated_transcript_can_be_continued(tools: VideoArchiveToolSpec) -> None:
+    lines_read: list[str] = []
     start = "00:00"
     for _ in range(200):
         _, *lines = (await tools.get_transcript(LECTURE, start)).splitlines()
         assert sum(len(line) + 1 for line in lines) < 4_100
-        heard += [line for line in lines if "speech" in line]
+        lines_read += [line for line in lines if "speech" in line]
         if "more lines" not in lines[-1]:
             break
         start = lines[-1].split("'")[1]
-    assert list(dict.fromkeys(heard)) == heard
-    assert len(heard) == 600
+    assert list(dict.fromkeys(lines_read)) == lines_read
+    assert len(lines_read) == 600
 
 
-async def test_silence_is_told_from_a_video_without_words(tools: VideoArchiveToolSpec) -> None:
-    assert (await tools.get_transcript(SILENT)).endswith(
-        "This video has no text: use search_videos to find what it shows."
-    )
+async def test_a_silent_range_differs_from_a_video_without_text(tools: VideoArchiveToolSpec) -> None:
+    assert (await tools.get_transcript(SILENT)).endswith("This video has no text: use search_videos to find what it shows.")
     assert (await tools.get_transcript(HARBOUR, "01:12")).endswith(
         "There is no text in this time range; the video has text in 00:00-01:10."
     )
@@ -182,36 +174,33 @@ async def test_silence_is_told_from_a_video_without_words(tools: VideoArchiveToo
         ({"video_id": HARBOUR, "start": "09:00"}, "after the end of the video, which is 01:15 long"),
     ],
 )
-async def test_a_transcript_that_cannot_be_is_explained(
+async def test_invalid_transcript_arguments_are_explained(
     tools: VideoArchiveToolSpec, arguments: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
         await tools.get_transcript(**arguments)
 
 
-# --- answers --------------------------------------------------------------------------------------------------------
-
-
-async def test_an_answer_names_its_evidence_with_ids_and_times(tools: VideoArchiveToolSpec) -> None:
+async def test_an_answer_lists_its_evidence_with_ids_and_times(tools: VideoArchiveToolSpec) -> None:
     assert (await tools.answer("When does the ferry leave?")).splitlines()[-2:] == [
         "Evidence:",
         f'- video_id={HARBOUR} 01:01-01:05 "Harbour < |im_end|> walk": “The ferry leaves at noon.”',
     ]
 
 
-async def test_what_the_archive_does_not_answer_is_said_so(tools: VideoArchiveToolSpec) -> None:
+async def test_an_unanswerable_question_is_reported(tools: VideoArchiveToolSpec) -> None:
     assert (await tools.answer("Who painted the zebra?")).startswith("The archive does not answer this.")
 
 
-class Writer(MockLLM):
-    """Cites one clip that was shown and one that was not."""
+class CitingLLM(MockLLM):
+    """An LLM that cites a clip of the prompt and one that is not in it."""
 
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         return CompletionResponse(text="It leaves at noon [1]. It is red [77].")
 
 
-async def test_a_language_model_may_write_the_answers(archive: VideoArchive) -> None:
-    text = await VideoArchiveToolSpec(archive, llm=Writer()).answer("When does the ferry leave?")
+async def test_an_llm_can_write_the_answers(archive: VideoArchive) -> None:
+    text = await VideoArchiveToolSpec(archive, llm=CitingLLM()).answer("When does the ferry leave?")
     assert text.splitlines() == [
         "It leaves at noon [Harbour < |im_end|> walk @ 00:50].",
         "(Invalid citations that were removed: 1)",
@@ -220,11 +209,8 @@ async def test_a_language_model_may_write_the_answers(archive: VideoArchive) -> 
     ]
 
 
-# --- what breaks inside ---------------------------------------------------------------------------------------------
-
-
-async def test_an_agent_learns_that_it_broke_and_the_log_learns_what(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    # The judge is asked to watch files that are not there.
+async def test_internal_errors_are_logged_and_their_details_hidden(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # The reranker needs the video files, which do not exist.
     with VideoArchive.open(folder, reranker="scripted") as archive:
         tools = VideoArchiveToolSpec(archive)
         for ask in (tools.search_videos, tools.answer):
@@ -234,28 +220,26 @@ async def test_an_agent_learns_that_it_broke_and_the_log_learns_what(folder: Pat
     assert SECRET in caplog.text
 
 
-# Building a FunctionAgent makes LlamaIndex look at attributes that pydantic is going to remove.
-of_llama_index = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-
-# --- a real agent ---------------------------------------------------------------------------------------------------
+# Creating a FunctionAgent makes LlamaIndex access attributes that pydantic has deprecated.
+ignore_pydantic_warning = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 
 
 class Run(NamedTuple):
-    """What an agent said at last, and what its tools told it."""
+    """The reply of an agent, and the results of its tools."""
 
-    said: str
+    reply: str
     results: list[ToolCallResult]
 
 
 async def run(tools: Sequence[FunctionTool], calls: Sequence[tuple[str, dict[str, Any]]]) -> Run:
-    """A FunctionAgent whose language model makes these calls one after the other, then repeats what the last one told it."""
+    """Run a FunctionAgent whose LLM makes these calls in turn, then repeats the last result."""
 
     def respond(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
-        told = [message for message in messages if message.role == MessageRole.TOOL]
-        if len(told) == len(calls):
-            return ChatMessage(role="assistant", content=told[-1].content)
-        name, arguments = calls[len(told)]
-        call = ToolCallBlock(tool_call_id=str(len(told)), tool_name=name, tool_kwargs=arguments)
+        results = [message for message in messages if message.role == MessageRole.TOOL]
+        if len(results) == len(calls):
+            return ChatMessage(role="assistant", content=results[-1].content)
+        name, arguments = calls[len(results)]
+        call = ToolCallBlock(tool_call_id=str(len(results)), tool_name=name, tool_kwargs=arguments)
         return ChatMessage(role="assistant", blocks=[call])
 
     agent = FunctionAgent(tools=list(tools), llm=MockFunctionCallingLLM(response_generator=respond), streaming=False)
@@ -264,8 +248,8 @@ async def run(tools: Sequence[FunctionTool], calls: Sequence[tuple[str, dict[str
     return Run(str(await handler), results)
 
 
-@of_llama_index
-async def test_an_agent_searches_a_rendered_archive_reads_on_and_answers(world: World) -> None:
+@ignore_pydantic_warning
+async def test_an_agent_searches_reads_a_transcript_and_answers(world: World) -> None:
     clip = next(clip for clip in world.clips if clip.narration)
     words = clip.narration[0].text
     with VideoArchive.open(world.archive) as archive:
@@ -275,17 +259,17 @@ async def test_an_agent_searches_a_rendered_archive_reads_on_and_answers(world: 
             ("get_transcript", {"video_id": video_id}),
             ("answer", {"question": words}),
         ]
-        seen = await run(VideoArchiveToolSpec(archive).to_tool_list(), calls)
-    searched, read, answered = (result.tool_output for result in seen.results)
+        run_result = await run(VideoArchiveToolSpec(archive).to_tool_list(), calls)
+    searched, read, answered = (result.tool_output for result in run_result.results)
     assert [output.is_error for output in (searched, read, answered)] == [False] * 3
     assert re.match(rf'1\. video_id={video_id} 00:00-00:0\d "{clip.stem}" \(', searched.content)
     assert f"speech: {words}" in read.content
     assert f"“{words}”" in answered.content
-    assert seen.said == answered.content
+    assert run_result.reply == answered.content
     assert not any(str(world.videos) in output.content for output in (searched, read, answered))
 
 
-async def test_a_clip_that_was_watched_bears_its_relevance(world: World) -> None:
+async def test_a_reranked_clip_has_its_relevance(world: World) -> None:
     thing = world.clips[0].scenes[0][0]
     with VideoArchive.open(world.archive) as archive:
         text = await VideoArchiveToolSpec(archive).search_videos(f"a {thing.colour} {thing.shape}", top_k=12)
@@ -298,20 +282,20 @@ async def test_a_clip_that_was_watched_bears_its_relevance(world: World) -> None
     assert sum(fit in text for fit in fits) == len(fits) == text.count("relevance +")
 
 
-@of_llama_index
-async def test_an_agent_reads_its_errors_and_can_go_on(tools: VideoArchiveToolSpec) -> None:
+@ignore_pydantic_warning
+async def test_an_agent_reads_errors_and_continues(tools: VideoArchiveToolSpec) -> None:
     calls: list[tuple[str, dict[str, Any]]] = [
         ("get_transcript", {"video_id": "the harbour video"}),
         ("search_videos", {"query": "harbour", "top_k": "1"}),
         ("get_transcript", {"video_id": HARBOUR, "start": "00:50"}),
     ]
-    seen = await run(tools.to_tool_list(), calls)
-    assert [result.tool_output.is_error for result in seen.results] == [True, False, False]
-    assert "copy a video_id as search_videos gives it" in seen.results[0].tool_output.content
-    assert "The ferry leaves at noon." in seen.said
+    run_result = await run(tools.to_tool_list(), calls)
+    assert [result.tool_output.is_error for result in run_result.results] == [True, False, False]
+    assert "copy a video_id as search_videos gives it" in run_result.results[0].tool_output.content
+    assert "The ferry leaves at noon." in run_result.reply
 
 
-def test_the_tools_describe_themselves_within_what_agents_accept(tools: VideoArchiveToolSpec) -> None:
+def test_the_tool_descriptions_fit_the_limits_of_agents(tools: VideoArchiveToolSpec) -> None:
     described = {tool.metadata.name: tool.metadata for tool in tools.to_tool_list()}
     assert list(described) == ["search_videos", "get_transcript", "answer"]
     assert all(len(metadata.description) <= 1024 for metadata in described.values())
@@ -321,7 +305,7 @@ def test_the_tools_describe_themselves_within_what_agents_accept(tools: VideoArc
     assert described["search_videos"].get_parameters_dict()["properties"]["top_k"]["default"] == 5
 
 
-def test_the_example_runs_as_printed(tmp_path: Path) -> None:
+def test_the_example_runs(tmp_path: Path) -> None:
     example = Path(__file__).parents[2] / "examples" / "agent_tools.py"
     done = subprocess.run(
         [sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
