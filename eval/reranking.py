@@ -16,7 +16,7 @@ from rankvideo_rag.eval.significance import CONFIDENCE, bootstrap_means, percent
 from rankvideo_rag.eval.variance import VarianceShares, explain_variance
 from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, TrecRun
-from rankvideo_rag.ranking.orders import first_stage_order, reranked
+from rankvideo_rag.ranking.scores import first_stage_order, rerank_by_margin
 from rankvideo_rag.schema import Record, Score
 
 CUTOFFS = (5, 10, 20, 50, 100)
@@ -76,7 +76,8 @@ def stage_rankings(verdicts: RelevanceScores, first_stage: TrecRun, *, depth: in
         raise InputError(f"no query is in both: verdicts on {_some(verdicts)}, a first stage for {_some(first_stage)}")
     first = first_stage_order(first_stage)
     return StageRankings(
-        first, {query: reranked(first[query], _margins(verdicts, query), depth=depth) for query in first if query in verdicts}
+        first,
+        {query: rerank_by_margin(first[query], _margins(verdicts, query), depth=depth) for query in first if query in verdicts},
     )
 
 

@@ -120,9 +120,11 @@ class VideoArchive:
             device=self.settings.device,
             prompt=self.settings.prompt,
             keep_order_below=self.settings.keep_order_below,
-            windows=Windowing(seconds=self.settings.window_seconds),
+            windows=Windowing.from_settings(self.settings),
             reasoning=self.settings.reasoning,
             cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
+            media_seconds=self.settings.media_seconds,
+            media_bytes=self.settings.media_bytes,
             top_n=top_n or self.settings.top_n,
         )
 

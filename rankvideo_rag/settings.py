@@ -16,6 +16,7 @@ Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
 FAISS = "faiss"  # the vector store of this machine
 SegmentBy = Literal["windows", "shots", "pyscenedetect", "speech"]
+WindowAggregate = Literal["max", "noisy-or", "top-mean"]
 FrameSampling = Literal["auto", "exact", "keyframes"]
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -114,6 +115,14 @@ class Settings(BaseSettings):
         gt=0,
         description="Score longer clips in windows of at most so many seconds; by default clips are scored whole.",
     )
+    window_overlap: float = Field(0.0, ge=0, description="Seconds shared by neighbouring windows.")
+    max_windows: int | None = Field(
+        None, ge=1, description="Windows scored at full detail, chosen by a coarse pass; by default all."
+    )
+    window_aggregate: WindowAggregate = Field(
+        "max", description="How windows' margins become one: max, noisy-or, or top-mean (the mean of the best)."
+    )
+    window_top: int = Field(3, ge=1, description="Windows that top-mean averages.")
     reasoning: Literal["auto", "always", "never"] = Field(
         "never", description="Generate a rationale before scoring; auto does so where the margin is in doubt."
     )
@@ -150,9 +159,12 @@ class Settings(BaseSettings):
         return str(Path(model).absolute()) if model and Path(model).exists() else model
 
     @model_validator(mode="after")
-    def _overlap_shorter_than_clip(self) -> Self:
+    def _overlaps_are_shorter(self) -> Self:
         if self.clip_overlap >= self.clip_seconds:
             raise ValueError(f"clip_overlap ({self.clip_overlap} s) must be less than clip_seconds ({self.clip_seconds} s)")
+        if self.window_seconds is not None and self.window_overlap >= self.window_seconds:
+            overlap, seconds = self.window_overlap, self.window_seconds
+            raise ValueError(f"window_overlap ({overlap} s) must be less than window_seconds ({seconds} s)")
         return self
 
     @classmethod

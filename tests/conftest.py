@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from support.world import World, plain_clips
 
 from rankvideo_rag.indexing.run import index
@@ -12,6 +13,9 @@ from rankvideo_rag.settings import Settings
 from rankvideo_rag.synthetic import write_clips
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models in tests are so small that a second thread makes them slower
+
+hypothesis_settings.register_profile("no-deadline", deadline=None)  # no test depends on the machine's speed
+hypothesis_settings.load_profile("no-deadline")
 
 SHARED_VIDEOS = Path(__file__).parents[2] / "shared" / "videos"
 

@@ -26,8 +26,9 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, SPECS, VIDEO_FIRST, get_prompt_spec
 from rankvideo_rag.models.vlm.transformers import load
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
 from rankvideo_rag.ranking.reasoning import Reasoning
+from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
 SHOWN = Frames(np.zeros((4, 64, 64, 3), np.uint8), np.array([0.0, 0.5, 1.0, 1.5]))
@@ -75,7 +76,7 @@ def test_an_adapter_is_no_model_and_says_to_be_merged(tmp_path: Path, backend: s
 def test_a_rationale_that_says_no_in_words_does_not_decide(world: World) -> None:
     # The original looks for "yes" without "no" in the text: "know" and "nothing" are enough to make it a no.
     footage = VideoSpan(str(world.videos / "clip-01.mp4"))
-    (score,) = score_pairs(Yea(), RANKVIDEO, [Pair("anything", footage)], reasoning=Reasoning(mode="always"))
+    (score,) = score_pairs(Yea(), RANKVIDEO, [Pair("anything", footage)], ScoringOptions(reasoning=Reasoning(mode="always")))
     assert score.margin == pytest.approx(1.0)
     assert (score.rationale, score.tokens) == ("Nothing is known of it, so no.", 12)
 

@@ -95,13 +95,13 @@ def test_a_clip_that_cannot_be_watched_is_last_and_says_why(world: World, tmp_pa
         assert status.startswith(f"failed: {code}: ")
     assert type(found[0].score) is float
     assert "rerank_status" not in found[0].node.get_content(MetadataMode.LLM)
-    with pytest.raises(RankVideoError, match="3 of 4 clips could not be judged"):
+    with pytest.raises(RankVideoError, match="3 of 4 clips could not be scored"):
         RankVideoRerank(backend="scripted", model=None, on_error="raise").postprocess_nodes(nodes, query_str=question.text)
 
 
 def test_when_every_clip_failed_there_is_no_ranking(tmp_path: Path) -> None:
     nodes = [NodeWithScore(node=TextNode(text="x", metadata={"file_path": str(tmp_path / "gone.mp4")}))]
-    with pytest.raises(RankVideoError, match="1 of 1 clips could not be judged; 1 of them: vanished"):
+    with pytest.raises(RankVideoError, match="1 of 1 clips could not be scored; 1 of them: vanished"):
         RankVideoRerank(backend="scripted", model=None).postprocess_nodes(nodes, query_str="a red circle")
 
 
@@ -219,7 +219,7 @@ def load_dead(model: str | None, *, device: str | None = None) -> Brightness:
 
 
 def by(judge: str, **options: Any) -> RankVideoRerank:
-    return RankVideoRerank(backend=f"test_reranker:load_{judge}", model=None, **options)
+    return RankVideoRerank(backend=f"{__name__}:load_{judge}", model=None, **options)
 
 
 def test_nodes_of_one_clip_are_watched_once(world: World) -> None:
@@ -299,7 +299,7 @@ def test_a_clip_that_was_watched_in_windows_is_cited_by_the_window(world: World,
 
 
 def test_a_model_that_is_dead_gives_no_ranking_but_an_error(world: World) -> None:
-    with pytest.raises(RankVideoError, match="4 of 4 clips could not be judged; 4 of them: model: connection refused"):
+    with pytest.raises(RankVideoError, match="4 of 4 clips could not be scored; 4 of them: model: connection refused"):
         by("dead").postprocess_nodes(foreign_nodes(world)[:4], query_str="x")
 
 

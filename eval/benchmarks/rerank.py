@@ -19,7 +19,8 @@ from rankvideo_rag.eval.benchmarks.videos import render_videos
 from rankvideo_rag.media import Frames, read_frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST
 from rankvideo_rag.models.vlm.transformers import TransformersVLM
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
+from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.schema import Record
 
 COUNTS = (1, 4, 16, 64)  # questions on one video
@@ -132,7 +133,7 @@ def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> D
 
     def end_to_end() -> None:
         pairs = [Pair(question, VideoSpan(str(path))) for path in paths]
-        score_pairs(vlm, RANKVIDEO, pairs, batch_size=_BATCH, decoders=_DECODERS)
+        score_pairs(vlm, RANKVIDEO, pairs, ScoringOptions(batch_size=_BATCH, decoders=_DECODERS))
 
     rounds = [[_seconds(work) for work in (decode_only, model_only, end_to_end)] for _ in range(repeats)]
     decode, model, end = (median(times) for times in zip(*rounds, strict=True))

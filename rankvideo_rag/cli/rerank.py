@@ -65,11 +65,10 @@ def rerank(
     """
     from rankvideo_rag.formats.rankvideo import load_run, read_queries, read_video_queries
     from rankvideo_rag.formats.video_folder import VideoFolder
-    from rankvideo_rag.media import MediaLimits
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
     from rankvideo_rag.ranking import batch
     from rankvideo_rag.ranking.batch_plan import select_pairs
-    from rankvideo_rag.ranking.cache import open_cache
+    from rankvideo_rag.ranking.pointwise import ScoringOptions
 
     settings = _settings(
         profile=profile, reranker=backend, reranker_model=model, prompt=prompt, device=device, score_cache=cache
@@ -82,19 +81,17 @@ def rerank(
     )
     folder, spec = VideoFolder(videos, template), resolve_prompt_spec(settings.prompt, settings.reranker_model)
     vlm = _load(settings)
-    with _progress(given) as listen:
+    with _progress(given) as on_video:
         report = batch.rerank_pairs(
             vlm,
             spec,
             given,
             texts,
             videos=folder,
-            to=to,
+            output=to,
             model=settings.reranker_model or settings.reranker,
-            batch_size=batch_size,
-            limits=MediaLimits.from_settings(settings),
-            cache=open_cache(settings.score_cache),
-            listen=listen,
+            options=ScoringOptions.from_settings(settings, batch_size=batch_size),
+            on_video=on_video,
         )
     if as_json:
         print_json(as_contract(report))

@@ -1,79 +1,56 @@
-"""Which results of a batch are done: a line for each, written after its file. Knows nothing of what the files hold.
+"""Record which result files of a batch are complete: one line for each, written after its file."""
 
-A result is done when its line is whole, was made from the same things (the fingerprint), and its file has the bytes that
-were written (the sha256): that a file exists says nothing.
-"""
-
-import fcntl
 import hashlib
-import json
-import logging
-import os
 from pathlib import Path
 from typing import Self
 
-from rankvideo_rag.errors import RankVideoError
-from rankvideo_rag.files import replace_file
+from pydantic import TypeAdapter
 
-logger = logging.getLogger(__name__)
-FILE = "receipts.jsonl"
+from rankvideo_rag.files import replace_file
+from rankvideo_rag.formats.resumable_jsonl import ResumableJsonl
+from rankvideo_rag.schema import Record
+
+FILE = "journal.jsonl"
+
+
+class JournalEntry(Record):
+    """One complete result file."""
+
+    file: str
+    fingerprint: str  # of what the result was computed from
+    sha256: str  # of the file's bytes
 
 
 class BatchJournal:
-    """The receipts of one folder, which belongs to this process until it is closed."""
+    """The journal of one folder, which this process alone writes to until it is closed.
+
+    Raises RankVideoError when another process writes to the folder.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._folder / FILE, "ab+")  # noqa: SIM115 (closed by close)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise RankVideoError(f"another process is writing results to {folder}: wait for it, or name another") from None
-        self._known = self._read()
+        self._log = ResumableJsonl(self._folder / FILE, TypeAdapter(JournalEntry))
+        self._entries = {entry.file: entry for entry in self._log.lines}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        self._log.close()
 
-    def close(self) -> None:
-        """Let others write."""
-        self._file.close()
-
-    def done(self, name: str, fingerprint: str) -> bool:
-        """Whether the file of that name is the whole result of the things that the fingerprint stands for."""
-        if self._known.get(name, ("", ""))[0] != fingerprint:
+    def is_done(self, name: str, fingerprint: str) -> bool:
+        """Return whether the file of that name is complete, unchanged, and was computed from the same things."""
+        entry = self._entries.get(name)
+        if entry is None or entry.fingerprint != fingerprint:
             return False
         try:
-            data = (self._folder / name).read_bytes()
+            return hashlib.sha256((self._folder / name).read_bytes()).hexdigest() == entry.sha256
         except FileNotFoundError:
             return False
-        return hashlib.sha256(data).hexdigest() == self._known[name][1]
 
     def write(self, name: str, data: bytes, fingerprint: str | None) -> None:
-        """Write a result, whole or not at all; with a fingerprint it is done, without it is made again at the next run."""
+        """Write a result file atomically. With a fingerprint it is done; without one the next run computes it again."""
         replace_file(self._folder / name, data)
-        if fingerprint is None:
-            return
-        receipt = {"file": name, "fingerprint": fingerprint, "sha256": hashlib.sha256(data).hexdigest()}
-        self._file.write(json.dumps(receipt).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _read(self) -> dict[str, tuple[str, str]]:
-        """File name -> fingerprint, sha256: the last word on each. A line cut off by a kill is no receipt."""
-        self._file.seek(0)
-        known: dict[str, tuple[str, str]] = {}
-        data = self._file.read()
-        for line in data.splitlines():
-            try:
-                receipt = json.loads(line)
-                known[receipt["file"]] = (receipt["fingerprint"], receipt["sha256"])
-            except (ValueError, KeyError, TypeError):
-                logger.warning("%s: a line that was cut off is left aside: %r", self._folder / FILE, line[:80])
-        if data and not data.endswith(b"\n"):
-            self._file.write(b"\n")
-        return known
+        if fingerprint is not None:
+            sha256 = hashlib.sha256(data).hexdigest()
+            self._log.append(JournalEntry(file=name, fingerprint=fingerprint, sha256=sha256))

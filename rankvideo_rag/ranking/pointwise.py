@@ -1,27 +1,30 @@
-"""RankVideo's pointwise verdict (arXiv 2602.02444, section 3) on pairs of a question and footage, decoded while the model runs.
+"""Score pairs of a question and a span of a video pointwise, as RankVideo does (arXiv 2602.02444, section 3).
 
-A clip is decoded once for all its questions; what cannot be watched or judged is told by its Score. Knows no nodes or archives.
+Each span is decoded once for all its questions, while the model runs on the previous ones.
 """
 
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames
-from rankvideo_rag.models.vlm import VLM, Prompt
+from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
-from rankvideo_rag.ranking.cache import ScoreCache, score_key
+from rankvideo_rag.ranking.cache import ScoreCache, open_cache, score_key
 from rankvideo_rag.ranking.reasoning import NO_REASONING, Reasoning, rescore_with_reasoning
 from rankvideo_rag.ranking.scores import TIMED_OUT, score_prompts
+from rankvideo_rag.ranking.windows import NO_WINDOWS, Windowing
 from rankvideo_rag.schema import Score
+from rankvideo_rag.settings import Settings
 
 
 class VideoSpan(NamedTuple):
-    """A span of a file, to be watched; None stands for its beginning or end."""
+    """A span of a video file; None stands for the file's beginning or end."""
 
     path: str
     start: float | None = None  # seconds
@@ -29,125 +32,135 @@ class VideoSpan(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What is judged."""
+    """A question and the span of a video to score it against."""
 
     question: str
     span: VideoSpan
 
 
-def score_pairs(
-    vlm: VLM,
-    spec: PromptSpec,
-    pairs: Sequence[Pair],
-    *,
-    batch_size: int = 4,
-    limits: MediaLimits = MediaLimits(),
-    reasoning: Reasoning = NO_REASONING,
-    cache: ScoreCache | None = None,
-    deadline: float | None = None,
-    decoders: int = 2,
-) -> list[Score]:
-    """A score for each pair, in the order given; equal pairs are judged once, and those in `cache` not at all.
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How pairs are scored: everything apart from the model, its prompt and the pairs.
 
-    The model is asked about `batch_size` clips at a time, each with all its questions side by side on the same Frames. The
-    next ones are decoded meanwhile, `decoders` at a time: at most three times `batch_size` clips are in memory. What has not
-    begun by `deadline`, a moment of `time.monotonic()`, is `failed`; a call to the model that has begun is not cut short.
+    At most three times `batch_size` spans are in memory. What has not begun by `deadline` fails with `timeout`; a call to the
+    model that has begun is not cut short.
     """
-    questions: dict[VideoSpan, dict[str, None]] = {}  # of each clip, each once, in the order of the pairs
+
+    windows: Windowing = NO_WINDOWS  # how long spans are divided
+    reasoning: Reasoning = NO_REASONING
+    cache: ScoreCache | None = None
+    deadline: float | None = None  # a moment of `time.monotonic()`
+    limits: MediaLimits = MediaLimits()  # what one call into the decoder may cost
+    batch_size: int = 4  # spans whose prompts go to the model in one call
+    decoders: int = 2  # threads that decode the next spans meanwhile
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, batch_size: int = 4) -> Self:
+        """Return the options that these settings ask for, with the score cache opened."""
+        return cls(
+            windows=Windowing.from_settings(settings),
+            reasoning=Reasoning(mode=settings.reasoning),
+            cache=open_cache(settings.score_cache),
+            limits=MediaLimits.from_settings(settings),
+            batch_size=batch_size,
+        )
+
+
+def score_spans(vlm: VLM, spec: PromptSpec, pairs: Sequence[Pair], options: ScoringOptions = ScoringOptions()) -> list[Score]:
+    """Score each pair, in the order given, without dividing spans into windows (`scorer.score_pairs` divides them).
+
+    Equal pairs are scored once, and those in the cache not at all. The model is asked about `batch_size` spans at a time, each
+    with all its questions side by side on the same Frames. What cannot be scored is explained by its Score.
+    """
+    questions: dict[VideoSpan, dict[str, None]] = {}  # of each span, each once, in the order of the pairs
     for pair in pairs:
         questions.setdefault(pair.span, {})[pair.question] = None
-    session = _Session(vlm, spec, limits, reasoning, cache, deadline)
+    scorer = _Scorer(vlm, spec, options)
+    ahead = 2 * options.batch_size + 1
     scores: dict[Pair, Score] = {}
-    with closing(prefetch_map(session.watch, questions.items(), ahead=2 * batch_size + 1, threads=decoders)) as clips:
-        while batch := list(islice(clips, batch_size)):
-            scores |= session.score(batch)
-            batch.clear()  # their frames make room before the next ones are waited for
+    with closing(prefetch_map(scorer.decode, questions.items(), ahead=ahead, threads=options.decoders)) as spans:
+        while batch := list(islice(spans, options.batch_size)):
+            scores |= scorer.score(batch)
+            batch.clear()  # frees their frames before the next ones are awaited
     return [scores[pair] for pair in pairs]
 
 
-class _Clip(NamedTuple):
-    """A clip as it comes from the decoder."""
+def score_unreadable(error: MediaError) -> Score:
+    """Return the score of a span that cannot be decoded. A recording without a picture is not a failure."""
+    return Score(status="abstained" if error.code == "no_video" else "failed", reason=f"{error.code}: {error}")
 
-    span: VideoSpan
+
+class _DecodedSpan(NamedTuple):
     frames: Frames | None  # None where nothing is left to ask of the model
-    scores: dict[str, Score]  # question -> what is known without asking
-    keys: dict[str, str]  # question -> key in the cache; empty without one
-    open_questions: list[str]
+    known: dict[Pair, Score]
+    keys: dict[Pair, str]  # keys in the cache; empty without one
+    unknown: list[Pair]
 
 
-class _Session(NamedTuple):
-    """What is the same for all clips of one call of `judge`."""
+class _Scorer(NamedTuple):
+    """What is the same for all spans of one call of `score_spans`."""
 
     vlm: VLM
     spec: PromptSpec
-    limits: MediaLimits
-    reasoning: Reasoning
-    cache: ScoreCache | None
-    deadline: float | None
+    options: ScoringOptions
 
-    def watch(self, asked: tuple[VideoSpan, Collection[str]]) -> _Clip:
-        """A clip with what is known of its questions, and its frames where that is not all. Runs in a background thread."""
-        footage, questions = asked
-        keys = self._keys(footage, questions)
-        known = self._kept(keys)
-        unknown = [question for question in questions if question not in known]
-        frames = self._frames(footage) if unknown else None
+    def decode(self, asked: tuple[VideoSpan, Collection[str]]) -> _DecodedSpan:
+        """Look up the scores of a span's questions, and decode it where some are unknown. Runs in a background thread."""
+        span, questions = asked
+        pairs = [Pair(question, span) for question in questions]
+        keys = self._cache_keys(span, pairs)
+        known = self._cached(keys)
+        unknown = [pair for pair in pairs if pair not in known]
+        frames = self._read_frames(span) if unknown else None
         if isinstance(frames, Score):
-            return _Clip(footage, None, known | dict.fromkeys(unknown, frames), keys, [])
-        return _Clip(footage, frames, known, keys, unknown)
+            return _DecodedSpan(None, known | dict.fromkeys(unknown, frames), keys, [])
+        return _DecodedSpan(frames, known, keys, unknown)
 
-    def score(self, clips: Sequence[_Clip]) -> dict[Pair, Score]:
-        """The scores of all questions of these clips; the model is asked once."""
-        known = {Pair(question, clip.span): score for clip in clips for question, score in clip.scores.items()}
+    def score(self, spans: Sequence[_DecodedSpan]) -> dict[Pair, Score]:
+        """Score all pairs of these spans in one call to the model."""
         prompts = {
-            Pair(question, clip.span): self.spec.prompt(question, clip.frames)
-            for clip in clips
-            if clip.frames is not None
-            for question in clip.open_questions
+            pair: self.spec.prompt(pair.question, span.frames)
+            for span in spans
+            if span.frames is not None
+            for pair in span.unknown
         }
-        keys = {Pair(question, clip.span): key for clip in clips for question, key in clip.keys.items()}
-        found = dict(zip(prompts, self._ask(list(prompts.values())), strict=True))
-        for pair, score in found.items():
-            if self.cache is not None and pair in keys and score.status == "ok" and score.reason is None:
-                self.cache.put(keys[pair], score)
-        return known | found
+        asked, labels, deadline = list(prompts.values()), self.spec.labels, self.options.deadline
+        first = score_prompts(self.vlm, asked, labels, deadline=deadline)
+        final = rescore_with_reasoning(self.vlm, asked, first, labels, reasoning=self.options.reasoning, deadline=deadline)
+        found = dict(zip(prompts, final, strict=True))
+        for pair, key in ((pair, key) for span in spans for pair, key in span.keys.items() if pair in found):
+            # A reason beside a margin means that something is missing from it: it is tried again next time.
+            if self.options.cache is not None and found[pair].reason is None:
+                self.options.cache.put(key, found[pair])
+        return {pair: score for span in spans for pair, score in span.known.items()} | found
 
-    def _ask(self, prompts: Sequence[Prompt]) -> list[Score]:
-        verdicts = score_prompts(self.vlm, prompts, self.spec.labels, deadline=self.deadline)
-        return rescore_with_reasoning(
-            self.vlm, prompts, verdicts, self.spec.labels, reasoning=self.reasoning, deadline=self.deadline
-        )
-
-    def _frames(self, footage: VideoSpan) -> Frames | Score:
-        seconds = self.limits.seconds if self.deadline is None else min(self.limits.seconds, self.deadline - time.monotonic())
-        if seconds <= 0:
+    def _read_frames(self, span: VideoSpan) -> Frames | Score:
+        limits, deadline = self.options.limits, self.options.deadline
+        if deadline is not None:
+            limits = limits._replace(seconds=min(limits.seconds, deadline - time.monotonic()))
+        if limits.seconds <= 0:
             return TIMED_OUT
-        limits = self.limits._replace(seconds=seconds)
         try:
-            return read_frames(footage.path, footage.start, footage.end, budget=self.spec.frames, limits=limits)
+            return read_frames(span.path, span.start, span.end, budget=self.spec.frames, limits=limits)
         except MediaError as error:
             return score_unreadable(error)
         except InputError as error:
             return Score(status="failed", reason=f"no_span: {error}")
 
-    def _keys(self, footage: VideoSpan, questions: Collection[str]) -> dict[str, str]:
-        if self.cache is None:
+    def _cache_keys(self, span: VideoSpan, pairs: Sequence[Pair]) -> dict[Pair, str]:
+        if self.options.cache is None:
             return {}
         try:
-            content = self.cache.content_of(footage.path)
-        except MediaError:  # decoding will say the same, in a Score
+            content = self.options.cache.content_of(span.path)
+        except MediaError:  # decoding fails in the same way, and its Score says so
             return {}
-        variant = "" if self.reasoning.mode == "never" else self.reasoning.model_dump_json()
+        reasoning = self.options.reasoning
+        variant = "" if reasoning.mode == "never" else reasoning.model_dump_json()
         made_of = {"model": self.vlm.name, "spec": self.spec.fingerprint, "content": content, "variant": variant}
-        return {
-            question: score_key(**made_of, start=footage.start, end=footage.end, question=question) for question in questions
-        }
+        return {pair: score_key(**made_of, start=span.start, end=span.end, question=pair.question) for pair in pairs}
 
-    def _kept(self, keys: Mapping[str, str]) -> dict[str, Score]:
-        found = {question: self.cache.get(key) for question, key in keys.items()} if self.cache is not None else {}
-        return {question: score for question, score in found.items() if score is not None}
-
-
-def score_unreadable(error: MediaError) -> Score:
-    """What is to be said of a clip that cannot be watched. A recording without a picture is no fault."""
-    return Score(status="abstained" if error.code == "no_video" else "failed", reason=f"{error.code}: {error}")
+    def _cached(self, keys: Mapping[Pair, str]) -> dict[Pair, Score]:
+        if self.options.cache is None:
+            return {}
+        found = {pair: self.options.cache.get(key) for pair, key in keys.items()}
+        return {pair: score for pair, score in found.items() if score is not None}

@@ -1,7 +1,4 @@
-"""Reasoning on demand (adaptive allocation, arXiv 2602.02444): a written rationale for the pairs whose verdict is in doubt.
-
-The model watches, writes, and its verdict is read again after what it wrote. Knows no files: it is given prompts.
-"""
+"""Generate a rationale for pairs whose margin is in doubt, and score them after it (adaptive reasoning, arXiv 2602.02444)."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -19,33 +16,33 @@ _TAG = "<answer>"
 
 
 class MarginBand(NamedTuple):
-    """Margins that are in doubt: those strictly between these two, in nats. None: no bound on that side."""
+    """Margins in doubt: those strictly between these two, in nats. None: no bound on that side."""
 
     low: float | None
     high: float | None
 
-    def holds(self, margin: float) -> bool:
-        """Whether this margin is in doubt."""
+    def contains(self, margin: float) -> bool:
+        """Return whether this margin is in doubt."""
         return (self.low is None or margin > self.low) and (self.high is None or margin < self.high)
 
 
 class Reasoning(Record):
-    """Which pairs are reasoned about, and how long.
+    """For which pairs a rationale is generated, and how long it may be.
 
-    The default band is p_yes between 0.12 and 0.88. It is a guess that serves a model of unknown calibration: use
-    `calibrate_band` where there are labelled pairs. A spec that reads at `first_token` puts its verdicts before and after a
-    rationale on two scales; one that reads `after_answer_tag` has one.
+    The default band is p_yes between 0.12 and 0.88, a guess for a model of unknown calibration: use `calibrate_band` where
+    there are labelled pairs. With a spec that reads at `first_token`, margins before and after a rationale are on two scales;
+    with one that reads `after_answer_tag` they are on one.
     """
 
     mode: Literal["never", "auto", "always"] = "never"
-    band: MarginBand = MarginBand(-2.0, 2.0)  # counts in auto
+    band: MarginBand = MarginBand(-2.0, 2.0)  # used with auto
     max_tokens: int = Field(256, ge=1)  # of one rationale
 
-    def wants(self, score: Score) -> bool:
-        """Whether the pair with this first verdict is to be reasoned about."""
+    def applies_to(self, score: Score) -> bool:
+        """Return whether the pair with this first score gets a rationale."""
         if self.mode == "never" or score.margin is None:
             return False
-        return self.mode == "always" or self.band.holds(score.margin)
+        return self.mode == "always" or self.band.contains(score.margin)
 
 
 NO_REASONING = Reasoning()
@@ -60,40 +57,40 @@ def rescore_with_reasoning(
     reasoning: Reasoning,
     deadline: float | None = None,
 ) -> list[Score]:
-    """The scores, those in doubt replaced by the verdict after a rationale.
+    """Return the scores, those in doubt replaced by the score after a rationale.
 
-    Where no rationale could be had, or no verdict after it, the first verdict stays, with the reason. `deadline` is that of
-    `ask`.
+    Where there is no rationale, or no score after it, the first score stays, with the reason. `deadline` is as in
+    `score_prompts`.
     """
-    doubtful = [i for i, score in enumerate(scores) if reasoning.wants(score)]
+    doubtful = [i for i, score in enumerate(scores) if reasoning.applies_to(score)]
     if deadline_passed(deadline):
         return list(scores)
-    written = generate_each(vlm, [prompts[i]._replace(prefill="") for i in doubtful], max_tokens=reasoning.max_tokens)
-    reread = [(i, text) for i, text in zip(doubtful, written, strict=True) if isinstance(text, Generation)]
-    verdicts = score_prompts(
-        vlm, [prompts[i]._replace(prefill=_prefill(text.text)) for i, text in reread], labels, deadline=deadline
-    )
+    generated = generate_each(vlm, [prompts[i]._replace(prefill="") for i in doubtful], max_tokens=reasoning.max_tokens)
+    texts = {i: text for i, text in zip(doubtful, generated, strict=True) if isinstance(text, Generation)}
+    reread = [prompts[i]._replace(prefill=_prefill(text.text)) for i, text in texts.items()]
+    rescored = dict(zip(texts, score_prompts(vlm, reread, labels, deadline=deadline), strict=True))
     found = list(scores)
-    for i, fault in zip(doubtful, written, strict=True):
-        if isinstance(fault, ModelError):
-            found[i] = scores[i].model_copy(update={"reason": f"no rationale: {fault}"})
-    for (i, text), verdict in zip(reread, verdicts, strict=True):
-        found[i] = _reasoned(scores[i], verdict, text)
+    for i, text in zip(doubtful, generated, strict=True):
+        if isinstance(text, ModelError):
+            found[i] = scores[i].model_copy(update={"reason": f"no rationale: {text}"})
+        else:
+            found[i] = _with_rationale(scores[i], rescored[i], text)
     return found
 
 
 def reasoned_share(scores: Sequence[Score]) -> float | None:
-    """The share of the pairs with a verdict that were reasoned about; None where there is no verdict."""
-    judged = [score for score in scores if score.margin is not None]
-    return sum(score.rationale is not None for score in judged) / len(judged) if judged else None
+    """Return the share of the pairs with a margin that have a rationale; None where no pair has a margin."""
+    scored = [score for score in scores if score.margin is not None]
+    return sum(score.rationale is not None for score in scored) / len(scored) if scored else None
 
 
 def calibrate_band(margins: Sequence[float], relevant: Sequence[bool], *, max_error: float = 0.05) -> MarginBand:
-    """The narrowest band outside which, on these labelled pairs, a verdict by the margin's sign is wrong at most that often.
+    """Return the narrowest band outside which the sign of the margin is wrong at most that often, on labelled pairs.
 
-    From 0 outwards on each side: the upper end is the least bound, 0 or a margin above it, such that of the pairs at or
-    above it a share of at most `max_error` is irrelevant; the lower end the greatest, 0 or a margin below it, such that of
-    the pairs at or below it at most that share is relevant. A side that no bound makes good enough has none.
+    From 0 outwards on each side: the upper end is the least bound, 0 or a margin above it, such that of the pairs at or above
+    it a share of at most `max_error` is irrelevant; the lower end is the greatest bound, 0 or a margin below it, such that of
+    the pairs at or below it at most that share is relevant. A side without such a bound has none. Raises InputError for
+    arguments that do not fit together.
 
     >>> calibrate_band([-3, -1, -0.5, 0.5, 1, 3], [False, False, True, False, True, True], max_error=0)
     MarginBand(low=-1, high=1)
@@ -109,15 +106,15 @@ def calibrate_band(margins: Sequence[float], relevant: Sequence[bool], *, max_er
 
 def _least_bound(margins: Sequence[float], wrong: Sequence[bool], max_error: float) -> float | None:
     for bound in sorted({0.0, *(margin for margin in margins if margin > 0)}):
-        beyond = [fault for margin, fault in zip(margins, wrong, strict=True) if margin >= bound]
+        beyond = [error for margin, error in zip(margins, wrong, strict=True) if margin >= bound]
         if beyond and sum(beyond) <= max_error * len(beyond):
             return bound
     return None
 
 
 def _rationale(text: str) -> str:
-    # What the model decided by itself is cut off: the verdict is read as log-probabilities, not as a word. Words that it
-    # copied from the picture must not act as control tokens.
+    # An answer that the model generated itself is cut off: the score is read from log-probabilities, not from text. `clean`
+    # keeps text that it copied from the picture from acting as control tokens.
     return clean(text.partition(_TAG)[0])
 
 
@@ -126,8 +123,8 @@ def _prefill(text: str) -> str:
     return f"{rationale}\n{_TAG}" if rationale else _TAG
 
 
-def _reasoned(first: Score, verdict: Score, text: Generation) -> Score:
-    wrote = {"rationale": _rationale(text.text), "tokens": text.tokens}
-    if verdict.margin is None:
-        return first.model_copy(update=wrote | {"reason": f"no verdict after the rationale: {verdict.reason}"})
-    return verdict.model_copy(update=wrote)
+def _with_rationale(first: Score, second: Score, text: Generation) -> Score:
+    fields = {"rationale": _rationale(text.text), "tokens": text.tokens}
+    if second.margin is None:
+        return first.model_copy(update=fields | {"reason": f"no score after the rationale: {second.reason}"})
+    return second.model_copy(update=fields)

@@ -1,18 +1,16 @@
-"""How a long clip is divided into windows, and how their scores become one: arithmetic on seconds and margins.
-
-Nothing here watches; `long_clips` does.
-"""
+"""Divide long clips into windows, and combine the windows' scores: arithmetic on seconds and margins."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from rankvideo_rag.ranking.scores import explain_unscored, score_from_margin
 from rankvideo_rag.schema import Record, Score
+from rankvideo_rag.settings import Settings, WindowAggregate
 
-_LEAST_FRAMES = 2  # of a coarse look
+_MIN_FRAMES = 2  # of a part of the coarse pass
 
 
 class Span(NamedTuple):
@@ -23,18 +21,18 @@ class Span(NamedTuple):
 
 
 class Windowing(Record):
-    """How a long clip is divided, how many windows are looked at closely, and how their margins become one.
+    """How a long clip is divided, how many windows are scored at full detail, and how their margins are combined.
 
-    Where there are more than `max_windows`, all are first looked at coarsely, with as few frames that this look costs no
-    more frames than the close one: at most 2 * max_windows * (frames of the spec) for a question and a clip. Where two frames
-    a window would be too many for that, neighbours are looked at together.
+    Where there are more than `max_windows`, a coarse pass scores all of them first, with so few frames that it costs no more
+    frames than the pass at full detail: at most 2 * max_windows * (frames of the spec) for a question and a clip. Where two
+    frames for each window are too many for that, neighbouring windows are scored together.
     """
 
     seconds: float | None = Field(None, gt=0)  # length of a window; None: the whole clip at once
     overlap: float = Field(0.0, ge=0)  # seconds shared by neighbours
-    max_windows: int | None = Field(None, ge=1)  # looked at closely, per question; None: all
-    aggregate: Literal["max", "noisy-or", "top-mean"] = "max"
-    top: int = Field(3, ge=1)  # windows that top-mean takes the mean of
+    max_windows: int | None = Field(None, ge=1)  # scored at full detail, per question; None: all
+    aggregate: WindowAggregate = "max"
+    top: int = Field(3, ge=1)  # windows that top-mean averages
 
     @model_validator(mode="after")
     def _overlap_is_shorter(self) -> Self:
@@ -42,12 +40,23 @@ class Windowing(Record):
             raise ValueError(f"overlap ({self.overlap} s) must be less than seconds ({self.seconds} s)")
         return self
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the windowing that these settings ask for."""
+        return cls(
+            seconds=settings.window_seconds,
+            overlap=settings.window_overlap,
+            max_windows=settings.max_windows,
+            aggregate=settings.window_aggregate,
+            top=settings.window_top,
+        )
+
 
 NO_WINDOWS = Windowing()
 
 
 def plan_windows(start: float, end: float, windows: Windowing) -> list[Span]:
-    """Windows of equal length that cover [start, end) seconds; the last is moved back to end with it.
+    """Return windows of equal length that cover [start, end) seconds; the last is moved back to end with it.
 
     >>> [tuple(span) for span in plan_windows(0, 75, Windowing(seconds=30))]
     [(0, 30), (30, 60), (45, 75)]
@@ -55,67 +64,63 @@ def plan_windows(start: float, end: float, windows: Windowing) -> list[Span]:
     if windows.seconds is None or end - start <= windows.seconds:
         return [Span(start, end)]
     step = windows.seconds - windows.overlap
-    count = 1 + math.ceil((end - start - windows.seconds) / step - 1e-9)  # 0.1 + 0.2 s is no window more than 0.3 s
+    count = 1 + math.ceil((end - start - windows.seconds) / step - 1e-9)  # 0.1 + 0.2 s need no window more than 0.3 s
     starts = [start + i * step for i in range(count - 1)] + [end - windows.seconds]
     return [Span(round(first, 3), round(first + windows.seconds, 3)) for first in starts]
 
 
 class CoarsePlan(NamedTuple):
-    """A coarse look at a clip."""
+    """What the coarse pass scores."""
 
     frames: int  # of each part
-    parts: dict[Span, list[Span]]  # part that is looked at -> the windows in it
+    parts: dict[Span, list[Span]]  # part that is scored -> the windows in it
 
 
-def plan_coarse_pass(spans: Sequence[Span], *, budget: int, most_frames: int) -> CoarsePlan:
-    """Windows looked at with as many frames each as `budget` frames allow; neighbours together where that is too few."""
-    together = math.ceil(len(spans) / max(budget // _LEAST_FRAMES, 1))
+def plan_coarse_pass(spans: Sequence[Span], *, budget: int, max_frames: int) -> CoarsePlan:
+    """Share out `budget` frames evenly between windows; neighbouring windows become one part where that is too few."""
+    together = math.ceil(len(spans) / max(budget // _MIN_FRAMES, 1))
     groups = [list(spans[i : i + together]) for i in range(0, len(spans), together)]
-    frames = budget // len(groups) // 2 * 2  # a video model takes frames by twos
+    frames = budget // len(groups) // 2 * 2  # a video model takes frames in pairs
     parts = {Span(group[0].start, group[-1].end): group for group in groups}
-    return CoarsePlan(min(max(frames, _LEAST_FRAMES), most_frames), parts)
+    return CoarsePlan(min(max(frames, _MIN_FRAMES), max_frames), parts)
 
 
 def combine_windows(scores: Mapping[Span, Score], windows: Windowing) -> Score:
-    """One score from those of a clip's windows; start and end, and the rationale, are those of the window with the best margin.
+    """Combine the scores of a clip's windows; start, end and rationale are those of the window with the best margin.
 
-    Windows without a margin are left out, and said in `reason`; where none has one, there is none.
+    Windows without a margin are left out, and `reason` says so; where none has a margin, neither has the result.
     """
-    judged = {span: score for span, score in scores.items() if score.margin is not None}
-    left_out = [score for span, score in scores.items() if span not in judged]
+    scored = {span: score for span, score in scores.items() if score.margin is not None}
+    left_out = [score for span, score in scores.items() if span not in scored]
     tokens = sum(score.tokens for score in scores.values())
-    if not judged:
+    if not scored:
         return explain_unscored(left_out).model_copy(update={"tokens": tokens})
-    best = max(judged, key=lambda span: (judged[span].margin, -span.start))
-    margin = _AGGREGATES[windows.aggregate]([score.margin for score in judged.values() if score.margin is not None], windows)
-    whole = judged[best] if windows.aggregate == "max" else score_from_margin(margin)
-    reason = f"{len(left_out)} of {len(scores)} windows not judged, first: {left_out[0].reason}" if left_out else None
+    best = max(scored, key=lambda span: (scored[span].margin, -span.start))
+    margin = _AGGREGATES[windows.aggregate]([score.margin for score in scored.values() if score.margin is not None], windows)
+    whole = scored[best] if windows.aggregate == "max" else score_from_margin(margin)
+    reason = f"{len(left_out)} of {len(scores)} windows not scored, first: {left_out[0].reason}" if left_out else None
     return whole.model_copy(
         update={
             "start": best.start,
             "end": best.end,
-            "rationale": judged[best].rationale,
+            "rationale": scored[best].rationale,
             "tokens": tokens,
-            "reason": reason or judged[best].reason,
+            "reason": reason or scored[best].reason,
         }
     )
 
 
 def noisy_or(margins: Sequence[float]) -> float:
-    """The log-odds that at least one of independent yes-or-no events happens, from the log-odds of each.
+    """Return the log-odds that at least one of several independent events happens, given the log-odds of each.
 
     >>> round(noisy_or([0.0, 0.0]), 6)  # 1 - 1/2 * 1/2 = 3/4, odds of 3
     1.098612
     """
-    none_happens = sum(_softplus(margin) for margin in margins)  # -log of the probability
+    none_happens = sum(max(m, 0.0) + math.log1p(math.exp(-abs(m))) for m in margins)  # -log(probability): sum of softplus
     if none_happens < 1e-9:  # the odds are then their sum, and expm1 might underflow
-        most = max(margins)
-        return most + math.log(sum(math.exp(margin - most) for margin in margins))
+        largest = max(margins)
+        return largest + math.log(sum(math.exp(margin - largest) for margin in margins))
     return none_happens + math.log(-math.expm1(-none_happens))
-
-
-def _softplus(x: float) -> float:
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
 def _top_mean(margins: Sequence[float], top: int) -> float:

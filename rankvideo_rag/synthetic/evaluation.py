@@ -19,7 +19,8 @@ from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, resolve_prompt_spec
 from rankvideo_rag.nodes import nodes_to_hits
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
+from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.ranking.scores import rank_by_margin
 from rankvideo_rag.schema import Channel, Score
 from rankvideo_rag.settings import PROFILES, Fusion, Settings

@@ -264,7 +264,7 @@ def test_a_fault_on_one_clip_leaves_the_order_of_the_search_with_that_clip_last_
         return json.dumps(request).count("iVBOR") == 4 and misbehave(handler, request)
 
     with serving(only_the_second) as server:
-        reranker = RankVideoRerank(backend="test_vlm_server:load_with_deadline", model=server.address)
+        reranker = RankVideoRerank(backend=f"{__name__}:load_with_deadline", model=server.address)
         began = time.monotonic()
         found = reranker.postprocess_nodes(nodes, query_str="margin 1.5")
         assert time.monotonic() - began < DEADLINE + SLACK + 5.0  # loading and decoding have no share in the deadline

@@ -33,8 +33,9 @@ from rankvideo_rag.ranking import batch
 from rankvideo_rag.ranking.batch_journal import BatchJournal
 from rankvideo_rag.ranking.batch_plan import group_by_video, select_pairs
 from rankvideo_rag.ranking.cache import ScoreCache
-from rankvideo_rag.ranking.orders import reranked
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
+from rankvideo_rag.ranking.scorer import score_pairs
+from rankvideo_rag.ranking.scores import rerank_by_margin
 from rankvideo_rag.schema import Score
 from rankvideo_rag.synthetic import generate_questions, render_archive
 
@@ -74,9 +75,11 @@ class Job(NamedTuple):
         """The same through the library; options override."""
         first_stage = options.pop("first_stage", self.first_stage)
         texts = options.pop("texts", self.texts)
-        options = {"videos": VideoFolder(self.videos), "to": folder, "model": "lab/Scripted", "spec": RANKVIDEO} | options
+        options = {"videos": VideoFolder(self.videos), "output": folder, "model": "lab/Scripted", "spec": RANKVIDEO} | options
         depth, spec, vlm = options.pop("depth", None), options.pop("spec"), options.pop("vlm", load_vlm("scripted"))
-        return batch.rerank_pairs(vlm, spec, select_pairs(first_stage, None, depth=depth), texts, **options)
+        scoring = ScoringOptions(cache=options.pop("cache", None))
+        candidates = select_pairs(first_stage, None, depth=depth)
+        return batch.rerank_pairs(vlm, spec, candidates, texts, options=scoring, **options)
 
 
 @pytest.fixture(scope="session")
@@ -194,10 +197,10 @@ def test_pairs_are_cut_at_a_depth_of_the_first_stage_and_grouped_by_video() -> N
 @pytest.mark.parametrize(
     ("first", "mapping", "depth", "words"),
     [
-        (None, None, None, "there is no pair to judge"),
-        ({}, {}, None, "there is no pair to judge"),
+        (None, None, None, "there is no pair to score"),
+        ({}, {}, None, "there is no pair to score"),
         (None, {"a": ["q1"]}, 5, "a depth needs an order"),
-        ({"q1": {"a": 1.0}}, {"b": ["q1"]}, None, "query 'q1' and video 'b' are to be judged, but are not in the first stage"),
+        ({"q1": {"a": 1.0}}, {"b": ["q1"]}, None, "query 'q1' and video 'b' are to be scored, but are not in the first stage"),
     ],
 )
 def test_candidates_that_do_not_fit_together_are_refused(first: Any, mapping: Any, depth: Any, words: str) -> None:
@@ -301,7 +304,7 @@ def test_reranking_a_block_is_what_brute_force_says() -> None:
             margin = margins.get(video)  # noqa: B023 (called in this round only)
             return (float("inf") if margin is None else -margin, -scores[video], video)  # noqa: B023
 
-        assert reranked(first, margins, depth=depth) == sorted(first[:depth], key=worth) + first[depth:]
+        assert rerank_by_margin(first, margins, depth=depth) == sorted(first[:depth], key=worth) + first[depth:]
 
 
 def test_each_video_is_decoded_once_for_all_its_queries(job: Job, tmp_path: Path) -> None:
@@ -372,10 +375,10 @@ def test_a_receipt_that_was_cut_off_is_none_and_spoils_no_other(
     job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     job.run(tmp_path)
-    receipts = tmp_path / "receipts.jsonl"
-    receipts.write_bytes(receipts.read_bytes()[:-30])
+    journal = tmp_path / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-30])
     assert job.run(tmp_path).resumed == 11
-    assert "a line that was cut off is left aside" in caplog.text
+    assert "the last line was cut off and is ignored" in caplog.text
     assert job.run(tmp_path).resumed == 12
 
 
@@ -393,7 +396,7 @@ def test_what_failed_is_tried_again_and_what_went_well_is_not(job: Job, tmp_path
 
 
 def test_two_runs_do_not_write_one_folder_at_once(job: Job, tmp_path: Path) -> None:
-    with BatchJournal(tmp_path), pytest.raises(RankVideoError, match="another process is writing results"):
+    with BatchJournal(tmp_path), pytest.raises(RankVideoError, match="another process is writing"):
         job.run(tmp_path)
 
 
@@ -411,18 +414,18 @@ def test_killed_at_any_moment_the_same_command_ends_as_if_nothing_had_been(tmp_p
     whole = tmp_path / "whole"
     report = job.run(whole)
     arguments = [*job.files(tmp_path), "--batch-size", "1", "--json"]
-    receipts, kills, done = tmp_path / "out" / "receipts.jsonl", 0, 0
+    journal, kills, done = tmp_path / "out" / "journal.jsonl", 0, 0
     while kills < 3:
         running = subprocess.Popen([*COMMAND, "rerank", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        while running.poll() is None and receipt_lines(receipts) <= done:
+        while running.poll() is None and journal_lines(journal) <= done:
             time.sleep(0.002)
         if running.poll() is not None:
             break
         running.send_signal(signal.SIGKILL)
         running.communicate()
-        kills, done = kills + 1, receipt_lines(receipts)
+        kills, done = kills + 1, journal_lines(journal)
     assert kills >= 2
-    finished = {file: file.stat().st_mtime_ns for file in map(tmp_path.joinpath("out").joinpath, receipt_files(receipts))}
+    finished = {file: file.stat().st_mtime_ns for file in map(tmp_path.joinpath("out").joinpath, journal_files(journal))}
     assert finished
     ended = rankvideo("rerank", *arguments)
     assert ended.returncode == 0, ended.stderr
@@ -435,12 +438,12 @@ def test_killed_at_any_moment_the_same_command_ends_as_if_nothing_had_been(tmp_p
     )
 
 
-def receipt_lines(receipts: Path) -> int:
-    return receipts.read_bytes().count(b"\n") if receipts.exists() else 0
+def journal_lines(journal: Path) -> int:
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
-def receipt_files(receipts: Path) -> set[str]:
-    lines = receipts.read_bytes().split(b"\n")[:-1]
+def journal_files(journal: Path) -> set[str]:
+    lines = journal.read_bytes().split(b"\n")[:-1]
     return {json.loads(line)["file"] for line in lines if line.endswith(b"}")}
 
 

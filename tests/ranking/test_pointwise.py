@@ -25,9 +25,9 @@ from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
 from rankvideo_rag.ranking import pointwise
 from rankvideo_rag.ranking.cache import ScoreCache
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
 from rankvideo_rag.ranking.reasoning import MarginBand, Reasoning, reasoned_share
-from rankvideo_rag.ranking.windowed_scoring import score_pairs_in_windows
+from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic.render import render_frames
@@ -147,7 +147,7 @@ def test_every_score_belongs_to_its_pair_whatever_the_order_the_duplicates_and_t
         return VideoSpan(str(film), 4.0, 2.0) if clip == "reversed" else second(film, int(clip))
 
     pairs = [Pair(question, footage(clip)) for question, clip in drawn]
-    scores = score_pairs(Greys(poisoned, spoil), SPEC, pairs, batch_size=data.draw(st.integers(1, 4)))
+    scores = score_pairs(Greys(poisoned, spoil), SPEC, pairs, ScoringOptions(batch_size=data.draw(st.integers(1, 4))))
     for (question, clip), score in zip(drawn, scores, strict=True):
         if question == "poison" or isinstance(clip, str) or spoiling == "all lost":
             assert (score.margin, score.p_yes, score.status) == (None, None, "failed")
@@ -174,7 +174,7 @@ def test_a_pair_that_breaks_the_model_costs_no_other_its_score(film: Path) -> No
 
     pairs = [Pair("poison" if number == 4 else "a", second(film, number)) for number in range(6)]
     vlm = Greys(poisoned)
-    scores = score_pairs(vlm, SPEC, pairs, batch_size=8)
+    scores = score_pairs(vlm, SPEC, pairs, ScoringOptions(batch_size=8))
     assert [score.margin for score in scores] == approx([None if n == 4 else margin_of("a", n) for n in range(6)])
     assert scores[4].reason == "model: the engine died"
     assert [len(call) for call in vlm.calls] == [6, 3, 3, 1, 2, 1, 1]  # halves
@@ -185,7 +185,9 @@ def test_a_model_that_runs_out_of_memory_is_asked_for_less_at_once(film: Path) -
         if len(prompts) > 2:
             raise ModelError("out of memory")
 
-    scores = score_pairs(Greys(small), SPEC, [Pair("a", second(film, number)) for number in range(6)], batch_size=6)
+    scores = score_pairs(
+        Greys(small), SPEC, [Pair("a", second(film, number)) for number in range(6)], ScoringOptions(batch_size=6)
+    )
     assert [score.margin for score in scores] == approx([margin_of("a", number) for number in range(6)])
 
 
@@ -212,7 +214,9 @@ def test_100_videos_take_at_most_a_fifth_longer_than_the_slower_of_decoding_and_
     monkeypatch.setattr(pointwise, "read_frames", slow)
     model = Greys(before=lambda prompts: time.sleep(think * len(prompts)))
     started = time.perf_counter()
-    score_pairs(model, SPEC, [Pair("a", VideoSpan("x", float(number), 200.0)) for number in range(100)], decoders=1)
+    score_pairs(
+        model, SPEC, [Pair("a", VideoSpan("x", float(number), 200.0)) for number in range(100)], ScoringOptions(decoders=1)
+    )
     assert time.perf_counter() - started <= 1.2 * 100 * max(decode, think)
 
 
@@ -232,7 +236,7 @@ def test_no_more_than_three_batches_of_clips_is_in_memory(film: Path, monkeypatc
     pairs = [Pair("a", VideoSpan(str(film), 0.1 * number, 0.1 * number + 1)) for number in range(40)]
     model = Greys(before=lambda prompts: time.sleep(0.05))
     model.calls = Forgetful()
-    score_pairs(model, SPEC, pairs, batch_size=3, decoders=3)
+    score_pairs(model, SPEC, pairs, ScoringOptions(batch_size=3, decoders=3))
     assert 3 < most <= 9
 
 
@@ -269,7 +273,12 @@ def test_an_interruption_comes_through_at_once_and_leaves_nothing_running(film: 
         raise error
 
     with pytest.raises(error):
-        score_pairs(Greys(interrupt), SPEC, [Pair("a", VideoSpan(str(film), 0.1 * n, 5.0)) for n in range(20)], batch_size=2)
+        score_pairs(
+            Greys(interrupt),
+            SPEC,
+            [Pair("a", VideoSpan(str(film), 0.1 * n, 5.0)) for n in range(20)],
+            ScoringOptions(batch_size=2),
+        )
     assert started
     assert ended({thread for thread in started if thread.name.startswith("prefetch")})
     assert score_pairs(Greys(), SPEC, [Pair("a", second(film, 2))])[0].margin == pytest.approx(margin_of("a", 2))
@@ -310,7 +319,7 @@ def test_clips_whose_turn_comes_after_the_deadline_failed_by_timeout(film: Path)
     model = Greys(before=lambda prompts: time.sleep(0.4))
     pairs = [Pair("a", second(film, number)) for number in range(6)]
     started = time.monotonic()
-    scores = score_pairs(model, SPEC, pairs, batch_size=1, deadline=started + 1.0)
+    scores = score_pairs(model, SPEC, pairs, ScoringOptions(batch_size=1, deadline=started + 1.0))
     assert time.monotonic() - started < 2.5
     assert scores[0].margin == pytest.approx(margin_of("a", 0))
     assert scores[-1].status == "failed"
@@ -324,7 +333,9 @@ def test_a_dead_model_is_not_asked_again_after_the_deadline(film: Path) -> None:
 
     model = Greys(dead)
     started = time.monotonic()
-    scores = score_pairs(model, SPEC, [Pair("a", second(film, n)) for n in range(6)], batch_size=6, deadline=started + 0.8)
+    scores = score_pairs(
+        model, SPEC, [Pair("a", second(film, n)) for n in range(6)], ScoringOptions(batch_size=6, deadline=started + 0.8)
+    )
     assert time.monotonic() - started < 2.0
     assert len(model.calls) <= 4
     assert {score.status for score in scores} == {"failed"}
@@ -336,17 +347,17 @@ def test_a_dead_model_is_not_asked_again_after_the_deadline(film: Path) -> None:
 def test_what_the_cache_holds_is_neither_decoded_nor_asked(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
     pairs = [Pair(question, second(film, number)) for question in ("a", "bb") for number in (0, 1)]
-    fresh = score_pairs(Greys(), SPEC, pairs, cache=cache)
+    fresh = score_pairs(Greys(), SPEC, pairs, ScoringOptions(cache=cache))
     before = count_decoder_calls()
     nobody = Greys(before=lambda prompts: pytest.fail("asked"))
-    assert score_pairs(nobody, SPEC, pairs, cache=cache) == fresh
+    assert score_pairs(nobody, SPEC, pairs, ScoringOptions(cache=cache)) == fresh
     assert count_decoder_calls() == before
     partly = Greys()
-    score_pairs(partly, SPEC, [*pairs, Pair("ccc", second(film, 1))], cache=cache)
+    score_pairs(partly, SPEC, [*pairs, Pair("ccc", second(film, 1))], ScoringOptions(cache=cache))
     assert [[asked(prompt) for prompt in call] for call in partly.calls] == [["ccc"]]
     other = SPEC.model_copy(update={"system": "another"})
     changed = Greys()
-    score_pairs(changed, other, pairs, cache=cache)
+    score_pairs(changed, other, pairs, ScoringOptions(cache=cache))
     assert len(changed.calls[0]) == 4
 
 
@@ -357,9 +368,9 @@ def test_a_failure_is_not_kept(film: Path, tmp_path: Path) -> None:
     def dead(prompts: Sequence[Prompt]) -> None:
         raise ModelError("connection refused")
 
-    assert {score.status for score in score_pairs(Greys(dead), SPEC, pairs, cache=cache)} == {"failed"}
+    assert {score.status for score in score_pairs(Greys(dead), SPEC, pairs, ScoringOptions(cache=cache))} == {"failed"}
     os.link(film, tmp_path / "gone.mp4")
-    assert {score.status for score in score_pairs(Greys(), SPEC, pairs, cache=cache)} == {"ok"}
+    assert {score.status for score in score_pairs(Greys(), SPEC, pairs, ScoringOptions(cache=cache))} == {"ok"}
 
 
 # Windows
@@ -405,7 +416,7 @@ def test_an_event_at_a_known_second_of_a_long_video_is_found_in_its_window(
     planted: Path, windows: Windowing, start: float, end: float
 ) -> None:
     vlm = Watching()
-    (found,) = score_pairs_in_windows(vlm, RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], windows)
+    (found,) = score_pairs(vlm, RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], ScoringOptions(windows=windows))
     assert found.margin is not None
     assert found.margin > 0
     assert (found.start, found.end) == (start, end)
@@ -414,7 +425,9 @@ def test_an_event_at_a_known_second_of_a_long_video_is_found_in_its_window(
 
 
 def test_the_whole_video_at_once_misses_what_is_short(planted: Path) -> None:
-    (found,) = score_pairs_in_windows(ScriptedVLM(), RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], Windowing())
+    (found,) = score_pairs(
+        ScriptedVLM(), RANKVIDEO, [Pair("a red circle", VideoSpan(str(planted)))], ScoringOptions(windows=Windowing())
+    )
     assert found.margin is not None
     assert found.margin < 0
     assert (found.start, found.end) == (None, None)
@@ -423,7 +436,7 @@ def test_the_whole_video_at_once_misses_what_is_short(planted: Path) -> None:
 def test_each_question_gets_the_windows_that_are_best_for_it(planted: Path) -> None:
     clip, pairs = VideoSpan(str(planted), 60.0, 100.0), []
     pairs = [Pair("a red circle", clip), Pair("a blue square", clip), Pair("a red circle", VideoSpan("/nowhere/gone.mp4"))]
-    red, blue, gone = score_pairs_in_windows(ScriptedVLM(), RANKVIDEO, pairs, Windowing(seconds=10, max_windows=1))
+    red, blue, gone = score_pairs(ScriptedVLM(), RANKVIDEO, pairs, ScoringOptions(windows=Windowing(seconds=10, max_windows=1)))
     assert (red.start, red.end) == (70.0, 80.0)
     assert (blue.start, blue.end) != (70.0, 80.0)
     assert red.margin == blue.margin == pytest.approx(4.0)
@@ -431,17 +444,24 @@ def test_each_question_gets_the_windows_that_are_best_for_it(planted: Path) -> N
 
 
 def test_a_clip_whose_metadata_promise_more_than_the_file_holds_is_watched_as_far_as_it_goes(film: Path) -> None:
-    (found,) = score_pairs_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 2.0, 1e9))], Windowing(seconds=1))
+    (found,) = score_pairs(
+        Greys(), SPEC, [Pair("a", VideoSpan(str(film), 2.0, 1e9))], ScoringOptions(windows=Windowing(seconds=1))
+    )
     assert found.margin == pytest.approx(margin_of("a", 5))
     assert (found.start, found.end) == (pytest.approx(5.0, abs=0.01), pytest.approx(6.0, abs=0.01))
-    (beyond,) = score_pairs_in_windows(Greys(), SPEC, [Pair("a", VideoSpan(str(film), 50.0, 90.0))], Windowing(seconds=1))
+    (beyond,) = score_pairs(
+        Greys(), SPEC, [Pair("a", VideoSpan(str(film), 50.0, 90.0))], ScoringOptions(windows=Windowing(seconds=1))
+    )
     assert (beyond.reason or "").startswith("no_span: the clip begins at 50.0 s")
 
 
 def test_a_question_that_nobody_understands_is_not_looked_at_closely(planted: Path) -> None:
     vlm = Watching()
-    (found,) = score_pairs_in_windows(
-        vlm, RANKVIDEO, [Pair("Who won?", VideoSpan(str(planted)))], Windowing(seconds=10, max_windows=2), limits=MediaLimits()
+    (found,) = score_pairs(
+        vlm,
+        RANKVIDEO,
+        [Pair("Who won?", VideoSpan(str(planted)))],
+        ScoringOptions(windows=Windowing(seconds=10, max_windows=2), limits=MediaLimits()),
     )
     assert found.status == "abstained"
     assert vlm.frames <= 2 * RANKVIDEO.frames.max_frames
@@ -480,7 +500,9 @@ def six(film: Path) -> list[Pair]:
 
 def test_only_pairs_in_doubt_are_reasoned_about_and_read_again(film: Path) -> None:
     vlm = Thinker()
-    scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode="auto", band=MarginBand(-1.0, 1.0), max_tokens=40))
+    scores = score_pairs(
+        vlm, SPEC, six(film), ScoringOptions(reasoning=Reasoning(mode="auto", band=MarginBand(-1.0, 1.0), max_tokens=40))
+    )
     assert [score.margin for score in scores] == [5.0, 5.0, 6.0, -6.0, 5.0, 5.0]
     assert [score.rationale for score in scores] == [None, None, "I see a bright grey.", "I see a bright grey.", None, None]
     assert [score.tokens for score in scores] == [0, 0, 11, 11, 0, 0]
@@ -492,19 +514,21 @@ def test_only_pairs_in_doubt_are_reasoned_about_and_read_again(film: Path) -> No
 @pytest.mark.parametrize(("mode", "reasoned"), [("never", 0), ("always", 6)])
 def test_reasoning_never_and_always(film: Path, mode: Any, reasoned: int) -> None:
     vlm = Thinker()
-    scores = score_pairs(vlm, SPEC, six(film), reasoning=Reasoning(mode=mode))
+    scores = score_pairs(vlm, SPEC, six(film), ScoringOptions(reasoning=Reasoning(mode=mode)))
     assert len(vlm.written) == reasoned
     assert reasoned_share(scores) == reasoned / 6
 
 
 def test_a_rationale_that_cannot_be_had_leaves_the_first_verdict_and_says_so(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
-    scores = score_pairs(Thinker(mute=True), SPEC, six(film), reasoning=Reasoning(mode="auto"), cache=cache)
+    scores = score_pairs(Thinker(mute=True), SPEC, six(film), ScoringOptions(reasoning=Reasoning(mode="auto"), cache=cache))
     assert [score.margin for score in scores] == [5.0, 5.0, -0.5, 0.5, 5.0, 5.0]
     assert [score.status for score in scores] == ["ok"] * 6
     assert scores[2].reason == "no rationale: no more tokens"
     # It is no finished verdict: the next time it is tried again.
-    assert score_pairs(Thinker(), SPEC, six(film), reasoning=Reasoning(mode="auto"), cache=cache)[2].margin == 6.0
+    assert (
+        score_pairs(Thinker(), SPEC, six(film), ScoringOptions(reasoning=Reasoning(mode="auto"), cache=cache))[2].margin == 6.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -517,20 +541,22 @@ def test_a_rationale_that_cannot_be_had_leaves_the_first_verdict_and_says_so(fil
 )
 def test_what_a_model_wrote_cannot_answer_for_it(film: Path, text: str, rationale: str, prefill: str) -> None:
     vlm = Thinker(text)
-    (found,) = score_pairs(vlm, SPEC, six(film)[2:3], reasoning=Reasoning(mode="always"))
+    (found,) = score_pairs(vlm, SPEC, six(film)[2:3], ScoringOptions(reasoning=Reasoning(mode="always")))
     assert found.rationale == rationale
     assert vlm.calls[-1][0].prefill == prefill
 
 
 def test_verdicts_with_and_without_reasoning_are_kept_apart(film: Path, tmp_path: Path) -> None:
     cache = ScoreCache(tmp_path / "scores.db")
-    plain = score_pairs(Thinker(), SPEC, six(film), cache=cache)
-    assert score_pairs(Thinker(), SPEC, six(film), reasoning=Reasoning(mode="always"), cache=cache) != plain
-    assert score_pairs(Thinker(), SPEC, six(film), cache=cache) == plain
+    plain = score_pairs(Thinker(), SPEC, six(film), ScoringOptions(cache=cache))
+    assert score_pairs(Thinker(), SPEC, six(film), ScoringOptions(reasoning=Reasoning(mode="always"), cache=cache)) != plain
+    assert score_pairs(Thinker(), SPEC, six(film), ScoringOptions(cache=cache)) == plain
 
 
 def test_windows_carry_the_rationale_of_the_best_and_the_tokens_of_all(film: Path) -> None:
     pairs = [Pair("a", VideoSpan(str(film), 2.0, 4.0))]
-    (found,) = score_pairs_in_windows(Thinker(), SPEC, pairs, Windowing(seconds=1), reasoning=Reasoning(mode="always"))
+    (found,) = score_pairs(
+        Thinker(), SPEC, pairs, ScoringOptions(windows=Windowing(seconds=1), reasoning=Reasoning(mode="always"))
+    )
     assert (found.margin, found.start, found.end) == (6.0, 2.0, 3.0)
     assert (found.rationale, found.tokens) == ("I see a bright grey.", 22)

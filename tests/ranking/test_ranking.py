@@ -176,7 +176,7 @@ def test_of_windows_with_one_margin_the_first_is_the_evidence() -> None:
 def test_a_window_that_failed_is_left_out_and_said() -> None:
     found = combine_windows(in_windows(None, -3.0), Windowing(seconds=10))
     assert (found.margin, found.status, found.start) == (-3.0, "ok", 10.0)
-    assert found.reason == "1 of 2 windows not judged, first: timeout: x"
+    assert found.reason == "1 of 2 windows not scored, first: timeout: x"
     assert combine_windows(in_windows(None, None), Windowing(seconds=10)) == Score(status="failed", reason="timeout: x")
 
 
@@ -197,9 +197,9 @@ def test_noisy_or_is_at_least_the_best_and_at_most_their_number_times_as_likely(
 
 def test_a_coarse_look_costs_no_more_than_its_budget() -> None:
     spans = plan_windows(0, 300, Windowing(seconds=30))
-    roomy = plan_coarse_pass(spans, budget=2 * 32, most_frames=32)  # 64 frames for 10 windows: 6 each
+    roomy = plan_coarse_pass(spans, budget=2 * 32, max_frames=32)  # 64 frames for 10 windows: 6 each
     assert (roomy.frames, len(roomy.parts)) == (6, 10)
-    tight = plan_coarse_pass(spans, budget=2 * 4, most_frames=4)  # 8 frames for 10 windows: 2 each would be 20, so 3 together
+    tight = plan_coarse_pass(spans, budget=2 * 4, max_frames=4)  # 8 frames for 10 windows: 2 each would be 20, so 3 together
     assert (tight.frames, list(tight.parts)) == (2, [(0, 90), (90, 180), (180, 270), (270, 300)])
     assert [len(windows) for windows in tight.parts.values()] == [3, 3, 3, 1]
 
@@ -207,7 +207,7 @@ def test_a_coarse_look_costs_no_more_than_its_budget() -> None:
 @given(st.integers(1, 500), st.integers(1, 20), st.integers(2, 64))
 def test_the_budget_of_a_coarse_look_is_kept_for_any_number_of_windows(windows: int, closely: int, frames: int) -> None:
     spans = [Span(float(i), float(i + 1)) for i in range(windows)]
-    coarse = plan_coarse_pass(spans, budget=closely * frames, most_frames=frames)
+    coarse = plan_coarse_pass(spans, budget=closely * frames, max_frames=frames)
     assert len(coarse.parts) * coarse.frames <= closely * frames
     assert [span for part in coarse.parts.values() for span in part] == spans
 
@@ -217,11 +217,11 @@ def test_the_budget_of_a_coarse_look_is_kept_for_any_number_of_windows(windows: 
 
 def test_only_margins_inside_the_band_are_in_doubt() -> None:
     auto = Reasoning(mode="auto", band=MarginBand(-2.0, 1.0))
-    assert [auto.wants(Score(margin=m)) for m in (-2.0, -1.9, 0.0, 0.9, 1.0)] == [False, True, True, True, False]
-    assert not auto.wants(Score(status="failed", reason="x"))
-    assert not Reasoning(band=MarginBand(-2.0, 1.0)).wants(Score(margin=0.0))
-    assert Reasoning(mode="always").wants(Score(margin=50.0))
-    assert Reasoning(mode="auto", band=MarginBand(None, None)).wants(Score(margin=50.0))
+    assert [auto.applies_to(Score(margin=m)) for m in (-2.0, -1.9, 0.0, 0.9, 1.0)] == [False, True, True, True, False]
+    assert not auto.applies_to(Score(status="failed", reason="x"))
+    assert not Reasoning(band=MarginBand(-2.0, 1.0)).applies_to(Score(margin=0.0))
+    assert Reasoning(mode="always").applies_to(Score(margin=50.0))
+    assert Reasoning(mode="auto", band=MarginBand(None, None)).applies_to(Score(margin=50.0))
 
 
 def test_the_band_is_what_lies_between_bounds_beyond_which_errors_are_rare_enough() -> None:

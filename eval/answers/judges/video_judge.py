@@ -12,7 +12,8 @@ from rankvideo_rag.eval.answers.judge import Check, Verdict
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan, score_pairs
+from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
+from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.schema import Score
 
 _AT_ONCE = 64  # pairs that are judged, and whose verdicts are kept, together

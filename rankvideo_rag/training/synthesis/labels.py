@@ -15,8 +15,7 @@ from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, Vid
 from rankvideo_rag.formats.trec import Qrels, TrecRun
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.batch_generation import generate_each
-from rankvideo_rag.ranking.orders import first_stage_order
-from rankvideo_rag.ranking.scores import score_prompts
+from rankvideo_rag.ranking.scores import first_stage_order, score_prompts
 from rankvideo_rag.schema import Score
 from rankvideo_rag.text import clean
 from rankvideo_rag.training.synthesis.parsing import Thought, Unreadable, answer, thought
