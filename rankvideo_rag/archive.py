@@ -13,6 +13,7 @@ from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from rankvideo_rag.backends import check_backend
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
@@ -123,14 +124,14 @@ class VideoArchive:
             windows=Windowing.from_settings(self.settings),
             reasoning=self.settings.reasoning,
             cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
-            media_seconds=self.settings.media_seconds,
-            media_bytes=self.settings.media_bytes,
             top_n=top_n or self.settings.top_n,
+            limits=MediaLimits.from_settings(self.settings),
         )
 
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
         """Return a synthesizer over this archive's text. Options are those of `VideoAnswerSynthesizer`."""
-        return VideoAnswerSynthesizer(llm, text_lookup=self.store.spans, **{"min_margin": self.settings.min_margin} | options)
+        defaults: dict[str, Any] = {"min_margin": self.settings.min_margin, "limits": MediaLimits.from_settings(self.settings)}
+        return VideoAnswerSynthesizer(llm, text_lookup=self.store.spans, **defaults | options)
 
     def as_query_engine(
         self,

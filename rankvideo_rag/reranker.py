@@ -92,10 +92,7 @@ class RankVideoRerank(BaseNodePostprocessor):
     cache: str | bool = Field(
         False, description="File that keeps scores; True: rankvideo/scores.db in the user's cache folder."
     )
-    media_seconds: float = Field(
-        MediaLimits().seconds, gt=0, description="Time limit of a call into the decoder process, in seconds."
-    )
-    media_bytes: int = Field(MediaLimits().bytes, ge=1, description="Memory limit of the decoder process, in bytes.")
+    limits: MediaLimits = Field(MediaLimits(), description="Time and memory limits for reading a clip.")
     video_resolver: VideoResolver | None = Field(None, exclude=True, description="Returns the path of a node's video.")
 
     _cache: ScoreCache | None = PrivateAttr(None)
@@ -153,7 +150,7 @@ class RankVideoRerank(BaseNodePostprocessor):
             reasoning=Reasoning(mode=self.reasoning, band=self.reasoning_band, max_tokens=self.reasoning_tokens),
             cache=self._cache,
             deadline=None if self.deadline is None else time.monotonic() + self.deadline,
-            limits=MediaLimits(seconds=self.media_seconds, bytes=self.media_bytes),
+            limits=self.limits,
             batch_size=self.batch_size,
         )
 

@@ -126,7 +126,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         return (await self._aanswer(self._prepare(query_str, _as_nodes(text_chunks)), response_kwargs)).text
 
     def _prepare(self, question: str, nodes: Sequence[NodeWithScore]) -> "_Task":
-        evidence = nodes_to_evidence(nodes, self._text_lookup)
+        evidence = nodes_to_evidence(nodes, self._text_lookup, self._options.limits)
         abstain = not evidence or is_unanswerable(question, evidence, min_margin=self._options.min_margin)
         return _Task(question, evidence, None if abstain else self._generator)
 

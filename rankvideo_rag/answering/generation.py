@@ -79,7 +79,12 @@ class AnswerGenerator:
         budget = self._available_tokens(question) if limit is None else limit
         frames = FittedFrames([], [])
         if self._options.frames:
-            frames = fit_frames(evidence, frames=self._options.frames, budget=int(budget * _MAX_FRAME_SHARE))
+            frames = fit_frames(
+                evidence,
+                frames=self._options.frames,
+                budget=int(budget * _MAX_FRAME_SHARE),
+                limits=self._options.limits,
+            )
         text = fit_text(question, evidence, budget=budget - frames.tokens, count=self._count)
         if not text.evidence:
             raise InputError(

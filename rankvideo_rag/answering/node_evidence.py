@@ -8,7 +8,7 @@ from llama_index.core.schema import MetadataMode, NodeWithScore
 
 from rankvideo_rag.answering.evidence import UNLIMITED, Evidence, sanitize_for_display
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media import probe
+from rankvideo_rag.media import MediaLimits, probe
 from rankvideo_rag.nodes import NO_TEXT, NodeClip, node_to_clip
 from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import TextSpan
@@ -20,18 +20,20 @@ TextLookup = Callable[[str, float, float], Sequence[TextSpan]]
 """(video_id, start, end) -> the timed text that overlaps this part of a video."""
 
 
-def nodes_to_evidence(nodes: Sequence[NodeWithScore], text_lookup: TextLookup | None) -> list[Evidence]:
+def nodes_to_evidence(
+    nodes: Sequence[NodeWithScore], text_lookup: TextLookup | None, limits: MediaLimits = MediaLimits()
+) -> list[Evidence]:
     """Return the clips of these nodes, numbered from 1.
 
     Without `text_lookup`, a node's text counts as spoken during its whole clip.
     """
-    return [_node_to_evidence(number, hit, text_lookup) for number, hit in enumerate(nodes, start=1)]
+    return [_node_to_evidence(number, hit, text_lookup, limits) for number, hit in enumerate(nodes, start=1)]
 
 
-def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup | None) -> Evidence:
+def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup | None, limits: MediaLimits) -> Evidence:
     clip = node_to_clip(hit.node)
     start = clip.span.start or 0.0
-    end = _read_duration(clip) if clip.span.end is None else clip.span.end
+    end = _read_duration(clip, limits) if clip.span.end is None else clip.span.end
     return Evidence(
         number=number,
         video_id=clip.video_id,
@@ -45,10 +47,10 @@ def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup |
     )
 
 
-def _read_duration(clip: NodeClip) -> float:
+def _read_duration(clip: NodeClip, limits: MediaLimits) -> float:
     """Return the end of a clip that is a whole file; its start if the file cannot be read, so that no time can be cited."""
     try:
-        return probe(clip.span.path).duration
+        return probe(clip.span.path, limits=limits).duration
     except MediaError as error:
         logger.warning("cannot read the duration of %s: %s", clip.span.path, error)
         return clip.span.start or 0.0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.media import MediaLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class AnswerOptions:
         frames: frames of each clip in the prompt; they need a multimodal chat LLM.
         evidence_subsets: how many subsets of the evidence are answered from; the best supported answer is returned.
         evidence_tokens: limit of tokens for evidence in a prompt; None: what the LLM's context window leaves.
+        limits: time and memory for reading a video.
     """
 
     min_margin: float = 0.0
@@ -25,6 +27,7 @@ class AnswerOptions:
     frames: int = 0
     evidence_subsets: int = 1
     evidence_tokens: int | None = None
+    limits: MediaLimits = MediaLimits()
 
     def __post_init__(self) -> None:
         if self.frames < 0 or self.evidence_subsets < 1:

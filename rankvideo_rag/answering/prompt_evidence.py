@@ -14,7 +14,7 @@ import numpy as np
 from rankvideo_rag.answering.evidence import Evidence, format_span
 from rankvideo_rag.answering.extractive import question_coverage
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media import Frames, read_frames
+from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.models.vlm.openai_protocol import encode_frames
 from rankvideo_rag.schema import FrameBudget, OmittedEvidence, TextSpan
 
@@ -65,7 +65,7 @@ def estimate_tokens(text: str) -> int:
     return ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
 
-def fit_frames(evidence: Sequence[Evidence], *, frames: int, budget: int) -> FittedFrames:
+def fit_frames(evidence: Sequence[Evidence], *, frames: int, budget: int, limits: MediaLimits = MediaLimits()) -> FittedFrames:
     """Read up to `frames` frames of each clip, best clips first, until `budget` tokens are used.
 
     Frames are spread over the window that RankVideo's score came from, else over the whole clip. For a clip that cannot be
@@ -74,7 +74,7 @@ def fit_frames(evidence: Sequence[Evidence], *, frames: int, budget: int) -> Fit
     fitted = FittedFrames([], [])
     for piece in evidence:
         try:
-            read = _read_evidence_frames(piece, frames)
+            read = _read_evidence_frames(piece, frames, limits)
         except MediaError as error:
             fitted.omitted.append(_omitted(piece, "frames", frames, frames, f"{error.code}: {error}"))
             continue
@@ -85,12 +85,13 @@ def fit_frames(evidence: Sequence[Evidence], *, frames: int, budget: int) -> Fit
     return fitted
 
 
-def _read_evidence_frames(piece: Evidence, count: int) -> list[EvidenceFrame]:
+def _read_evidence_frames(piece: Evidence, count: int, limits: MediaLimits) -> list[EvidenceFrame]:
     span = piece.window or piece
     if span.start >= span.end:
         raise MediaError("no_length", "the length of the clip is unknown")
     # Read twice as many frames and keep every second one, so that none lies at the edge of the span.
-    read = read_frames(piece.path, span.start, span.end, budget=FrameBudget(max_frames=2 * count, min_frames=2 * count))
+    twice = FrameBudget(max_frames=2 * count, min_frames=2 * count)
+    read = read_frames(piece.path, span.start, span.end, budget=twice, limits=limits)
     if not len(read):
         raise MediaError("no_frames", "no frame is on screen in this clip")
     places = np.unique(((np.arange(count) + 0.5) * len(read) / count).astype(int))

@@ -141,13 +141,23 @@ def _watching(
     from rankvideo_rag.eval.answers.judges import load_video_judge
     from rankvideo_rag.eval.answers.judges.video_judge import video_finder
     from rankvideo_rag.formats.video_folder import VideoFolder
+    from rankvideo_rag.media import MediaLimits
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
+    from rankvideo_rag.settings import Settings
 
     files = {video: path for answer in given.values() for video, path in answer.files.items()}
     find = video_finder(files, VideoFolder(videos) if videos else None)
     # A server runs its model where it likes, and a recording runs none.
     on = None if name in ("server", "recorded") else device
-    return load_video_judge(name, model, spec=resolve_prompt_spec(prompt, model), find=find, device=on, threshold=threshold)
+    return load_video_judge(
+        name,
+        model,
+        spec=resolve_prompt_spec(prompt, model),
+        find=find,
+        device=on,
+        threshold=threshold,
+        limits=MediaLimits.from_settings(Settings.load()),
+    )
 
 
 def _left_out(report: "AnswerReport", given: int) -> list[str]:

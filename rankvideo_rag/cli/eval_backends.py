@@ -83,10 +83,12 @@ def _prompts(spec: "PromptSpec", videos: list[Path] | None, questions: Path | No
 
     from rankvideo_rag import synthetic
     from rankvideo_rag.formats.rankvideo import read_queries
-    from rankvideo_rag.media import read_frames
+    from rankvideo_rag.media import MediaLimits, read_frames
     from rankvideo_rag.media.discover import discover
+    from rankvideo_rag.settings import Settings
 
     per_video = 8
+    limits = MediaLimits.from_settings(Settings.load())
     texts = list(read_queries(questions).values()) if questions else []
     with TemporaryDirectory() as folder:
         world = [] if videos and texts else synthetic.render_archive(folder, clips=max(6, -(-count // per_video)))
@@ -95,7 +97,7 @@ def _prompts(spec: "PromptSpec", videos: list[Path] | None, questions: Path | No
         for path in discover(videos or [Path(folder)]):
             if len(prompts) >= count:
                 break
-            frames = read_frames(str(path), budget=spec.frames)
+            frames = read_frames(str(path), budget=spec.frames, limits=limits)
             prompts += [spec.prompt(text, frames) for text in texts]
     return prompts[:count]
 

@@ -240,12 +240,21 @@ def _judged(
 def _watching(name: str, model: str | None, material: "ReportInputs", device: str | None) -> "Judge":
     from rankvideo_rag.eval.answers.judges import load_video_judge
     from rankvideo_rag.eval.answers.judges.video_judge import video_finder
+    from rankvideo_rag.media import MediaLimits
     from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
+    from rankvideo_rag.settings import Settings
 
     replies = [reply for of_side in material.replies.values() for reply in of_side.values()]
     files = {video: path for reply in replies for video, path in reply.answer.files.items()}
     on = None if name in ("server", "recorded") else device
-    return load_video_judge(name, model, spec=get_prompt_spec("video-first"), find=video_finder(files, None), device=on)
+    return load_video_judge(
+        name,
+        model,
+        spec=get_prompt_spec("video-first"),
+        find=video_finder(files, None),
+        device=on,
+        limits=MediaLimits.from_settings(Settings.load()),
+    )
 
 
 def _neither(found: "ArchiveReport") -> "Iterator[str]":

@@ -60,8 +60,10 @@ def captions(
     as_json: AsJson = False,
 ) -> None:
     """Have videos captioned by a model that watches them."""
+    from rankvideo_rag.media import MediaLimits
     from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.schema import FrameBudget
+    from rankvideo_rag.settings import Settings
     from rankvideo_rag.training.synthesis.captions import caption
 
     frames = FrameBudget(fps=fps, max_frames=max_frames, min_frames=min(FrameBudget().min_frames, max_frames))
@@ -76,6 +78,7 @@ def captions(
             frames=frames,
             max_tokens=max_tokens,
             batch_size=batch_size,
+            limits=MediaLimits.from_settings(Settings.load()),
             progress=progress,
         )
     _tell(report, as_json=as_json)

@@ -10,6 +10,7 @@ from rankvideo_rag.backends import backend_names, load_backend
 from rankvideo_rag.eval.answers.judge import Judge
 from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_vlm
 from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 
@@ -32,6 +33,7 @@ def load_video_judge(
     find: Callable[[str], str | Path],
     device: str | None = None,
     threshold: float = 0.0,
+    limits: MediaLimits = MediaLimits(),
 ) -> Judge:
     """A judge of video: a backend of the vlm room. `find` leads from a video's id to its file."""
-    return VideoJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold)
+    return VideoJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold, limits=limits)

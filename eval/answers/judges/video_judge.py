@@ -10,9 +10,10 @@ from pathlib import Path
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.eval.answers.judge import Check, Verdict
 from rankvideo_rag.formats.video_folder import VideoFolder
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import VLM
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
-from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
+from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
 from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.schema import Score
 
@@ -38,11 +39,20 @@ class VideoJudge:
     `find` leads from a video's id to its file and raises MediaError where there is none.
     """
 
-    def __init__(self, vlm: VLM, spec: PromptSpec, *, find: Callable[[str], str | Path], threshold: float = 0.0) -> None:
+    def __init__(
+        self,
+        vlm: VLM,
+        spec: PromptSpec,
+        *,
+        find: Callable[[str], str | Path],
+        threshold: float = 0.0,
+        limits: MediaLimits = MediaLimits(),
+    ) -> None:
         self._vlm = vlm
         self._spec = spec
         self._find = find
         self._threshold = threshold
+        self._options = ScoringOptions(limits=limits)
 
     @property
     def name(self) -> str:
@@ -62,7 +72,7 @@ class VideoJudge:
     def _batch(self, checks: Sequence[Check]) -> list[Verdict]:
         pairs = [self._pair(check) for check in checks]
         watchable = [pair for pair in pairs if isinstance(pair, Pair)]
-        scores = dict(zip(watchable, score_pairs(self._vlm, self._spec, watchable), strict=True))
+        scores = dict(zip(watchable, score_pairs(self._vlm, self._spec, watchable, self._options), strict=True))
         return [self._verdict(scores[pair]) if isinstance(pair, Pair) else pair for pair in pairs]
 
     def _pair(self, check: Check) -> Pair | Verdict:
