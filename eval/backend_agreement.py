@@ -1,6 +1,6 @@
-"""Do two backends give the same verdicts? The same prompts through both, side by side.
+"""Compare the margins that two backends give for the same prompts.
 
-What the models read is compared first: where the rendered tokens differ, different margins are no wonder.
+The tokens that the models read are compared first: where they differ, margins differ too.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
 from rankvideo_rag.schema import Record
 
-Tokens = Literal["the same", "different", "not told"]
+Tokens = Literal["same", "different", "unknown"]
 
 
 class PairAgreement(Record):
@@ -21,14 +21,14 @@ class PairAgreement(Record):
     difference: float | None = None  # absolute; None where a margin is missing
     first_reason: str | None = None
     second_reason: str | None = None
-    same_tokens: bool | None = None  # None where one of the backends does not tell them
+    same_tokens: bool | None = None  # None where a backend does not report them
 
 
 class BackendAgreement(Record):
-    """The verdict on two backends, with what it rests on.
+    """Whether two backends agree, and why not.
 
-    They agree when they read the same tokens (as far as they tell), when every pair has a margin from both or from neither,
-    and at least one has, when no difference exceeds the tolerance, and when no two pairs whose margins lie further apart
+    They agree when they read the same tokens (as far as they report them), when every pair has a margin from both or from
+    neither, and at least one has, when no difference exceeds the tolerance, and when no two pairs whose margins differ by more
     than the tolerance change places.
     """
 
@@ -38,7 +38,7 @@ class BackendAgreement(Record):
     tokens: Tokens
     pairs: tuple[PairAgreement, ...]
     largest: float | None  # absolute difference; None where no pair has margins from both
-    order_identical: bool  # to the letter, near-ties included
+    order_identical: bool  # near-ties included
     agree: bool
     reasons: tuple[str, ...]  # why not
 
@@ -46,7 +46,7 @@ class BackendAgreement(Record):
 def compare_backends(
     first: VLM, second: VLM, prompts: Sequence[Prompt], labels: tuple[str, str], *, tolerance: float
 ) -> BackendAgreement:
-    """Ask both backends for the margins of (yes, no) of every prompt, and hold them against each other."""
+    """Ask both backends for the margins of the labels (yes, no) of every prompt, and compare them."""
     same_tokens = _same_tokens(first, second, prompts)
     answers = first.label_logprobs(prompts, labels), second.label_logprobs(prompts, labels)
     rows = [_pair(one, other, same) for one, other, same in zip(*answers, same_tokens, strict=True)]
@@ -56,36 +56,36 @@ def compare_backends(
 def summarize_agreement(
     first_name: str, second_name: str, pairs: Sequence[PairAgreement], *, tolerance: float
 ) -> BackendAgreement:
-    """The verdict on margins that are there already."""
-    differences = [pair.difference for pair in pairs if pair.difference is not None]
-    largest = max(differences, default=None)
+    """Decide whether two backends agree, from the margins that they gave."""
+    largest = max((pair.difference for pair in pairs if pair.difference is not None), default=None)
+    different = sum(pair.same_tokens is False for pair in pairs)
+    unreported = not pairs or any(pair.same_tokens is None for pair in pairs)
     reasons = []
-    tokens = _tokens([pair.same_tokens for pair in pairs])
-    if tokens == "different":
-        reasons.append(f"they read different tokens in {sum(pair.same_tokens is False for pair in pairs)} pairs")
+    if different:
+        reasons.append(f"they read different tokens in {different} pairs")
     if one_sided := sum((pair.first is None) != (pair.second is None) for pair in pairs):
         reasons.append(f"{one_sided} pairs have a margin from one of them only")
     if largest is None:
         reasons.append("no pair has a margin from both")
     elif largest > tolerance:
         reasons.append(f"the largest difference, {largest:.3g}, exceeds the tolerance of {tolerance:g}")
-    if swapped := _swapped(pairs, tolerance):
+    if swapped := _count_swapped(pairs, tolerance):
         reasons.append(f"{swapped} times two pairs change places that lie further apart than the tolerance")
     return BackendAgreement(
         first_name=first_name,
         second_name=second_name,
         tolerance=tolerance,
-        tokens=tokens,
+        tokens="different" if different else "unknown" if unreported else "same",
         pairs=tuple(pairs),
         largest=largest,
-        order_identical=_swapped(pairs, 0.0) == 0,
+        order_identical=_count_swapped(pairs, 0.0) == 0,
         agree=not reasons,
         reasons=tuple(reasons),
     )
 
 
 def _pair(first: LabelLogprobs, second: LabelLogprobs, same_tokens: bool | None) -> PairAgreement:
-    one, other = _margin(first), _margin(second)
+    one, other = (None if answer.values is None else answer.values[0] - answer.values[1] for answer in (first, second))
     return PairAgreement(
         first=one,
         second=other,
@@ -96,26 +96,16 @@ def _pair(first: LabelLogprobs, second: LabelLogprobs, same_tokens: bool | None)
     )
 
 
-def _margin(answer: LabelLogprobs) -> float | None:
-    return None if answer.values is None else answer.values[0] - answer.values[1]
-
-
 def _same_tokens(first: VLM, second: VLM, prompts: Sequence[Prompt]) -> list[bool | None]:
-    """Only some backends can tell what they read: they have `token_ids`, which may still be None."""
+    """Compare what the backends read; only some report it: they have `token_ids`, which may still return None."""
     if not (hasattr(first, "token_ids") and hasattr(second, "token_ids")):
         return [None] * len(prompts)
-    told = [(first.token_ids(prompt), second.token_ids(prompt)) for prompt in prompts]
-    return [None if one is None or other is None else one == other for one, other in told]
+    read = [(first.token_ids(prompt), second.token_ids(prompt)) for prompt in prompts]
+    return [None if one is None or other is None else one == other for one, other in read]
 
 
-def _tokens(same: Sequence[bool | None]) -> Tokens:
-    if any(one is False for one in same):
-        return "different"
-    return "not told" if not same or None in same else "the same"
-
-
-def _swapped(pairs: Sequence[PairAgreement], apart: float) -> int:
-    """How many times two pairs, further apart than that in the first backend's eyes, stand in another order in the second's."""
+def _count_swapped(pairs: Sequence[PairAgreement], apart: float) -> int:
+    """Count the pairs of pairs, further apart than that by the first backend, that the second orders otherwise."""
     margins = [(pair.first, pair.second) for pair in pairs if pair.first is not None and pair.second is not None]
     return sum(
         abs(one[0] - other[0]) > apart and (one[0] - other[0]) * (one[1] - other[1]) <= 0

@@ -1,7 +1,7 @@
-"""Does sigmoid(margin) say how often a pair is relevant? Expected calibration error, and the bins behind it, for a plot.
+"""Measure whether sigmoid(margin) is the rate at which pairs are relevant: expected calibration error and reliability bins.
 
-Bins of equal mass by default (Nixon et al., CVPR workshops 2019): as p_yes saturates, nearly all pairs would fall into the
-first and the last of equal width. This file measures; it corrects nothing.
+Bins of equal mass by default (Nixon et al., CVPR workshops 2019): as p_yes saturates, bins of equal width would leave nearly
+all pairs in the first and the last.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ _Floats = npt.NDArray[np.float64]
 class CalibrationBin(Record):
     """Pairs whose p_yes lies close together: one point of a reliability plot."""
 
-    low: float  # least p_yes in it
-    high: float  # greatest
+    low: float  # smallest p_yes
+    high: float  # largest
     pairs: int
     p_yes: float  # mean
     relevant: float  # share
 
 
 class CalibrationReport(Record):
-    """The error, and what it is made of."""
+    """The expected calibration error and its bins."""
 
     pairs: int
     relevant: int
@@ -39,16 +39,16 @@ class CalibrationReport(Record):
 def measure_calibration(
     margins: Sequence[float], relevant: Sequence[bool], *, bins: int = BINS, edges: Sequence[float] | None = None
 ) -> CalibrationReport:
-    """Hold margins, logp(yes) - logp(no), against judgements of the same pairs.
+    """Compare margins, logp(yes) - logp(no) in nats, with judgements of the same pairs.
 
-    With `edges`, probabilities from 0 to 1 in ascending order, these part the bins, each holding its lower edge; empty ones are
-    left out. Otherwise `bins` hold as many pairs as each other, except that equal p_yes stay in one.
+    `bins` hold equally many pairs, except that equal p_yes share one. `edges`, ascending from 0 to 1, replace them: each bin
+    includes its lower edge, and empty ones are left out.
     """
     if len(margins) != len(relevant):
         raise InputError(f"{len(margins)} margins and {len(relevant)} judgements: each pair needs both")
     if not margins:
         return CalibrationReport(pairs=0, relevant=0, error=None, reason="no pair has both a margin and a judgement")
-    order = np.argsort(np.array(margins, dtype=np.float64), kind="stable")
+    order = np.argsort(margins, kind="stable")
     p_yes = _sigmoid(np.array(margins, dtype=np.float64)[order])
     truth = np.array(relevant, dtype=np.float64)[order]
     cuts = _equal_mass(p_yes, bins) if edges is None else np.searchsorted(p_yes, _checked(edges)[1:-1])
@@ -58,17 +58,12 @@ def measure_calibration(
 
 
 def _bin(p_yes: _Floats, truth: _Floats) -> CalibrationBin:
-    return CalibrationBin(
-        low=float(p_yes[0]),
-        high=float(p_yes[-1]),
-        pairs=p_yes.size,
-        p_yes=float(p_yes.mean()),
-        relevant=float(truth.mean()),
-    )
+    low, high = float(p_yes[0]), float(p_yes[-1])
+    return CalibrationBin(low=low, high=high, pairs=p_yes.size, p_yes=float(p_yes.mean()), relevant=float(truth.mean()))
 
 
 def _equal_mass(p_yes: _Floats, bins: int) -> npt.NDArray[np.intp]:
-    """Where sorted values are cut: after the last of those that equal the one at the cut."""
+    """Return where to cut sorted values: after the last of those that equal the one at the cut."""
     at = np.arange(1, bins) * p_yes.size // bins
     return np.unique(np.searchsorted(p_yes, p_yes[at[at > 0] - 1], side="right"))
 

@@ -1,6 +1,6 @@
-"""Published corpora: the files to download, where they lie, and whether those that lie there are whole.
+"""Check downloads of published corpora: which files are needed, which are present, and whether they hold the published counts.
 
-Counts are those of the papers and dataset cards; where these print several, a range. Nothing is downloaded from here.
+Counts are those of the papers and dataset cards; where these print several, a range. Nothing is downloaded.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,22 +19,25 @@ Counts = dict[str, int]  # what -> how many
 class CountRange(NamedTuple):
     """Both ends included."""
 
-    least: int
-    most: int
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return f"{self.low}" if self.low == self.high else f"{self.low} to {self.high}"
 
 
 class CorpusFile(NamedTuple):
-    """One file of a corpus, by its path in the corpus's folder, which is its path at its source too."""
+    """One file of a corpus, by its path in the corpus's folder and at its source."""
 
     path: str
     what: str
-    counted: Callable[[Path], Counts]  # reads it strictly
+    read_counts: Callable[[Path], Counts]  # reads it strictly
     expected: Mapping[str, CountRange] = {}
     needed: bool = True
 
 
 class Corpus(NamedTuple):
-    """A corpus, and what to know before it is used."""
+    """A corpus, with its source and notes on its use."""
 
     source: str
     files: tuple[CorpusFile, ...]
@@ -42,26 +45,26 @@ class Corpus(NamedTuple):
 
 
 class CorpusFileState(Record):
-    """How one file of a corpus was found."""
+    """Whether one file of a corpus is present and complete."""
 
     path: str
     what: str
     needed: bool
     state: Literal["present", "missing", "malformed", "other counts"]
     expected: dict[str, str]  # "1361", "2545 to 2549"
-    found: Counts | None = None  # None where it could not be counted
+    found: Counts | None = None  # None where it could not be read
     reason: str | None = None  # why it is malformed
 
 
 def check_corpus(corpus: str, folder: str | Path) -> tuple[CorpusFileState, ...]:
-    """The state of every file of a corpus in a folder. Raises InputError for a corpus that nobody knows."""
+    """Return the state of every file of a corpus in a folder. Raises InputError for an unknown corpus."""
     return tuple(_state(file, Path(folder) / file.path) for file in get_corpus(corpus).files)
 
 
 def get_corpus(name: str) -> Corpus:
-    """A corpus by its name on the command line. Raises InputError that lists the names there are."""
+    """Return a corpus by its name on the command line. Raises InputError, which lists the names, for another."""
     if name not in CORPORA:
-        raise InputError(f"there is no preset {name!r}: choose one of {', '.join(CORPORA)}")
+        raise InputError(f"there is no corpus {name!r}: choose one of {', '.join(CORPORA)}")
     return CORPORA[name]
 
 
@@ -71,20 +74,16 @@ def _state(file: CorpusFile, path: Path) -> CorpusFileState:
         what=file.what,
         needed=file.needed,
         state="missing",
-        expected={what: _in_words(one) for what, one in file.expected.items()},
+        expected={what: str(one) for what, one in file.expected.items()},
     )
     if not path.is_file():
         return state
     try:
-        found = file.counted(path)
+        found = file.read_counts(path)
     except InputError as error:
         return state.model_copy(update={"state": "malformed", "reason": str(error)})
-    as_told = all(one.least <= found[what] <= one.most for what, one in file.expected.items())
-    return state.model_copy(update={"state": "present" if as_told else "other counts", "found": found})
-
-
-def _in_words(expected: CountRange) -> str:
-    return f"{expected.least}" if expected.least == expected.most else f"{expected.least} to {expected.most}"
+    as_published = all(one.low <= found[what] <= one.high for what, one in file.expected.items())
+    return state.model_copy(update={"state": "present" if as_published else "other counts", "found": found})
 
 
 def _exactly(**counts: int) -> dict[str, CountRange]:
@@ -131,10 +130,10 @@ CORPORA: dict[str, Corpus] = {
             ),
         ),
         notes=(
-            "videos lie in videos/{train,test}/SHARD/ID.mp4, where rankvideo rerank --template '{bucket}/{id}.mp4' finds them",
+            "videos are in videos/{train,test}/SHARD/ID.mp4, where rankvideo rerank --template '{bucket}/{id}.mp4' finds them",
             "the judgements of the test queries are not published: write a run with `rankvideo eval submission` and send it to "
             "the leaderboard (eval.ai, challenge 2507)",
-            "few of what systems find is judged (39 % of the first ten in the paper): report Judged@10 beside nDCG@10",
+            "few retrieved videos are judged (39 % of the first ten in the paper): report Judged@10 beside nDCG@10",
         ),
     ),
     "wikivideo": Corpus(
@@ -156,7 +155,7 @@ CORPORA: dict[str, Corpus] = {
         source="https://huggingface.co/datasets/hltcoe/RankVideo-Dataset (MIT)",
         files=(
             CorpusFile("first_stage_results/ranking_AV_OmniEmbed.json", "first stage by OmniEmbed", _first_stage),
-            CorpusFile("videos2queriesranking_AV_OmniEmbed.json", "which videos are judged for which queries", _video_queries),
+            CorpusFile("videos2queriesranking_AV_OmniEmbed.json", "which videos are scored for which queries", _video_queries),
         ),
         notes=("its videos and queries are those of MultiVENT 2.0",),
     ),

@@ -1,8 +1,8 @@
-"""How many of a query's claims the first documents hold, and how early: alpha-nDCG and subtopic recall.
+"""Measure how many of a query's claims the first documents support, and how early: alpha-nDCG and subtopic recall.
 
-A claim is a subtopic of TREC's diversity tasks; for video RAG it is a claim of the reference, held by the videos that support
-it (arXiv 2603.08819: such measures go with how much of the reference an answer covers). As in TREC's ndeval, a claim that no
-document holds is left out. Pure: this file reads no files.
+A claim is a subtopic of TREC's diversity tasks; for video RAG it is a claim of the reference answer, supported by videos (arXiv
+2603.08819: such measures correlate with how much of the reference an answer covers). As in TREC's ndeval, a claim that no
+document supports is left out.
 """
 
 import math
@@ -11,52 +11,46 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-_Held = npt.NDArray[np.bool_]  # (claims,): which of them a document holds
+_Supported = npt.NDArray[np.bool_]  # (claims,): which of them a document supports
 
 
-def coverage_of(ranking: Sequence[str], claims: Mapping[str, frozenset[str]], *, k: int, alpha: float | None = None) -> float:
-    """alpha-nDCG@k of a ranking where alpha is given, else its StRecall@k. `claims`: claim -> documents that hold it.
+def claim_coverage(
+    ranking: Sequence[str], claims: Mapping[str, frozenset[str]], *, k: int, alpha: float | None = None
+) -> float:
+    """Return the alpha-nDCG@k of a ranking if alpha is given, else its StRecall@k. `claims`: claim -> supporting documents.
 
-    A query of which no document holds a claim counts 0.
+    A query without a supported claim counts 0.
     """
-    held = _held(claims)
-    if not held:
-        return 0.0
-    first = [held.get(document) for document in ranking[:k]]
-    if alpha is None:
-        return _share_covered([row for row in first if row is not None])
-    return _discounted(first, alpha) / _discounted(_ideal(held, k, alpha), alpha)
-
-
-def _held(claims: Mapping[str, frozenset[str]]) -> dict[str, _Held]:
-    """Document -> which of the claims it holds, in descending order of documents."""
     kept = [documents for documents in claims.values() if documents]
-    everyone = sorted(frozenset().union(*kept), reverse=True)
-    return {document: np.array([document in documents for documents in kept]) for document in everyone}
+    if not kept:
+        return 0.0
+    documents = sorted(frozenset().union(*kept), reverse=True)
+    supported = {document: np.array([document in supporting for supporting in kept]) for document in documents}
+    first = [supported.get(document) for document in ranking[:k]]
+    if alpha is None:
+        rows = [row for row in first if row is not None]
+        return float(np.logical_or.reduce(rows).mean()) if rows else 0.0
+    return _discounted_gain(first, alpha) / _discounted_gain(_ideal_order(list(supported.values()), k, alpha), alpha)
 
 
-def _share_covered(rows: Sequence[_Held]) -> float:
-    return float(np.logical_or.reduce(rows).mean()) if rows else 0.0
-
-
-def _discounted(rows: Iterable[_Held | None], alpha: float) -> float:
-    """Sum over ranks of what is gained there: each claim counts (1 - alpha) ** (times it was seen before) / log2(rank + 1)."""
-    novelty, gained = None, 0.0
+def _discounted_gain(rows: Iterable[_Supported | None], alpha: float) -> float:
+    """Sum the gains over ranks: each claim counts (1 - alpha) ** (times it was seen before) / log2(rank + 1)."""
+    novelty, gain = None, 0.0
     for rank, row in enumerate(rows, start=1):
         if row is None:
             continue
         novelty = np.ones(row.size) if novelty is None else novelty
-        gained += float(novelty[row].sum()) / math.log2(rank + 1)
+        gain += float(novelty[row].sum()) / math.log2(rank + 1)
         novelty[row] *= 1 - alpha
-    return gained
+    return gain
 
 
-def _ideal(held: Mapping[str, _Held], k: int, alpha: float) -> list[_Held]:
-    """The greedy ideal order (the best one is NP-hard): at each rank what gains most, equal ones by descending id, as ndeval.
+def _ideal_order(documents: Sequence[_Supported], k: int, alpha: float) -> list[_Supported]:
+    """Return the greedy ideal order (the best one is NP-hard): at each rank the largest gain, ties by descending id, as ndeval.
 
-    Where 1 - alpha is no exact binary fraction, ndeval lets rounding errors choose between equal ones; here they stay equal.
+    Where 1 - alpha is no exact binary fraction, ndeval lets rounding errors choose between equal gains; here they stay equal.
     """
-    rows = np.stack(list(held.values()))  # (documents, claims), documents in descending order
+    rows = np.stack(documents)  # (documents, claims), documents in descending order of id
     novelty, left, order = np.ones(rows.shape[1]), np.ones(len(rows), dtype=bool), []
     for _ in range(min(k, len(rows))):
         best = int(np.argmax(np.where(left, np.round(rows @ novelty, 12), -1.0)))

@@ -1,12 +1,13 @@
-"""A published data set as the files that everything here reads: queries.tsv, qrels.trec, and where it has them claims.trec
-(documents that hold claims), moments.trec (judged moments) and slices.tsv (labels of queries).
+"""Convert a published dataset into the files that `rankvideo eval` reads.
 
-This file knows which reader belongs to which layout, and no layout itself.
+queries.tsv and qrels.trec, and where the dataset has them claims.trec (which document supports which claim), moments.trec
+(judged moments) and slices.tsv (labels of queries).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.captions import read_captions
@@ -20,74 +21,73 @@ DatasetName = Literal["multivent2", "wikivideo", "msrvtt", "didemo", "activityne
 
 
 class PreparedDataset(Record):
-    """What was written, and what of the source should be known."""
+    """What was written, and notes on the source."""
 
     files: dict[str, int]  # path -> lines
     notes: tuple[str, ...]
 
 
-class _Content(NamedTuple):
+@dataclass(frozen=True)
+class _Content:
     queries: dict[str, str]
-    qrels: Qrels
-    claims: Claims
-    moments: Qrels
-    channels: dict[str, str]  # query id -> channel of its evidence
-    notes: tuple[str, ...]
+    qrels: Qrels = field(default_factory=dict)
+    claims: Claims = field(default_factory=dict)
+    moments: Qrels = field(default_factory=dict)
+    channels: dict[str, str] = field(default_factory=dict)  # query id -> channel of its evidence
+    notes: tuple[str, ...] = ()
 
 
 def prepare_dataset(
-    data_set: DatasetName,
+    dataset: DatasetName,
     source: str | Path,
-    to: str | Path,
+    output: str | Path,
     *,
     judgements: str | Path | None = None,
     paragraphs: bool = False,
     multivent_ids: bool = False,
 ) -> PreparedDataset:
-    """Read a data set and write it into the folder `to`, which is made if need be. A file that would be empty is not written.
+    """Read a dataset and write it into a folder, which is made if need be. A file that would be empty is not written.
 
-    `judgements` go with multivent2, whose source is its file of queries; `paragraphs` with sets of captions (captions.py);
-    `multivent_ids` with wikivideo (wikivideo.py). Raises InputError for an option that does not go with the data set.
+    `judgements` belong to multivent2, whose source is its file of queries; `paragraphs` to caption sets (captions.py);
+    `multivent_ids` to wikivideo (wikivideo.py). Raises InputError for an option of another dataset.
     """
-    strange = {
-        "judgements": judgements is not None and data_set != "multivent2",
-        "paragraphs": paragraphs and data_set in ("multivent2", "wikivideo"),
-        "multivent_ids": multivent_ids and data_set != "wikivideo",
+    misplaced = {
+        "judgements": judgements is not None and dataset != "multivent2",
+        "paragraphs": paragraphs and dataset in ("multivent2", "wikivideo"),
+        "multivent_ids": multivent_ids and dataset != "wikivideo",
     }
-    for option, is_strange in strange.items():
-        if is_strange:
-            raise InputError(f"{option} has no meaning for {data_set}: leave it out")
-    if data_set == "multivent2":
+    for option, is_misplaced in misplaced.items():
+        if is_misplaced:
+            raise InputError(f"{option} has no meaning for {dataset}: leave it out")
+    if dataset == "multivent2":
         content = _multivent(source, judgements)
-    elif data_set == "wikivideo":
-        found = read_wikivideo(source, multivent_ids=multivent_ids)
-        content = _Content(found.queries, found.qrels, found.claims, {}, {}, found.notes)
+    elif dataset == "wikivideo":
+        topics = read_wikivideo(source, multivent_ids=multivent_ids)
+        content = _Content(topics.queries, topics.qrels, claims=topics.claims, notes=topics.notes)
     else:
-        captions = read_captions(source, data_set, paragraphs=paragraphs)
-        content = _Content(captions.queries, captions.qrels, {}, captions.moments, {}, captions.notes)
-    return _write(content, Path(to))
+        captions = read_captions(source, dataset, paragraphs=paragraphs)
+        content = _Content(captions.queries, captions.qrels, moments=captions.moments, notes=captions.notes)
+    return _write(content, Path(output))
 
 
 def _multivent(source: str | Path, judgements: str | Path | None) -> _Content:
     queries = read_multivent_queries(source)
     channels = {query: channel for query in queries if (channel := evidence_channel(query))}
     if judgements is None:
-        return _Content(queries, {}, {}, {}, channels, ("no judgements were given: no qrels.trec is written",))
+        return _Content(queries, channels=channels, notes=("no judgements were given: no qrels.trec is written",))
     found = load_qrels(judgements)
     unknown = [query for query in found.qrels if query not in queries]
     notes = (f"queries with judgements and without a text: {len(unknown)} ({unknown[0]!r})",) if unknown else ()
-    return _Content(queries, found.qrels, {}, {}, channels, (*found.notes, *notes))
+    return _Content(queries, found.qrels, channels=channels, notes=(*found.notes, *notes))
 
 
 def _write(content: _Content, folder: Path) -> PreparedDataset:
+    supports = sum(len(documents) for claims in content.claims.values() for documents in claims.values())
     files: dict[str, tuple[int, Callable[[Path], None]]] = {
         "queries.tsv": (len(content.queries), lambda path: write_queries(path, content.queries)),
-        "qrels.trec": (_rows(content.qrels), lambda path: write_qrels(path, content.qrels)),
-        "claims.trec": (
-            sum(len(documents) for claims in content.claims.values() for documents in claims.values()),
-            lambda path: write_claims(path, content.claims),
-        ),
-        "moments.trec": (_rows(content.moments), lambda path: write_qrels(path, content.moments)),
+        "qrels.trec": (sum(map(len, content.qrels.values())), lambda path: write_qrels(path, content.qrels)),
+        "claims.trec": (supports, lambda path: write_claims(path, content.claims)),
+        "moments.trec": (sum(map(len, content.moments.values())), lambda path: write_qrels(path, content.moments)),
         "slices.tsv": (len(content.channels), lambda path: _write_channels(path, content.channels)),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,10 +97,6 @@ def _write(content: _Content, folder: Path) -> PreparedDataset:
             write(folder / name)
             written[str(folder / name)] = rows
     return PreparedDataset(files=written, notes=content.notes)
-
-
-def _rows(qrels: Qrels) -> int:
-    return sum(map(len, qrels.values()))
 
 
 def _write_channels(path: Path, channels: dict[str, str]) -> None:

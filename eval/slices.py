@@ -1,19 +1,19 @@
-"""Queries in slices: by language, by type, by the channel that holds the evidence. Reads labels and takes means; knows no runs.
+"""Read labels of queries, and average measures over the queries of each label: by language, by type, by evidence channel.
 
     TSV or CSV     a column `query_id` and one for each facet, its cells labels; an empty cell is no label
-    JSON lines     {"query_id": …, facet: label or [labels], …}, as many lines for a query as there are
+    JSON Lines     {"query_id": …, facet: label or [labels], …}, any number of lines for a query
 
 MultiVENT 2.0's judgements are such a file: their facets are video_language, video_type, video_modality and query_event_type.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.measures import mean_of
-from rankvideo_rag.eval.ties import PerQueryValues
-from rankvideo_rag.formats.strict import as_id, first_line, preview, read_csv, read_json_lines
+from rankvideo_rag.eval.measures import PerQueryValues
+from rankvideo_rag.formats.strict import as_id, is_json, preview, read_csv, read_json_lines
 from rankvideo_rag.schema import Record
 
 QueryLabels = dict[str, dict[str, tuple[str, ...]]]  # facet -> query id -> its labels, at least one
@@ -23,7 +23,7 @@ _NO_FACETS = (_QUERY, "query", "doc_id", "relevance")
 
 
 class QuerySlice(Record):
-    """The queries that bear a label, and the means over them."""
+    """The queries with one label, and the means over them."""
 
     facet: str
     label: str
@@ -32,11 +32,9 @@ class QuerySlice(Record):
 
 
 def read_query_labels(path: str | Path) -> QueryLabels:
-    """The labels of a file. Raises InputError, naming file and line, and for a file without facets."""
-    first = first_line(path)
-    rows = _from_json(path) if first.lstrip().startswith("{") else _from_table(path)
+    """Read the labels of a file. Raises InputError for a file without facets."""
     found: dict[str, dict[str, dict[str, None]]] = {}
-    for query, facet, label in rows:
+    for query, facet, label in _from_json(path) if is_json(path) else _from_table(path):
         found.setdefault(facet, {}).setdefault(query, {})[label] = None
     if not found:
         raise InputError(f"{path} has no labels: beside {_QUERY} it needs a column for each facet, such as language")
@@ -44,9 +42,9 @@ def read_query_labels(path: str | Path) -> QueryLabels:
 
 
 def slice_queries(labels: QueryLabels, values: Mapping[str, PerQueryValues]) -> tuple[QuerySlice, ...]:
-    """Every facet's slices, the largest first. `values`: run -> query -> measure -> value, over the same queries.
+    """Return every facet's slices, largest first. `values`: run -> query -> measure -> value, over the same queries.
 
-    A query with several labels stands in several slices, one without any under "(no label)": none is left out.
+    A query with several labels is in several slices, one without any in "(no label)".
     """
     queries = list(next(iter(values.values())))
     found = []
@@ -62,7 +60,7 @@ def slice_queries(labels: QueryLabels, values: Mapping[str, PerQueryValues]) -> 
 
 def _slice(facet: str, label: str, queries: list[str], values: Mapping[str, PerQueryValues]) -> QuerySlice:
     means = {
-        run: {name: mean_of([by_query[query][name] for query in queries]) for name in by_query[queries[0]]}
+        run: {name: fmean(by_query[query][name] for query in queries) for name in by_query[queries[0]]}
         for run, by_query in values.items()
     }
     return QuerySlice(facet=facet, label=label, queries=len(queries), means=means)

@@ -34,6 +34,7 @@ _EXTRA_OF = {
     "decord": "decord",
     "ir_measures": "eval",
     "pytrec_eval": "eval",
+    "scipy": "eval",
     "matplotlib": "eval",
     "pymilvus": "milvus",
     "milvus": "milvus",

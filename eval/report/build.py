@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from statistics import fmean
 from typing import NamedTuple
 
 from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate_answers
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.records import Case, Reference, make_cases
-from rankvideo_rag.eval.measures import DEFAULT_MEASURES, compute_measures, mean_of
+from rankvideo_rag.eval.measures import DEFAULT_MEASURES, compute_measures
 from rankvideo_rag.eval.report.estimates import Column, estimates_of, gains_of
 from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, RIGHT, AnswerOutcome, Trace, classify
 from rankvideo_rag.eval.report.folder import ReportInputs
@@ -28,9 +29,9 @@ from rankvideo_rag.eval.report.records import (
     Variant,
 )
 from rankvideo_rag.eval.report.replies import ReportedAnswer
-from rankvideo_rag.eval.reranking import Benefit, RerankerReport, evaluate_reranker
+from rankvideo_rag.eval.reranking import RerankerReport, RerankingBenefit, evaluate_reranker, summarize_benefit
 from rankvideo_rag.eval.retrieval import RetrievalEvaluation, RetrievalReport, evaluate_runs
-from rankvideo_rag.eval.significance import CONFIDENCE, permutation_p_value
+from rankvideo_rag.eval.significance import permutation_p_value
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.formats.trec import Qrels, rank_documents
@@ -95,21 +96,17 @@ def _filled(qrels: Qrels, margins: RelevanceScores) -> Qrels:
     return {query: dict.fromkeys(margins.get(query, {}), 0) | grades for query, grades in qrels.items()}
 
 
-def _benefit(retrieval: RetrievalReport, diagnosis: RerankerReport, seconds: float | None) -> Benefit:
+def _benefit(retrieval: RetrievalReport, diagnosis: RerankerReport, seconds: float | None) -> RerankingBenefit:
     """The verdict on the run as it was reranked; the diagnosis knows the margins alone."""
     found = retrieval.differences[0]
-    shown = found.p <= 1 - CONFIDENCE
     before, after = (run.measures[found.measure].mean for run in retrieval.runs)
-    return diagnosis.benefit.model_copy(
-        update={
-            "queries": retrieval.queries,
-            "before": before,
-            "after": after,
-            "difference": found.mean,
-            **found.model_dump(include={"low", "high", "p", "better", "worse", "equal"}),
-            "conclusion": "helps" if shown and found.low > 0 else "hurts" if shown and found.high < 0 else "not shown",
-            "seconds_per_query": None if seconds is None else float(f"{seconds:.3g}"),
-        }
+    return summarize_benefit(
+        found,
+        measure=found.measure,
+        before=before,
+        after=after,
+        pairs_per_query=diagnosis.benefit.pairs_per_query,
+        seconds_per_query=None if seconds is None else float(f"{seconds:.3g}"),
     )
 
 
@@ -170,7 +167,7 @@ def _seconds(rows: Sequence[QuestionTimings]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for step in ("retrieve", "rerank", "without", "with_"):
         taken = [seconds for row in rows if (seconds := getattr(row, step)) is not None]
-        found[step.rstrip("_")] = mean_of(taken) if taken and len(taken) == len(rows) else None
+        found[step.rstrip("_")] = fmean(taken) if taken and len(taken) == len(rows) else None
     return found
 
 

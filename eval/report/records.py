@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rankvideo_rag.eval.calibration_error import CalibrationReport
 from rankvideo_rag.eval.report.failure_analysis import AnswerOutcome, FailureStage
-from rankvideo_rag.eval.reranking import Benefit
+from rankvideo_rag.eval.reranking import RerankingBenefit
 from rankvideo_rag.eval.retrieval import RetrievalReport
 from rankvideo_rag.eval.variance import VarianceShares
 from rankvideo_rag.schema import Record
@@ -95,7 +95,7 @@ class ArchiveReport(Record):
     version: str  # of this package
     about: ReportMetadata
     judges: tuple[str, ...]  # of the answers: name and version
-    benefit: Benefit
+    benefit: RerankingBenefit
     retrieval: RetrievalReport
     curve: tuple[CurvePoint, ...]
     seconds: dict[str, float | None]  # mean a query: retrieve, rerank, answer without and with

@@ -108,7 +108,7 @@ def _print(found: "BackendAgreement") -> None:
         table.add_column(name, justify="left" if name == "tokens" else "right")
     ranked = sorted(enumerate(found.pairs, start=1), key=lambda one: -(one[1].difference or float("inf")))
     for number, pair in ranked[:_WORST]:
-        tokens = {None: "not told", True: "the same", False: "[red]different[/]"}[pair.same_tokens]
+        tokens = {None: "unknown", True: "same", False: "[red]different[/]"}[pair.same_tokens]
         table.add_row(str(number), _margin(pair.first), _margin(pair.second), _margin(pair.difference), tokens)
     out.print(f"first   {escape(found.first_name)}\nsecond  {escape(found.second_name)}\n")
     out.print(table)

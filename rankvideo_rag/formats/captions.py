@@ -1,11 +1,11 @@
-"""Caption sets as retrieval tasks: each caption is a query, its video the one relevant, and its time a moment where it has one.
+"""Read caption sets as retrieval tasks: each caption is a query, its video is relevant, and its time, if any, is a moment.
 
     msrvtt        key,vid_key,video_id,sentence (the 1k-A test), or {"sentences": [{"sen_id": …, "video_id": …, "caption": …}]}
-    didemo        [{"annotation_id": …, "video": …, "description": …, "times": [[first, last], …]}], in pieces of 5 seconds
+    didemo        [{"annotation_id": …, "video": …, "description": …, "times": [[first, last], …]}], in segments of 5 seconds
     activitynet   {video: {"duration": …, "timestamps": [[start, end], …], "sentences": […]}}
     pairs         [{"video": …, "caption": text or [texts]}]: the retrieval files that many papers share
 
-A video's id is its file's name without the suffix. This file knows no measures.
+A video's id is its file's name without the suffix.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ from rankvideo_rag.formats.strict import (
     as_text,
     check_word,
     first_line,
+    is_json,
     preview,
     read_csv,
     read_json,
@@ -30,7 +31,7 @@ from rankvideo_rag.formats.strict import (
 from rankvideo_rag.formats.trec import Qrels
 
 Layout = Literal["msrvtt", "didemo", "activitynet", "pairs"]
-_DIDEMO_SECONDS = 5.0  # length of a piece; the last may be shorter
+_DIDEMO_SECONDS = 5.0  # length of a segment; the last may be shorter
 
 
 class CaptionSet(NamedTuple):
@@ -38,7 +39,7 @@ class CaptionSet(NamedTuple):
 
     queries: dict[str, str]
     qrels: Qrels  # query id -> video -> 1
-    moments: Qrels  # query id -> moment, as moments.py writes it -> 1
+    moments: Qrels  # query id -> moment (moments.py) -> 1
     notes: tuple[str, ...] = ()
 
 
@@ -54,9 +55,9 @@ class _Caption(NamedTuple):
 
 
 def read_captions(path: str | Path, layout: Layout, *, paragraphs: bool = False) -> CaptionSet:
-    """A caption set. With `paragraphs`, all captions of a video are one query, as DiDeMo and ActivityNet are mostly searched.
+    """Read a caption set. With `paragraphs`, all captions of a video are one query, as in most work on DiDeMo and ActivityNet.
 
-    Raises InputError, naming file and place, for what is not of the layout, an empty caption, and a query id that comes twice.
+    Raises InputError for another layout, an empty caption, and a repeated query id.
     """
     captions = list(_READERS[layout](path))
     if not captions:
@@ -70,16 +71,16 @@ def read_captions(path: str | Path, layout: Layout, *, paragraphs: bool = False)
         spans = [Moment(caption.video, start, end) for start, end in caption.spans if start < end]
         empty += len(caption.spans) - len(spans)
         if spans:
-            found.moments[caption.query] = dict.fromkeys((span.word for span in spans), 1)
+            found.moments[caption.query] = dict.fromkeys((span.document_id for span in spans), 1)
     notes = {
         "spans that do not end after they begin, left out": empty,
-        "videos that stand there under two files' names, taken for one": _twice_named(captions),
+        "videos with two file names, taken as one": _count_twice_named(captions),
     }
     return found._replace(notes=tuple(f"{path}: {what}: {count}" for what, count in notes.items() if count))
 
 
-def _twice_named(captions: list[_Caption]) -> int:
-    """DiDeMo has some videos as .mov and as .mp4."""
+def _count_twice_named(captions: list[_Caption]) -> int:
+    """Count the videos with two suffixes: DiDeMo has some as .mov and as .mp4."""
     files = {caption.file for caption in captions}
     return len(files) - len({PurePosixPath(file).stem for file in files})
 
@@ -92,10 +93,9 @@ def _joined(captions: list[_Caption]) -> list[_Caption]:
 
 
 def _msrvtt(path: str | Path) -> Iterator[_Caption]:
-    first = first_line(path)
-    if not first.lstrip().startswith("{"):
+    if not is_json(path):
         # Copies of the 1k-A file differ in the name of their last column.
-        column = "sentences" if first.rstrip().endswith(",sentences") else "sentence"
+        column = "sentences" if first_line(path).rstrip().endswith(",sentences") else "sentence"
         for place, cells in read_csv(path, ["key", "video_id", column]):
             yield _Caption(as_id(cells["key"], "key", place), _file(cells["video_id"], place), _text(cells[column], place))
         return
@@ -149,7 +149,7 @@ def _listed(value: Any, path: str | Path) -> Iterator[tuple[str, dict[str, Any]]
 
 def _pair(value: Any, place: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
-        raise InputError(f"{place}: {preview(value)} is no pair of a start and an end")
+        raise InputError(f"{place}: {preview(value)} is not a pair of a start and an end")
     start, end = (as_number(one, "a time", place) for one in value)
     if start < 0:
         raise InputError(f"{place}: a time of {start:g} lies before the video")

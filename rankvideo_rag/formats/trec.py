@@ -1,7 +1,7 @@
-"""TREC runs, qrels and claims as plain dictionaries: read strictly, written so that no evaluator can order them otherwise.
+"""Read and write TREC runs, qrels and claims as plain dictionaries.
 
-What crosses here is order. trec_eval ignores the rank column, sorts by score as a 32-bit float and breaks ties by descending
-document id, so a written run bears ranks as scores. This file knows no measures.
+trec_eval ignores the rank column, sorts by score as a 32-bit float and breaks ties by descending document id. Written runs
+therefore have ranks as scores, so that every evaluator orders them alike.
 """
 
 import math
@@ -17,44 +17,44 @@ from rankvideo_rag.schema import Hit
 
 TrecRun = dict[str, dict[str, float]]  # query id -> document id -> score, higher is better
 Qrels = dict[str, dict[str, int]]  # query id -> document id -> grade, relevant from 1
-Claims = dict[str, dict[str, frozenset[str]]]  # query id -> claim id -> documents that hold it, maybe none
+Claims = dict[str, dict[str, frozenset[str]]]  # query id -> claim id -> documents that support it, maybe none
 
-_RUN_COLUMNS = "query Q0 document rank score tag"
-_QRELS_COLUMNS = "query iteration document grade"
-_CLAIMS_COLUMNS = "query claim document grade"
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-_ONE_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"\S+")
 
 
 def read_run(path: str | Path) -> TrecRun:
-    """A run file, six columns. Its rank column counts for nothing, as in trec_eval: see `rank_documents`.
+    """Read a run file of six columns. The rank column is ignored, as in trec_eval: see `rank_documents`.
 
     Raises InputError, naming file and line, for another number of columns, a score that is not a finite number, and a document
-    that a query has twice.
+    that occurs twice in a query.
     """
     run: TrecRun = {}
-    for place, (query, _, document, _, score, _) in _rows(path, _RUN_COLUMNS):
-        _add(run.setdefault(query, {}), query, document, _score(place, score), place)
+    for place, (query, _, document, _, score, _) in _rows(path, "query Q0 document rank score tag"):
+        value = float(score) if _DECIMAL.fullmatch(score) else math.nan
+        if not math.isfinite(value):
+            raise InputError(f"{place}: the score {score!r} is not a finite number, so it gives no order")
+        _add(run.setdefault(query, {}), query, document, value, place)
     return run
 
 
 def read_qrels(path: str | Path) -> Qrels:
-    """A file of judgements, four columns, the grade a whole number. Raises InputError as `read_run` does."""
+    """Read judgements of four columns, the grade a whole number. Raises InputError as `read_run` does."""
     qrels: Qrels = {}
-    for place, (query, _, document, grade) in _rows(path, _QRELS_COLUMNS):
-        _add(qrels.setdefault(query, {}), query, document, _grade(place, grade), place)
+    for place, (query, _, document, grade) in _rows(path, "query iteration document grade"):
+        _add(qrels.setdefault(query, {}), query, document, _grade(grade, place), place)
     return qrels
 
 
 def read_claims(path: str | Path) -> Claims:
-    """TREC's judgements by subtopic, four columns: which document holds which claim of the query, from grade 1.
+    """Read TREC's judgements by subtopic, four columns: which document supports which claim of the query, from grade 1.
 
-    A claim that no document holds is kept: measures leave it out, callers can count it. Raises InputError as `read_run` does.
+    A claim without support is kept: measures leave it out, callers can count it. Raises InputError as `read_run` does.
     """
     grades: dict[tuple[str, str], dict[str, int]] = {}
-    for place, (query, claim, document, grade) in _rows(path, _CLAIMS_COLUMNS):
-        _add(grades.setdefault((query, claim), {}), f"{query}, claim {claim}", document, _grade(place, grade), place)
+    for place, (query, claim, document, grade) in _rows(path, "query claim document grade"):
+        _add(grades.setdefault((query, claim), {}), f"{query}, claim {claim}", document, _grade(grade, place), place)
     claims: Claims = {}
     for (query, claim), documents in grades.items():
         claims.setdefault(query, {})[claim] = frozenset(document for document, grade in documents.items() if grade >= 1)
@@ -62,16 +62,19 @@ def read_claims(path: str | Path) -> Claims:
 
 
 def rank_documents(run: TrecRun) -> dict[str, list[str]]:
-    """The order that trec_eval sees in a run: by score as a 32-bit float, equal ones by descending document id.
+    """Return the order that trec_eval sees in a run: by score as a 32-bit float, ties by descending document id.
 
     >>> rank_documents({"q": {"a": 1.0, "b": 1.0, "c": 2.0}})
     {'q': ['c', 'b', 'a']}
     """
-    return {query: _ranked(scores) for query, scores in run.items()}
+    return {
+        query: [document for _, document in sorted(zip(to_float32(scores), scores, strict=True), reverse=True)]
+        for query, scores in run.items()
+    }
 
 
-def as_compared(scores: Mapping[str, float]) -> list[float]:
-    """The scores as trec_eval compares them: as 32-bit floats, of which two may be equal where the scores were not."""
+def to_float32(scores: Mapping[str, float]) -> list[float]:
+    """Return the scores as trec_eval compares them: rounded to 32-bit floats, which may make some equal."""
     with np.errstate(over="ignore"):  # beyond the range of 32 bits all are infinite, and tie
         rounded: list[float] = np.array(list(scores.values()), dtype=np.float64).astype(np.float32).tolist()
     return rounded
@@ -81,25 +84,30 @@ def write_run(path: str | Path, rankings: Mapping[str, Sequence[str]], *, tag: s
     """Write rankings, best document first, as a run file whose scores count down to 1.
 
     A query without documents has no line in such a file; measures count it 0. Raises InputError, before anything is written,
-    for a tag or an id that is empty or holds white space, and for a document that a query has twice.
+    for a tag or an id that is empty or holds white space, and for a document that occurs twice in a query.
     """
-    _check_word("tag", tag)
-    lines = [line for query, documents in rankings.items() for line in _lines(query, documents, tag)]
-    Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
+    rows = []
+    for query, documents in rankings.items():
+        check_unique(query, documents)
+        rows += [
+            (query, "Q0", document, str(rank), str(len(documents) - rank + 1), tag)
+            for rank, document in enumerate(documents, start=1)
+        ]
+    _check_words("tag", [tag])
+    _write(path, rows)
 
 
 def write_qrels(path: str | Path, qrels: Qrels) -> None:
     """Write judgements. Raises InputError, before anything is written, for an id that is empty or holds white space."""
-    rows = [(query, "0", document, grade) for query, grades in qrels.items() for document, grade in grades.items()]
-    _write_judgements(path, rows)
+    _write(path, [(query, "0", document, str(grade)) for query, grades in qrels.items() for document, grade in grades.items()])
 
 
 def write_claims(path: str | Path, claims: Claims) -> None:
-    """Write which document holds which claim. A claim that none holds has no line in such a file. Raises as `write_qrels`."""
-    _write_judgements(
+    """Write which document supports which claim. A claim without support has no line. Raises as `write_qrels` does."""
+    _write(
         path,
         [
-            (query, claim, document, 1)
+            (query, claim, document, "1")
             for query, of_query in claims.items()
             for claim, documents in of_query.items()
             for document in sorted(documents)
@@ -108,7 +116,7 @@ def write_claims(path: str | Path, claims: Claims) -> None:
 
 
 def rank_videos(hits: Iterable[Hit]) -> list[str]:
-    """The videos of a search result, each once, where its best clip stands."""
+    """Return the videos of a search result, each once, at the rank of its best clip."""
     return list(dict.fromkeys(hit.video_id for hit in sorted(hits, key=lambda hit: hit.rank)))
 
 
@@ -128,47 +136,26 @@ def _rows(path: str | Path, columns: str) -> Iterator[tuple[str, list[str]]]:
         yield place, found
 
 
-def _write_judgements(path: str | Path, rows: Iterable[tuple[str, str, str, int]]) -> None:
-    lines = []
-    for query, middle, document, grade in rows:
-        for what, word in (("query id", query), ("claim id", middle), ("document id", document)):
-            _check_word(what, word)
-        lines.append(f"{query} {middle} {document} {grade}\n")
-    Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
-
-
 def _add(documents: dict[str, float] | dict[str, int], query: str, document: str, value: int | float, place: str) -> None:
     if document in documents:
         raise InputError(f"{place}: query {query!r} has document {document!r} a second time: leave one of the two")
     documents[document] = value  # type: ignore[assignment]
 
 
-def _score(place: str, text: str) -> float:
-    score = float(text) if _DECIMAL.fullmatch(text) else math.nan
-    if not math.isfinite(score):
-        raise InputError(f"{place}: the score {text!r} is not a finite number, so it gives no order")
-    return score
-
-
-def _grade(place: str, text: str) -> int:
+def _grade(text: str, place: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise InputError(f"{place}: the grade {text!r} is not a whole number")
     return int(text)
 
 
-def _ranked(scores: Mapping[str, float]) -> list[str]:
-    pairs = sorted(zip(as_compared(scores), scores, strict=True), reverse=True)
-    return [document for _, document in pairs]
+def _write(path: str | Path, rows: Sequence[Sequence[str]]) -> None:
+    """Write rows of a query id, a second column, a document id and others."""
+    for what, column in (("query id", 0), ("claim id", 1), ("document id", 2)):
+        _check_words(what, [row[column] for row in rows])
+    Path(path).write_text("".join(f"{' '.join(row)}\n" for row in rows), encoding="utf-8", newline="\n")
 
 
-def _lines(query: str, documents: Sequence[str], tag: str) -> Iterator[str]:
-    _check_word("query id", query)
-    check_unique(query, documents)
-    for rank, document in enumerate(documents, start=1):
-        _check_word("document id", document)
-        yield f"{query} Q0 {document} {rank} {len(documents) - rank + 1} {tag}\n"
-
-
-def _check_word(what: str, text: str) -> None:
-    if not _ONE_WORD.fullmatch(text):
-        raise InputError(f"the {what} {text!r} must be one word: in a run file columns are parted by white space")
+def _check_words(what: str, words: Iterable[str]) -> None:
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise InputError(f"the {what} {word!r} must be one word: in a run file columns are separated by white space")

@@ -1,4 +1,4 @@
-"""Where the file of a video lies, from its id: a folder and a template. Opens no files."""
+"""Find the file of a video by its id, in a folder with a naming template."""
 
 from collections import defaultdict
 from functools import cached_property
@@ -8,13 +8,13 @@ from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.formats.strict import check_video_id
 from rankvideo_rag.media.discover import MEDIA_SUFFIXES
 
-PER_FOLDER = 100  # videos in a folder of the published layout
+VIDEOS_PER_BUCKET = 100
 
 
 class VideoFolder:
-    """A folder of videos. In its template, such as "{id}.mp4", {id} stands for the id and a final ".*" for any media suffix.
+    """A folder of videos. In its template, such as "{id}.mp4", {id} is the video's id and a final ".*" any media suffix.
 
-    {bucket} stands for the folder of the published layout, which holds a hundred videos with numbers for ids:
+    {bucket} is the numbered folder of MultiVENT's layout, which holds a hundred videos whose ids are numbers:
     "{bucket}/{id}.mp4" finds video 1234 in 000013/1234.mp4.
     """
 
@@ -27,26 +27,23 @@ class VideoFolder:
         self._template = template
 
     def find(self, video: str) -> Path:
-        """The file of a video. Raises MediaError `no_file` where there is none, or more than one that it could be."""
-        wanted = self._template.replace("{bucket}", _bucket(video, self._template))
-        wanted = wanted.replace("{id}", check_video_id(video, "videos"))
-        found = self._of_any_suffix(wanted[:-2]) if wanted.endswith(".*") else [self.folder / wanted]
+        """Return the file of a video. Raises MediaError `no_file` where there is none, or more than one candidate."""
+        name = self._template.replace("{bucket}", _bucket(video, self._template))
+        name = name.replace("{id}", check_video_id(video, "videos"))
+        found = self._files[self.folder / name[:-2]] if name.endswith(".*") else [self.folder / name]
         found = [path for path in found if path.is_file()]
         if len(found) != 1:
             several = " and ".join(path.name for path in found)
-            fault = f"it could be {several}" if several else f"there is no {self.folder / wanted}"
+            fault = f"it could be {several}" if several else f"there is no {self.folder / name}"
             raise MediaError("no_file", f"video {video!r}: {fault}")
         return found[0]
 
-    def _of_any_suffix(self, wanted: str) -> list[Path]:
-        return self._files[self.folder / wanted]
-
     @cached_property
     def _files(self) -> dict[Path, list[Path]]:
-        """Path without suffix -> media files, read once: a folder may hold a hundred thousand."""
+        """Path without suffix -> media files, listed once: a folder may hold a hundred thousand."""
         found: dict[Path, list[Path]] = defaultdict(list)
-        below = self._template.count("/")
-        for path in sorted(self.folder.glob("/".join("*" * (below + 1)))):
+        depth = self._template.count("/") + 1
+        for path in sorted(self.folder.glob("/".join("*" * depth))):
             if path.suffix.lower() in MEDIA_SUFFIXES:
                 found[path.with_suffix("")].append(path)
         return found
@@ -57,4 +54,4 @@ def _bucket(video: str, template: str) -> str:
         return ""
     if not (video.isascii() and video.isdigit()):
         raise MediaError("no_file", f"video {video!r}: {{bucket}} in the template {template!r} needs a number for an id")
-    return f"{int(video) // PER_FOLDER + 1:06d}"
+    return f"{int(video) // VIDEOS_PER_BUCKET + 1:06d}"

@@ -1,10 +1,10 @@
-"""WikiVideo (arXiv 2504.00939; hltcoe/wikivideo on the hub): topics with graded videos, and claims with the videos behind them.
+"""Read WikiVideo (arXiv 2504.00939; hltcoe/wikivideo on the hub): topics with graded videos, and claims with supporting videos.
 
     {topic: {"videos": {id: {"anon_scale_id": …, "relevance": 1 to 3}},
              "claims_to_supporting_videos": {claim: {"supporting_videos": [id, …], …}}, …}}
 
-Written after the evaluation subset in the repository of MiRAGE (arXiv 2510.24870), where the topics of 2025 have videos without
-a grade and are named as a part of a link in some claims. This file knows no measures.
+In the evaluation subset of MiRAGE's repository (arXiv 2510.24870), videos of the topics of 2025 have no grade, and some claims
+name them by a part of a link.
 """
 
 import re
@@ -17,9 +17,9 @@ from rankvideo_rag.formats.strict import as_id, as_integer, as_object, as_text, 
 from rankvideo_rag.formats.trec import Claims, Qrels
 
 _LINK = re.compile(r"watch\?v=([^&]+)(?:&.*)?")
-_NO_GRADE = "videos without a grade, taken for grade 1"
+_NO_GRADE = "videos without a grade, taken as grade 1"
 _NO_NUMBER = "videos that have no number in MultiVENT 2.0, under their own id"
-_LINKED = "supporting videos named as a link (watch?v=…), taken for the video"
+_LINKED = "supporting videos named as a link (watch?v=…), taken as the video"
 
 
 class WikiVideo(NamedTuple):
@@ -33,10 +33,10 @@ class WikiVideo(NamedTuple):
 
 
 def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> WikiVideo:
-    """The topics of a file. A topic's text is its name with spaces.
+    """Read the topics of a file. A topic's text is its name with spaces.
 
-    With `multivent_ids`, videos go by `anon_scale_id`, the number that names them in MultiVENT 2.0's test part. Raises
-    InputError for a claim whose video is not among the topic's videos.
+    With `multivent_ids`, videos get their ids in MultiVENT 2.0's test part, `anon_scale_id`. Raises InputError for a claim
+    whose video is not among the topic's videos.
     """
     found, seen = WikiVideo({}, {}, {}, {}, ()), Counter[str]()
     for topic, entry in as_object(read_json(path), "topics", path).items():
@@ -76,13 +76,13 @@ def _grade(about: dict[str, Any], place: str, seen: Counter[str]) -> int:
 def _supporting(about: dict[str, Any], ids: dict[str, str], place: str, seen: Counter[str]) -> list[str]:
     videos = about.get("supporting_videos")
     if not isinstance(videos, list) or not all(isinstance(video, str) for video in videos):
-        raise InputError(f"{place}: supporting_videos = {preview(videos)} is no list of video ids")
+        raise InputError(f"{place}: supporting_videos = {preview(videos)} is not a list of video ids")
     found = []
     for video in videos:
         link = None if video in ids else _LINK.fullmatch(video)
         seen.update([_LINKED] if link else [])
         name = link[1] if link else video
         if name not in ids:
-            raise InputError(f"{place}: the supporting video {video!r} is none of the topic's videos")
+            raise InputError(f"{place}: the supporting video {video!r} is not among the topic's videos")
         found.append(ids[name])
     return found

@@ -45,7 +45,7 @@ def pairs(first: Sequence[float], second: Sequence[float]) -> list[PairAgreement
 def test_the_largest_difference_and_the_order_decide() -> None:
     found = compare_backends(Judge("a", [1.0, 2.0, 3.0]), Judge("b", [1.0, 2.01, 2.5]), PROMPTS, LABELS, tolerance=0.02)
     assert found.largest == pytest.approx(0.5)
-    assert (found.agree, found.order_identical, found.tokens) == (False, True, "the same")
+    assert (found.agree, found.order_identical, found.tokens) == (False, True, "same")
     assert found.reasons == ("the largest difference, 0.5, exceeds the tolerance of 0.02",)
 
 
@@ -73,7 +73,7 @@ def test_different_tokens_are_a_difference_even_where_margins_agree() -> None:
 
 def test_tokens_that_one_side_does_not_tell_are_not_compared() -> None:
     found = compare_backends(Judge("a", [1.0] * 3), Judge("b", [1.0] * 3, tokens=None), PROMPTS, LABELS, tolerance=0.02)
-    assert (found.agree, found.tokens) == (True, "not told")
+    assert (found.agree, found.tokens) == (True, "unknown")
 
 
 def test_a_pair_that_only_one_backend_could_score_is_a_difference() -> None:

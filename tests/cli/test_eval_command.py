@@ -70,7 +70,7 @@ def test_several_runs_give_the_whole_report_with_slices_and_differences(files: P
     assert (difference["run"], difference["against"], difference["mean"], difference["p"]) == ("rerank", "first", 0.0, 1.0)
     assert (difference["better"], difference["worse"], difference["equal"]) == (1, 1, 0)
     assert [(one["label"], one["means"]["rerank"]["RR"]) for one in report["slices"]] == [("ar", 0.0), ("en", 1.0)]
-    assert "rerank: judged queries that the run has not, counted 0: 1 ('q2')" in result.stderr
+    assert "rerank: judged queries that the run lacks, counted 0: 1 ('q2')" in result.stderr
     assert "rerank: ranked queries without judgements, not counted: 1 ('q3')" in result.stderr
 
 
@@ -97,7 +97,7 @@ def test_per_query_values_are_written_with_their_differences(files: Path) -> Non
     [
         (["--run", "{f}/none", "--qrels", "{f}/qrels.trec"], "cannot be read: No such file"),
         (["--run", "{f}/first.trec", "--run", "{f}/first.trec", "--qrels", "{f}/qrels.trec"], "two runs are called 'first'"),
-        (["--run", "{f}/first.trec", "--qrels", "{f}/qrels.trec", "--measures", "NDGC@10"], "'NDGC@10' is no measure"),
+        (["--run", "{f}/first.trec", "--qrels", "{f}/qrels.trec", "--measures", "NDGC@10"], "'NDGC@10' is not a measure"),
         (["--run", "{f}/first.trec", "--qrels", "{f}/qrels.trec", "--measures", "StRecall@5"], r"\(--claims\)"),
         (["--run", "{f}/first.trec", "--qrels", "{f}/qrels.trec", "--measures", " "], "no measure was asked for"),
         (

@@ -99,8 +99,8 @@ def test_what_does_not_fit_together_is_said() -> None:
     assert "judged queries not in the first stage, 0 in both rows: 1 ('q7')" in said
     assert "queries with predictions and without judgements, not counted: 1 ('q9')" in said
     assert "queries with predictions of which none has a margin, left in the first stage's order: 1 ('q1')" in said
-    assert "predictions on videos that the first stage has not, not used: 1" in said
-    with pytest.raises(InputError, match=r"no query is in both: verdicts on 'q9', a first stage for 'q1', 'q2'"):
+    assert "predictions on videos that the first stage lacks, not used: 1" in said
+    with pytest.raises(InputError, match=r"no query is in both: relevance scores of 'q9', a first stage for 'q1', 'q2'"):
         compare_reranking(margins({"q9": {"a": 1.0}}), FIRST, {"q1": {"c": 1}})
 
 

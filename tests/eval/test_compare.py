@@ -202,12 +202,12 @@ def test_ndcg_agrees_with_brute_force() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("NDGC@10", "'NDGC@10' is no measure"),
-        ("nDCG@ten", "'nDCG@ten' is no measure"),
-        ("R", "'R' is no measure"),
+        ("NDGC@10", "'NDGC@10' is not a measure"),
+        ("nDCG@ten", "'nDCG@ten' is not a measure"),
+        ("R", "'R' is not a measure"),
         ("nDCG@0", "at least 1"),
-        ("P@-3", "is no measure"),
-        ("nDCG@2.5", "'nDCG@2.5' is no measure"),
+        ("P@-3", "is not a measure"),
+        ("nDCG@2.5", "'nDCG@2.5' is not a measure"),
         ("P(rel=0)@5", "cannot be computed here"),
         ("alpha_nDCG@10", "measured against claims"),
         ("ERR_IA@10", "cannot be computed here"),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.coverage import coverage_of
+from rankvideo_rag.eval.coverage import claim_coverage
 from rankvideo_rag.eval.measures import compute_measures, compute_per_query
 from rankvideo_rag.eval.ties import tie_bounds, tied_queries
 from rankvideo_rag.formats.moments import Moment, parse_moment, temporal_iou
@@ -55,7 +55,7 @@ def test_ndcg_recall_ap_and_rr_equal_trec_eval_on_random_runs_and_absent_queries
 CLAIMS = {"s1": frozenset("a"), "s2": frozenset("ab"), "s3": frozenset("c"), "s4": frozenset("d")}
 
 
-def test_coverage_of_claims_has_the_reference_values_to_the_last_printed_digit() -> None:
+def test_claim_coverage_claims_has_the_reference_values_to_the_last_printed_digit() -> None:
     found = compute_measures(
         {"q": ["b", "a", "x", "c"]}, {"q": {"a": 1}}, ("alpha_nDCG@10", "StRecall@10", "StRecall@2"), claims={"q": CLAIMS}
     )
@@ -93,8 +93,8 @@ def ndeval(ranking: list[str], claims: dict[str, frozenset[str]], k: int, alpha:
 def test_alpha_ndcg_and_subtopic_recall_equal_ndeval(ranking: list[str], claims: dict[str, frozenset[str]], k: int) -> None:
     for alpha in (0.5, 0.0, 1.0, 0.75):
         expected = ndeval(ranking, claims, k, alpha)
-        assert coverage_of(ranking, claims, k=k, alpha=alpha) == pytest.approx(expected[f"alpha-nDCG@{k}"], abs=1e-12)
-        assert coverage_of(ranking, claims, k=k) == pytest.approx(expected[f"strec@{k}"], abs=1e-12)
+        assert claim_coverage(ranking, claims, k=k, alpha=alpha) == pytest.approx(expected[f"alpha-nDCG@{k}"], abs=1e-12)
+        assert claim_coverage(ranking, claims, k=k) == pytest.approx(expected[f"strec@{k}"], abs=1e-12)
 
 
 def test_an_alpha_that_is_no_binary_fraction_differs_from_ndeval_at_most_by_its_rounding_of_ties() -> None:
@@ -103,7 +103,7 @@ def test_an_alpha_that_is_no_binary_fraction_differs_from_ndeval_at_most_by_its_
     for _ in range(300):
         claims = {f"c{j}": frozenset(rng.sample(documents, rng.randint(0, 6))) for j in range(8)}
         ranking = rng.sample(documents, 12)
-        assert coverage_of(ranking, claims, k=10, alpha=0.9) == pytest.approx(
+        assert claim_coverage(ranking, claims, k=10, alpha=0.9) == pytest.approx(
             ndeval(ranking, claims, 10, 0.9)["alpha-nDCG@10"], abs=1e-3
         )
 
@@ -130,7 +130,7 @@ def test_queries_without_claims_and_queries_not_ranked_count_zero() -> None:
         ("R(tIoU=0)@1", "above 0"),
         ("R(tIoU=1.5)@1", "above 0"),
         ("R(tIoU=0.5)@0", "at least 1"),
-        ("R(tIoU=0.5)", "is no measure"),
+        ("R(tIoU=0.5)", "is not a measure"),
     ],
 )
 def test_a_measure_of_claims_or_moments_that_cannot_be_is_refused(name: str, words: str) -> None:
@@ -177,12 +177,12 @@ def test_moment_retrieval_by_hand() -> None:
 
 def test_a_moment_is_read_back_as_it_was_written() -> None:
     for moment in (Moment("v7", 0.0, 12.5), Moment("26292851@N04_42#x", 1.25, 3600.123)):
-        assert parse_moment(moment.word) == moment
+        assert parse_moment(moment.document_id) == moment
 
 
 @pytest.mark.parametrize("document", ["v7", "v7#t=5", "v7#t=5,5", "v7#t=9,5", "v7#t=-1,5", "v7#t=nan,5", "#t=0,5"])
 def test_what_is_no_moment_is_refused(document: str) -> None:
-    with pytest.raises(InputError, match="is no moment: write it as VIDEO#t=START,END"):
+    with pytest.raises(InputError, match="is not a moment: write it as VIDEO#t=START,END"):
         compute_measures({"q": [document]}, {"q": {"v#t=0,1": 1}}, ["mIoU"])
 
 

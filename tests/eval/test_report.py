@@ -294,7 +294,7 @@ def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def test_one_command_measures_an_archive_with_reranking_and_without(scored: tuple[Path, ArchiveReport]) -> None:
     folder, found = scored
     assert found.retrieval.queries == len(found.questions) >= 10
-    assert found.benefit.low <= found.benefit.difference <= found.benefit.high
+    assert found.benefit.low <= found.benefit.mean <= found.benefit.high
     assert re.match(r"Reranking helps|Reranking hurts|These queries do not show", found.benefit.summary)
     assert f"[{found.benefit.low:+.4f}, {found.benefit.high:+.4f}]" in found.benefit.summary
     measures = {one.name: one for one in found.measures}

@@ -150,7 +150,7 @@ def test_reranking_that_lifts_every_query_helps() -> None:
     given = verdicts({query: {"a": -1.0, "b": -2.0, "c": 3.0} for query in FIRST})
     found = evaluate_reranker(given, FIRST, {query: {"c": 1} for query in FIRST}, measure="RR", seconds_per_query=1.5)
     benefit = found.benefit
-    assert (benefit.before, benefit.after, benefit.difference) == pytest.approx((1 / 3, 1.0, 2 / 3))
+    assert (benefit.before, benefit.after, benefit.mean) == pytest.approx((1 / 3, 1.0, 2 / 3))
     assert (benefit.p, benefit.conclusion, benefit.better, benefit.pairs_per_query) == (2 / 2**8, "helps", 8, 3.0)
     assert benefit.summary.startswith("Reranking helps: leave it on. RR 0.3333 -> 1.0000, +0.6667")
     assert "3.0 pairs and 1.5 s a query" in benefit.summary

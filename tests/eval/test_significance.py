@@ -11,13 +11,13 @@ import pytest
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import compute_measures, compute_per_query
 from rankvideo_rag.eval.retrieval import evaluate_runs, per_query_rows
-from rankvideo_rag.eval.significance import bootstrap_means, holm, percentiles, permutation_p_value
+from rankvideo_rag.eval.significance import bootstrap_intervals, holm, paired_difference, permutation_p_value
 from rankvideo_rag.eval.slices import NO_LABEL, slice_queries
 from rankvideo_rag.formats.trec import Qrels, TrecRun, rank_documents
 
 
 def binomial_p(wins: int, losses: int) -> float:
-    """Two-sided sign test: what the randomisation test is where all differences are as large as each other."""
+    """Two-sided sign test: the randomization test where all differences have the same size."""
     n, far = wins + losses, abs(wins - losses)
     return sum(math.comb(n, k) for k in range(n + 1) if abs(2 * k - n) >= far) / 2**n
 
@@ -62,21 +62,53 @@ def test_under_no_difference_p_values_are_spread_evenly() -> None:
 
 def test_the_bootstrap_interval_of_a_share_is_that_of_the_binomial() -> None:
     values = np.array([1.0] * 200 + [0.0] * 200)[:, None]
-    low, high = percentiles(bootstrap_means(values))[0]
+    ((low, high),) = bootstrap_intervals(values)
     assert (low, high) == pytest.approx((0.5 - 1.96 * 0.025, 0.5 + 1.96 * 0.025), abs=0.003)
 
 
 def test_columns_share_their_draws_so_that_a_constant_difference_has_no_spread() -> None:
     values = np.random.default_rng(0).random((50, 1))
-    means = bootstrap_means(np.hstack([values, values + 0.25]), rounds=300)
-    assert means.shape == (300, 2)
-    assert means[:, 1] - means[:, 0] == pytest.approx(np.full(300, 0.25))
+    first, second = bootstrap_intervals(np.hstack([values, values + 0.25]), rounds=300)
+    assert second - first == pytest.approx([0.25, 0.25])
+    assert bootstrap_intervals(values, rounds=300)[0] == pytest.approx(first)  # and so do separate calls
 
 
-def test_a_wide_table_is_drawn_in_portions_of_which_each_counts() -> None:
-    means = bootstrap_means(np.arange(9000.0)[:, None], rounds=1000)  # more cells than are held at once
-    assert len(means) == 1000
-    assert means.std() == pytest.approx(9000 / math.sqrt(12) / math.sqrt(9000), rel=0.1)
+def test_a_bootstrap_in_many_batches_has_the_spread_of_the_mean() -> None:
+    ((low, high),) = bootstrap_intervals(np.arange(9000.0)[:, None], rounds=1000)  # more draws than are held at once
+    error = 9000 / math.sqrt(12) / math.sqrt(9000)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert (low + high) / 2 == pytest.approx(4499.5, abs=error / 4)
+
+
+@pytest.mark.parametrize("size", [8, 40])
+def test_the_bootstrap_interval_is_that_of_resampling_by_hand(size: int) -> None:
+    values = np.random.default_rng(size).random(size)
+    rng = np.random.default_rng(1)
+    means = [rng.choice(values, size=size).mean() for _ in range(20_000)]
+    ((low, high),) = bootstrap_intervals(values[:, None])
+    assert (low, high) == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=0.01)
+
+
+def test_one_query_has_an_interval_without_width() -> None:
+    assert bootstrap_intervals(np.array([[0.25, 1.0]])).tolist() == [[0.25, 0.25], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("differences", "significant", "counts"),
+    [
+        ([0.5] * 9 + [0.0], True, (9, 0, 1)),
+        ([-0.5] * 9 + [0.0], True, (0, 9, 1)),
+        ([0.5] * 4, False, (4, 0, 0)),  # p = 2 / 16, though the interval excludes 0
+        ([1.0, -1.0] * 10, False, (10, 10, 0)),
+    ],
+)
+def test_a_paired_difference_is_significant_where_test_and_interval_agree(
+    differences: list[float], significant: bool, counts: tuple[int, int, int]
+) -> None:
+    found = paired_difference(differences)
+    assert (found.better, found.worse, found.equal) == counts
+    assert found.is_significant == significant
+    assert found.mean == pytest.approx(sum(differences) / len(differences))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +163,7 @@ def test_an_interval_holds_its_mean_and_all_queries_count() -> None:
     assert report.queries == 10
     assert figure.mean == 0.4
     assert figure.low < 0.4 < figure.high
-    assert report.runs[0].notes == ("judged queries that the run has not, counted 0: 6 ('q4', 'q5', 'q6', …)",)
+    assert report.runs[0].notes == ("judged queries that the run lacks, counted 0: 6 ('q4', 'q5', 'q6', …)",)
 
 
 def test_what_does_not_belong_together_is_counted() -> None:
@@ -143,9 +175,9 @@ def test_what_does_not_belong_together_is_counted() -> None:
         "judged queries without a relevant document, counted 0: 1 ('hopeless')",
         "ranked queries without judgements, not counted: 1 ('unjudged')",
         "queries in which equal scores leave the order open: 1 ('q0')",
-        "judged queries without a claim that a document holds, counted 0 by measures of claims: 10 ('q1', 'q2', 'q3', …)",
+        "judged queries without a claim that a document supports, counted 0 by measures of claims: 10 ('q1', 'q2', 'q3', …)",
         "queries with claims and without judgements, not counted: 1 ('strange')",
-        "claims that no document holds, left out: 1",
+        "claims that no document supports, left out: 1",
     )
     figure = report.runs[0].measures["RR"]
     assert (figure.mean, figure.worst, figure.best) == pytest.approx((9.5 / 11, 9.5 / 11, 10 / 11))

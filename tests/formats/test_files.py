@@ -204,8 +204,8 @@ def test_wikivideo_gives_grades_and_claims_and_counts_what_is_odd(written: Calla
     assert found.claims == {"2018_eruption": {"c1": frozenset(["yt1", "yt3"]), "c2": frozenset()}}
     assert found.claim_texts == {"2018_eruption": {"c1": "It erupted", "c2": "Nobody shows it"}}
     assert [note.partition(": ")[2] for note in found.notes] == [
-        "videos without a grade, taken for grade 1: 1",
-        "supporting videos named as a link (watch?v=…), taken for the video: 1",
+        "videos without a grade, taken as grade 1: 1",
+        "supporting videos named as a link (watch?v=…), taken as the video: 1",
     ]
 
 
@@ -223,9 +223,9 @@ def test_wikivideos_videos_go_by_their_numbers_in_multivent_where_they_have_one(
         ({"videos": {"yt1": {"relevance": "3"}}}, "'yt1': relevance = \"3\" is not a whole number"),
         (
             {"claims_to_supporting_videos": {"c": {"supporting_videos": ["yt9"]}}},
-            "claim 1: the supporting video 'yt9' is none of",
+            "claim 1: the supporting video 'yt9' is not among",
         ),
-        ({"claims_to_supporting_videos": {"c": {"supporting_videos": "yt1"}}}, "is no list of video ids"),
+        ({"claims_to_supporting_videos": {"c": {"supporting_videos": "yt1"}}}, "is not a list of video ids"),
         ({"claims_to_supporting_videos": {" ": {"supporting_videos": []}}}, "a claim = "),
     ],
 )
@@ -263,9 +263,7 @@ def test_didemos_pieces_are_five_seconds_and_each_annotators_span_is_a_moment(wr
     found = read_captions(written(DIDEMO), "didemo")
     assert found.moments == {"1": {"a_1#t=20,25": 1, "a_1#t=0,10": 1}, "2": {"a_1#t=0,5": 1}}
     assert found.qrels == {"1": {"a_1": 1}, "2": {"a_1": 1}}
-    assert [note.partition(": ")[2] for note in found.notes] == [
-        "videos that stand there under two files' names, taken for one: 1"
-    ]
+    assert [note.partition(": ")[2] for note in found.notes] == ["videos with two file names, taken as one: 1"]
     assert compute_measures({"1": ["a_1#t=20,25"], "2": ["a_1#t=5,10"]}, found.moments, ["R(tIoU=0.5)@1"]) == {
         "R(tIoU=0.5)@1": 0.5
     }
@@ -302,7 +300,7 @@ def test_pairs_number_the_captions_of_a_video_over_all_its_entries(written: Call
         ("msrvtt", "key,video_id,caption\nret0,v,a\n", "line 1, the header, has no column sentence"),
         ("msrvtt", {"videos": []}, "the captions = null is not a list"),
         ("didemo", [{"annotation_id": 1, "video": "v", "description": "", "times": []}], "entry 1: the caption = "),
-        ("didemo", [{"annotation_id": 1, "video": "v", "description": "a", "times": [[1]]}], "[1] is no pair"),
+        ("didemo", [{"annotation_id": 1, "video": "v", "description": "a", "times": [[1]]}], "[1] is not a pair"),
         ("didemo", [{"annotation_id": 1, "description": "a", "times": []}], "entry 1: the video = null is not a text"),
         ("activitynet", {"v": {"timestamps": [[0, 1]], "sentences": []}}, "0 sentences and 1 timestamps"),
         ("activitynet", {"v": {"timestamps": [[-1, 1]], "sentences": ["a"]}}, "a time of -1 lies before the video"),
