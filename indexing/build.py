@@ -1,8 +1,8 @@
-"""From media files to a written archive, one file after the other: what is unchanged costs a stat and nothing else.
+"""Index media files into an archive, one after another.
 
-For each file: known? -> hash -> probe -> clips -> words -> vectors -> one transaction. Every file ends in exactly one outcome.
-A video is its content: a file that was renamed or moved costs a hash, and one whose subtitles changed their reading only.
-This file draws no progress bars: it tells a listener what it does.
+Stages of a file: known? -> hash -> probe -> segment -> text -> vectors -> commit, one transaction per video. A video is
+identified by its content: an unchanged file costs a stat, a moved one a hash, one with new subtitles only reading these. Every
+file ends in exactly one outcome. Progress is reported to a callback.
 """
 
 import os
@@ -15,78 +15,78 @@ from typing import NamedTuple
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
-from rankvideo_rag.indexing.draft import Kept, Stage
-from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
+from rankvideo_rag.indexing.extract import ExistingContent, ProcessedVideo, VideoProcessor, failed_outcome
 from rankvideo_rag.indexing.file_state import (
     MISSING_CODES,
     FileState,
+    MediaFile,
     check_location,
     compute_video_id,
     is_missing,
     read_file_state,
 )
-from rankvideo_rag.indexing.prefetch import Ahead
+from rankvideo_rag.indexing.media_reader import Stage
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.media.discover import is_external_link
-from rankvideo_rag.schema import FileOutcome, Outcome
+from rankvideo_rag.schema import FileOutcome, Outcome, TextSpan
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import REMOVED_REASON, ArchiveWriter, open_writer, title_of
 
 
 class IndexEvent(NamedTuple):
-    """What the indexer is doing: a stage of a file begun, or a file done."""
+    """A stage of a file that begins, or a file that is done."""
 
     path: Path
     stage: Stage | None
     done: FileOutcome | None = None
     unchanged: bool = False
-    seconds: float | None = None  # what it took, where that is not the time since the last event
+    seconds: float | None = None  # processing time, where that is not the time since the last event
+
+
+OnEvent = Callable[[IndexEvent], None]
 
 
 class IndexReport(NamedTuple):
-    """What became of every file given, and what it cost."""
+    """The outcome of every file, and what the run cost."""
 
     files: tuple[FileOutcome, ...]
-    unchanged: int  # of the files, how many were known already
-    decodes: int  # calls into the media decoder
+    unchanged: int  # files that were known already
+    decodes: int  # calls of the media decoder
     embeddings: int  # clips given to the embedder
     seconds: float
 
     def count(self, outcome: Outcome) -> int:
-        """How many files ended so."""
+        """Return the number of files with this outcome."""
         return sum(file.outcome == outcome for file in self.files)
 
 
-def build(
-    store: Store,
-    paths: Sequence[Path],
-    config: IndexConfig,
-    models: Models,
-    *,
-    named: Collection[Path] = (),
-    limits: MediaLimits = MediaLimits(),
-    on_event: Callable[[IndexEvent], None] = lambda event: None,
-) -> IndexReport:
-    """Bring the archive up to date with the files. Interrupted, it leaves every finished video in place.
+class IndexJob(NamedTuple):
+    """The files of a run and how they are indexed."""
 
-    `named` are files that were asked for by name: these come in again even if they were once taken out.
-    Raises ArchiveLocked when another process writes the archive, ArchiveError when the disk does not take the writes.
+    paths: Sequence[Path]
+    config: IndexConfig
+    models: Models | None  # None where every file is unchanged
+    named: Collection[Path] = ()  # given by name: indexed even if they were removed from the archive
+    limits: MediaLimits = MediaLimits()
+
+
+def build(store: Store, job: IndexJob, *, on_event: OnEvent = lambda event: None) -> IndexReport:
+    """Index the files. An interrupted run keeps every finished video.
+
+    Raises ArchiveLocked while another process writes the archive, ArchiveError when the disk does not take the writes.
     """
-    began, decodes = time.monotonic(), media.count_decoder_calls()
+    started, decodes = time.monotonic(), media.count_decoder_calls()
     with open_writer(store) as writer:
-        if store.index_config != config.model_dump(mode="json"):
-            writer.set_index_config(config.model_dump(mode="json"))
-        indexer = Indexer(store, writer, config, models, frozenset(named), limits, on_event)
-        with closing(indexer.ahead):
-            files = tuple(indexer.index(path, then) for path, then in zip_longest(paths, paths[1:]))
-    return IndexReport(
-        files, indexer.unchanged, media.count_decoder_calls() - decodes, indexer.embeddings, time.monotonic() - began
-    )
+        indexer = Indexer(store, writer, job, on_event)
+        with closing(indexer.processor):
+            files = tuple(indexer.index(path, upcoming) for path, upcoming in zip_longest(job.paths, job.paths[1:]))
+    decodes = media.count_decoder_calls() - decodes
+    return IndexReport(files, indexer.unchanged, decodes, indexer.processor.embeddings, time.monotonic() - started)
 
 
 def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool = False) -> FileOutcome | None:
-    """The outcome on record, if the file is as it was then and the config too, and trying again would be no use."""
+    """Return the stored outcome where the file and the config are unchanged and another attempt would end the same."""
     known = store.known_file(path)
     if known is None or known.config_hash != config.fingerprint or known.outcome.outcome == "failed":
         return None
@@ -106,158 +106,168 @@ def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool 
 
 
 class Indexer:
-    """One run over some files."""
+    """Indexes files of one run. The stages of a file follow each other in `_index_content`."""
 
-    def __init__(
-        self,
-        store: Store,
-        writer: ArchiveWriter,
-        config: IndexConfig,
-        models: Models,
-        named: Collection[Path],
-        limits: MediaLimits,
-        on_event: Callable[[IndexEvent], None],
-    ) -> None:
-        self._store, self._writer, self._config, self._named = store, writer, config, named
+    def __init__(self, store: Store, writer: ArchiveWriter, job: IndexJob, on_event: OnEvent) -> None:
+        self._store, self._writer, self._config, self._named = store, writer, job.config, frozenset(job.named)
         self._on_event = on_event
-        self.ahead = Ahead(config, limits, models)
-        self._maker = Maker(config, models, limits, self._at, self.ahead)
-        self._hash, self._roots = config.fingerprint, store.sources()
+        assert job.models is not None
+        self._config_hash, self._roots = job.config.fingerprint, store.sources()
+        self.processor = VideoProcessor(job.config, job.models, job.limits, self._on_stage)
         self.unchanged = 0
+        config = job.config.model_dump(mode="json")
+        if store.index_config != config:
+            writer.set_index_config(config)
 
-    @property
-    def embeddings(self) -> int:
-        """Clips given to the embedder so far."""
-        return self._maker.embeddings
-
-    def index(self, path: Path, then: Path | None = None) -> FileOutcome:
-        """What becomes of a file, while `then`, the next one, is begun to be read."""
-        known = known_outcome(self._store, path, self._config, named=path in self._named)
-        if known:
-            self.unchanged += 1
-        outcome = known or self._index_new(path, then)
+    def index(self, path: Path, upcoming: Path | None = None) -> FileOutcome:
+        """Index a file and return its outcome; `upcoming`, the next file, is prefetched meanwhile."""
+        known = self._known_outcome(path)
+        self.unchanged += known is not None
+        outcome = known or self._index_new(path, upcoming)
         self._on_event(IndexEvent(path, None, outcome, unchanged=known is not None))
         return outcome
 
-    def _index_new(self, path: Path, then: Path | None = None) -> FileOutcome:
-        state = None
+    def _index_new(self, path: Path, upcoming: Path | None = None) -> FileOutcome:
         try:
-            state = read_file_state(path, subtitles=self._config.subtitles)
+            file = MediaFile(path, self._state(path))
+        except MediaError as error:
+            return self._put_unreachable(failed_outcome(path, error))
+        try:
             check_location(path, self._roots)
-            return self._index_content(path, state, then)
+            return self._index_content(file, upcoming)
         except (MediaError, ModelError) as error:
-            outcome = refusal(path, error)
-        return self._put_refused(path, state, outcome)
+            return self._put_outcome(file, failed_outcome(path, error))
 
-    def _put_refused(self, path: Path, state: FileState | None, outcome: FileOutcome) -> FileOutcome:
-        if state is None:
-            return self._out_of_sight(path, outcome)
-        self._writer.put_file(KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars))
-        return outcome
-
-    def _out_of_sight(self, path: Path, outcome: FileOutcome) -> FileOutcome:
-        """A file that cannot even be looked at, as on a failing disk: what is known of its content stays."""
-        known = self._store.known_file(path) or KnownFile(0, 0, "", outcome)
-        outcome = outcome.model_copy(update={"video_id": known.outcome.video_id, "clips": known.outcome.clips})
-        self._writer.put_file(known._replace(config_hash=self._hash, outcome=outcome))
-        return outcome
-
-    def _index_content(self, path: Path, state: FileState, then: Path | None) -> FileOutcome:
-        # A file is hashed first only where its content may be known: hashing a huge one that is no video would be for nothing.
-        early = self._identify(path) if state.size and self._store.has_file_of_size(state.size) else None
-        if early and (outcome := self._adopt(path, state, early)):
+    def _index_content(self, file: MediaFile, upcoming: Path | None) -> FileOutcome:
+        path, size = file.path, file.state.size
+        # Hash first only where the content may be known: hashing a huge file that turns out to be no video would be wasted.
+        video_id = self._identify(path) if size and self._store.has_file_of_size(size) else None
+        if video_id and (outcome := self._reuse(file, video_id)):
             return outcome
-        made = self._maker.make(
-            path,
-            state,
-            video_id=early,
-            identify=self._identify,
-            ground=lambda video_id: Ground(self._elsewhere(path, state, video_id)[1], self._kept(video_id)),
-            when_read=lambda: self._expect(then, state.size),
+        probe = self.processor.probe(file)
+        video_id = video_id or self._identify(path)
+        processed = self.processor.process(
+            file,
+            video_id,
+            probe,
+            subtitles_path=self._other_paths(file, video_id).subtitles,
+            existing=self._existing(video_id),
+            on_last_frames=lambda: self._prefetch(upcoming, size),
         )
-        return self._commit(made)
-
-    def _commit(self, made: Made) -> FileOutcome:
-        """Write what was made of a file, if that is still as it was. Raises MediaError when it is not."""
-        path, state, video_id = made.path, made.state, made.video.video_id
-        self._check_unchanged(path, state)
-        gone, _ = self._elsewhere(path, state, video_id)
-        lies_at = min([path, *(p for p in self._store.paths(video_id) if p not in gone)], key=os.fsencode)
-        video = made.video.model_copy(update={"title": title_of(made.video.probe, lies_at)})
-        self._at(path, "commit")
-        self._writer.put_video(
-            video,
-            made.draft.clips,
-            made.draft.spans,
-            made.draft.vectors,
-            file=KnownFile(state.size, state.mtime_ns, self._hash, made.outcome, state.sidecars),
-            moved_from=gone,
-            work_seconds=made.seconds,
-            perceptual_hashes=made.draft.pictures,
-        )
-        return made.outcome
-
-    def _expect(self, path: Path | None, size_now: int) -> None:
-        """Have the next file read ahead, unless it is known, may be of known content, or cannot be read: its turn will tell."""
-        if path is None or known_outcome(self._store, path, self._config, named=path in self._named):
-            return
-        try:
-            state = read_file_state(path, subtitles=self._config.subtitles)
-            check_location(path, self._roots)
-        except MediaError:
-            return
-        if state.size not in (0, size_now) and not self._store.has_file_of_size(state.size):
-            self.ahead.expect(path, state)
+        return self._commit(processed)
 
     def _identify(self, path: Path) -> str:
-        """The content's identity. Raises MediaError for content that was taken out of the archive, unless named now."""
-        self._at(path, "hash")
+        """Hash the file. Raises MediaError for content that was removed from the archive, unless the file is named now."""
+        self._on_stage(path, "hash")
         video_id = compute_video_id(path)
         if self._store.is_removed(video_id):
             if path not in self._named:
-                code, _, words = REMOVED_REASON.partition(": ")
-                raise MediaError(code, words)
+                code, _, message = REMOVED_REASON.partition(": ")
+                raise MediaError(code, message)
             self._writer.allow_video(video_id)
         return video_id
 
-    def _adopt(self, path: Path, state: FileState, video_id: str) -> FileOutcome | None:
-        """The outcome of content that is known with the words it is to have: nothing is read again."""
-        content = self._store.known_content(video_id, self._hash)
-        gone, subtitles_of = self._elsewhere(path, state, video_id)
-        if content is None or content.sidecars != self._sidecars(subtitles_of, path, state):
+    def _reuse(self, file: MediaFile, video_id: str) -> FileOutcome | None:
+        """Record one more path of content that is stored with the same subtitles; None where it must be processed."""
+        content = self._store.known_content(video_id, self._config_hash)
+        others = self._other_paths(file, video_id)
+        if content is None or content.sidecars != self._sidecars(others.subtitles, file):
             return None
-        self._check_unchanged(path, state)
+        self._check_unchanged(file)
         outcome = FileOutcome(
-            path=str(path), outcome=content.outcome, reason=content.reason, clips=content.clips, video_id=video_id
+            path=str(file.path), outcome=content.outcome, reason=content.reason, clips=content.clips, video_id=video_id
         )
-        self._writer.put_file(KnownFile(state.size, state.mtime_ns, self._hash, outcome, state.sidecars), moved_from=gone)
-        return outcome
+        return self._put_outcome(file, outcome, moved_from=others.missing)
 
-    def _elsewhere(self, path: Path, state: FileState, video_id: str) -> tuple[list[Path], Path]:
-        """The other paths of this content that are no more, and of those that are the one whose subtitle files give the words:
-        the first that has any."""
-        others = [other for other in self._store.paths(video_id) if other != path]
-        gone = [other for other in others if is_missing(other)]
-        lies_at = sorted([path, *(other for other in others if other not in gone)], key=os.fsencode)
-        return gone, next((p for p in lies_at if self._sidecars(p, path, state)), path)
-
-    def _sidecars(self, of: Path, path: Path, state: FileState) -> str:
-        known = None if of == path else self._store.known_file(of)
-        return known.sidecars if known else state.sidecars
-
-    def _kept(self, video_id: str) -> Kept | None:
-        """The vectors and written words of content that is known, whole, under this config: only its subtitles are others.
-        None where these say where its clips are divided."""
-        content = self._store.known_content(video_id, self._hash)
+    def _existing(self, video_id: str) -> ExistingContent | None:
+        """Return what a change of subtitles leaves valid. None for content that is not stored whole under this config, or whose
+        clips are divided by its speech."""
+        content = self._store.known_content(video_id, self._config_hash)
         if content is None or content.outcome != "ok" or self._config.segment_by == "speech":
             return None
-        written = [span for span in self._store.spans(video_id) if span.channel == "on_screen"]
         store = self._store
-        return Kept(written, store.vectors_of(video_id), store.clips_of(video_id), store.perceptual_hashes_of(video_id))
+        on_screen = [span for span in store.spans(video_id) if span.channel == "on_screen"]
+        return ExistingContent(
+            store.clips_of(video_id), on_screen, store.vectors_of(video_id), store.perceptual_hashes_of(video_id)
+        )
 
-    def _check_unchanged(self, path: Path, state: FileState) -> None:
-        if read_file_state(path, subtitles=self._config.subtitles) != state:
-            raise MediaError("changed", f"{str(path)!r} changed while it was read: it is tried again at the next run")
+    def _commit(self, processed: ProcessedVideo) -> FileOutcome:
+        """Store a video. Raises MediaError where its file has changed meanwhile."""
+        file, video_id = processed.file, processed.video.video_id
+        self._check_unchanged(file)
+        missing = self._other_paths(file, video_id).missing
+        first = min([file.path, *(path for path in self._store.paths(video_id) if path not in missing)], key=os.fsencode)
+        self._on_stage(file.path, "commit")
+        self._writer.put_video(
+            processed.video.model_copy(update={"title": title_of(processed.video.probe, first)}),
+            processed.clips,
+            [*processed.spans, *self._valid_descriptions(processed)],
+            processed.vectors,
+            file=self._known_file(file.state, processed.outcome),
+            moved_from=missing,
+            work_seconds=processed.seconds,
+            perceptual_hashes=processed.perceptual_hashes,
+        )
+        return processed.outcome
 
-    def _at(self, path: Path, stage: Stage) -> None:
+    def _valid_descriptions(self, processed: ProcessedVideo) -> list[TextSpan]:
+        """Return the stored descriptions of clips that stay."""
+        stored = self._store.spans(processed.video.video_id)
+        clips = {(clip.start, clip.end) for clip in processed.clips}
+        return [span for span in stored if span.channel == "description" and (span.start, span.end) in clips]
+
+    def _prefetch(self, path: Path | None, current_size: int) -> None:
+        """Prefetch the next file, unless it is known, may have known content, or cannot be read."""
+        if path is None or self._known_outcome(path):
+            return
+        try:
+            file = MediaFile(path, self._state(path))
+            check_location(path, self._roots)
+        except MediaError:  # raised again when its turn comes
+            return
+        if file.state.size not in (0, current_size) and not self._store.has_file_of_size(file.state.size):
+            self.processor.prefetch(file)
+
+    def _put_outcome(self, file: MediaFile, outcome: FileOutcome, *, moved_from: Sequence[Path] = ()) -> FileOutcome:
+        self._writer.put_file(self._known_file(file.state, outcome), moved_from=moved_from)
+        return outcome
+
+    def _put_unreachable(self, outcome: FileOutcome) -> FileOutcome:
+        """Record that a file has no readable state, as on a failing disk; its content stays in the archive."""
+        known = self._store.known_file(Path(outcome.path)) or KnownFile(0, 0, "", outcome)
+        outcome = outcome.model_copy(update={"video_id": known.outcome.video_id, "clips": known.outcome.clips})
+        self._writer.put_file(known._replace(config_hash=self._config_hash, outcome=outcome))
+        return outcome
+
+    def _known_file(self, state: FileState, outcome: FileOutcome) -> KnownFile:
+        return KnownFile(state.size, state.mtime_ns, self._config_hash, outcome, state.sidecars)
+
+    def _known_outcome(self, path: Path) -> FileOutcome | None:
+        return known_outcome(self._store, path, self._config, named=path in self._named)
+
+    def _other_paths(self, file: MediaFile, video_id: str) -> "_OtherPaths":
+        others = [other for other in self._store.paths(video_id) if other != file.path]
+        missing = [other for other in others if is_missing(other)]
+        there = sorted([file.path, *(other for other in others if other not in missing)], key=os.fsencode)
+        return _OtherPaths(missing, next((path for path in there if self._sidecars(path, file)), file.path))
+
+    def _sidecars(self, path: Path, file: MediaFile) -> str:
+        known = None if path == file.path else self._store.known_file(path)
+        return known.sidecars if known else file.state.sidecars
+
+    def _state(self, path: Path) -> FileState:
+        return read_file_state(path, subtitles=self._config.subtitles)
+
+    def _check_unchanged(self, file: MediaFile) -> None:
+        if self._state(file.path) != file.state:
+            raise MediaError("changed", f"{str(file.path)!r} changed while it was read; the next run tries it again")
+
+    def _on_stage(self, path: Path, stage: Stage) -> None:
         self._on_event(IndexEvent(path, stage))
+
+
+class _OtherPaths(NamedTuple):
+    """The other paths of a file's content."""
+
+    missing: list[Path]
+    subtitles: Path  # the first existing path that has subtitle files; that of the file itself where none has

@@ -1,8 +1,7 @@
-"""Files read by workers, which see no archive, and written by one committer, which holds the writer's lock.
+"""Index with workers that process files without access to the archive, and one committer that writes.
 
-A worker gets a task and gives a receipt: what it made of the file, why it could not, or that the committer must see to it, as
-the content is known already. Receipts may come in any order, late, or not at all; the committer looks at the archive again
-before each of them. Where the workers run is not known here.
+A worker gets a FileTask and returns a WorkerResult, in any order, late, or never; the committer checks the archive again before
+each commit. Where the workers run is decided elsewhere (ray_engine).
 """
 
 import logging
@@ -15,10 +14,16 @@ from typing import NamedTuple
 
 from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError, ModelError
-from rankvideo_rag.indexing.build import Indexer, IndexEvent, IndexReport, known_outcome
-from rankvideo_rag.indexing.extract import Ground, Made, Maker, refusal
-from rankvideo_rag.indexing.file_state import MISSING_CODES, FileState, check_location, compute_video_id, read_file_state
-from rankvideo_rag.indexing.prefetch import Ahead
+from rankvideo_rag.indexing.build import Indexer, IndexEvent, IndexJob, IndexReport, OnEvent, known_outcome
+from rankvideo_rag.indexing.extract import ProcessedVideo, VideoProcessor, failed_outcome
+from rankvideo_rag.indexing.file_state import (
+    MISSING_CODES,
+    FileState,
+    MediaFile,
+    check_location,
+    compute_video_id,
+    read_file_state,
+)
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.storage.index_config import IndexConfig, Models
@@ -27,131 +32,120 @@ from rankvideo_rag.storage.writer import open_writer
 
 logger = logging.getLogger(__name__)
 
-# Codes that speak of the machine rather than of the file: what the committer finds counts.
-_OF_THE_PLACE = MISSING_CODES | {"io", "outside_root", "path_too_long", "permission"}
+# Error codes that depend on the machine rather than on the file: the committer tries such files itself.
+_MACHINE_CODES = MISSING_CODES | {"io", "outside_root", "path_too_long", "permission"}
 
 
 class WorkerConfig(NamedTuple):
-    """What all workers of a run are told."""
+    """What all workers of a run need."""
 
     config: IndexConfig
     limits: MediaLimits
-    roots: Collection[Path]  # what the archive is made from
-    removed: frozenset[str]  # contents that were taken out of it
+    roots: Collection[Path]  # sources of the archive
+    removed: frozenset[str]  # video ids that were removed from the archive
 
 
 class FileTask(NamedTuple):
-    """A file to be read."""
+    """A file to process."""
 
     path: Path
-    state: FileState | None  # None where the committer cannot see it
-    known: frozenset[str]  # contents of its size that the archive holds under this config: not to be read again
+    state: FileState | None  # None where the committer cannot read it
+    known: frozenset[str]  # video ids of files of this size that are indexed under this config
 
 
 class WorkerResult(NamedTuple):
-    """What became of a task. With neither `made` nor `refused` its content is known, and the committer's to see to."""
+    """The result of a task. With neither `processed` nor `failed`, the content is known to the archive."""
 
     path: Path
     state: FileState | None = None  # in which the file was read
-    made: Made | None = None
-    refused: FileOutcome | None = None
+    processed: ProcessedVideo | None = None
+    failed: FileOutcome | None = None
     decodes: int = 0
     embeddings: int = 0
     seconds: float = 0.0
     machine: str = ""
 
 
-class _Known(Exception):
-    """The content that a worker holds is known to the archive."""
+RunWorkers = Callable[[WorkerConfig, Sequence[FileTask]], Generator[WorkerResult, None, None]]
 
 
 class IndexWorker:
-    """Reads files, one after the other, with models that are loaded once."""
+    """Processes files with models that are loaded once."""
 
-    def __init__(self, brief: WorkerConfig, models: Models) -> None:
-        self._brief = brief
-        ahead = Ahead(brief.config, brief.limits, models)
-        self._maker = Maker(brief.config, models, brief.limits, lambda path, stage: None, ahead)
+    def __init__(self, worker_config: WorkerConfig, models: Models) -> None:
+        self._config = worker_config
+        self._processor = VideoProcessor(worker_config.config, models, worker_config.limits)
 
     def work(self, task: FileTask) -> WorkerResult:
-        """What became of a task. Raises nothing for what a file may be."""
-        began, decodes, embeddings = time.monotonic(), media.count_decoder_calls(), self._maker.embeddings
-        receipt = self._read(task)
-        return receipt._replace(
+        """Process a file. Errors of the file are part of the result."""
+        started, decodes, embeddings = time.monotonic(), media.count_decoder_calls(), self._processor.embeddings
+        return self._process(task)._replace(
             decodes=media.count_decoder_calls() - decodes,
-            embeddings=self._maker.embeddings - embeddings,
-            seconds=time.monotonic() - began,
+            embeddings=self._processor.embeddings - embeddings,
+            seconds=time.monotonic() - started,
             machine=platform.node(),
         )
 
-    def _read(self, task: FileTask) -> WorkerResult:
-        path, state, known = task.path, None, task.known | self._brief.removed
-
-        def identify(path: Path) -> str:
-            if (video_id := compute_video_id(path)) in known:
-                raise _Known
-            return video_id
-
+    def _process(self, task: FileTask) -> WorkerResult:
+        path, state, known = task.path, None, task.known | self._config.removed
         try:
-            state = read_file_state(path, subtitles=self._brief.config.subtitles)
-            check_location(path, self._brief.roots)
-            early = identify(path) if state.size and known else None
-            made = self._maker.make(path, state, video_id=early, identify=identify, ground=lambda video_id: Ground(path))
-            return WorkerResult(path, state, made=made)
-        except _Known:
-            return WorkerResult(path, state)
+            state = read_file_state(path, subtitles=self._config.config.subtitles)
+            check_location(path, self._config.roots)
+            file = MediaFile(path, state)
+            video_id = compute_video_id(path) if state.size and known else None
+            if video_id in known:
+                return WorkerResult(path, state)
+            probe = self._processor.probe(file)
+            video_id = video_id or compute_video_id(path)
+            return WorkerResult(path, state, self._processor.process(file, video_id, probe))
         except (MediaError, ModelError) as error:
-            return WorkerResult(path, state, refused=refusal(path, error))
+            return WorkerResult(path, state, failed=failed_outcome(path, error))
 
 
-def lost_task(task: FileTask, why: str) -> WorkerResult:
-    """The receipt of a task for which no worker gave one."""
-    return WorkerResult(task.path, task.state, refused=refusal(task.path, MediaError("worker", why)))
+def lost_task(task: FileTask, reason: str) -> WorkerResult:
+    """Return the result of a task that no worker finished."""
+    return WorkerResult(task.path, task.state, failed=failed_outcome(task.path, MediaError("worker", reason)))
 
 
 class Committer(Indexer):
-    """Writes what receipts say. It reads a file itself only where no receipt can say what the archive needs."""
-
-    def brief(self, limits: MediaLimits) -> WorkerConfig:
-        """What all workers are to know."""
-        return WorkerConfig(self._config, limits, self._roots, self._store.removed())
+    """Writes the results of workers. It processes a file itself only where no result can say what the archive needs."""
 
     def task(self, path: Path) -> FileTask:
-        """What a worker is to do about a file that is new or changed."""
+        """Return the task for a new or changed file."""
         try:
-            state = read_file_state(path, subtitles=self._config.subtitles)
+            state = self._state(path)
         except MediaError:
             return FileTask(path, None, frozenset())
-        return FileTask(path, state, self._store.video_ids_of_size(state.size, self._hash))
+        return FileTask(path, state, self._store.video_ids_of_size(state.size, self._config_hash))
 
-    def take(self, receipt: WorkerResult) -> FileOutcome:
-        """What becomes of the file of a receipt."""
-        outcome = self._settled(receipt)
-        self._on_event(IndexEvent(receipt.path, None, outcome, seconds=receipt.seconds))
+    def commit(self, result: WorkerResult) -> FileOutcome:
+        """Write a result and return the outcome of its file."""
+        outcome = self._commit_result(result)
+        self._on_event(IndexEvent(result.path, None, outcome, seconds=result.seconds))
         return outcome
 
-    def _settled(self, receipt: WorkerResult) -> FileOutcome:
-        path, state, made, refused = receipt[:4]
-        if made:
+    def _commit_result(self, result: WorkerResult) -> FileOutcome:
+        path, state, processed, failed = result[:4]
+        if processed:
             try:
-                return self._commit_or_adopt(made)
+                return self._commit_processed(processed)
             except MediaError as error:
-                return self._put_refused(path, made.state, refusal(path, error))
-        if refused and state and _code(refused) not in _OF_THE_PLACE:
-            return self._put_refused(path, state, refused)
+                return self._put_outcome(processed.file, failed_outcome(path, error))
+        if failed and state and _code(failed) not in _MACHINE_CODES:
+            return self._put_outcome(MediaFile(path, state), failed)
         outcome = self._index_new(path)
-        if refused and _code(outcome) != _code(refused):
-            logger.warning("%s could not read a file that is read here: %s", receipt.machine, refused.reason)
+        if failed and _code(outcome) != _code(failed):
+            logger.warning("%s could not read a file that this machine can read: %s", result.machine, failed.reason)
         return outcome
 
-    def _commit_or_adopt(self, made: Made) -> FileOutcome:
-        """The same content may have come in since under another name, or have its words from another's subtitles."""
-        path, state, video_id = made.path, made.state, made.video.video_id
-        if outcome := self._adopt(path, state, video_id):
+    def _commit_processed(self, processed: ProcessedVideo) -> FileOutcome:
+        """Commit, unless the content has been indexed meanwhile or its subtitles lie beside another path."""
+        file, video_id = processed.file, processed.video.video_id
+        if outcome := self._reuse(file, video_id):
             return outcome
-        if self._elsewhere(path, state, video_id)[1] != path:
-            return self._index_new(path)
-        return self._commit(made)
+        if self._other_paths(file, video_id).subtitles != file.path:
+            return self._index_new(file.path)
+        return self._commit(processed)
 
 
 def _code(outcome: FileOutcome) -> str:
@@ -159,31 +153,22 @@ def _code(outcome: FileOutcome) -> str:
 
 
 def build_distributed(
-    store: Store,
-    paths: Sequence[Path],
-    config: IndexConfig,
-    models: Models,
-    workers: Callable[[WorkerConfig, Sequence[FileTask]], Generator[WorkerResult, None, None]],
-    *,
-    named: Collection[Path] = (),
-    limits: MediaLimits = MediaLimits(),
-    on_event: Callable[[IndexEvent], None] = lambda event: None,
+    store: Store, job: IndexJob, *, workers: RunWorkers, on_event: OnEvent = lambda event: None
 ) -> IndexReport:
-    """As `build`, but that `workers` read the files: one receipt for each task, in any order."""
-    began, decodes, embeddings = time.monotonic(), -media.count_decoder_calls(), 0
+    """Index the files as `build` does, with `workers`, which yield a result for each task."""
+    started, decodes, embeddings = time.monotonic(), -media.count_decoder_calls(), 0
     done: dict[Path, FileOutcome] = {}
     with open_writer(store) as writer:
-        if store.index_config != config.model_dump(mode="json"):
-            writer.set_index_config(config.model_dump(mode="json"))
-        committer = Committer(store, writer, config, models, frozenset(named), limits, on_event)
-        for path in paths:
-            if outcome := known_outcome(store, path, config, named=path in named):
+        committer = Committer(store, writer, job, on_event)
+        for path in job.paths:
+            if outcome := known_outcome(store, path, job.config, named=path in job.named):
                 done[path] = outcome
                 on_event(IndexEvent(path, None, outcome, unchanged=True))
-        unchanged, tasks = len(done), [committer.task(path) for path in paths if path not in done]
-        with closing(workers(committer.brief(limits), tasks)) as receipts:
-            for receipt in receipts:
-                decodes, embeddings = decodes + receipt.decodes, embeddings + receipt.embeddings
-                done[receipt.path] = committer.take(receipt)
-        decodes, embeddings = decodes + media.count_decoder_calls(), embeddings + committer.embeddings
-    return IndexReport(tuple(done[path] for path in paths), unchanged, decodes, embeddings, time.monotonic() - began)
+        unchanged, tasks = len(done), [committer.task(path) for path in job.paths if path not in done]
+        config = WorkerConfig(job.config, job.limits, store.sources(), store.removed())
+        with closing(workers(config, tasks)) as results:
+            for result in results:
+                decodes, embeddings = decodes + result.decodes, embeddings + result.embeddings
+                done[result.path] = committer.commit(result)
+        decodes, embeddings = decodes + media.count_decoder_calls(), embeddings + committer.processor.embeddings
+    return IndexReport(tuple(done[path] for path in job.paths), unchanged, decodes, embeddings, time.monotonic() - started)

@@ -1,8 +1,9 @@
-"""What an indexing run would do, from stats alone: no file is opened and no model loaded.
+"""Plan an indexing run from file sizes and times alone: no file is opened and no model is loaded.
 
-Time and room are estimated by size from what the archive's own videos cost; an archive without any states what is assumed.
+Time and disk space are estimated by file size from the videos that the archive holds.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,89 +21,96 @@ from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, re
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.tables import DATABASE
 
-# Where the archive tells nothing. An hour of video is about 1 GB; a clip embedder takes some minutes for it on a CPU, and 120
-# clips of it with 512 numbers each, twice kept, and their words come to about 1 MB.
-ASSUMED_SECONDS = 600.0  # for each GB of media
-ASSUMED_BYTES = 1_000_000.0  # for each GB of media
+# For an empty archive. An hour of video is about 1 GB; a clip embedder takes some minutes for it on a CPU, and the 512 numbers
+# of each of its 120 clips, stored twice, and its text take about 1 MB.
+ASSUMED_SECONDS = 600.0  # per GB of media
+ASSUMED_BYTES = 1_000_000.0  # per GB of media
 _GB = 1e9
 
 
 class IndexPlan(Record):
-    """What would be done."""
+    """What a run would do."""
 
     files: int
     unchanged: int
     new: int
-    changed: int  # in themselves, or in the subtitle files beside them
-    moved: int  # new by name, but of the size and time of a file that is gone: if the content is the same, a hash is all
-    again: int  # failed, marked or not to be seen before
-    other_options: tuple[str, ...]  # options that differ from the archive's: then everything is made again
+    changed: int  # the file or its subtitle files
+    moved: int  # a new path with the size and time of a missing file: costs a hash if the content is the same
+    retried: int  # failed, stale or unreadable before
+    changed_options: tuple[str, ...]  # options that differ from the archive's: then all files are processed again
     bytes_to_read: int
     seconds: float  # estimated
     disk_bytes: int  # estimated
-    basis: str  # what the estimate rests on
+    basis: str  # of the estimates
 
 
 class _Rates(NamedTuple):
-    seconds: float  # for each GB of media
-    disk_bytes: float
-    basis: str
+    seconds: float = ASSUMED_SECONDS  # per GB of media
+    disk_bytes: float = ASSUMED_BYTES
+    basis: str = f"assumed, as the archive has no videos yet: {ASSUMED_SECONDS:.0f} s and 1 MB per GB of media"
 
 
 def plan_index(inputs: Sequence[Path], folder: Path, settings: Settings) -> IndexPlan:
-    """What `index(inputs, folder, settings)` would do. Raises as that does for inputs and options that cannot be."""
+    """Return what `index(inputs, folder, settings)` would do. Raises the same errors for invalid inputs and options."""
     paths = discover(inputs)
     if not (folder / DATABASE).exists():
-        return _plan(dict.fromkeys(paths, "new"), (), _assumed())
+        return _plan(dict.fromkeys(paths, "new"), (), _Rates())
     with closing(Store.open(folder)) as store:
         settings = resolve_settings(folder, store.index_config, settings)
         config = IndexConfig.model_validate(store.index_config)
-        asked = {name: getattr(settings, name) for name in ARCHIVE_SETTINGS if name != "profile"}
-        differ = tuple(
-            f"{name}: {config.settings[name]} -> {value}"
-            for name, value in asked.items()
-            if value not in (config.settings[name], "auto")
-        )
-        named = input_files(inputs)
-        # Under other options nothing that is known will do.
-        fine = {} if differ else {path: known_outcome(store, path, config, named=path in named) for path in paths}
-        gone = (
-            set() if differ else {state for path in store.paths() if is_missing(path) and (state := _remembered(store, path))}
-        )
-        kinds = {
-            path: "unchanged" if fine.get(path) else _kind(path, store.known_file(path), gone, settings.subtitles)
-            for path in paths
-        }
-        return _plan(kinds, differ, _rates(store))
+        changed_options = _changed_options(settings, config)
+        if changed_options:  # no known outcome stays valid
+            kinds = {path: _kind(path, store.known_file(path), (), settings.subtitles) for path in paths}
+        else:
+            named, missing = input_files(inputs), _missing_files(store)
+            kinds = {
+                path: "unchanged"
+                if known_outcome(store, path, config, named=path in named)
+                else _kind(path, store.known_file(path), missing, settings.subtitles)
+                for path in paths
+            }
+        return _plan(kinds, changed_options, _rates(store))
 
 
-def _remembered(store: Store, path: Path) -> tuple[int, int] | None:
-    """Size and time of a path whose content the archive holds."""
-    known = store.known_file(path)
-    return (known.size, known.mtime_ns) if known and known.outcome.video_id else None
+def _changed_options(settings: Settings, config: IndexConfig) -> tuple[str, ...]:
+    asked = {name: getattr(settings, name) for name in ARCHIVE_SETTINGS if name != "profile"}
+    return tuple(
+        f"{name}: {config.settings[name]} -> {value}"
+        for name, value in asked.items()
+        if value not in (config.settings[name], "auto")
+    )
 
 
-def _kind(path: Path, known: KnownFile | None, gone: Collection[tuple[int, int]], subtitles: bool) -> str:
-    """What a file is that would not be passed over."""
+def _missing_files(store: Store) -> set[tuple[int, int]]:
+    """Return size and time of the missing files whose content the archive holds."""
+    known = (store.known_file(path) for path in store.paths() if is_missing(path))
+    return {(file.size, file.mtime_ns) for file in known if file and file.outcome.video_id}
+
+
+def _kind(path: Path, known: KnownFile | None, missing: Collection[tuple[int, int]], subtitles: bool) -> str:
+    """Return the kind of a file that is not unchanged."""
     try:
         state = read_file_state(path, subtitles=subtitles)
     except MediaError:
-        return "again"
+        return "retried"
     if known is None:
-        return "moved" if (state.size, state.mtime_ns) in gone else "new"
-    return "again" if (known.size, known.mtime_ns, known.sidecars) == state else "changed"
+        return "moved" if (state.size, state.mtime_ns) in missing else "new"
+    return "retried" if (known.size, known.mtime_ns, known.sidecars) == state else "changed"
 
 
-def _plan(kinds: Mapping[Path, str], differ: tuple[str, ...], rates: _Rates) -> IndexPlan:
-    counts = {kind: sum(k == kind for k in kinds.values()) for kind in ("unchanged", "new", "changed", "moved", "again")}
-    to_read = sum(_size(path) for path, kind in kinds.items() if kind in ("new", "changed", "again"))
+def _plan(kinds: Mapping[Path, str], changed_options: tuple[str, ...], rates: _Rates) -> IndexPlan:
+    sizes: Counter[str] = Counter()
+    for path, kind in kinds.items():
+        sizes[kind] += _size(path)
+    to_read = sizes["new"] + sizes["changed"] + sizes["retried"]
+    counts = Counter(kinds.values())
     return IndexPlan(
         files=len(kinds),
-        **counts,
-        other_options=differ,
+        **{kind: counts[kind] for kind in ("unchanged", "new", "changed", "moved", "retried")},
+        changed_options=changed_options,
         bytes_to_read=to_read,
         seconds=round(to_read / _GB * rates.seconds, 1),
-        disk_bytes=round(sum(_size(path) for path, kind in kinds.items() if kind == "new") / _GB * rates.disk_bytes),
+        disk_bytes=round(sizes["new"] / _GB * rates.disk_bytes),
         basis=rates.basis,
     )
 
@@ -115,21 +123,16 @@ def _size(path: Path) -> int:
 
 
 def _rates(store: Store) -> _Rates:
-    """What the videos of this archive cost, for each GB of their files."""
+    """Return the cost per GB of the videos of this archive."""
     sql = """SELECT count(*), sum(work_seconds), sum(size) FROM
       (SELECT v.work_seconds, min(f.size) AS size FROM videos v JOIN files f USING (video_id)
        WHERE work_seconds IS NOT NULL GROUP BY v.video_id)"""
     videos, seconds, media_bytes = store.connection.execute(sql).fetchone()
     if not videos:
-        return _assumed()
-    taken = disk_usage(store.folder)
+        return _Rates()
+    used = disk_usage(store.folder)
     return _Rates(
         seconds / media_bytes * _GB,
-        (taken.database + taken.vector_index) / media_bytes * _GB,
-        f"the {videos} videos of this archive, {media_bytes / _GB:.3g} GB of files made in {seconds:.0f} s",
+        (used.database + used.vector_index) / media_bytes * _GB,
+        f"the {videos} videos of this archive, {media_bytes / _GB:.3g} GB of files processed in {seconds:.0f} s",
     )
-
-
-def _assumed() -> _Rates:
-    basis = f"assumed, as the archive has no videos of its own yet: {ASSUMED_SECONDS:.0f} s and 1 MB for each GB of media"
-    return _Rates(ASSUMED_SECONDS, ASSUMED_BYTES, basis)

@@ -1,59 +1,64 @@
-"""What to do about a file that is not wholly indexed, by the code at the head of its reason. Plain words; opens nothing."""
+"""Explain why a file is not fully indexed and how to fix it, by the error code at the start of its reason."""
 
 from rankvideo_rag.schema import FileOutcome, Record
 
 RETRY = "rankvideo update ARCHIVE tries it again"
-_REPLACE = "get an undamaged copy of the file in its place, then rankvideo update ARCHIVE"
-_LEAVE = "nothing: it is no video or sound file, and is left alone until it changes"
+_REPLACE = "replace the file by an undamaged copy, then run rankvideo update ARCHIVE"
+_IGNORE = "nothing: it is not a video or audio file, and is skipped until it changes"
 HINTS = {
-    "broken_link": "mend the link or delete it",
+    "broken_link": "fix or delete the link",
     "changed": f"{RETRY} once nothing writes to it",
-    "codec_not_allowed": "convert it to a usual codec, such as H.264, and index that",
+    "codec_not_allowed": "convert it to a common codec, such as H.264, and index that",
     "corrupt_header": _REPLACE,
-    "crash": f"{RETRY}; if it goes on, convert the file: it brings the decoder down",
+    "crash": f"{RETRY}; if it crashes the decoder again, convert the file",
     "damaged": _REPLACE,
-    "empty": "copy the file again: it has no bytes",
-    "encrypted": "index a copy without encryption",
+    "empty": "copy the file again: it has 0 bytes",
+    "encrypted": "index an unencrypted copy",
     "incomplete": _REPLACE,
     "io": f"check the disk, then {RETRY}",
-    "model": f"see that the model can be loaded (rankvideo doctor), then {RETRY}",
+    "model": f"check that the model can be loaded (rankvideo doctor), then {RETRY}",
     "no_frames": _REPLACE,
-    "no_length": "convert it into another container, such as mp4, and index that",
-    "no_streams": _LEAVE,
-    "no_timestamps": "convert it into another container, such as mp4, and index that",
-    "no_video": _LEAVE,
-    "not_media": _LEAVE,
+    "no_length": "convert it to another container, such as mp4, and index that",
+    "no_streams": _IGNORE,
+    "no_timestamps": "convert it to another container, such as mp4, and index that",
+    "no_video": _IGNORE,
+    "not_media": _IGNORE,
     "not_regular": "nothing: only regular files are read",
-    "outside_root": "if it is meant to be in the archive, index what it leads to by name: rankvideo index PATH --to ARCHIVE",
-    "path_too_long": "move it nearer to the root",
-    "permission": "give this user the right to read it, then rankvideo update ARCHIVE",
-    "playlist": "index the videos that it names instead",
-    "removed": "nothing: it was taken out on purpose. rankvideo index FILE --to ARCHIVE takes it in again",
-    "audio_only": "nothing; to have it in the archive: rankvideo index FOLDER --to ARCHIVE --sound-only",
-    "still_image": _LEAVE,
-    "timeout": f"{RETRY}; RANKVIDEO_MEDIA_SECONDS gives it longer",
-    "too_large": "convert it to a smaller picture and index that",
+    "outside_root": "if it belongs in the archive, index the link's target by name: rankvideo index PATH --output ARCHIVE",
+    "path_too_long": "move it to a shorter path",
+    "permission": "grant this user permission to read it, then run rankvideo update ARCHIVE",
+    "playlist": "index the videos that it lists instead",
+    "removed": "nothing: it was removed on purpose. rankvideo index FILE --output ARCHIVE adds it again",
+    "sound_only": "nothing; to include audio files: rankvideo index FOLDER --output ARCHIVE --audio-only",
+    "still_image": _IGNORE,
+    "timeout": f"{RETRY}; RANKVIDEO_MEDIA_SECONDS raises the limit",
+    "too_large": "convert it to a lower resolution and index that",
     "truncated_no_index": _REPLACE,
     "undecodable": _REPLACE,
     "vanished": "nothing if it was deleted: rankvideo update ARCHIVE forgets it",
-    "worker": f"{RETRY}; if it goes on, see whether the machines of the cluster have memory enough for the models",
+    "worker": f"{RETRY}; if it fails again, check that the machines of the cluster have enough memory for the models",
 }
 
 
 class FailureHint(Record):
-    """A file that is not wholly indexed."""
+    """A file that is not fully indexed, why, and what to do about it."""
 
     path: str
     outcome: str
     code: str
-    words: str
-    remedy: str
-    tried_again: bool  # by every later run; else only when the file changes
+    message: str
+    hint: str
+    retried: bool  # by every later run; otherwise only once the file changes
 
 
 def explain_failure(file: FileOutcome) -> FailureHint:
-    """A file's outcome, which is not ok, with what to do."""
-    code, _, words = (file.reason or "").partition(":")
-    remedy = HINTS.get(code, "read the words: this code is of a backend from outside this package")
-    again = file.outcome == "failed"
-    return FailureHint(path=file.path, outcome=file.outcome, code=code, words=words.strip(), remedy=remedy, tried_again=again)
+    """Return the hint for an outcome other than ok."""
+    code, _, message = (file.reason or "").partition(":")
+    return FailureHint(
+        path=file.path,
+        outcome=file.outcome,
+        code=code,
+        message=message.strip(),
+        hint=HINTS.get(code, "see the message: the code is not one of rankvideo-rag's own"),
+        retried=file.outcome == "failed",
+    )

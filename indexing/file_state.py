@@ -1,4 +1,4 @@
-"""What tells one media file from another: its state, which costs a stat, and its content's hash, which costs a reading."""
+"""Identify media files: by size and time, which costs a stat, and by the hash of their content, which costs a read."""
 
 import hashlib
 import os
@@ -11,22 +11,29 @@ from rankvideo_rag.media.discover import is_external_link
 from rankvideo_rag.media.safe_open import open_regular, refusal
 from rankvideo_rag.media.subtitles import sidecars
 
-MISSING_CODES = frozenset({"broken_link", "vanished"})  # codes of a file of which there is no state
-_SLOW_DISK = 20e6  # bytes a second
+MISSING_CODES = frozenset({"broken_link", "vanished"})  # error codes of a file that has no state
+_SLOW_DISK = 20e6  # bytes per second
 
 
 class FileState(NamedTuple):
-    """Size, time of change, and the same of the subtitle files that belong to it. A move together with them changes none."""
+    """Size and modification time of a file and of its subtitle files. Moving them together does not change it."""
 
     size: int  # bytes
     mtime_ns: int
-    sidecars: str  # '' where there is none
+    sidecars: str  # hash of the names, sizes and times of the subtitle files; '' where there is none
+
+
+class MediaFile(NamedTuple):
+    """A media file and the state in which it is read."""
+
+    path: Path
+    state: FileState
 
 
 def read_file_state(path: Path, *, subtitles: bool) -> FileState:
-    """The state of a file; without `subtitles` the files beside it do not count.
+    """Return the state of a file; without `subtitles` the subtitle files beside it are ignored.
 
-    Raises MediaError where not even that is to be had: broken_link, vanished, permission, path_too_long, io.
+    Raises MediaError with the code broken_link, vanished, permission, path_too_long or io.
     """
     try:
         stat = path.stat()
@@ -36,15 +43,15 @@ def read_file_state(path: Path, *, subtitles: bool) -> FileState:
 
 
 def check_location(path: Path, roots: Collection[Path]) -> None:
-    """Raise MediaError for what is never read: outside_root, or permission for a folder without rights."""
+    """Raise MediaError for a link out of the indexed folders (outside_root) or an unreadable folder (permission)."""
     if is_external_link(path, roots):
-        raise MediaError("outside_root", f"{str(path)!r} is a link that leads out of the folders that are indexed")
+        raise MediaError("outside_root", f"{str(path)!r} is a link to a place outside the indexed folders")
     if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
-        raise MediaError("permission", f"{str(path)!r} is a folder that this user may not list: what lies in it is left out")
+        raise MediaError("permission", f"{str(path)!r} is a folder that this user may not list: its files are left out")
 
 
 def is_missing(path: Path) -> bool:
-    """Whether nothing bears this name any more. A place that cannot be looked at, such as a failing disk, is not gone."""
+    """Return whether the path no longer exists. A path that cannot be checked, as on a failing disk, does not count."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -55,15 +62,12 @@ def is_missing(path: Path) -> bool:
 
 
 def read_seconds(path: Path) -> float:
-    """What reading a file through may take on a slow disk: by what is stored of it, as a file may be mostly a hole."""
+    """Return the seconds that reading a file may take on a slow disk, by its allocated blocks, as files may be sparse."""
     return os.stat(path).st_blocks * 512 / _SLOW_DISK
 
 
 def compute_video_id(path: Path) -> str:
-    """The identity of a video: its content's hash, wherever it lies.
-
-    Raises MediaError as `open_regular` does.
-    """
+    """Return the first 32 hex digits of the SHA-256 of the file's content. Raises MediaError as `open_regular` does."""
     try:
         with os.fdopen(open_regular(str(path)), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
@@ -76,7 +80,7 @@ def _sidecars(path: Path) -> str:
     for sidecar in sidecars(str(path)):
         try:
             stat = os.stat(sidecar)
-        except OSError:
-            continue  # gone since the folder was listed: the next run sees it so
+        except OSError:  # deleted since the folder was listed: the next run notices
+            continue
         states.append(f"{os.path.basename(sidecar).removeprefix(path.stem)} {stat.st_size} {stat.st_mtime_ns}")
     return hashlib.sha256("\n".join(states).encode("utf-8", "surrogateescape")).hexdigest()[:32] if states else ""

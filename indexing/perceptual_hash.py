@@ -1,8 +1,8 @@
-"""Whether two clips show the same: a few bytes for some frames of each, that survive another encoding, size and frame rate.
+"""Perceptual hashes of clips: recognise the same content after another encoding, size or frame rate.
 
-Made of the frames that a clip is embedded from, not of its vector: a vector says what a clip is about, and how near is the same
-is another matter for every embedder. Each frame gives 64 bits, where it becomes brighter to the right (dHash), and the mean
-colours of its quarters, which tell plain pictures apart. Knows no archive. What is cut at other times is not recognised.
+A hash is made from up to eight frames of a clip: for each a 64-bit dHash (whether brightness rises to the right) and the mean
+colors of its quarters, which distinguish plain pictures. Vectors are not used for this: they say what a clip is about, and the
+distance that means "the same" differs between embedders. Content that is cut at other times is not recognised.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,65 +11,65 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-_FRAMES = 8  # of a clip, evenly
+_FRAMES = 8  # of a clip, evenly spaced
 _SIDE = 8  # bits across and down
-_STEP = 4.0  # of 255, by which a neighbour is brighter for sure
+_STEP = 4.0  # of 255, least rise in brightness
 _BITS = 6  # of 64, that may differ between frames that look the same
-_COLOUR = 12  # of 255, by which a quarter's colour may differ
-_BYTES = 8 + 12  # of a frame
-_SAME_FRAMES = 7 / 8  # of a clip's, that have to look the same
+_COLOR = 12  # of 255, by which the color of a quarter may differ
+_BYTES = 8 + 12  # per frame
+_SAME_FRAMES = 7 / 8  # share of a clip's frames that must look the same
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> bytes:
-    """What a clip looks like, from its frames (n, height, width, 3) in order: 20 bytes for each of at most eight."""
+    """Return the hash of a clip from its frames (n, height, width, 3) in order: 20 bytes for each of at most eight."""
     chosen = np.unique(np.linspace(0, len(pixels) - 1, min(_FRAMES, len(pixels))).round().astype(int))
     return b"".join(_frame(pixels[i].astype(np.float32)) for i in chosen)
 
 
-def find_duplicates(pictures: Sequence[bytes | None], *, same_text: Callable[[int, int], bool]) -> Iterator[int | None]:
-    """For each clip in order the place of an earlier one that it repeats and that repeats none itself, else None.
+def find_duplicates(hashes: Sequence[bytes | None], *, same_text: Callable[[int, int], bool]) -> Iterator[int | None]:
+    """Yield for each clip the index of the first earlier clip that it duplicates, else None.
 
-    Clips whose pictures are alike are asked for their words: a speaker who goes on before the same wall is no repetition.
+    `same_text(i, j)` is asked of clips that look the same: a speaker before an unchanged background is no duplicate.
     """
-    places: list[int] = []
+    originals: list[int] = []
     seen = np.empty((0, _FRAMES, _BYTES), np.uint8)
-    for place, picture in enumerate(pictures):
-        if not picture:
+    for index, clip_hash in enumerate(hashes):
+        if not clip_hash:
             yield None
             continue
-        frames = _frames_of(picture)
-        near = np.flatnonzero(_alike(seen, frames)).tolist()
-        of = next((places[i] for i in near if same_text(places[i], place)), None)
-        if of is None:
-            places.append(place)
+        frames = _unpack(clip_hash)
+        similar = np.flatnonzero(_matches(seen, frames)).tolist()
+        original = next((originals[i] for i in similar if same_text(originals[i], index)), None)
+        if original is None:
+            originals.append(index)
             seen = np.concatenate([seen, frames[None]])
-        yield of
+        yield original
 
 
 def is_same_text(one: str, other: str) -> bool:
-    """Whether two texts may be the words of the same footage: one is empty, or half of the shorter one is in the longer one."""
-    a, b = (_threes(text) for text in (one, other))
+    """Return whether two transcripts may be of the same content: one is empty, or the longer contains half of the shorter."""
+    a, b = (_trigrams(text) for text in (one, other))
     return not a or not b or len(a & b) >= 0.5 * min(len(a), len(b))
 
 
-def _threes(text: str) -> set[str]:
-    """Three characters each: in scripts without spaces, too."""
+def _trigrams(text: str) -> set[str]:
+    """Return the character trigrams, which also work for scripts without spaces."""
     letters = "".join(character for character in text.casefold() if character.isalnum())
     return {letters[i : i + 3] for i in range(max(1, len(letters) - 2))} - {""}
 
 
-def _frames_of(picture: bytes) -> NDArray[np.uint8]:
-    """(_FRAMES, _BYTES); of a clip with fewer frames some stand twice."""
-    frames = np.frombuffer(picture, np.uint8).reshape(-1, _BYTES)
+def _unpack(clip_hash: bytes) -> NDArray[np.uint8]:
+    """Return (_FRAMES, _BYTES); frames of a clip with fewer are repeated."""
+    frames = np.frombuffer(clip_hash, np.uint8).reshape(-1, _BYTES)
     even: NDArray[np.uint8] = frames[np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int)]
     return even
 
 
-def _alike(seen: NDArray[np.uint8], frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which clips (n, _FRAMES, _BYTES) show the same as one clip, frame by frame."""
+def _matches(seen: NDArray[np.uint8], frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which clips (n, _FRAMES, _BYTES) match one clip, frame by frame: (n,)."""
     bits = np.unpackbits(seen[..., :8] ^ frames[:, :8], axis=-1).sum(axis=-1)
-    colours = np.abs(seen[..., 8:].astype(np.int16) - frames[:, 8:]).max(axis=-1)
-    same: NDArray[np.bool_] = ((bits <= _BITS) & (colours <= _COLOUR)).mean(axis=-1) >= _SAME_FRAMES
+    colors = np.abs(seen[..., 8:].astype(np.int16) - frames[:, 8:]).max(axis=-1)
+    same: NDArray[np.bool_] = ((bits <= _BITS) & (colors <= _COLOR)).mean(axis=-1) >= _SAME_FRAMES
     return same
 
 
@@ -81,13 +81,13 @@ def _frame(pixels: NDArray[np.float32]) -> bytes:
 
 
 def _means(pixels: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """Means over a grid of (rows, columns) fields of a picture (height, width, channels)."""
+    """Return the means over a grid of a frame (height, width, channels): (rows, columns, channels)."""
     height, width, _ = pixels.shape
-    by_row = [pixels[a : max(b, a + 1)].mean(axis=0) for a, b in _fields(height, rows)]
-    fields = [[row[a : max(b, a + 1)].mean(axis=0) for a, b in _fields(width, columns)] for row in by_row]
-    return np.array(fields, np.float32)
+    by_row = [pixels[a : max(b, a + 1)].mean(axis=0) for a, b in _cells(height, rows)]
+    cells = [[row[a : max(b, a + 1)].mean(axis=0) for a, b in _cells(width, columns)] for row in by_row]
+    return np.array(cells, np.float32)
 
 
-def _fields(size: int, count: int) -> list[tuple[int, int]]:
+def _cells(size: int, count: int) -> list[tuple[int, int]]:
     bounds = [min(i * size // count, size - 1) if i < count else size for i in range(count + 1)]
     return list(pairwise(bounds))

@@ -1,7 +1,7 @@
-"""report.jsonl in the archive's folder: one line for each path of the last run, in the order of their listing.
+"""Write report.jsonl in the archive's folder: one line per path of the last run, in listing order.
 
-Each line is ASCII: a character that no terminal should get, and a byte of a path that is no UTF-8, is an escape (`\\u202e`,
-`\\udcff`) from which a JSON reader and `os.fsencode` give the path back. While a run goes on there is no report.
+Lines are ASCII: control characters, and bytes of paths that are not UTF-8, are escaped (`\\u202e`, `\\udcff`), so that a JSON
+reader and `os.fsencode` restore the path. There is no report while a run is in progress.
 """
 
 import json
@@ -19,63 +19,63 @@ from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.storage.storage_errors import convert_errors
 
 REPORT = "report.jsonl"
-_NOT_REACHED = "not_reached: the run ended before this file's turn; the same command goes on"
+_NOT_REACHED = "not_reached: the run ended before this file was processed; run the same command again to continue"
 
 logger = logging.getLogger(__name__)
 
 
 class RunReport:
-    """Hears the events of a run and writes the report at its end, also of a run that was stopped.
+    """Records the events of a run and writes the report when it ends or is stopped.
 
-    A path that a run came to twice has one line, with what became of it last.
+    A path that was processed twice has one line, with its last outcome.
     """
 
     def __init__(self, folder: Path, paths: Sequence[Path]) -> None:
         self._file = folder / REPORT
         self._lines: dict[str, bytes | None] = dict.fromkeys(map(str, paths))
-        self._since = time.monotonic()
-        self._begun = False
+        self._last_event = time.monotonic()
+        self._started = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, ArchiveLocked):
-            return  # the report is that of whoever writes the archive
+            return  # the report belongs to the process that writes the archive
         try:
             replace_file(self._file, b"".join(line or _not_reached(path) for path, line in self._lines.items()))
-        except OSError as failure:  # the archive holds the same outcomes, and a full disk has been said already
+        except OSError as failure:  # the archive holds the same outcomes, and a full disk has been reported already
             logger.warning("%s was not written: %s", self._file, failure.strerror)
 
     def recording(self, on_event: Callable[[IndexEvent], None]) -> Callable[[IndexEvent], None]:
-        """A listener that notes what is done and passes everything on."""
+        """Return a callback that records finished files and passes all events on."""
 
-        def hear(event: IndexEvent) -> None:
-            self._begin()
+        def record(event: IndexEvent) -> None:
+            self._start()
             if event.done:
-                self._note(event.done, event.seconds)
+                self._record(event.done, event.seconds)
             on_event(event)
 
-        return hear
+        return record
 
-    def _begin(self) -> None:
-        """What the last run left, a killed one too, goes once this one holds the archive: it is heard of only then."""
-        if not self._begun:
-            self._begun = True
+    def _start(self) -> None:
+        """Delete the previous report, once the first event shows that this run holds the writer's lock."""
+        if not self._started:
+            self._started = True
             for left in (self._file, *self._file.parent.glob(f".{REPORT}.*")):
                 with convert_errors(self._file.parent):
                     left.unlink(missing_ok=True)
 
-    def _note(self, done: FileOutcome, took: float | None) -> None:
+    def _record(self, done: FileOutcome, seconds: float | None) -> None:
         now = time.monotonic()
         before = self._lines.get(done.path)
-        seconds = (now - self._since if took is None else took) + (json.loads(before)["seconds"] if before else 0.0)
-        self._since = now
+        seconds = (now - self._last_event if seconds is None else seconds) + (json.loads(before)["seconds"] if before else 0.0)
+        self._last_event = now
         self._lines[done.path] = _line(done, round(seconds, 3))
 
 
 def _line(file: FileOutcome, seconds: float) -> bytes:
-    """path, outcome, code, reason, video_id, clips and seconds, which the path took."""
+    """Return one line: path, outcome, code, reason, video_id, clips and processing seconds."""
     facts = {
         "path": file.path,
         "outcome": file.outcome,

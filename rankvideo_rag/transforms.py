@@ -1,12 +1,7 @@
-"""VideoClips: media files to clip nodes inside somebody's own LlamaIndex pipeline, made by the code that makes an archive.
-
-No archive is written: what a node lacks beside one of an archive is the store behind it, so the words are searched by
-whatever the pipeline ends in. Here LlamaIndex's nodes are known, and the drafts of `indexing`.
-"""
+"""LlamaIndex transformation that turns media files into clip nodes, for use in an ingestion pipeline without an archive."""
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,83 +9,79 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from pydantic import Field, PrivateAttr
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing.draft import Draft, Drafter
-from rankvideo_rag.indexing.file_state import compute_video_id, read_file_state
-from rankvideo_rag.indexing.prefetch import Ahead
-from rankvideo_rag.indexing.run import IndexRun, prepare
+from rankvideo_rag.indexing.build import IndexJob
+from rankvideo_rag.indexing.extract import ProcessedVideo, VideoProcessor
+from rankvideo_rag.indexing.file_state import MediaFile, compute_video_id, read_file_state
+from rankvideo_rag.indexing.run import prepare
 from rankvideo_rag.nodes import clip_to_node, node_to_clip
-from rankvideo_rag.schema import Video
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.index_config import Models
 from rankvideo_rag.storage.tables import TEXT_CHANNELS
 from rankvideo_rag.storage.text_rows import text_within
-from rankvideo_rag.storage.writer import title_of
 
 logger = logging.getLogger(__name__)
 
 
 class VideoClips(TransformComponent):
-    """Each node that names a media file becomes the nodes of its clips, as `VideoArchive` gives them, with their vectors.
+    """Replace each node that names a media file by the nodes of its clips, with text and vectors as in a `VideoArchive`.
 
-    A node's text is what is said, shown and written of the clip; its embedding is the embedder's vector of what is seen (and
-    heard, where the embedder hears), so that a question's vector must come from that embedder too: `embed_query`. A clip
-    without one, as of a recording without a picture, has no embedding: the next component may give it one.
+    A node's text is the clip's speech, on-screen text and description. Its embedding is made by the video embedder, so queries
+    must be embedded with `embed_query`. A clip without a vector, as of an audio file, has no embedding: a later component may
+    add one.
 
-    A pipeline's cache goes by a node's text and metadata, not by the file: whoever replaces files under the same name has to
-    put something that changes (its time, its hash) into the metadata.
+    The cache of a pipeline is keyed by a node's text and metadata, not by the file: put something that changes with the file
+    (its modification time or hash) into the metadata if files are replaced under the same name.
 
     Args:
-        options: those of Settings, such as {"embedder": "scripted", "clip_seconds": 10}.
-        on_error: "raise" raises the MediaError of a file that cannot be read, "skip" logs it and goes on.
+        options: options of Settings, such as {"embedder": "scripted", "clip_seconds": 10}.
+        on_error: "raise" raises the MediaError of a file that cannot be read, "skip" logs it and continues.
     """
 
     options: dict[str, Any] = Field(default_factory=dict)
     on_error: Literal["raise", "skip"] = "raise"
-    _run: IndexRun | None = PrivateAttr(None)
+    _job: IndexJob | None = PrivateAttr(None)
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex calls it."""
+        """Return the name under which LlamaIndex serialises the component."""
         return "VideoClips"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
-        """The clips of these files, in order."""
+        """Return the nodes of the files' clips, in order."""
         return [clip for node in nodes for clip in self._clips_of(node)]
 
     def embed_query(self, question: str) -> list[float] | None:
-        """The vector of a question, to be compared with those of the clips; None where the embedder has none for it."""
-        models = self._loaded().models
-        assert models is not None  # a run for no archive has its models
-        vector = models.embedder.embed_queries([question])[0]
+        """Return the vector of a question, comparable with those of the clips; None where the embedder takes no text."""
+        vector = self._load()[1].embedder.embed_queries([question])[0]
         return None if vector is None else vector.tolist()
 
-    def _loaded(self) -> IndexRun:
-        if self._run is None:
-            self._run = prepare(None, (), Settings.load(**self.options))
-        return self._run
+    def _load(self) -> tuple[IndexJob, Models]:
+        if self._job is None:
+            self._job = prepare(None, (), Settings.load(**self.options)).job
+        assert self._job.models is not None
+        return self._job, self._job.models
 
     def _clips_of(self, node: BaseNode) -> Iterator[BaseNode]:
         path = Path(node_to_clip(node).span.path)
         try:
-            video, draft = self._draft(path)
+            processed = self._process(path)
         except MediaError as error:
             if self.on_error == "raise":
                 raise
             logger.warning("%s is left out: %s: %s", path, error.code, error)
             return
-        if draft.damage:
-            logger.warning("%s: %s", path, "; ".join(draft.damage))
-        for clip in draft.clips:
-            words = (text_within(draft.spans, channel, clip.start, clip.end) for channel in TEXT_CHANNELS)
-            made = clip_to_node(video, clip, "\n".join(text for text in words if text))
-            vector = draft.vectors.get(clip.clip_id)
-            made.embedding = None if vector is None else vector.astype(float).tolist()
-            yield made
+        if processed.damage:
+            logger.warning("%s: %s", path, "; ".join(processed.damage))
+        for clip in processed.clips:
+            texts = (text_within(processed.spans, channel, clip.start, clip.end) for channel in TEXT_CHANNELS)
+            clip_node = clip_to_node(processed.video, clip, "\n".join(text for text in texts if text))
+            vector = processed.vectors.get(clip.clip_id)
+            clip_node.embedding = None if vector is None else vector.astype(float).tolist()
+            yield clip_node
 
-    def _draft(self, path: Path) -> tuple[Video, Draft]:
-        run = self._loaded()
-        assert run.models is not None
-        with closing(Ahead(run.config, run.limits, run.models)) as ahead:
-            probe = ahead.probe(path, read_file_state(path, subtitles=run.config.subtitles))
-            video = Video(video_id=compute_video_id(path), path=str(path), title=title_of(probe, path), probe=probe)
-            drafter = Drafter(run.config, run.models, run.limits, lambda path, stage: None, ahead)
-            return video, drafter.draft(path, video, subtitles_of=path, kept=None)
+    def _process(self, path: Path) -> ProcessedVideo:
+        job, models = self._load()
+        file = MediaFile(path, read_file_state(path, subtitles=job.config.subtitles))
+        processor = VideoProcessor(job.config, models, job.limits)
+        probe = processor.probe(file)
+        return processor.process(file, compute_video_id(path), probe)

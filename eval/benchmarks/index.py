@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rankvideo_rag.eval.benchmarks.baselines import decode_all, sampled, write_films
-from rankvideo_rag.indexing.build import IndexEvent, build
+from rankvideo_rag.indexing.build import IndexEvent, IndexJob, build
 from rankvideo_rag.media import ClipMedia, target_size
 from rankvideo_rag.models.embedders import EmbedderInfo, Vector
 from rankvideo_rag.schema import FrameBudget, Record
@@ -154,7 +154,7 @@ class _Ours:
         config = IndexConfig.from_settings(settings, self.embedder.info)
         store = Store.create(self._folder / f"archive-{len(self.stages)}", config.model_dump(mode="json"))
         waiting = _Waiting()
-        build(store, self._paths, config, Models(self.embedder, None, None), on_event=waiting)
+        build(store, IndexJob(self._paths, config, Models(self.embedder, None, None)), on_event=waiting)
         store.close()
         self.stages.append(waiting.seconds)
 

@@ -19,5 +19,5 @@ def failures(archive: Archive, as_json: AsJson = False) -> None:
         return
     for failure in found:
         out.print(f"{failure.outcome} ({shown(failure.code)}): {shown(failure.path)}", soft_wrap=True)
-        out.print(f"  found: {shown(failure.words)}\n  to do: {shown(failure.remedy)}", soft_wrap=True)
+        out.print(f"  found: {shown(failure.message)}\n  to do: {shown(failure.hint)}", soft_wrap=True)
     out.print(f"{len(found)} of {len(outcomes)} files are not wholly indexed.")

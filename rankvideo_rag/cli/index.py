@@ -188,9 +188,9 @@ def _say_what_would_be_done(inputs: Sequence[Path], to: Path, settings: "Setting
     if as_json:
         print_json(found.model_dump())
         return
-    counts = found.model_dump(include={"unchanged", "new", "changed", "moved", "again"})
+    counts = found.model_dump(include={"unchanged", "new", "changed", "moved", "retried"})
     out.print(f"{found.files} files: {', '.join(f'{count} {kind}' for kind, count in counts.items() if count)}")
-    for option in found.other_options:
+    for option in found.changed_options:
         out.print(f"  all are made again, since this option is another than the archive's: {shown(option)}")
     time = str(timedelta(seconds=round(found.seconds)))
     out.print(
@@ -299,4 +299,4 @@ def _why(file: "FileOutcome") -> str:
     """What was found of a file that is not wholly indexed, and what to do about it."""
     from rankvideo_rag.indexing.failure_hints import explain_failure
 
-    return f"{shown(file.reason or '')}. To do: {shown(explain_failure(file).remedy)}"
+    return f"{shown(file.reason or '')}. To do: {shown(explain_failure(file).hint)}"

@@ -18,8 +18,7 @@ from rankvideo_rag import media
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import InputError, MediaError, MissingDependency
 from rankvideo_rag.indexing import run
-from rankvideo_rag.indexing.boundaries import MIN_SECONDS, find_pauses, pause_boundaries, shot_boundaries
-from rankvideo_rag.indexing.segment import segment_at
+from rankvideo_rag.indexing.segment import MIN_SECONDS, find_pauses, pause_boundaries, segment_at, shot_boundaries
 from rankvideo_rag.schema import TextSpan, TimedWord
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.store import Store

@@ -148,7 +148,7 @@ def test_a_file_that_a_worker_cannot_see_is_read_where_it_can_be_seen(
     engine(workers(work=without_the_disk))
     indexed(videos, tmp_path / "receipts")
     assert dump(tmp_path / "receipts") == dump(tmp_path / "local")
-    assert "could not read a file that is read here: vanished" in caplog.text
+    assert "could not read a file that this machine can read: vanished" in caplog.text
 
 
 def test_an_address_without_the_engine_is_a_contradiction() -> None:

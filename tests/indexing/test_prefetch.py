@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from support.media_files import Tone, damage, write_sound, write_video
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing import prefetch as ahead
-from rankvideo_rag.indexing import run
+from rankvideo_rag.indexing import media_reader, prefetch, run
 from rankvideo_rag.indexing.build import IndexReport
+from rankvideo_rag.indexing.file_state import MediaFile
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.media import SAMPLE_RATE, ClipMedia, read_frames
 from rankvideo_rag.models.embedders import Vector
@@ -114,7 +114,7 @@ def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
     for seconds in (2, 3):
         write_video(tmp_path / "in" / f"{seconds}.mp4", frames=25 * seconds, tone=Tone(float(seconds), 0.5, 1.0))
     indexed(tmp_path / "in", tmp_path / "archive", clip_seconds=30.0, embedder="scripted", asr="hearing")
-    assert heard_by == ["MainThread", "ahead"]
+    assert heard_by == ["MainThread", "prefetch-file"]
     with closing(Store.open(tmp_path / "archive")) as store:
         said = {Path(video.path).name: store.spans(video_id)[0].text for video_id, video in store.videos().items()}
     assert said == {"2.mp4": "2.0 seconds", "3.mp4": "3.0 seconds"}
@@ -125,22 +125,22 @@ def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
 def test_what_goes_wrong_ahead_is_the_outcome_of_its_own_file(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: str
 ) -> None:
-    whole = getattr(ahead.media, step)
+    whole = getattr(media_reader.media, step)
     read_by: list[str] = []
 
     def failing(path: str, *arguments: object, **options: object) -> object:
-        read_by.append(ahead.threading.current_thread().name)
+        read_by.append(threading.current_thread().name)
         if Path(path).name == "b-uneven.mkv":
             raise MediaError(code, "it fell over")
         return whole(path, *arguments, **options)
 
-    monkeypatch.setattr(ahead.media, step, failing)
+    monkeypatch.setattr(media_reader.media, step, failing)
     report = indexed(films, tmp_path / "archive")
     outcomes = {Path(file.path).name[0]: (file.outcome, (file.reason or "").partition(":")[0]) for file in report.files}
     assert outcomes.pop("b") == ("skipped" if code == "undecodable" else "failed", code)
     assert outcomes.pop("e")[0] == "partial"
     assert set(outcomes.values()) == {("ok", "")}
-    assert "ahead" in read_by  # it did happen before its turn
+    assert "prefetch-file" in read_by  # before its turn
 
 
 def test_a_file_that_changes_after_it_was_read_ahead_is_read_again(
@@ -150,15 +150,15 @@ def test_a_file_that_changes_after_it_was_read_ahead_is_read_again(
     folder.mkdir()
     shutil.copy(films / "a-plain.mp4", folder / "a.mp4")
     shutil.copy(films / "e-damaged.mp4", folder / "b.mp4")
-    expected = ahead.Ahead.expect
+    start = prefetch.Prefetcher.start
 
-    def changed_then(self: ahead.Ahead, path: Path, state: ahead.FileState) -> None:
-        expected(self, path, state)
-        assert self._head is not None
-        self._head.clips.result(timeout=60)
-        shutil.copy(films / "g-reordered.mp4", path)
+    def start_then_change(self: prefetch.Prefetcher, file: MediaFile) -> None:
+        start(self, file)
+        assert self._next is not None
+        self._next.clips.result(timeout=60)
+        shutil.copy(films / "g-reordered.mp4", file.path)
 
-    monkeypatch.setattr(ahead.Ahead, "expect", changed_then)
+    monkeypatch.setattr(prefetch.Prefetcher, "start", start_then_change)
     report = indexed(folder, tmp_path / "archive")
     assert [(file.outcome, file.clips) for file in report.files] == [("ok", 9), ("ok", 6)]
     seen = watching.shown[9].frames

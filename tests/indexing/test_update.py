@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import ArchiveLocked, InputError
-from rankvideo_rag.indexing import failure_hints as remedies
+from rankvideo_rag.indexing import failure_hints
 from rankvideo_rag.indexing.build import IndexReport
 from rankvideo_rag.indexing.dry_run import plan_index
 from rankvideo_rag.indexing.run import index
@@ -187,7 +187,7 @@ def test_update_says_what_it_did_and_what_it_kept(archive: Path, videos: Path) -
 def test_an_archive_that_does_not_know_where_it_came_from_asks(archive: Path, videos: Path) -> None:
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
         connection.execute("DELETE FROM sources")
-    with pytest.raises(InputError, match="remembers no folder"):
+    with pytest.raises(InputError, match="has no sources"):
         updated(archive)
     assert updated(archive, videos).report.unchanged == 3
     assert updated(archive).report.unchanged == 3
@@ -219,7 +219,7 @@ def test_videos_are_removed_by_id_and_by_folder(archive: Path, videos: Path) -> 
     assert told("remove", archive, first)["videos"] == [first]
     assert "2 videos taken out" in rankvideo("remove", archive, videos).stdout
     assert names_in(archive) == []
-    with pytest.raises(InputError, match="knows no video and no file 'nonsense'"):
+    with pytest.raises(InputError, match="has no video and no file 'nonsense'"):
         remove(archive, ["nonsense"])
 
 
@@ -354,22 +354,22 @@ def troubled(archive: Path, videos: Path) -> Path:
 
 def test_failures_tell_code_and_remedy_of_every_file_that_is_not_well(troubled: Path, videos: Path) -> None:
     found = {Path(failure["path"]).name: failure for failure in told("failures", troubled)}
-    assert {name: (f["outcome"], f["code"], f["tried_again"]) for name, f in found.items()} == {
+    assert {name: (f["outcome"], f["code"], f["retried"]) for name, f in found.items()} == {
         "bad.mp4": ("skipped", "not_media", False),
         "loose.mp4": ("skipped", "broken_link", False),
     }
-    assert found["loose.mp4"]["remedy"] == "mend the link or delete it"
+    assert found["loose.mp4"]["hint"] == "fix or delete the link"
     assert "2 of 5 files are not wholly indexed" in rankvideo("failures", troubled).stdout
     report = rankvideo("update", troubled)
     assert report.exit_code == 3
-    assert "To do: mend the link or delete it" in report.stdout
+    assert "To do: fix or delete the link" in report.stdout
 
 
 def test_every_code_that_a_file_may_end_with_has_a_remedy() -> None:
     sources = [file.read_text() for room in ("rankvideo_rag/media", "indexing") for file in (ROOT / room).rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'(?:MediaError|Refusal)\(\s*"(\w+)"', source)}
     assert len(codes) > 15
-    assert codes <= set(remedies.HINTS)
+    assert codes <= set(failure_hints.HINTS)
 
 
 def test_info_tells_what_an_archive_holds(troubled: Path, videos: Path) -> None:
@@ -403,7 +403,7 @@ def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", watched)
         found = plan_index([videos], archive, Settings.load())
-    assert (found.files, found.unchanged, found.new, found.moved, found.changed, found.again) == (4, 1, 1, 1, 1, 0)
+    assert (found.files, found.unchanged, found.new, found.moved, found.changed, found.retried) == (4, 1, 1, 1, 1, 0)
     assert found.bytes_to_read == sum((videos / name).stat().st_size for name in ("new.mp4", "c.mp4"))
     assert found.seconds >= 0
     assert found.disk_bytes > 0
@@ -421,7 +421,7 @@ def test_a_dry_run_of_a_new_archive_makes_none(videos: Path, tmp_path: Path) -> 
 
 def test_a_dry_run_with_other_options_says_that_all_is_made_again(archive: Path, videos: Path) -> None:
     found = plan_index([videos], archive, Settings.load(clip_seconds=7.0))
-    assert (found.other_options, found.unchanged, found.again) == (("clip_seconds: 30.0 -> 7.0",), 0, 3)
+    assert (found.changed_options, found.unchanged, found.retried) == (("clip_seconds: 30.0 -> 7.0",), 0, 3)
 
 
 @pytest.mark.parametrize("command", ["update", "gc", "doctor"])
