@@ -1,5 +1,6 @@
-"""Measuring answers: what they say (mirage, nuggets, correctness), what they cite (alce, argue, temporal), when they abstain.
+"""Measure answers against references: what they say, what they cite and when they abstain.
 
-Answers and references (records.py) are read in reading.py. A measure asks for verdicts (checks.py), which come from judges/ or
-from a file of earlier ones (verdicts.py); evaluate.py puts all of it together. Nothing here retrieves or writes answers.
+Read answers and references with `io`, pair them with `records.make_cases`, and measure them with `evaluate.evaluate_answers`.
+Each measure is one module; it asks a judge for verdicts on claims through a `judgement_cache.JudgementCache`. Judges are the
+modules of `judges/`.
 """

@@ -1,10 +1,9 @@
-"""Is the answer the right one? Against the reference's answer, in the judge's eyes and word by word.
+"""Correctness against the reference's answer, by the judge and by terms in common.
 
-    Correct    1 where the answer bears out the reference's answer, else 0
-    AnswerF1   harmonic mean of the shares of terms that the two have in common, repeated terms counted as often as both have
-               them (as SQuAD does, arXiv 1606.05250; terms are `text.terms` without English articles)
+    Correct    1 where the answer entails the reference's answer, else 0
+    AnswerF1   token F1 as in SQuAD (arXiv 1606.05250); tokens are `text.terms` without English articles
 
-An answer that says nothing, where there is one to be given, is not correct.
+An empty answer is not correct. Without an answer in the reference nothing is measured.
 """
 
 from collections import Counter
@@ -18,23 +17,23 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def correctness_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
-    """The two numbers of an answer; without an answer in the reference there are none."""
-    right, given = case.reference.answer, case.answer.text
-    if not right:
+    """Return both scores of an answer."""
+    expected, given = case.reference.answer, case.answer.text
+    if not expected:
         return dict.fromkeys(("Correct", "AnswerF1"), MeasureValue(None, "no answer in the reference"))
     if not given:
         return dict.fromkeys(("Correct", "AnswerF1"), MeasureValue(0.0))
-    verdict = ask(Check("passage", right, case.reference.question, given))
-    correct = MeasureValue(None, "no verdict") if verdict.supported is None else MeasureValue(float(verdict.supported))
-    return {"Correct": correct, "AnswerF1": MeasureValue(term_f1(given, right))}
+    supported = ask(Check("passage", expected, case.reference.question, given)).supported
+    correct = MeasureValue(None, "no verdict") if supported is None else MeasureValue(float(supported))
+    return {"Correct": correct, "AnswerF1": MeasureValue(term_f1(given, expected))}
 
 
-def term_f1(given: str, right: str) -> float:
-    """The harmonic mean of the shares of terms in common.
+def term_f1(given: str, expected: str) -> float:
+    """Return the harmonic mean of the shares of terms in common, each counted as often as both texts have it.
 
     >>> round(term_f1("It opened in 1971, in Paris.", "in 1971"), 6)  # 2 of 6 and 2 of 2
     0.5
     """
-    one, other = (Counter(term for term in terms(text) if term not in _ARTICLES) for text in (given, right))
+    one, other = (Counter(term for term in terms(text) if term not in _ARTICLES) for text in (given, expected))
     common = (one & other).total()
     return 2 * common / (one.total() + other.total()) if common else 0.0

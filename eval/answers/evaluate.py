@@ -1,10 +1,9 @@
-"""All measures of answers over all questions: per question, their means, and what could not be measured, counted.
+"""Compute all measures of answers over all questions: by question, their means, and counts of what could not be measured.
 
-Measures of claims and citations are taken over the questions that the archive answers: for the others, abstention is what is
-measured. This file reads no files and knows no judges.
+Measures of claims and citations are computed over the questions that the archive answers; on the others, abstention is
+measured.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,98 +20,93 @@ from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores
 from rankvideo_rag.eval.answers.nuggets import nugget_scores
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.temporal import temporal_scores
-from rankvideo_rag.eval.answers.values import MeasureValue
+from rankvideo_rag.eval.answers.values import MeasureValue, share
+from rankvideo_rag.schema import Record
 
 MICRO = "(micro)"
 
 
-class AnswerReport(NamedTuple):
-    """What was measured."""
+class EvaluationCounts(Record):
+    """What the measures rest on and what they leave out."""
 
-    measures: dict[str, MeasureValue]  # means over questions with a number; abstention and (micro): over all at once
-    by_question: dict[str, dict[str, MeasureValue]]  # query id -> measure -> value, of the questions that the archive answers
-    not_measured: dict[str, dict[str, int]]  # measure -> reason -> questions that are not in its mean
     questions: int
-    answerable: int
+    answerable: int  # questions that the archive answers
     absent: int  # questions without an answer
-    verdicts: int  # that all this rests on
-    undecided_verdicts: dict[str, int]  # reason -> verdicts without a label
+    verdicts: int  # of judges, that the measures rest on
+    undecided_by_reason: dict[str, int]  # reason -> verdicts without a label
+    not_measured: dict[str, dict[str, int]]  # measure -> reason -> questions that are not in its mean
 
 
-def evaluate_answers(cases: Sequence[Case], verdicts: JudgementCache, *, original: bool = False) -> AnswerReport:
-    """Measure answers. With a judge of video, also MiRAGE against the collection, and citations by what is seen in them.
+class AnswerReport(NamedTuple):
+    """Measures of the answers of one system."""
 
-    `original` adds MiRAGE as its published code counts, under names that end so. Raises InputError where there is no case.
+    measures: dict[str, MeasureValue]  # means over the questions with a value; abstention and (micro): over all at once
+    by_question: dict[str, dict[str, MeasureValue]]  # query id -> measure -> value, for questions that the archive answers
+    counts: EvaluationCounts
+
+
+def evaluate_answers(cases: Sequence[Case], judgements: JudgementCache, *, original: bool = False) -> AnswerReport:
+    """Measure answers. With a video judge, also MiRAGE against the collection, and citations by what their spans show.
+
+    Args:
+        cases: questions with answers and references.
+        judgements: verdicts on claims.
+        original: also count MiRAGE as its published code does, under names that end in "(original)".
+
+    Raises InputError where there is no case.
     """
     if not cases:
         raise InputError("there is no question to measure")
     answerable = [case for case in cases if case.reference.answerable]
-    measured = verdicts.settle([partial(_of_one, case, verdicts, original=original) for case in answerable])
-    return _report(cases, {case.reference.query_id: one for case, one in zip(answerable, measured, strict=True)}, verdicts)
+    measured = judgements.run_batched([partial(_measure, case, judgements, original=original) for case in answerable])
+    by_question = {case.reference.query_id: one.values for case, one in zip(answerable, measured, strict=True)}
+    micro = argue.argue_scores(argue.sum_counts(one.argue_counts for one in measured), average=MICRO)
+    verdicts = judgements.used.values()
+    counts = EvaluationCounts(
+        questions=len(cases),
+        answerable=len(answerable),
+        absent=sum(case.absent for case in cases),
+        verdicts=len(verdicts),
+        undecided_by_reason=Counter(verdict.reason or "no reason" for verdict in verdicts if verdict.label is None),
+        not_measured=_not_measured(by_question),
+    )
+    return AnswerReport(_means(by_question) | micro | abstention_scores(cases), by_question, counts)
 
 
 def to_json(report: AnswerReport) -> dict[str, Any]:
-    """The report as `--json` prints it: {measure: value}, and under "counts" what they rest on and leave out."""
-    counts = {
-        "questions": report.questions,
-        "answerable": report.answerable,
-        "absent": report.absent,
-        "verdicts": report.verdicts,
-        "undecided_verdicts": sum(report.undecided_verdicts.values()),
-        "undecided_by_reason": report.undecided_verdicts,
-        "not_measured": report.not_measured,
-    }
+    """Return the report as `--json` prints it: {measure: value}, and "counts"."""
+    counts = report.counts.model_dump() | {"undecided_verdicts": sum(report.counts.undecided_by_reason.values())}
     return {name: value.value for name, value in report.measures.items()} | {"counts": counts}
 
 
 class _Measured(NamedTuple):
-    """Of one question."""
+    """Measures of one question."""
 
     values: dict[str, MeasureValue]
-    tally: argue.ArgueCounts
+    argue_counts: argue.ArgueCounts
 
 
-def _of_one(case: Case, verdicts: JudgementCache, *, original: bool) -> _Measured:
-    watch = verdicts.watches
-    tally = argue.count_answer(case, verdicts, watch=watch)
-    found = (
-        mirage_scores(case, verdicts, watch=watch) | nugget_scores(case, verdicts) | alce_scores(case, verdicts, watch=watch)
-    )
-    found |= argue.argue_scores(tally) | temporal_scores(case) | correctness_scores(case, verdicts)
-    return _Measured(found | original_mirage_scores(case, verdicts, watch=watch) if original else found, tally)
+def _measure(case: Case, ask: JudgementCache, *, original: bool) -> _Measured:
+    counts = argue.argue_counts(case, ask)
+    values = mirage_scores(case, ask) | nugget_scores(case, ask) | alce_scores(case, ask) | argue.argue_scores(counts)
+    values |= temporal_scores(case) | correctness_scores(case, ask)
+    return _Measured(values | original_mirage_scores(case, ask) if original else values, counts)
 
 
-def _report(cases: Sequence[Case], measured: Mapping[str, _Measured], verdicts: JudgementCache) -> AnswerReport:
-    each = {query: one.values for query, one in measured.items()}
-    micro = argue.argue_scores(
-        argue.sum_counts([argue.ArgueCounts(), *(one.tally for one in measured.values())]), average=MICRO
-    )
-    used = verdicts.used.values()
-    return AnswerReport(
-        measures=_means(each) | micro | abstention_scores(cases),
-        by_question=each,
-        not_measured=_left_out(each),
-        questions=len(cases),
-        answerable=len(measured),
-        absent=sum(case.absent for case in cases),
-        verdicts=len(used),
-        undecided_verdicts=dict(Counter(verdict.reason or "no reason" for verdict in used if verdict.label is None)),
-    )
+def _means(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, MeasureValue]:
+    names = dict.fromkeys(name for values in by_question.values() for name in values)
+    means = {
+        name: share((values[name].value for values in by_question.values() if name in values), of="questions") for name in names
+    }
+    missing = MeasureValue(None, "measured on no question")
+    return {name: missing if mean.value is None else mean for name, mean in means.items()}
 
 
-def _means(each: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, MeasureValue]:
-    names = dict.fromkeys(name for values in each.values() for name in values)
-    found = {}
-    for name in names:
-        known = [value.value for values in each.values() if (value := values.get(name)) and value.value is not None]
-        found[name] = MeasureValue(math.fsum(known) / len(known)) if known else MeasureValue(None, "measured on no question")
-    return found
-
-
-def _left_out(each: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, dict[str, int]]:
-    found: dict[str, Counter[str]] = {}
-    for values in each.values():
+def _not_measured(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for values in by_question.values():
         for name, value in values.items():
             if value.value is None:
-                found.setdefault(name, Counter())[value.reason or "no reason"] += 1
-    return {name: dict(reasons) for name, reasons in found.items()}
+                reasons, reason = found.setdefault(name, {}), value.reason or "no reason"
+                reasons[reason] = reasons.get(reason, 0) + 1
+    return found

@@ -1,66 +1,72 @@
-"""What a judge is asked, and what it says: three-valued, so that "no" and "nobody knows" are never mixed up.
+"""Checks for a judge, and its verdicts. A verdict is yes, partial or no, or has no label and a reason for that."""
 
-This file knows neither judges nor measures.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 CheckKind = Literal["passage", "claims", "nugget", "video"]
-"""What a claim is held against: a passage of text, a list of claims, a text in which it may be captured in part, a video."""
+"""What a claim is checked against: a passage, a list of claims, a text that may hold it in part (nugget), or a video."""
 
 Label = Literal["yes", "partial", "no"]
-"""`partial` is said of nuggets only."""
+"""Only nuggets can be `partial`."""
 
 
 class Check(NamedTuple):
-    """Is this claim borne out by that? Two equal checks have one verdict."""
+    """A claim and what it is checked against. Equal checks have the same verdict."""
 
     kind: CheckKind
     claim: str
-    context: str = ""  # the text that the claim was taken from; of a nugget, the question
-    passage: str = ""  # what the claim is held against; empty for video
-    video_id: str | None = None  # for video only
+    context: str = ""  # the text that the claim was taken from; for a nugget, the question
+    passage: str = ""  # empty for a video
+    video_id: str | None = None
     start: float | None = None  # seconds; None for the whole video
     end: float | None = None
 
 
 class Verdict(NamedTuple):
-    """What a judge said. Without a label, `reason` says why there is none."""
+    """A judge's verdict. Without a label, `reason` says why."""
 
     label: Label | None
     reason: str | None = None
-    reply: str | None = None  # what the judge wrote, if it writes
+    reply: str | None = None  # text that the judge generated
 
     @property
     def supported(self) -> bool | None:
-        """Whether the claim is borne out, wholly; None where that is not known."""
+        """Whether the claim is fully supported; None where that is unknown."""
         return None if self.label is None else self.label == "yes"
 
 
-PENDING = Verdict(None, "not asked yet")
-"""What is said of a check before a judge was asked: recognised by identity."""
-
-AskJudge = Callable[[Check], Verdict]
+PENDING = Verdict(None, "not judged yet")
+"""Stands for a verdict that is still to be requested. Compare it by identity."""
 
 
 class Judge(Protocol):
-    """Gives verdicts. Its name and version are part of what each is kept under."""
+    """Judges claims. Verdicts are cached under its name and version."""
 
     @property
     def name(self) -> str:
-        """Backend, model and revision in one line."""
+        """Backend, model and revision on one line."""
 
     @property
     def version(self) -> str:
-        """Of the prompt, or of the rule: changes whenever the same inputs may get another verdict."""
+        """Version of the prompt or rule; changes whenever the same check may get another verdict."""
 
     def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """One verdict for each check, in their order, given out as they are made."""
+        """Yield one verdict for each check, in order."""
+
+
+class AskJudge(Protocol):
+    """Returns the verdict on a check, or PENDING."""
+
+    @property
+    def has_video_judge(self) -> bool:
+        """Whether claims can be checked against videos."""
+
+    def __call__(self, check: Check) -> Verdict:
+        """Return the verdict on a check."""
 
 
 def any_supported(checks: Iterable[Check], ask: AskJudge) -> bool | None:
-    """Whether any of these holds, asked one after the other until one does; None where none does and one is not known."""
+    """Return whether any check is supported; None where none is and one is unknown. Stops at the first that is."""
     unknown = False
     for check in checks:
         verdict = ask(check)

@@ -1,14 +1,14 @@
-"""MiRAGE (arXiv 2510.24870): what an answer says and what it cites, against a reference and against the videos.
+"""MiRAGE (arXiv 2510.24870): an answer's claims and citations against a reference and against the videos.
 
-    InfoP   share of the answer's claims that the reference bears out
-    InfoR   share of the reference's claims that the answer bears out
-    CiteP   share of the answer's claims that are borne out by the reference's claims of the videos that they cite
-    CiteR   share of the reference's claims that are borne out by the sentences that cite one of its videos, video by video
+    InfoP   share of the answer's claims that the reference supports
+    InfoR   share of the reference's claims that the answer supports
+    CiteP   share of the answer's claims that are supported by the reference's claims about the videos they cite
+    CiteR   share of the reference's claims that are supported by the sentences citing one of its videos, video by video
     F1      harmonic means of the two
 
-Against the collection, precision asks the videos instead of the reference: InfoP any relevant one, CiteP any cited one. A claim
-that cites nothing is not borne out by what it cites. Of the reference, claims that some video supports are counted.
-How the published code counts is in mirage_original.py.
+Against the collection, precision checks the videos instead of the reference: InfoP any relevant video, CiteP any cited one. A
+claim without citations is not supported by what it cites. Of the reference, only claims that some video supports are counted.
+mirage_original.py counts as the published code does.
 """
 
 from collections.abc import Sequence
@@ -16,86 +16,75 @@ from collections.abc import Sequence
 from rankvideo_rag.eval.answers.judge import AskJudge, Check, any_supported
 from rankvideo_rag.eval.answers.records import Case, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
-from rankvideo_rag.eval.answers.values import MeasureValue, f1, share
+from rankvideo_rag.eval.answers.values import MeasureValue, share, with_f1
 
 CLAIMS, REFERENCE_CLAIMS = "claims in the answer", "claims in the reference that a video supports"
 
 
-def mirage_scores(case: Case, ask: AskJudge, *, watch: bool = False) -> dict[str, MeasureValue]:
-    """The six numbers of an answer; with `watch` also those against the collection, whose recall is the same."""
+def mirage_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
+    """Return the six scores of an answer; with a video judge also those against the collection, with the same recall."""
     reference, answer, _ = case
-    info_recall = share([informs(claim, case, ask) for claim in supported(reference)], of=REFERENCE_CLAIMS)
-    cite_recall = share([_attributed(claim, case, ask) for claim in supported(reference)], of=REFERENCE_CLAIMS)
-    info = share([_in_reference(said, case, ask) for said in answer.statements], of=CLAIMS)
-    cite = _against(reference, [_by_its_citations(said, case, ask) for said in answer.statements])
-    found = _six(info, info_recall, cite, cite_recall, "")
-    if watch:
-        info = _against(reference, [seen_in(reference.videos, said.text, answer, ask) for said in answer.statements])
-        cite = share([seen_in(answer.videos(said), said.text, answer, ask) for said in answer.statements], of=CLAIMS)
-        found |= _six(info, info_recall, cite, cite_recall, "(collection)")
-    return found
+    info_recall = share([_in_answer(claim, case, ask) for claim in shown_claims(reference)], of=REFERENCE_CLAIMS)
+    cite_recall = share([_is_attributed(claim, case, ask) for claim in shown_claims(reference)], of=REFERENCE_CLAIMS)
+    info = share([_in_reference(statement, case, ask) for statement in answer.statements], of=CLAIMS)
+    cite = _if_relevant_known(reference, [_in_cited_claims(statement, case, ask) for statement in answer.statements])
+    scores = with_f1("Info", info, info_recall) | with_f1("Cite", cite, cite_recall)
+    if ask.has_video_judge:
+        info_seen = [_shown_in(reference.videos, statement, answer, ask) for statement in answer.statements]
+        cite_seen = [_shown_in(answer.videos(statement), statement, answer, ask) for statement in answer.statements]
+        scores |= with_f1("Info", _if_relevant_known(reference, info_seen), info_recall, "(collection)")
+        scores |= with_f1("Cite", share(cite_seen, of=CLAIMS), cite_recall, "(collection)")
+    return scores
 
 
-def supported(reference: Reference) -> list[ReferenceClaim]:
-    """The claims that some video supports."""
+def shown_claims(reference: Reference) -> list[ReferenceClaim]:
+    """Return the claims that some video supports."""
     return [claim for claim in reference.claims if claim.supporting_videos]
 
 
-def informs(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
-    """Whether the answer bears out a claim of the reference. An answer that says nothing bears out nothing; nobody is asked."""
+def list_claims(videos: Sequence[str], reference: Reference) -> str:
+    """Return the reference's claims about each video, as the published code writes them.
+
+    That is "Claims from v1: c1. c2. Claims from v2: c3."
+    """
+    return " ".join(f"Claims from {video}: {'. '.join(_claims_about(video, reference))}." for video in videos)
+
+
+def sentences_citing(video: str, answer: SystemAnswer) -> str:
+    """Return the statements that cite a video, joined."""
+    return " ".join(statement.text for statement in answer.statements if video in answer.videos(statement))
+
+
+def _if_relevant_known(reference: Reference, supported: Sequence[bool | None]) -> MeasureValue:
+    """Return a precision that needs to know which videos are relevant: None where the reference names none."""
+    return share(supported, of=CLAIMS) if reference.videos else MeasureValue(None, f"no {REFERENCE_CLAIMS}")
+
+
+def _in_answer(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
     if not case.answer.text:
-        return False
+        return False  # without asking the judge
     return ask(Check("passage", claim.text, case.reference.text, case.answer.text)).supported
 
 
-def seen_in(videos: Sequence[str], claim: str, answer: SystemAnswer, ask: AskJudge) -> bool | None:
-    """Whether any of these videos bears out a claim of the answer."""
-    return any_supported((Check("video", claim, answer.text, video_id=video) for video in videos), ask)
+def _in_reference(statement: Statement, case: Case, ask: AskJudge) -> bool | None:
+    return ask(Check("passage", statement.text, case.answer.text, case.reference.text)).supported
 
 
-def listed_claims(videos: Sequence[str], reference: Reference) -> str:
-    """What the reference says of each video, as the published code writes it: "Claims from v1: c1. c2. Claims from v2: c3."."""
-    return " ".join(f"Claims from {video}: {'. '.join(_claims_of(video, reference))}." for video in videos)
-
-
-def citing(video: str, answer: SystemAnswer) -> str:
-    """The statements that cite a video, joined."""
-    return " ".join(said.text for said in answer.statements if video in answer.videos(said))
-
-
-def _against(reference: Reference, borne_out: Sequence[bool | None]) -> MeasureValue:
-    """A precision that needs to know which videos are relevant: of these the reference must name some."""
-    return share(borne_out, of=CLAIMS) if reference.videos else MeasureValue(None, f"no {REFERENCE_CLAIMS}")
-
-
-def _in_reference(said: Statement, case: Case, ask: AskJudge) -> bool | None:
-    return ask(Check("passage", said.text, case.answer.text, case.reference.text)).supported
-
-
-def _by_its_citations(said: Statement, case: Case, ask: AskJudge) -> bool | None:
-    known = [video for video in case.answer.videos(said) if _claims_of(video, case.reference)]
+def _in_cited_claims(statement: Statement, case: Case, ask: AskJudge) -> bool | None:
+    known = [video for video in case.answer.videos(statement) if _claims_about(video, case.reference)]
     if not known:
         return False
-    return ask(Check("claims", said.text, case.answer.text, listed_claims(known, case.reference))).supported
+    return ask(Check("claims", statement.text, case.answer.text, list_claims(known, case.reference))).supported
 
 
-def _attributed(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
-    passages = (citing(video, case.answer) for video in claim.supporting_videos)
+def _is_attributed(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
+    passages = (sentences_citing(video, case.answer) for video in claim.supporting_videos)
     return any_supported((Check("claims", claim.text, case.reference.text, passage) for passage in passages if passage), ask)
 
 
-def _claims_of(video: str, reference: Reference) -> list[str]:
+def _shown_in(videos: Sequence[str], statement: Statement, answer: SystemAnswer, ask: AskJudge) -> bool | None:
+    return any_supported((Check("video", statement.text, answer.text, video_id=video) for video in videos), ask)
+
+
+def _claims_about(video: str, reference: Reference) -> list[str]:
     return [claim.text for claim in reference.claims if video in claim.supporting_videos]
-
-
-def _six(
-    info: MeasureValue, info_recall: MeasureValue, cite: MeasureValue, cite_recall: MeasureValue, mode: str
-) -> dict[str, MeasureValue]:
-    return {
-        f"InfoP{mode}": info,
-        f"InfoR{mode}": info_recall,
-        f"InfoF1{mode}": f1(info, info_recall),
-        f"CiteP{mode}": cite,
-        f"CiteR{mode}": cite_recall,
-        f"CiteF1{mode}": f1(cite, cite_recall),
-    }

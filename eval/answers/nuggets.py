@@ -1,28 +1,27 @@
-"""Nuggets (AutoNuggetizer, arXiv 2411.09607; TREC RAG 2024): how much of what a good answer says an answer says.
+"""Nuggets (AutoNuggetizer, arXiv 2411.09607; TREC RAG 2024): how much of a good answer's content does an answer have?
 
-    NuggetStrictVital   share of the vital nuggets that are fully captured: the headline
-    NuggetStrictAll     share of all nuggets that are
-    NuggetVital, NuggetAll   the same, a nugget captured in part counting half
+    NuggetStrictVital        share of the vital nuggets that are fully captured: the main score
+    NuggetStrictAll          share of all nuggets that are
+    NuggetVital, NuggetAll   the same, a partially captured nugget counting half
 
-The nuggets are the claims of the reference. Where there are none (of that kind) nothing is measured: the original says 0.
+Nuggets are the claims of the reference. Without any (of that kind) nothing is measured; the original prints 0.
 """
 
 import ast
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rankvideo_rag.errors import ModelError
 from rankvideo_rag.eval.answers.judge import AskJudge, Check
-from rankvideo_rag.eval.answers.judge_prompts import without_thoughts
-from rankvideo_rag.eval.answers.judges.llm_judge import Complete
+from rankvideo_rag.eval.answers.judges.prompts import without_thinking
 from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
 from rankvideo_rag.eval.answers.values import MeasureValue, share
 from rankvideo_rag.text import clean
 
 logger = logging.getLogger(__name__)
 
-MOST = 30  # nuggets of a question
-_PASSAGES_AT_ONCE = 10
+MAX_NUGGETS = 30  # per question
+_BATCH_SIZE = 10  # passages
 _CREDIT = {"yes": 1.0, "partial": 0.5, "no": 0.0, None: None}
 
 _CREATE = (
@@ -39,7 +38,7 @@ _RATE = (
 
 
 def nugget_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
-    """The four scores of an answer. One that says nothing captures nothing; nobody is asked."""
+    """Return the four scores of an answer. An empty answer captures nothing; the judge is not asked."""
     credits = {claim: _credit(claim, case, ask) for claim in case.reference.claims}
     vital = [credit for claim, credit in credits.items() if claim.vital]
     return {
@@ -50,25 +49,30 @@ def nugget_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
     }
 
 
-def create_nuggets(write: Complete, question: str, passages: Sequence[str], *, most: int = MOST) -> tuple[ReferenceClaim, ...]:
-    """Nuggets of a question from passages, ten of these at a time, the list growing; then labelled vital or okay.
+def create_nuggets(
+    complete: Callable[[str], str], question: str, passages: Sequence[str], *, max_nuggets: int = MAX_NUGGETS
+) -> tuple[ReferenceClaim, ...]:
+    """Extract nuggets for a question, updating the list with ten passages at a time, then label them vital or okay.
 
-    `write` goes from a prompt to what a model writes. Raises ModelError where that is not the list that was asked for.
+    `complete` returns a model's completion of a prompt. Raises ModelError where that is not the list asked for.
     """
-    found: list[str] = []
-    for begin in range(0, len(passages), _PASSAGES_AT_ONCE):
-        shown = "\n".join(clean(passage) for passage in passages[begin : begin + _PASSAGES_AT_ONCE])
-        prompt = _CREATE.format(most=most, question=clean(question), passages=shown, nuggets=found)
-        found = _within(list(dict.fromkeys(_list_of_texts(write(prompt)))), most)
-    vital = rate_nuggets(write, question, found)
-    return tuple(ReferenceClaim(text=text, vital=is_vital) for text, is_vital in zip(found, vital, strict=True))
+    texts: list[str] = []
+    for begin in range(0, len(passages), _BATCH_SIZE):
+        batch = "\n".join(clean(passage) for passage in passages[begin : begin + _BATCH_SIZE])
+        prompt = _CREATE.format(most=max_nuggets, question=clean(question), passages=batch, nuggets=texts)
+        texts = list(dict.fromkeys(_parse_list(complete(prompt))))
+        if len(texts) > max_nuggets:
+            logger.warning("the model wrote %d nuggets, at most %d were asked for: keeping the first", len(texts), max_nuggets)
+        texts = texts[:max_nuggets]
+    vital = rate_nuggets(complete, question, texts)
+    return tuple(ReferenceClaim(text=text, vital=is_vital) for text, is_vital in zip(texts, vital, strict=True))
 
 
-def rate_nuggets(write: Complete, question: str, texts: Sequence[str]) -> list[bool]:
-    """Whether each nugget is vital. Raises ModelError unless there is one label, vital or okay, for each."""
+def rate_nuggets(complete: Callable[[str], str], question: str, texts: Sequence[str]) -> list[bool]:
+    """Return whether each nugget is vital. Raises ModelError unless the model gives each a label, vital or okay."""
     if not texts:
         return []
-    labels = _list_of_texts(write(_RATE.format(count=len(texts), question=clean(question), nuggets=list(texts))))
+    labels = _parse_list(complete(_RATE.format(count=len(texts), question=clean(question), nuggets=list(texts))))
     if len(labels) != len(texts) or not set(labels) <= {"vital", "okay"}:
         raise ModelError(f"{len(texts)} labels, vital or okay, were asked for, the model wrote {len(labels)}: {labels}")
     return [label == "vital" for label in labels]
@@ -84,9 +88,9 @@ def _strict(credit: float | None) -> float | None:
     return None if credit is None else float(credit == 1.0)
 
 
-def _list_of_texts(reply: str) -> list[str]:
-    """The list that a reply is, and nothing else; a fence of three backticks around it is taken off."""
-    text = without_thoughts(reply).strip()
+def _parse_list(reply: str) -> list[str]:
+    """Return the list of texts that a reply consists of, without a Markdown code fence around it."""
+    text = without_thinking(reply).strip()
     if text.startswith("```") and text.endswith("```"):
         text = text[3:-3].removeprefix("json").removeprefix("python").strip()
     try:
@@ -96,9 +100,3 @@ def _list_of_texts(reply: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
         raise ModelError(f"a list of texts was asked for, the model wrote {reply[:120]!r}")
     return [one.strip() for one in value]
-
-
-def _within(texts: list[str], most: int) -> list[str]:
-    if len(texts) > most:
-        logger.warning("the model wrote %d nuggets, at most %d were asked for: the last are left out", len(texts), most)
-    return texts[:most]

@@ -1,4 +1,4 @@
-"""What was answered and what would have been right, as measures see them. This file reads no files and knows no measures."""
+"""Answers, references, and the cases that measures are computed on."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,50 +8,60 @@ from pydantic import Field, model_validator
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.formats.moments import Moment
+from rankvideo_rag.formats.strict import first_repeated
 from rankvideo_rag.schema import Record
 
 
 class CitedSpan(NamedTuple):
-    """A place in a video that an answer cites, with the words that stand there."""
+    """A span of a video that an answer cites, with its text."""
 
     video_id: str
     start: float  # seconds
     end: float
-    words: str  # title, words of the clips that it lies in, and quote; empty where nothing is said or written
+    text: str  # titles and text of the clips around it, and the quote; empty where nothing is said or shown in writing
+
+    @property
+    def moment(self) -> Moment:
+        """The span without its text."""
+        return Moment(self.video_id, self.start, self.end)
 
 
 class SystemAnswer(NamedTuple):
-    """An answer as it is measured. One that says that the archive does not answer has no statements."""
+    """An answer to be measured. One that abstains has no statements."""
 
     query_id: str
     question: str
     answered: bool
     statements: tuple[Statement, ...]
     citations: tuple[CitedSpan, ...]
-    shown: tuple[str, ...]  # words of the clips that the answer was made from
-    files: Mapping[str, str]  # video id -> path, of all videos that it names
+    clip_texts: tuple[str, ...] = ()  # of the clips that the generator was given, where they have any
+    video_paths: Mapping[str, str] = {}  # video id -> path, of all videos that it names
+    display_text: str = ""  # with citation markers, as users see it
+    clips: tuple[Moment, ...] = ()  # that the generator was given, best first; one without times covers the whole video
+    quotes: int = 0
+    verified_quotes: int = 0  # found in the text of a clip of their video that the generator was given
 
     @property
     def text(self) -> str:
-        """The statements, without any mark of a citation."""
+        """The statements without citation markers."""
         return " ".join(statement.text for statement in self.statements)
 
     def videos(self, statement: Statement) -> list[str]:
-        """The videos that a statement cites, each once."""
+        """Return the videos that a statement cites, without repetitions."""
         return list(dict.fromkeys(self.citations[position].video_id for position in statement.cited))
 
 
 class ReferenceClaim(Record):
-    """Something that a good answer says: a nugget."""
+    """A claim that a good answer makes: a nugget."""
 
     text: str = Field(min_length=1)
-    vital: bool | None = None  # a good answer must say it; None: nobody decided
-    videos: tuple[str, ...] = ()  # that bear it out
-    spans: tuple[Moment, ...] = ()  # where in them
+    vital: bool | None = None  # whether a good answer must make it; None: unknown
+    videos: tuple[str, ...] = ()  # that support it
+    spans: tuple[Moment, ...] = ()  # that support it
 
     @property
     def supporting_videos(self) -> list[str]:
-        """Those named, and those of the spans."""
+        """The named videos and those of the spans."""
         return list(dict.fromkeys([*self.videos, *(span.video for span in self.spans)]))
 
     @model_validator(mode="after")
@@ -60,12 +70,12 @@ class ReferenceClaim(Record):
             raise ValueError("its text is empty")
         for span in self.spans:
             if not 0 <= span.start < span.end:
-                raise ValueError(f"the span {list(span)} does not end after it begins, or begins before 0")
+                raise ValueError(f"the span {list(span)} starts before 0, or does not end after its start")
         return self
 
 
 class Reference(Record):
-    """A question and what is right to say. Without claims or an answer, what rests on them is not measured."""
+    """A question and its correct answer. Measures that need claims or an answer skip a reference without them."""
 
     query_id: str
     question: str
@@ -75,45 +85,40 @@ class Reference(Record):
 
     @property
     def text(self) -> str:
-        """All that is right to say, a line each: the answer and the claims."""
+        """The answer and the claims, one per line."""
         return "\n".join([*([self.answer] if self.answer else []), *(claim.text for claim in self.claims)])
 
     @property
     def videos(self) -> list[str]:
-        """All videos that bear out some claim, each once."""
+        """All videos that support some claim, without repetitions."""
         return list(dict.fromkeys(video for claim in self.claims for video in claim.supporting_videos))
 
     @model_validator(mode="after")
     def _check(self) -> "Reference":
-        texts = [claim.text for claim in self.claims]
-        twice = next((text for i, text in enumerate(texts) if text in texts[:i]), None)
-        if twice is not None:
-            raise ValueError(f"the claim {twice!r} stands twice: it would count twice")
+        repeated = first_repeated([claim.text for claim in self.claims])
+        if repeated is not None:
+            raise ValueError(f"the claim {repeated!r} is repeated: it would count twice")
         if not self.answerable and (self.claims or self.answer):
-            raise ValueError("it has claims or an answer, though it says that the archive holds no answer")
+            raise ValueError("it has claims or an answer, but is marked as not answerable")
         return self
 
 
 class Case(NamedTuple):
-    """A question with both. An answer that is not there is measured as an empty one, which abstains from nothing."""
+    """A question with its reference and answer. A missing answer is measured as an empty one that does not abstain."""
 
     reference: Reference
     answer: SystemAnswer
-    absent: bool = False
+    absent: bool = False  # the system gave no answer
 
 
 def make_cases(references: Mapping[str, Reference], answers: Mapping[str, SystemAnswer]) -> list[Case]:
-    """A case for each reference. Raises InputError when no answer has a reference."""
+    """Pair each reference with its answer. Raises InputError when no answer has a reference."""
     if not references:
         raise InputError("the references hold no question: there is nothing to measure against")
     if answers and not answers.keys() & references.keys():
         given, known = next(iter(answers)), next(iter(references))
         raise InputError(f"no answer has a reference: answers have ids such as {given!r}, references such as {known!r}")
     return [
-        Case(reference, answers.get(query) or _no_answer(reference), absent=query not in answers)
-        for query, reference in references.items()
+        Case(one, answers.get(query) or SystemAnswer(query, one.question, False, (), ()), absent=query not in answers)
+        for query, one in references.items()
     ]
-
-
-def _no_answer(reference: Reference) -> SystemAnswer:
-    return SystemAnswer(reference.query_id, reference.question, False, (), (), (), {})

@@ -1,4 +1,4 @@
-"""The sentences of an answer, with the citations that follow each as `[title @ mm:ss]`. Knows no files and no measures."""
+"""Split an answer into sentences, each with the citations that follow it as `[title @ mm:ss]`."""
 
 import re
 from collections.abc import Sequence
@@ -6,45 +6,46 @@ from typing import NamedTuple
 
 from rankvideo_rag.text import timestamp
 
-_MARKERS = re.compile(r"(?:[\s,]*\[[^\[\]]+ @ (?:\d+:)?\d+:\d{2}\])+")  # those that stand together
+_MARKERS = re.compile(r"(?:[\s,]*\[[^\[\]]+ @ (?:\d+:)?\d+:\d{2}\])+")  # adjacent ones
 _MARKER = re.compile(r"\[([^\[\]]+) @ ((?:\d+:)?\d+:\d{2})\]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][”\"'’)])\s+|(?<=[。！？؟])\s*")
 
 
 class Statement(NamedTuple):
-    """One thing that an answer says."""
+    """One claim or sentence of an answer."""
 
-    text: str  # without the marks of citations
+    text: str  # without citation markers
     cited: tuple[int, ...] = ()  # positions in the answer's citations
-    dangling: int = 0  # marks of citations that the answer does not have
+    dangling: int = 0  # markers of citations that the answer does not have
+    visual: bool = False  # supported by a picture, which a text judge cannot check
 
 
-def statements_of(text: str, citations: Sequence[tuple[str | None, float]]) -> list[Statement]:
-    """The sentences of a text. `citations` are the titles and beginnings, in seconds, of what the marks may name.
+def split_statements(text: str, citations: Sequence[tuple[str | None, float]]) -> list[Statement]:
+    """Return the sentences of a text. `citations` are the titles and starts, in seconds, that markers can name.
 
-    >>> statements_of("It rains. It is cold [A @ 01:05].", [("A", 65.2)])
-    [Statement(text='It rains.', cited=(), dangling=0), Statement(text='It is cold', cited=(0,), dangling=0)]
+    >>> [one[:2] for one in split_statements("It rains. It is cold [A @ 01:05].", [("A", 65.2)])]
+    [('It rains.', ()), ('It is cold', (0,))]
     """
     found: list[Statement] = []
-    begin, waiting = 0, ""  # marks before any words belong to the first sentence
+    begin, waiting = 0, ""  # markers before any text belong to the first sentence
     for run in _MARKERS.finditer(text):
         found += [Statement(sentence) for sentence in _sentences(text[begin : run.start()])]
         begin = run.end()
         if found:
-            found[-1] = _citing(found[-1], run[0], citations)
+            found[-1] = _with_markers(found[-1], run[0], citations)
         else:
             waiting += run[0]
     found += [Statement(sentence) for sentence in _sentences(text[begin:])]
-    return [_citing(found[0], waiting, citations), *found[1:]] if found else []
+    return [_with_markers(found[0], waiting, citations), *found[1:]] if found else []
 
 
-def _citing(statement: Statement, marks: str, citations: Sequence[tuple[str | None, float]]) -> Statement:
+def _with_markers(statement: Statement, markers: str, citations: Sequence[tuple[str | None, float]]) -> Statement:
     cited, dangling = list(statement.cited), statement.dangling
-    for title, time in _MARKER.findall(marks):
-        meant = [i for i, (name, start) in enumerate(citations) if (name, timestamp(start)) == (title.strip(), time)]
-        cited += meant
-        dangling += not meant
-    return Statement(statement.text, tuple(dict.fromkeys(cited)), dangling)
+    for title, time in _MARKER.findall(markers):
+        named = [i for i, (name, start) in enumerate(citations) if (name, timestamp(start)) == (title.strip(), time)]
+        cited += named
+        dangling += not named
+    return statement._replace(cited=tuple(dict.fromkeys(cited)), dangling=dangling)
 
 
 def _sentences(text: str) -> list[str]:

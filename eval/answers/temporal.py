@@ -1,10 +1,10 @@
-"""Do citations point to the right moment? Ours: published measures of answers take a citation for a whole video.
+"""Do citations point to the right time? (Our own measure: published ones take a citation for a whole video.)
 
-    TimeP@0.5, TimeR@0.5   a citation meets a reference span when their temporal IoU is at least 0.5
-    TimeP@hit, TimeR@hit   it meets it when the middle of what is cited lies in the span
+    TimeP@0.5, TimeR@0.5   a citation matches a reference span when their temporal IoU is at least 0.5
+    TimeP@hit, TimeR@hit   a citation matches a reference span when its middle lies in the span
 
-Precision is the share of the answer's citations, each place once, that meet any span of the reference; recall the share of
-the reference's claims that have spans, of which some span is met by any citation. A citation of another video meets nothing.
+Precision is the share of the answer's distinct citations that match any span of the reference; recall is the share of the
+reference's claims with spans of which any citation matches one. A citation of another video matches nothing.
 """
 
 from collections.abc import Callable
@@ -13,34 +13,33 @@ from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.values import MeasureValue, share
 from rankvideo_rag.formats.moments import Moment, temporal_iou
 
-LEAST_OVERLAP = 0.5
-_ROUNDING = 1e-9  # an overlap of 0.5 may come out as 0.4999999999999999
-
-Meets = Callable[[Moment, Moment], bool]
+MIN_OVERLAP = 0.5
+_ROUNDING = 1e-9  # an overlap of 0.5 may be computed as 0.4999999999999999
 
 
 def temporal_scores(case: Case) -> dict[str, MeasureValue]:
-    """The four numbers of an answer; without a reference span there are none."""
+    """Return the four scores of an answer; None where the reference has no spans."""
     claims = [claim.spans for claim in case.reference.claims if claim.spans]
-    cited = list(dict.fromkeys(Moment(one.video_id, one.start, one.end) for one in case.answer.citations))
+    cited = list(dict.fromkeys(one.moment for one in case.answer.citations))
     if not claims:
-        nothing = MeasureValue(None, "no spans in the reference")
-        return {f"Time{side}@{name}": nothing for name in _MEETS for side in "PR"}
-    found = {}
-    for name, meets in _MEETS.items():
-        precise = [any(meets(one, span) for spans in claims for span in spans) for one in cited]
-        found[f"TimeP@{name}"] = share(precise, of="citations in the answer")
-        found[f"TimeR@{name}"] = share([any(meets(one, span) for one in cited for span in spans) for spans in claims], of="")
-    return found
+        missing = MeasureValue(None, "no spans in the reference")
+        return {f"Time{side}@{name}": missing for name in _MATCHES for side in "PR"}
+    scores = {}
+    for name, matches in _MATCHES.items():
+        precise = [any(matches(one, span) for spans in claims for span in spans) for one in cited]
+        recalled = [any(matches(one, span) for one in cited for span in spans) for spans in claims]
+        scores[f"TimeP@{name}"] = share(precise, of="citations in the answer")
+        scores[f"TimeR@{name}"] = share(recalled, of="claims with spans")
+    return scores
 
 
 def overlaps(cited: Moment, span: Moment) -> bool:
-    """Whether the two cover mostly the same time."""
-    return temporal_iou(cited, span) >= LEAST_OVERLAP - _ROUNDING
+    """Return whether the temporal IoU of the two is at least MIN_OVERLAP."""
+    return temporal_iou(cited, span) >= MIN_OVERLAP - _ROUNDING
 
 
 def hits(cited: Moment, span: Moment) -> bool:
-    """Whether the middle of what is cited lies in the span.
+    """Return whether the middle of a citation lies in the span.
 
     >>> hits(Moment("v", 10, 20), Moment("v", 15, 60)), hits(Moment("v", 10, 20), Moment("v", 16, 60))
     (True, False)
@@ -48,4 +47,4 @@ def hits(cited: Moment, span: Moment) -> bool:
     return cited.video == span.video and span.start <= (cited.start + cited.end) / 2 < span.end
 
 
-_MEETS: dict[str, Meets] = {"0.5": overlaps, "hit": hits}
+_MATCHES: dict[str, Callable[[Moment, Moment], bool]] = {"0.5": overlaps, "hit": hits}

@@ -97,7 +97,7 @@ def nuggets(
     given, known = read_answers(answers), read_references(references)
     write = load_completion(llm)
     made = {
-        query: create_nuggets(write, reference.question, given[query].shown)
+        query: create_nuggets(write, reference.question, given[query].clip_texts)
         for query, reference in known.items()
         if reference.answerable and not reference.claims and query in given
     }
@@ -145,7 +145,7 @@ def _watching(
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
     from rankvideo_rag.settings import Settings
 
-    files = {video: path for answer in given.values() for video, path in answer.files.items()}
+    files = {video: path for answer in given.values() for video, path in answer.video_paths.items()}
     find = video_finder(files, VideoFolder(videos) if videos else None)
     # A server runs its model where it likes, and a recording runs none.
     on = None if name in ("server", "recorded") else device
@@ -162,23 +162,23 @@ def _watching(
 
 def _left_out(report: "AnswerReport", given: int) -> list[str]:
     found = {
-        f"verdicts, of {report.verdicts}, that are neither yes nor no ({reason})": count
-        for reason, count in report.undecided_verdicts.items()
+        f"verdicts, of {report.counts.verdicts}, that are neither yes nor no ({reason})": count
+        for reason, count in report.counts.undecided_by_reason.items()
     }
     found |= {
-        "questions without an answer, measured as empty answers": report.absent,
-        "answers without a reference, not measured": given - (report.questions - report.absent),
+        "questions without an answer, measured as empty answers": report.counts.absent,
+        "answers without a reference, not measured": given - (report.counts.questions - report.counts.absent),
     }
     return [f"{what}: {count}" for what, count in found.items() if count]
 
 
 def _print(report: "AnswerReport") -> None:
-    out.print(f"questions: {report.questions}, of which the archive answers {report.answerable}")
+    out.print(f"questions: {report.counts.questions}, of which the archive answers {report.counts.answerable}")
     table = plain_table()
     for column in ("measure", "value", "not measured"):
         table.add_column(column, justify="right" if column == "value" else "left")
     for name, value in report.measures.items():
-        reasons = report.not_measured.get(name, {})
+        reasons = report.counts.not_measured.get(name, {})
         why = "; ".join(f"{count}: {reason}" for reason, count in reasons.items()) or (value.reason or "")
         table.add_row(shown(name), "-" if value.value is None else f"{value.value:.4f}", shown(why))
     out.print(table)

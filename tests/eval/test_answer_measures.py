@@ -15,7 +15,7 @@ from rankvideo_rag.eval.answers.nuggets import create_nuggets, nugget_scores, ra
 from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.temporal import temporal_scores
-from rankvideo_rag.eval.answers.values import MeasureValue, f1, ratio, share
+from rankvideo_rag.eval.answers.values import MeasureValue, Tally, f1, share
 from rankvideo_rag.formats.moments import Moment
 
 PROSE = Verdict(None, "prose", "Hard to say.")
@@ -46,7 +46,7 @@ def test_a_share_says_whether_nothing_was_there_or_nothing_was_known() -> None:
     assert share([None, None], of="claims") == MeasureValue(None, "no verdict on any of the claims", unjudged=True)
     assert share([], of="claims") == MeasureValue(None, "no claims")
     assert share([True, None], of="claims").value == 1.0
-    assert ratio(0, 0, of="citations") == MeasureValue(None, "no citations")
+    assert Tally().ratio("citations") == MeasureValue(None, "no citations")
 
 
 # --- nuggets --------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_nuggets_grow_over_batches_of_ten_passages_and_are_then_rated() -> None:
 
 def test_more_nuggets_than_asked_for_are_cut_with_a_word_about_it(caplog: pytest.LogCaptureFixture) -> None:
     write, _ = scripted('["a", "b", "c"]', '["vital", "vital"]')
-    assert [nugget.text for nugget in create_nuggets(write, "Q?", ["passage"], most=2)] == ["a", "b"]
+    assert [nugget.text for nugget in create_nuggets(write, "Q?", ["passage"], max_nuggets=2)] == ["a", "b"]
     assert "the model wrote 3 nuggets, at most 2" in caplog.text
 
 
@@ -182,17 +182,18 @@ def test_where_footage_is_judged_what_is_seen_bears_out_as_well_as_what_is_said(
             ("passage", "A", "w1"): "no",
             ("video", "A", "v1"): "yes",
             ("video", "B", "v2"): "no",
-        }
+        },
+        video=True,
     )
-    assert numbers(alce_scores(case(given, reference()), ask, watch=True), *ALCE) == [0.5, 0.5]
+    assert numbers(alce_scores(case(given, reference()), ask), *ALCE) == [0.5, 0.5]
 
 
 # --- ARGUE ----------------------------------------------------------------------------------------------------------
 
 
 def test_argue_has_the_printed_value_of_its_published_totals() -> None:
-    one = argue.ArgueCounts(correct_sentences=100, sentences=145, correct_nuggets=200, nuggets=415)
-    other = argue.ArgueCounts(correct_sentences=71, sentences=100, correct_nuggets=68, nuggets=400)
+    one = {"SentenceSupport": Tally(100, 145), "NuggetCoverage": Tally(200, 415)}
+    other = {"SentenceSupport": Tally(71, 100), "NuggetCoverage": Tally(68, 400)}
     found = argue.argue_scores(argue.sum_counts([one, other]))
     values = numbers(found, "ARGUE-SentenceSupport", "ARGUE-NuggetCoverage", "ARGUE-F1")
     assert [f"{value:.4f}" for value in values if value is not None] == ["0.6980", "0.3288", "0.4470"]
@@ -225,19 +226,14 @@ def test_argue_counts_sentences_nuggets_and_citations() -> None:
             ("nugget", "n3", "A"): "partial",  # B may hold it: B is not correctly cited
         }
     )
-    counted = argue.count_answer(case(given, right), ask)
-    assert counted == argue.ArgueCounts(
-        correct_sentences=1,
-        sentences=3,
-        correct_nuggets=2,
-        nuggets=3,
-        correct_weight=1.5,
-        weight=2.5,
-        relevant=3,
-        checked_for_relevance=4,
-        supporting=3,
-        checked_for_support=4,
-    )
+    counted = argue.argue_counts(case(given, right), ask)
+    assert counted == {
+        "SentenceSupport": Tally(1, 3),
+        "NuggetCoverage": Tally(2, 3),
+        "WeightedCoverage": Tally(1.5, 2.5),
+        "CitationRelevance": Tally(3, 4),
+        "CitationSupport": Tally(3, 4),
+    }
     found = argue.argue_scores(counted)
     assert found["ARGUE-WeightedCoverage"].value == 0.6
     assert found["ARGUE-F1"].value == pytest.approx(4 / 9)  # of 1/3 and 2/3
@@ -247,11 +243,10 @@ def test_argue_knows_nothing_of_a_nugget_that_only_a_sentence_of_unknown_support
     given = answer(("A", "v1"), words=WORDS)
     right = with_nuggets(("n1", True), ("n2", True))
     ask = judged({("passage", "A", "w1"): PROSE, ("nugget", "n1", "A"): "yes", ("nugget", "n2", "A"): "no"})
-    counted = argue.count_answer(case(given, right), ask)
-    assert (counted.correct_sentences, counted.sentences) == (0, 0)
-    assert (counted.correct_nuggets, counted.nuggets) == (0, 1)  # n2: not answered in either case
-    assert (counted.supporting, counted.checked_for_support) == (0, 0)
-    assert (counted.unknown_sentences, counted.unknown_nuggets, counted.unknown_support) == (1, 1, 1)
+    counted = argue.argue_counts(case(given, right), ask)
+    assert counted["SentenceSupport"] == Tally(0, 0, unknown=1)
+    assert counted["NuggetCoverage"] == Tally(0, 1, unknown=1)  # n2: not answered in either case
+    assert counted["CitationSupport"] == Tally(0, 0, unknown=1)
     assert argue.argue_scores(counted)["ARGUE-F1"].reason == "no verdict on any of the sentences that cite or should"
 
 
@@ -260,7 +255,7 @@ def test_argue_knows_nothing_of_a_nugget_that_only_a_sentence_of_unknown_support
 
 def pointing(*cited: tuple[str, float, float], claims: Sequence[Sequence[tuple[str, float, float]]]) -> Case:
     places = tuple(CitedSpan(video, start, end, "") for video, start, end in cited)
-    given = SystemAnswer("q", "Q?", True, (Statement("A", tuple(range(len(places)))),), places, (), {})
+    given = SystemAnswer("q", "Q?", True, (Statement("A", tuple(range(len(places)))),), places)
     made = tuple(ReferenceClaim(text=f"r{i}", spans=tuple(Moment(*span) for span in spans)) for i, spans in enumerate(claims))
     return Case(Reference(query_id="q", question="Q?", answerable=True, claims=made), given)
 

@@ -16,9 +16,9 @@ from rankvideo_rag.eval.answers.evaluate import to_json as report_contract
 from rankvideo_rag.eval.answers.io import parse_answer, read_answers, read_references
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
-from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_llm
+from rankvideo_rag.eval.answers.judges.llm import judge_from_llm
 from rankvideo_rag.eval.answers.records import make_cases
-from rankvideo_rag.eval.answers.sentences import Statement, statements_of
+from rankvideo_rag.eval.answers.sentences import Statement, split_statements
 from rankvideo_rag.eval.answers.values import MeasureValue
 from rankvideo_rag.schema import Answer, Citation, Claim, Hit, to_json
 
@@ -49,7 +49,7 @@ TITLES = [("Hall", 65.2), ("Hall", 90.0), ("Sea (2024)", 3605.0), ("Hall", 65.9)
     ],
 )
 def test_a_sentence_cites_what_stands_behind_it(text: str, expected: list[tuple[str, tuple[int, ...], int]]) -> None:
-    assert statements_of(text, TITLES) == [Statement(*one) for one in expected]
+    assert split_statements(text, TITLES) == [Statement(*one) for one in expected]
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -91,21 +91,21 @@ def test_an_answer_is_read_as_it_is_printed() -> None:
     answer = Answer(question="Q?", text="…", answered=True, citations=(one, other), claims=claims)
     given = parse_answer(line("q1", answer, *HITS), place="here")
     assert given.statements == (Statement("A dome.", (0,)), Statement("Cold.", (1, 0)))
-    assert [cited.words for cited in given.citations] == [
+    assert [cited.text for cited in given.citations] == [
         "Hall [v1]\nThe hall has a dome.",
         "Hall [v2]\nThe sea is cold.\nIt is cold",
     ]
-    assert given.shown == ("The hall has a dome.", "The sea is cold.")
+    assert given.clip_texts == ("The hall has a dome.", "The sea is cold.")
     assert given.text == "A dome. Cold."
     assert given.videos(given.statements[1]) == ["v2", "v1"]
-    assert given.files["v2"] == "/videos/v2-file.mp4"
+    assert given.video_paths["v2"] == "/videos/v2-file.mp4"
 
 
 def test_videos_may_go_by_the_names_of_their_files() -> None:
     answer = Answer(question="Q?", text="A dome [Hall (v1) @ 00:00].", answered=True, citations=(citation(0, 10),))
     given = parse_answer(line("q1", answer, *HITS), place="here", stems=True)
     assert given.citations[0].video_id == "v1-file"
-    assert set(given.files) == {"v1-file", "v2-file"}
+    assert set(given.video_paths) == {"v1-file", "v2-file"}
     assert given.statements == (Statement("A dome", (0,)),)
 
 
@@ -126,7 +126,7 @@ def test_an_answer_without_claims_is_read_sentence_by_sentence_and_one_that_abst
 def test_the_words_of_a_citation_are_those_of_every_clip_that_it_touches() -> None:
     hits = (hit(0, 10, "one"), hit(10, 20, "two"), hit(20, 30, "three"))
     answer = Answer(question="Q?", text="x", answered=True, citations=(citation(5, 20), citation(20, 20), citation(40, 50)))
-    words = [cited.words for cited in parse_answer(line("q", answer, *hits), place="").citations]
+    words = [cited.text for cited in parse_answer(line("q", answer, *hits), place="").citations]
     assert words == ["Hall [v1]\none\nHall [v1]\ntwo", "Hall [v1]\nthree", ""]
 
 
@@ -158,10 +158,10 @@ def test_references_are_read_whatever_their_line_ends(tmp_path: Path) -> None:
         ({"claim": []}, "claim: Extra inputs are not permitted"),
         ({"claims": [{"text": "r1", "video": ["v1"]}]}, "claims.0.video: Extra inputs"),
         ({"claims": [{"text": " "}]}, "its text is empty"),
-        ({"claims": [{"text": "r1"}, {"text": "r1"}]}, "the claim 'r1' stands twice"),
-        ({"claims": [{"text": "r1", "spans": [["v1", 5, 5]]}]}, "does not end after it begins"),
+        ({"claims": [{"text": "r1"}, {"text": "r1"}]}, "the claim 'r1' is repeated"),
+        ({"claims": [{"text": "r1", "spans": [["v1", 5, 5]]}]}, "does not end after its start"),
         ({"claims": [{"text": "r1", "spans": [["v1", 5]]}]}, "claims.0.spans.0"),
-        ({"answerable": False}, "it has claims or an answer, though"),
+        ({"answerable": False}, "it has claims or an answer, but"),
         ({"answerable": None}, "answerable: Input should be a valid boolean"),
         ({"query_id": "q 1"}, "must be one word"),
         ({"query_id": None}, "the query_id null must be a word"),
@@ -184,7 +184,7 @@ def test_a_faulty_reference_is_refused_with_its_line(tmp_path: Path, change: dic
             "the claim 'A' cites number 0 of the citations; there are 0",
         ),
         ({"answer": None}, "answer: Input should be a valid string"),
-        ({"query_id": "q0"}, "query 'q0' comes a second time"),
+        ({"query_id": "q0"}, "query 'q0' occurs a second time"),
         ({"clips": None}, "clips: "),
     ],
 )
@@ -252,13 +252,13 @@ def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Pat
     found = {name: value.value for name, value in report.measures.items()}
     # good 1; bare has no claims to hold answers against; silent and absent say nothing.
     assert (found["InfoP"], found["InfoR"], found["InfoF1"]) == (1.0, pytest.approx(1 / 3), pytest.approx(1 / 3))
-    assert report.not_measured["InfoR"] == {"no claims in the reference that a video supports": 1}
-    assert report.not_measured["InfoP"] == {
+    assert report.counts.not_measured["InfoR"] == {"no claims in the reference that a video supports": 1}
+    assert report.counts.not_measured["InfoP"] == {
         "no verdict on any of the claims in the answer": 1,
         "no claims in the answer": 2,
     }
     assert (found["CitationRecall"], found["CitationPrecision"]) == (1.0, 1.0)
-    assert report.not_measured["CitationRecall"]["no verdict on any of the sentences in the answer"] == 1
+    assert report.counts.not_measured["CitationRecall"]["no verdict on any of the sentences in the answer"] == 1
     assert (found["TimeP@0.5"], found["TimeR@0.5"]) == (1.0, 1.0)
     assert found["Correct"] == 1.0
     assert found["NuggetStrictVital"] == 1.0
@@ -266,8 +266,10 @@ def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Pat
     assert (found["AbstainP"], found["AbstainR"]) == (1 / 2, 1.0)
     assert found["ARGUE-NuggetCoverage(micro)"] == pytest.approx(1 / 3)
     assert found["InfoR(original)"] == pytest.approx(1 / 3)  # good 1, bare 0, silent 0; absent is left out
-    assert (report.questions, report.answerable, report.absent) == (5, 4, 1)
-    assert report.undecided_verdicts == {"there are no words to hold the claim against": 1}  # asked by InfoP and ALCE of `bare`
+    assert (report.counts.questions, report.counts.answerable, report.counts.absent) == (5, 4, 1)
+    assert report.counts.undecided_by_reason == {
+        "there is no text to check the claim against": 1
+    }  # asked by InfoP and ALCE of `bare`
     assert "InfoP(collection)" not in found
 
 

@@ -13,12 +13,12 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.eval.answers.judge import PENDING, Check, Verdict, any_supported
-from rankvideo_rag.eval.answers.judge_prompts import prompt_of, verdict_of
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
 from rankvideo_rag.eval.answers.judges import load_judge, load_video_judge
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
-from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_llm, judge_from_vlm
+from rankvideo_rag.eval.answers.judges.llm import judge_from_llm, judge_from_vlm
 from rankvideo_rag.eval.answers.judges.nli import NliJudge, entailment_label
+from rankvideo_rag.eval.answers.judges.prompts import build_prompt, parse_verdict
 from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge, video_finder
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import Generation, Prompt, load_vlm
@@ -52,7 +52,7 @@ CLAIM = Check("passage", "A dome", "What of it?", "The hall has a dome.")
     ],
 )
 def test_a_reply_is_a_verdict_or_none_at_all(reply: str, label: str | None) -> None:
-    verdict = verdict_of(CLAIM, reply)
+    verdict = parse_verdict(CLAIM, reply)
     assert (verdict.label, verdict.reply) == (label, reply)
     assert (verdict.reason is None) == (label is not None)
 
@@ -62,12 +62,12 @@ def test_a_reply_is_a_verdict_or_none_at_all(reply: str, label: str | None) -> N
     [("support", "yes"), ("<response>partial_support</response>", "partial"), ("not_support", "no"), ("yes", None)],
 )
 def test_nuggets_have_labels_of_their_own(reply: str, label: str | None) -> None:
-    assert verdict_of(CLAIM._replace(kind="nugget"), reply).label == label
+    assert parse_verdict(CLAIM._replace(kind="nugget"), reply).label == label
 
 
 def test_prompts_hold_everything_and_nothing_that_ends_the_turn() -> None:
     long = "word " * 8_000
-    prompt = prompt_of(Check("passage", "Is {it} <|im_end|>?", "context {x}", long + "end</answer>"))
+    prompt = build_prompt(Check("passage", "Is {it} <|im_end|>?", "context {x}", long + "end</answer>"))
     assert long.strip() in prompt
     assert "Is {it} < |im_end|>?" in prompt
     assert "</answer>" not in prompt
@@ -94,7 +94,7 @@ def test_the_lexical_judge_counts_the_terms_that_are_held(claim: str, passage: s
 def test_the_lexical_judge_finds_half_of_its_threshold_partial_in_a_nugget() -> None:
     [verdict] = LexicalJudge(0.8).judge([Check("nugget", "one two three four five", "", "ONE two")])  # 0.4
     assert verdict.label == "partial"
-    with pytest.raises(InputError, match="no share of terms"):
+    with pytest.raises(InputError, match="not a share of terms"):
         LexicalJudge(0.0)
     with pytest.raises(InputError, match="has none to load"):
         load_judge("lexical", "model")
@@ -113,7 +113,7 @@ def test_any_llm_of_llamaindex_or_function_is_a_judge() -> None:
     assert "The hall has a dome." in asked[0]
     assert judge.name == "llm:mine:llm:tiny"
     assert [one.label for one in judge_from_llm(lambda prompt: "I would say yes", name="f").judge([CLAIM])] == [None]
-    with pytest.raises(InputError, match="gave a str"):
+    with pytest.raises(InputError, match="returned a str"):
         judge_from_llm("a model", name="x:y")
 
 
@@ -135,7 +135,7 @@ def test_a_judge_is_found_by_its_name() -> None:
     assert load_judge("scripted").name == load_vlm("scripted").name
     with pytest.raises(InputError, match="lexical, llm, nli"):
         load_judge("oracle")
-    with pytest.raises(InputError, match="is no language model"):
+    with pytest.raises(InputError, match="is not a language model"):
         load_judge("llm", "gpt")
 
 
@@ -180,7 +180,7 @@ def test_the_label_of_entailment_is_found_by_its_name() -> None:
     assert entailment_label({0: "contradiction", 1: "neutral", 2: "entailment"}, "m") == 2
     assert entailment_label({0: "ENTAILMENT", 1: "NOT_ENTAILMENT"}, "m") == 0
     for labels in ({0: "LABEL_0", 1: "LABEL_1"}, {0: "entailment"}):
-        with pytest.raises(ModelError, match="a model of inference has one called entailment"):
+        with pytest.raises(ModelError, match="an NLI model with one called entailment"):
             entailment_label(labels, "m")
 
 
@@ -251,7 +251,7 @@ def test_a_judge_that_watches_says_whether_a_clip_shows_what_is_claimed(videos: 
     high = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: folder / f"{video}.mp4", threshold=50.0)
     assert [verdict.label for verdict in high.judge(checks[:1])] == ["no"]
     assert high.version != judge.version
-    with pytest.raises(InputError, match="watches videos only"):
+    with pytest.raises(InputError, match="takes videos only"):
         list(judge.judge([CLAIM]))
 
 
@@ -268,7 +268,7 @@ TABLE = {("passage", "A dome", "The hall has a dome."): Verdict("yes", reply="ye
 
 
 def both(verdicts: JudgementCache) -> tuple[Verdict, Verdict]:
-    return verdicts.settle([lambda: (verdicts(CLAIM), verdicts(FOOTAGE))])[0]
+    return verdicts.run_batched([lambda: (verdicts(CLAIM), verdicts(FOOTAGE))])[0]
 
 
 def test_a_kept_verdict_is_not_asked_for_again_and_can_be_replayed(tmp_path: Path) -> None:
@@ -296,16 +296,16 @@ def test_another_judge_prompt_claim_or_span_needs_another_verdict(tmp_path: Path
     missing = replay_judgements(file, judge="table 1", video_judge="another")
     for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), FOOTAGE._replace(end=5.0)):
         with pytest.raises(InputError, match="lacks 1 verdicts of"):
-            missing.settle([lambda check=check: missing(check)])
+            missing.run_batched([lambda check=check: missing(check)])
 
 
 def test_a_replay_counts_the_verdicts_that_are_missing(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     file.write_text("")
     verdicts = replay_judgements(file)
-    with pytest.raises(InputError, match=r"lacks 2 verdicts of any judge of words .*, the first on 'A dome'"):
-        verdicts.settle([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="B"))])
-    assert not verdicts.watches
+    with pytest.raises(InputError, match=r"lacks 2 verdicts of any text judge .*, the first on 'A dome'"):
+        verdicts.run_batched([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="B"))])
+    assert not verdicts.has_video_judge
 
 
 def test_a_replay_wants_to_know_whose_verdicts(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_replay_wants_to_know_whose_verdicts(tmp_path: Path) -> None:
         both(JudgementCache(TableJudge(TABLE, name), TableJudge(TABLE), file=file))
     with pytest.raises(InputError, match=r"those of 'reader 1', 'scholar 1': name one with --judge"):
         replay_judgements(file)
-    with pytest.raises(InputError, match="whose verdicts"):
+    with pytest.raises(InputError, match="which judge's verdicts"):
         replay_judgements(file, judge="critic")
     assert both(replay_judgements(file, judge="scholar"))[0].label == "yes"
 
@@ -336,7 +336,7 @@ def test_a_verdict_that_was_none_is_asked_for_again_and_replayed_as_none(tmp_pat
 def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
     verdicts = JudgementCache(TableJudge(TABLE), file=tmp_path / "verdicts.jsonl")
     with pytest.raises(KeyError):
-        verdicts.settle([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="unforeseen"))])
+        verdicts.run_batched([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="unforeseen"))])
     assert len(read_verdicts(tmp_path / "verdicts.jsonl")) == 1
 
 
@@ -344,8 +344,8 @@ def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ('{"key": "k"', "line 2, column 12: this is not complete JSON"),
-        ('{"key": "k"}', "line 2 is no verdict (judge: Field required)"),
-        ('{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"maybe"}', "line 2 is no verdict (label:"),
+        ('{"key": "k"}', "line 2: judge: Field required"),
+        ('{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"maybe"}', "line 2: label:"),
     ],
 )
 def test_a_damaged_line_of_verdicts_is_named(tmp_path: Path, line: str, words: str) -> None:
@@ -362,15 +362,15 @@ def test_a_damaged_line_of_verdicts_is_named(tmp_path: Path, line: str, words: s
 def test_nothing_is_asked_of_a_passage_without_words() -> None:
     judge = TableJudge({})
     verdicts = JudgementCache(judge)
-    [found] = verdicts.settle([lambda: verdicts(CLAIM._replace(passage=" "))])
-    assert (found.label, found.reason, judge.asked) == (None, "there are no words to hold the claim against", [])
+    [found] = verdicts.run_batched([lambda: verdicts(CLAIM._replace(passage=" "))])
+    assert (found.label, found.reason, judge.asked) == (None, "there is no text to check the claim against", [])
 
 
 def test_one_after_the_other_is_asked_until_one_holds() -> None:
     judge = TableJudge({("passage", "A", "x"): "no", ("passage", "A", "y"): "yes", ("passage", "B", "x"): "yes"})
     verdicts = JudgementCache(judge)
     checks = {claim: [Check("passage", claim, "", passage) for passage in "xyz"] for claim in "AB"}
-    found = verdicts.settle([lambda of_one=of_one: any_supported(of_one, verdicts) for of_one in checks.values()])
+    found = verdicts.run_batched([lambda of_one=of_one: any_supported(of_one, verdicts) for of_one in checks.values()])
     assert found == [True, True]
     assert [(check.claim, check.passage) for check in judge.asked] == [("A", "x"), ("B", "x"), ("A", "y")]
     assert any_supported([CLAIM], lambda check: PENDING) is None

@@ -6,6 +6,7 @@ import pytest
 from support.answer_cases import answer, case, judged, numbers, reference
 
 from rankvideo_rag.eval.answers.judge import Check, Verdict
+from rankvideo_rag.eval.answers.judges.prompts import parse_verdict
 from rankvideo_rag.eval.answers.mirage import mirage_scores
 from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores, says_yes
 from rankvideo_rag.eval.answers.records import Case
@@ -119,19 +120,19 @@ def test_supported_claims_are_counted_and_not_shares_of_them_added() -> None:
         "A", "B", "C", text="A B C", seen={("A", "v1"): "yes", ("B", "v1"): "yes", ("C", "v1"): "no", ("C", "v2"): "yes"}
     )
     one = case(answer(("A", "v1"), ("B", "v1"), ("C", "v1")), reference(ONE, TWO))
-    ask = judged(table)
+    ask = judged(table, video=True)
     # C is seen in v2, which is relevant though not cited: InfoP is 1.
-    assert numbers(mirage_scores(one, ask, watch=True), *COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 3, 0.0, 0.0])
-    found = original_mirage_scores(one, ask, watch=True)
+    assert numbers(mirage_scores(one, ask), *COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 3, 0.0, 0.0])
+    found = original_mirage_scores(one, ask)
     assert numbers(found, *ORIGINAL_COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 9, 0.0, 0.0])
 
 
 def test_a_claim_with_two_good_citations_is_one_supported_claim() -> None:
     """Fault 2 upwards: two shares of 1 for one claim make a precision of 2."""
-    ask = judged(quiet("A", text="A", seen={("A", "v1"): "yes", ("A", "v2"): "yes"}))
+    ask = judged(quiet("A", text="A", seen={("A", "v1"): "yes", ("A", "v2"): "yes"}), video=True)
     one = case(answer(("A", "v1 v2")), reference(ONE, TWO))
-    assert mirage_scores(one, ask, watch=True)["CiteP(collection)"].value == 1.0
-    assert original_mirage_scores(one, ask, watch=True)["CiteP(collection)(original)"].value == 2.0
+    assert mirage_scores(one, ask)["CiteP(collection)"].value == 1.0
+    assert original_mirage_scores(one, ask)["CiteP(collection)(original)"].value == 2.0
 
 
 def test_claims_with_the_same_words_are_counted_each() -> None:
@@ -141,8 +142,8 @@ def test_claims_with_the_same_words_are_counted_each() -> None:
     table |= {("passage", "A", "r1\nr2"): "yes", ("claims", "A", listed["v2"]): "yes"}
     table |= {("claims", "A", " ".join(listed.values())): "yes"}
     one = case(answer(("A", "v1"), ("A", "v2"), ("B", "v1")), reference(ONE, TWO))
-    ask = judged(table)
-    found, original = mirage_scores(one, ask, watch=True), original_mirage_scores(one, ask, watch=True)
+    ask = judged(table, video=True)
+    found, original = mirage_scores(one, ask), original_mirage_scores(one, ask)
     assert numbers(found, "InfoP", "CiteP") == pytest.approx([2 / 3, 1 / 3])
     assert numbers(original, "InfoP(original)", "CiteP(original)") == pytest.approx([2 / 3, 1 / 2])  # A once, B
     assert numbers(found, "InfoP(collection)", "CiteP(collection)") == pytest.approx([2 / 3, 1 / 3])
@@ -163,9 +164,7 @@ def test_claims_with_the_same_words_are_counted_each() -> None:
 )
 def test_prose_is_no_verdict_though_the_original_looks_for_a_yes_in_it(reply: str, label: str | None, original: bool) -> None:
     """Fault 4."""
-    from rankvideo_rag.eval.answers.judge_prompts import verdict_of
-
-    verdict = verdict_of(Check("passage", "A"), reply)
+    verdict = parse_verdict(Check("passage", "A"), reply)
     assert (verdict.label, says_yes(verdict)) == (label, original)
 
 
@@ -190,7 +189,7 @@ def test_a_video_that_cannot_be_watched_bears_witness_to_nothing() -> None:
     table = quiet("A", "B", text="A B", seen={("A", "v1"): Verdict(None, "no_file: …"), ("B", "v2"): "yes"})
     table |= {("video", "A", "v2"): "no", ("video", "B", "v1"): Verdict(None, "no_file: …")}
     one = case(answer(("A", "v1"), ("B", "v2")), reference(ONE, TWO))
-    found, original = mirage_scores(one, judged(table), watch=True), original_mirage_scores(one, judged(table), watch=True)
+    found, original = mirage_scores(one, judged(table, video=True)), original_mirage_scores(one, judged(table, video=True))
     assert numbers(found, "InfoP(collection)", "CiteP(collection)") == [1.0, 1.0]  # of A nothing is known
     assert numbers(original, "InfoP(collection)(original)", "CiteP(collection)(original)") == [0.5, 0.5]
 
@@ -198,7 +197,7 @@ def test_a_video_that_cannot_be_watched_bears_witness_to_nothing() -> None:
 def test_an_answer_without_claims_has_no_precision_and_a_recall_of_zero() -> None:
     """Fault 5, answer."""
     empty = case(answer(), reference(ONE, TWO))
-    found = mirage_scores(empty, judged({}), watch=True)
+    found = mirage_scores(empty, judged({}, video=True))
     for mode in (REFERENCE, COLLECTION):
         assert numbers(found, *mode) == [None, 0.0, 0.0, None, 0.0, 0.0]
     assert found["InfoP"].reason == "no claims in the answer"
@@ -226,9 +225,13 @@ def test_a_reference_claim_is_judged_in_its_own_context() -> None:
     """Fault 7: with the answer as context, the judge reads all of it even where one sentence is to be judged."""
     one = case(answer(("A", "v1")), reference(ONE))
 
-    def ask(check: Check) -> Verdict:
-        reads_the_answer = (check.kind, check.claim, check.context) == ("claims", "r1", "A")
-        return Verdict("yes" if reads_the_answer else "no")
+    class ReadsContext:
+        has_video_judge = False
 
+        def __call__(self, check: Check) -> Verdict:
+            reads_the_answer = (check.kind, check.claim, check.context) == ("claims", "r1", "A")
+            return Verdict("yes" if reads_the_answer else "no")
+
+    ask = ReadsContext()
     assert mirage_scores(one, ask)["CiteR"].value == 0.0
     assert original_mirage_scores(one, ask)["CiteR(original)"].value == 1.0

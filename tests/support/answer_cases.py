@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rankvideo_rag.eval.answers.judge import AskJudge, Check, Label, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Label, Verdict
 from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.values import MeasureValue
@@ -14,7 +14,7 @@ def answer(*said: tuple[str, str], words: Mapping[str, str] = {}, answered: bool
     videos = list(dict.fromkeys(video for _, ids in said for video in ids.split()))
     statements = tuple(Statement(text, tuple(videos.index(video) for video in ids.split())) for text, ids in said)
     cited = tuple(CitedSpan(video, 0.0, 10.0, words.get(video, "")) for video in videos)
-    return SystemAnswer("q", "Q?", answered, statements, cited, (), {})
+    return SystemAnswer("q", "Q?", answered, statements, cited)
 
 
 def reference(*claims: tuple[str, str], **options: Any) -> Reference:
@@ -27,14 +27,21 @@ def case(given: SystemAnswer, right: Reference) -> Case:
     return Case(right, given)
 
 
-def judged(table: Mapping[tuple[str, str, str], Label | Verdict]) -> AskJudge:
+class TableAsk:
     """Verdicts by (kind, claim, passage or video). A check that is not in the table is a KeyError."""
 
-    def ask(check: Check) -> Verdict:
-        found = table[check.kind, check.claim, check.video_id or check.passage]
+    def __init__(self, table: Mapping[tuple[str, str, str], Label | Verdict], *, has_video_judge: bool) -> None:
+        self._table = table
+        self.has_video_judge = has_video_judge
+
+    def __call__(self, check: Check) -> Verdict:
+        found = self._table[check.kind, check.claim, check.video_id or check.passage]
         return found if isinstance(found, Verdict) else Verdict(found)
 
-    return ask
+
+def judged(table: Mapping[tuple[str, str, str], Label | Verdict], *, video: bool = False) -> TableAsk:
+    """Return verdicts from a table; with `video`, measures check claims against videos as well."""
+    return TableAsk(table, has_video_judge=video)
 
 
 class TableJudge:

@@ -1,6 +1,6 @@
-"""Judges of claims: one file for each, with `load(model, *, device)`; its name is its name on the command line.
+"""Judges of claims: one module for each, with `load(model, *, device)`; its name is its name on the command line.
 
-Every backend of the vlm room is a judge too: of words through what it writes, of video through its margins (watching.py).
+Every VLM backend can be used as well: as a text judge through its generated replies, as a video judge through its margins.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rankvideo_rag.backends import backend_names, load_backend
 from rankvideo_rag.eval.answers.judge import Judge
-from rankvideo_rag.eval.answers.judges.llm_judge import judge_from_vlm
+from rankvideo_rag.eval.answers.judges.llm import judge_from_vlm
 from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import load_vlm
@@ -18,7 +18,7 @@ _VLM = "rankvideo_rag.models.vlm"
 
 
 def load_judge(name: str, model: str | None = None, *, device: str | None = None) -> Judge:
-    """A judge of words: a file of this folder, a backend of the vlm room, or package.module:function."""
+    """Load a text judge: a module of this folder, a VLM backend, or package.module:function."""
     if name in backend_names(_VLM):
         return judge_from_vlm(load_vlm(name, model, device=device))
     judge: Judge = load_backend(__name__, name, model, device=device)
@@ -35,5 +35,5 @@ def load_video_judge(
     threshold: float = 0.0,
     limits: MediaLimits = MediaLimits(),
 ) -> Judge:
-    """A judge of video: a backend of the vlm room. `find` leads from a video's id to its file."""
+    """Load a video judge: a VLM backend. See VideoJudge for the options."""
     return VideoJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold, limits=limits)

@@ -1,4 +1,4 @@
-"""A judge that counts words: for tests, and where no model is at hand. It knows no meaning, order or negation."""
+"""A judge that counts terms in common, for tests and where no model is available. It ignores meaning, order and negation."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -12,46 +12,45 @@ _stem = lru_cache(maxsize=100_000)(stem)
 
 
 class LexicalJudge:
-    """`yes` where the text holds at least `threshold` of the claim's terms.
+    """Says `yes` where the text holds at least `threshold` of the claim's terms.
 
     The terms of a claim are its distinct `text.content_terms`, stemmed; those of the text are all of its `text.terms`, stemmed.
-    Of a nugget, half of the threshold is `partial`. Anything less is `no`. A claim without a term has no verdict.
+    For a nugget, half of the threshold is `partial`. A claim without terms has no verdict.
     """
 
     name = "lexical"
 
     def __init__(self, threshold: float = THRESHOLD) -> None:
         if not 0 < threshold <= 1:
-            raise InputError(f"the threshold {threshold} is no share of terms above 0 and up to 1")
+            raise InputError(f"the threshold {threshold} is not a share of terms: it must be above 0 and at most 1")
         self._threshold = threshold
 
     @property
     def version(self) -> str:
-        """Of the rule above, and the threshold."""
+        """Version of the rule, and the threshold."""
         return f"1:{self._threshold}"
 
     def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """One verdict for each check."""
-        for check in checks:
-            yield self._verdict(check, _held(check.passage))
+        """Yield one verdict for each check."""
+        return map(self._verdict, checks)
 
-    def _verdict(self, check: Check, held: frozenset[str]) -> Verdict:
-        asked = set(map(_stem, content_terms(check.claim)))
-        if not asked:
+    def _verdict(self, check: Check) -> Verdict:
+        claim_terms = set(map(_stem, content_terms(check.claim)))
+        if not claim_terms:
             return Verdict(None, "the claim has no words")
-        found = len(asked & held) / len(asked)
+        found = len(claim_terms & _passage_terms(check.passage)) / len(claim_terms)
         if found >= self._threshold:
             return Verdict("yes")
         return Verdict("partial" if check.kind == "nugget" and found >= self._threshold / 2 else "no")
 
 
-@lru_cache(maxsize=64)  # the same passage comes again and again, soon after
-def _held(passage: str) -> frozenset[str]:
+@lru_cache(maxsize=64)  # many claims are checked against the same passage
+def _passage_terms(passage: str) -> frozenset[str]:
     return frozenset(map(_stem, terms(passage)))
 
 
 def load(model: str | None = None, *, device: str | None = None) -> LexicalJudge:
-    """The judge that counts words. It has no model, and runs on the CPU whatever the device."""
+    """Return the judge. It has no model, and runs on the CPU whatever the device."""
     if model is not None:
         raise InputError(f"the lexical judge was given the model {model!r}: it has none to load, leave the model out")
     return LexicalJudge()

@@ -1,7 +1,7 @@
-"""A judge that watches: holds a claim against a clip through RankVideo's pointwise verdict (ranking/pointwise.py).
+"""A vision-language model as a video judge, through RankVideo's pointwise score (ranking/pointwise.py).
 
-The claim stands where a question would. RankVideo was trained to say whether a video is relevant to a query, not whether it
-proves a claim: with such a checkpoint, `yes` means that the clip shows what the claim speaks of.
+The claim takes the place of the question. RankVideo was trained to judge whether a video is relevant to a query, not whether it
+proves a claim: with such a checkpoint, `yes` means that the clip shows the subject of the claim.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,26 +17,31 @@ from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
 from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.schema import Score
 
-_AT_ONCE = 64  # pairs that are judged, and whose verdicts are kept, together
+_BATCH_SIZE = 64  # pairs
 
 
-def video_finder(files: Mapping[str, str], folder: VideoFolder | None) -> Callable[[str], str | Path]:
-    """From a video's id to its file: in `folder`, where one is given, else as the answers name it."""
+def video_finder(paths: Mapping[str, str], folder: VideoFolder | None) -> Callable[[str], str | Path]:
+    """Return a function from video id to path: in `folder` where given, else as in `paths`."""
 
     def find(video: str) -> str | Path:
         if folder is not None:
             return folder.find(video)
-        if video not in files:
-            raise MediaError("no_file", f"no answer says where video {video!r} lies: name the folder of the videos")
-        return files[video]
+        if video not in paths:
+            raise MediaError("no_file", f"no answer gives the path of video {video!r}: name the folder of the videos")
+        return paths[video]
 
     return find
 
 
 class VideoJudge:
-    """`yes` where the margin logp(yes) - logp(no) is above `threshold`, in nats; no verdict on what cannot be watched.
+    """Says `yes` where the margin logp(yes) - logp(no) is above a threshold.
 
-    `find` leads from a video's id to its file and raises MediaError where there is none.
+    Args:
+        vlm: the model.
+        spec: its prompt format.
+        find: returns the path of a video, or raises MediaError, which gives a verdict without a label.
+        threshold: margin in nats.
+        limits: limits on the videos that are decoded.
     """
 
     def __init__(
@@ -48,36 +53,28 @@ class VideoJudge:
         threshold: float = 0.0,
         limits: MediaLimits = MediaLimits(),
     ) -> None:
+        self.name = vlm.name
+        self.version = f"{spec.fingerprint}:{threshold}"
         self._vlm = vlm
         self._spec = spec
         self._find = find
         self._threshold = threshold
         self._options = ScoringOptions(limits=limits)
 
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self._vlm.name
-
-    @property
-    def version(self) -> str:
-        """The prompt's fingerprint and the threshold."""
-        return f"{self._spec.fingerprint}:{self._threshold}"
-
     def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """One verdict for each check. The claims on one clip share its decoding where they stand together."""
-        for begin in range(0, len(checks), _AT_ONCE):
-            yield from self._batch(checks[begin : begin + _AT_ONCE])
+        """Yield one verdict for each check. Adjacent claims on one clip share its decoding."""
+        for begin in range(0, len(checks), _BATCH_SIZE):
+            yield from self._judge_batch(checks[begin : begin + _BATCH_SIZE])
 
-    def _batch(self, checks: Sequence[Check]) -> list[Verdict]:
+    def _judge_batch(self, checks: Sequence[Check]) -> list[Verdict]:
         pairs = [self._pair(check) for check in checks]
-        watchable = [pair for pair in pairs if isinstance(pair, Pair)]
-        scores = dict(zip(watchable, score_pairs(self._vlm, self._spec, watchable, self._options), strict=True))
+        found = [pair for pair in pairs if isinstance(pair, Pair)]
+        scores = dict(zip(found, score_pairs(self._vlm, self._spec, found, self._options), strict=True))
         return [self._verdict(scores[pair]) if isinstance(pair, Pair) else pair for pair in pairs]
 
     def _pair(self, check: Check) -> Pair | Verdict:
         if check.video_id is None:
-            raise InputError(f"the claim {check.claim[:80]!r} is held against words: this judge watches videos only")
+            raise InputError(f"the claim {check.claim[:80]!r} is to be checked against text: this judge takes videos only")
         try:
             return Pair(check.claim, VideoSpan(str(self._find(check.video_id)), check.start, check.end))
         except MediaError as error:
