@@ -36,6 +36,7 @@ _EXTRA_OF = {
     "pytrec_eval": "eval",
     "scipy": "eval",
     "matplotlib": "eval",
+    "jinja2": "eval",
     "pymilvus": "milvus",
     "milvus": "milvus",
     "peft": "train",

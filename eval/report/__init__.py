@@ -1,10 +1,9 @@
-"""The scorecard of an archive: did reranking help, what were the answers worth, and where were the wrong ones lost.
+"""Report on an archive: whether reranking helps, how good the answers are, and at which stage wrong answers failed.
 
-    questions.py, asking.py, writing.py   an archive is asked all questions, with and without reranking, into a folder
-    folder.py, replies.py                 that folder, read back strictly
-    stages.py, estimates.py, scoring.py   scored against references and judgements: one record (records.py), report.json
-    threshold.py                          the margin from which on the archive should answer, from those questions
-    pictures.py, page.py                  and drawn as one page of HTML that needs nothing else
+1. `runner.ask_archive` asks every question with and without reranking and writes the results to a folder (`folder`).
+2. `build.build_report` scores that folder against references and judgements. It needs no model but the judge of answers.
+3. `render.write_report` writes report.json and a self-contained report.html.
 
-A folder is scored again without any model, and may come from another system: folder.py names its files.
+A folder can be scored again, and may come from another system: `folder` lists its files. `calibrate` takes a margin threshold
+for abstaining from it.
 """

@@ -1,103 +1,91 @@
-"""Everything in a report's folder, measured: both runs, both sides' answers, the reranker, and the stage of every wrong answer.
+"""Score a report's folder: both runs, the answers of both variants, the reranker, and the stage of every failure."""
 
-This file reads no files, and asks nobody but the judge of answers that it is given.
-"""
-
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from statistics import fmean
-from typing import NamedTuple
 
-from rankvideo_rag.eval.answers.evaluate import AnswerReport, evaluate_answers
+from rankvideo_rag.eval.answers.evaluate import evaluate_answers
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.records import Case, Reference, make_cases
 from rankvideo_rag.eval.measures import DEFAULT_MEASURES, compute_measures
-from rankvideo_rag.eval.report.estimates import Column, estimates_of, gains_of
-from rankvideo_rag.eval.report.failure_analysis import NOT_KNOWN, RIGHT, AnswerOutcome, Trace, classify
+from rankvideo_rag.eval.report.answer_statistics import ScoredAnswers, compare_answers, count_answers
+from rankvideo_rag.eval.report.failure_analysis import Trace, classify
 from rankvideo_rag.eval.report.folder import ReportInputs
 from rankvideo_rag.eval.report.records import (
     VARIANTS,
-    AnswerCounts,
-    AnswerMeasure,
     ArchiveReport,
     CurvePoint,
-    Estimate,
     QuestionReport,
     QuestionTimings,
     Variant,
 )
-from rankvideo_rag.eval.report.replies import ReportedAnswer
 from rankvideo_rag.eval.reranking import RerankerReport, RerankingBenefit, evaluate_reranker, summarize_benefit
 from rankvideo_rag.eval.retrieval import RetrievalEvaluation, RetrievalReport, evaluate_runs
-from rankvideo_rag.eval.significance import permutation_p_value
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.rankvideo import RelevanceScores
-from rankvideo_rag.formats.trec import Qrels, rank_documents
+from rankvideo_rag.formats.trec import rank_documents
 from rankvideo_rag.ranking.scores import rank_by_margin
 from rankvideo_rag.schema import Score
 
 RUNS: dict[Variant, str] = {"without": "without reranking", "with": "with reranking"}
-RIGHT_ANSWERS = "Right"
-_WATCHED = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
-_NOT_WATCHED = Score(status="failed", reason="not watched")
-
-
-class _Answers(NamedTuple):
-    """One side's answers, measured."""
-
-    report: AnswerReport
-    outcomes: dict[str, AnswerOutcome]  # by query id
+_CURVE_POINTS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)  # videos
+_NOT_SCORED = Score(status="failed", reason="not scored")
 
 
 def build_report(
-    material: ReportInputs, judged: JudgementCache, *, judges: Sequence[str] = (), measures: Sequence[str] = DEFAULT_MEASURES
+    inputs: ReportInputs,
+    judgements: JudgementCache,
+    *,
+    judges: Sequence[str] = (),
+    measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> ArchiveReport:
-    """Score a folder. The first of the measures decides whether reranking helps; `judges` names those behind `judged`.
+    """Score a folder.
 
-    Raises InputError where runs, judgements, answers and references do not belong together.
+    Args:
+        inputs: the folder's contents.
+        judgements: verdicts on the answers' claims.
+        judges: names and versions of the judges behind them.
+        measures: names of measures as in ir-measures. The first one decides whether reranking helps.
+
+    Raises InputError where runs, judgements, answers and references have no ids in common.
     """
-    evaluation = evaluate_runs(
-        ((RUNS[side], run) for side, run in zip(VARIANTS, (material.first_stage, material.reranked), strict=True)),
-        material.qrels,
-        measures,
-        labels=material.labels,
-    )
-    retrieval, main = evaluation.report, evaluation.report.measures[0]
-    assumed = _names_relevant_only(material.qrels)
-    qrels = _filled(material.qrels, material.margins) if assumed else material.qrels
-    diagnosis = evaluate_reranker(material.margins, material.first_stage, qrels, measure=main)
-    answers = {side: _answers(material, judged, side) for side in VARIANTS}
-    seconds = _seconds(material.seconds)
+    runs = zip(RUNS.values(), (inputs.first_stage, inputs.reranked), strict=True)
+    evaluation = evaluate_runs(runs, inputs.qrels, measures, labels=inputs.labels)
+    main = evaluation.report.measures[0]
+    reranker = _evaluate_reranker(inputs, main)
+    scored = {variant: _score_answers(inputs, judgements, variant) for variant in VARIANTS}
+    seconds = _mean_seconds(inputs.timings)
     return ArchiveReport(
         version=version("rankvideo-rag"),
-        about=material.about,
+        metadata=inputs.metadata,
         judges=tuple(judges),
-        benefit=_benefit(retrieval, diagnosis, seconds["rerank"]),
-        retrieval=retrieval,
-        curve=_curve(material, main),
+        benefit=_benefit(evaluation.report, reranker, seconds["rerank"]),
+        retrieval=evaluation.report,
+        curve=_curve(inputs, main),
         seconds=seconds,
-        calibration=diagnosis.calibration,
-        variance=diagnosis.variance,
-        measures=_measures(answers),
-        counts={side: _counts(answers[side], material.replies[side]) for side in VARIANTS},
-        questions=_questions(material, evaluation, answers),
-        notes=_notes(material, retrieval, diagnosis, assumed=assumed),
+        calibration=reranker.calibration,
+        variance=reranker.variance,
+        measures=compare_answers(scored),
+        counts={variant: count_answers(scored[variant]) for variant in VARIANTS},
+        questions=_question_reports(inputs, evaluation, scored),
+        notes=_notes(inputs, evaluation.report, reranker),
     )
 
 
-def _names_relevant_only(qrels: Qrels) -> bool:
-    return all(grade >= 1 for grades in qrels.values() for grade in grades.values())
+def _has_relevant_only(inputs: ReportInputs) -> bool:
+    return all(grade >= 1 for grades in inputs.qrels.values() for grade in grades.values())
 
 
-def _filled(qrels: Qrels, margins: RelevanceScores) -> Qrels:
-    """The judgements, with all videos that were watched and not judged taken for not relevant."""
-    return {query: dict.fromkeys(margins.get(query, {}), 0) | grades for query, grades in qrels.items()}
+def _evaluate_reranker(inputs: ReportInputs, measure: str) -> RerankerReport:
+    """Evaluate the margins. If only relevant videos are judged, all other scored videos count as not relevant."""
+    qrels = inputs.qrels
+    if _has_relevant_only(inputs):
+        qrels = {query: dict.fromkeys(inputs.margins.get(query, {}), 0) | grades for query, grades in qrels.items()}
+    return evaluate_reranker(inputs.margins, inputs.first_stage, qrels, measure=measure)
 
 
-def _benefit(retrieval: RetrievalReport, diagnosis: RerankerReport, seconds: float | None) -> RerankingBenefit:
-    """The verdict on the run as it was reranked; the diagnosis knows the margins alone."""
+def _benefit(retrieval: RetrievalReport, reranker: RerankerReport, seconds: float | None) -> RerankingBenefit:
+    """Return the conclusion on the run as it was reranked, which may differ from the order of the margins alone."""
     found = retrieval.differences[0]
     before, after = (run.measures[found.measure].mean for run in retrieval.runs)
     return summarize_benefit(
@@ -105,165 +93,98 @@ def _benefit(retrieval: RetrievalReport, diagnosis: RerankerReport, seconds: flo
         measure=found.measure,
         before=before,
         after=after,
-        pairs_per_query=diagnosis.benefit.pairs_per_query,
+        pairs_per_query=reranker.benefit.pairs_per_query,
         seconds_per_query=None if seconds is None else float(f"{seconds:.3g}"),
     )
 
 
-def _curve(material: ReportInputs, main: str) -> tuple[CurvePoint, ...]:
-    """The first measure, had only so many videos been watched: by the same margins and the same rule."""
-    first = rank_documents(material.first_stage)
-    most = max(map(len, material.margins.values()), default=0)
-    points = sorted({*(k for k in _WATCHED if k < most), most})
+def _curve(inputs: ReportInputs, measure: str) -> tuple[CurvePoint, ...]:
+    """Compute a measure as if fewer videos had been scored, by the same margins and the same rule."""
+    rankings = rank_documents(inputs.first_stage)
+    most = max(map(len, inputs.margins.values()), default=0)
+    points = sorted({*(count for count in _CURVE_POINTS if count < most), most})
     return tuple(
-        CurvePoint(watched=k, mean=compute_measures(_reranked(material, first, k), material.qrels, [main])[main])
-        for k in points
+        CurvePoint(videos=count, mean=compute_measures(_reranked(inputs, rankings, count), inputs.qrels, [measure])[measure])
+        for count in points
     )
 
 
-def _reranked(material: ReportInputs, first: Mapping[str, list[str]], depth: int) -> dict[str, list[str]]:
+def _reranked(inputs: ReportInputs, rankings: Mapping[str, list[str]], depth: int) -> dict[str, list[str]]:
     found = {}
-    for query, videos in first.items():
-        of_query = material.margins.get(query, {})
-        block = [of_query.get(video, _NOT_WATCHED) for video in videos[:depth]]
-        places = rank_by_margin(block, keep_below=material.about.keep_order_below)
+    for query, videos in rankings.items():
+        scores = inputs.margins.get(query, {})
+        block = [scores.get(video, _NOT_SCORED) for video in videos[:depth]]
+        places = rank_by_margin(block, keep_below=inputs.metadata.keep_order_below)
         found[query] = [*(videos[place] for place in places), *videos[depth:]]
     return found
 
 
-def _answers(material: ReportInputs, judged: JudgementCache, side: Variant) -> _Answers:
-    replies = material.replies[side]
-    cases = make_cases(material.references, {query: reply.answer for query, reply in replies.items()})
-    report = evaluate_answers(cases, judged)
-    trails = [_trail(material, case, replies.get(case.reference.query_id)) for case in cases]
-    outcomes = judged.settle([partial(classify, trail, judged, watch=judged.watches) for trail in trails])
-    return _Answers(report, dict(zip(material.references, outcomes, strict=True)))
+def _score_answers(inputs: ReportInputs, judgements: JudgementCache, variant: Variant) -> ScoredAnswers:
+    answers = inputs.answers[variant]
+    cases = make_cases(inputs.references, answers)
+    report = evaluate_answers(cases, judgements)
+    outcomes = judgements.run_batched([partial(classify, _trace(inputs, case), judgements) for case in cases])
+    return ScoredAnswers(answers, report, dict(zip(inputs.references, outcomes, strict=True)))
 
 
-def _trail(material: ReportInputs, case: Case, reply: ReportedAnswer | None) -> Trace:
+def _trace(inputs: ReportInputs, case: Case) -> Trace:
     query = case.reference.query_id
-    first = material.replies["without"].get(query)
+    baseline = inputs.answers["without"].get(query)
     return Trace(
         case=case,
-        targets=_targets(case.reference, material.qrels.get(query, {})),
-        indexed=material.indexed,
-        candidates=material.margins.get(query) or material.first_stage.get(query, {}),
-        first_shown={clip.video for clip in first.clips} if first else (),
-        shown=reply.clips if reply else (),
-        seen=reply.seen if reply else frozenset(),
+        targets=_targets(case.reference, inputs.qrels.get(query, {})),
+        indexed=inputs.indexed,
+        candidates=inputs.margins.get(query) or inputs.first_stage.get(query, {}),
+        baseline_videos={clip.video for clip in baseline.clips} if baseline else (),
     )
 
 
 def _targets(reference: Reference, grades: Mapping[str, int]) -> dict[str, tuple[Moment, ...]]:
-    videos = [video for video, grade in grades.items() if grade >= 1]
+    relevant = [video for video, grade in grades.items() if grade >= 1]
     spans = [span for claim in reference.claims for span in claim.spans]
     return {
-        video: tuple(span for span in spans if span.video == video) for video in dict.fromkeys([*videos, *reference.videos])
+        video: tuple(span for span in spans if span.video == video) for video in dict.fromkeys([*relevant, *reference.videos])
     }
 
 
-def _seconds(rows: Sequence[QuestionTimings]) -> dict[str, float | None]:
-    """The mean of each step, None where it was not timed on every question."""
-    found: dict[str, float | None] = {}
-    for step in ("retrieve", "rerank", "without", "with_"):
-        taken = [seconds for row in rows if (seconds := getattr(row, step)) is not None]
-        found[step.rstrip("_")] = fmean(taken) if taken and len(taken) == len(rows) else None
-    return found
+def _mean_seconds(timings: Sequence[QuestionTimings]) -> dict[str, float | None]:
+    """Return the mean of each step; None where it was not timed on every question."""
+    means: dict[str, float | None] = {}
+    for step in ("retrieve", "rerank", "answer_without", "answer_with"):
+        seconds = [value for one in timings if (value := getattr(one, step)) is not None]
+        means[step] = fmean(seconds) if seconds and len(seconds) == len(timings) else None
+    return means
 
 
-def _measures(answers: Mapping[Variant, _Answers]) -> tuple[AnswerMeasure, ...]:
-    columns = {side: _columns(answers[side]) for side in VARIANTS}
-    estimates = {side: estimates_of(columns[side]) for side in VARIANTS}
-    gains = {name: gains_of(columns["without"][name], column) for name, column in columns["with"].items()}
-    differences = estimates_of(gains)
-    each = [
-        AnswerMeasure(
-            name=name,
-            estimates={side: estimates[side][name] for side in VARIANTS},
-            difference=differences[name],
-            p=permutation_p_value(list(gains[name].values())) if gains[name] else None,
-        )
-        for name in gains
-    ]
-    over_all = [name for name in answers["with"].report.measures if name not in columns["with"]]
-    return (*each, *(_over_all(name, answers) for name in over_all))
-
-
-def _columns(answers: _Answers) -> dict[str, Column]:
-    values = answers.report.by_question
-    names = dict.fromkeys(name for of_query in values.values() for name in of_query)
-    right = {query: float(one.verdict == RIGHT) for query, one in answers.outcomes.items() if one.verdict != NOT_KNOWN}
-    columns: dict[str, Column] = {
-        name: {query: value for query, of_query in values.items() if (value := of_query[name].value) is not None}
-        for name in names
-    }
-    return {RIGHT_ANSWERS: right} | columns
-
-
-def _over_all(name: str, answers: Mapping[Variant, _Answers]) -> AnswerMeasure:
-    values = {side: answers[side].report.measures[name] for side in VARIANTS}
-    before, after = (values[side].value for side in VARIANTS)
-    return AnswerMeasure(
-        name=name,
-        estimates={
-            side: Estimate(mean=value.value, questions=answers[side].report.questions, reason=value.reason)
-            for side, value in values.items()
-        },
-        difference=Estimate(
-            mean=None if before is None or after is None else after - before,
-            questions=answers["with"].report.questions,
-            reason="counted over all questions at once",
-        ),
-        p=None,
-    )
-
-
-def _counts(answers: _Answers, replies: Mapping[str, ReportedAnswer]) -> AnswerCounts:
-    report, verdicts = answers.report, Counter(one.verdict for one in answers.outcomes.values())
-    stages = Counter(one.stage for one in answers.outcomes.values() if one.stage)
-    return AnswerCounts(
-        questions=report.questions,
-        answerable=report.answerable,
-        absent=report.absent,
-        verdicts=report.verdicts,
-        undecided_verdicts=report.undecided_verdicts,
-        not_measured=report.not_measured,
-        seen=sum(len(reply.seen) for reply in replies.values()),
-        quotes=sum(reply.quotes for reply in replies.values()),
-        quotes_found=sum(reply.quotes_found for reply in replies.values()),
-        right=verdicts[RIGHT],
-        not_known=verdicts[NOT_KNOWN],
-        failures=dict(stages),
-    )
-
-
-def _questions(
-    material: ReportInputs, evaluation: RetrievalEvaluation, answers: Mapping[Variant, _Answers]
+def _question_reports(
+    inputs: ReportInputs, evaluation: RetrievalEvaluation, scored: Mapping[Variant, ScoredAnswers]
 ) -> tuple[QuestionReport, ...]:
-    main, values = evaluation.report.measures[0], [evaluation.values[RUNS[side]] for side in VARIANTS]
+    main, (before, after) = evaluation.report.measures[0], (evaluation.values[name] for name in RUNS.values())
     return tuple(
         QuestionReport(
             query_id=query,
             question=reference.question,
             answerable=reference.answerable,
-            gain=values[1][query][main] - values[0][query][main] if query in values[0] else None,
-            answers={side: reply.text if (reply := material.replies[side].get(query)) else None for side in VARIANTS},
-            outcomes={side: answers[side].outcomes[query] for side in VARIANTS},
+            gain=after[query][main] - before[query][main] if query in before else None,
+            answers={
+                variant: answer.display_text if (answer := inputs.answers[variant].get(query)) else None for variant in VARIANTS
+            },
+            outcomes={variant: scored[variant].outcomes[query] for variant in VARIANTS},
         )
-        for query, reference in material.references.items()
+        for query, reference in inputs.references.items()
     )
 
 
-def _notes(material: ReportInputs, retrieval: RetrievalReport, diagnosis: RerankerReport, *, assumed: bool) -> tuple[str, ...]:
-    found = [*material.about.notes, *material.notes]
-    found += [f"{run.name}: {line}" for run in retrieval.runs for line in run.notes]
-    found += diagnosis.notes
-    if assumed:
-        found.append("the judgements name relevant videos only: for the calibration, as for nDCG, all others are not relevant")
-    if material.indexed is None:
-        found.append("what is indexed is not known (no indexed.jsonl): what is not indexed counts as not retrieved")
-    for side in VARIANTS:
-        strange = sum(query not in material.references for query in material.replies[side])
-        if strange:
-            found.append(f"{RUNS[side]}: answers without a reference, not measured: {strange}")
-    return tuple(dict.fromkeys(found))
+def _notes(inputs: ReportInputs, retrieval: RetrievalReport, reranker: RerankerReport) -> tuple[str, ...]:
+    notes = [*inputs.metadata.notes, *inputs.notes]
+    notes += [f"{run.name}: {line}" for run in retrieval.runs for line in run.notes]
+    notes += reranker.notes
+    if _has_relevant_only(inputs):
+        notes.append("only relevant videos are judged: for the calibration, as for nDCG, all others count as not relevant")
+    if inputs.indexed is None:
+        notes.append("what is indexed is unknown (no indexed.jsonl): videos that are not indexed count as not retrieved")
+    for variant in VARIANTS:
+        unknown = sum(query not in inputs.references for query in inputs.answers[variant])
+        if unknown:
+            notes.append(f"{RUNS[variant]}: answers without a reference, not measured: {unknown}")
+    return tuple(dict.fromkeys(notes))

@@ -1,29 +1,30 @@
-"""At which stage was a wrong answer lost? Each stage is looked at in turn, and the first that failed is named.
+"""Find the stage at which a wrong answer failed: stages are checked in order, and the first that failed is named.
 
-The *targets* of a question are the videos judged relevant (grade 1 or more) and those that its reference names; the spans of
-its claims say where in them, and a target without spans is met anywhere. An answer is *right* when
+The *targets* of a question are the videos judged relevant (grade 1 or more) and those that its reference names. The spans of
+its claims say where in them; a target without spans is matched anywhere. An answer is *right* when
 
-    it answers; a citation of it meets a target: the middle of one lies in the other; all that it says in words is borne out by
-    what it cites, in the judge's eyes; and it says at least part of one of the reference's claims (of the vital ones, where any
-    are), or of its answer where it has no claims. A statement that rests on a picture says so by pointing there.
+    it does not abstain; one of its citations matches a target: the middle of one lies in the other; its citations support all
+    that it states in words, according to the judge; and it makes at least part of one of the reference's claims (of the vital
+    ones, where there are any), or of the reference's answer where it has no claims. A statement about a picture makes its
+    claim by citing it.
 
-A question without targets is judged by the rest of that. One that the archive does not answer is answered rightly by saying so.
-Where the judge has no verdict and nothing else is wrong, the answer is `not known`. A wrong answer was lost at the first of:
+For a question without targets, the rest of this decides. If the archive does not answer the question, abstaining is right.
+Where the judge has no verdict and nothing else is wrong, the outcome is `not known`. A wrong answer failed at the first of:
 
-    not indexed               no target is in the archive, at least not the part of it in which a span lies
-    not retrieved             none is among the videos that the reranker was given (those with a verdict of it)
-    ranked too low            none is among the videos that the generator was given, with or without reranking
+    not indexed               no target is in the archive, or not the part of it with a span
+    not retrieved             none is among the candidates of the reranker (videos with a score)
+    ranked too low            none is among the videos given to the generator, with or without reranking
     demoted by the reranker   none is, while the generator would have been given one without reranking
-    wrong window              of the targets the generator was given other parts than the spans; or it was given the right ones,
+    wrong window              the generator was given other parts of the targets than the spans; or it was given the right ones
                               and cites a target at other times only
-    unsupported claim         something that it says is not borne out by what it cites
-    other                     all that is left; the reason says what
+    unsupported claim         the answer states something that its citations do not support
+    other                     everything else; the reason says what
 
-Without an answer, what the generator was given is not known, and without a list of what is indexed the first stage is passed
-over. This file reads no files and knows no judges.
+Without an answer it is not known what the generator was given, and without a list of what is indexed the first stage is
+skipped.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from rankvideo_rag.eval.answers.alce import citations_support
@@ -49,152 +50,140 @@ NOT_KNOWN: Final = "not known"
 
 
 class AnswerOutcome(Record):
-    """What became of a question."""
+    """Whether an answer is right, and if not, where it failed."""
 
     verdict: Literal["right", "wrong", "not known"]
     stage: FailureStage | None = None  # of a wrong answer
     reason: str | None = None
 
 
-class IndexedVideo(NamedTuple):
+class IndexedVideo(Record):
     """What an archive has of a video."""
 
-    clips: tuple[Moment, ...]  # none: it is not in the archive
+    video: str
+    clips: tuple[tuple[float, float], ...]  # seconds; none: the video is not in the archive
     reason: str | None = None  # why not
 
 
 class Trace(NamedTuple):
-    """A question's targets on their way to its answer."""
+    """What each stage did with a question's targets."""
 
     case: Case
     targets: Mapping[str, tuple[Moment, ...]]  # video -> spans in it; none: anywhere
     indexed: Mapping[str, IndexedVideo] | None  # of the targets; None: not known
-    candidates: Collection[str]  # videos that the reranker was given
-    first_shown: Collection[str]  # videos that the generator is given without reranking
-    shown: tuple[Moment, ...]  # clips that the generator was given
-    seen: frozenset[int] = frozenset()  # positions of statements that rest on pictures
+    candidates: Collection[str]  # videos that the reranker scored
+    baseline_videos: Collection[str]  # videos that the generator is given without reranking
 
 
-class _Said(NamedTuple):
-    """A statement in words."""
-
+class _CheckedStatement(NamedTuple):
     text: str
-    held: bool | None  # by what it cites
+    supported: bool | None  # by its citations
 
 
-def classify(trail: Trace, ask: AskJudge, *, watch: bool = False) -> AnswerOutcome:
-    """Whether an answer is right, and if not, where it was lost; with `watch` what it cites is watched too."""
-    if not trail.case.reference.answerable:
-        return _of_unanswerable(trail, ask, watch)
-    borne_out = _borne_out(trail, ask, watch)
-    says = _says(trail, ask)
-    held = [said.held for said in borne_out]
-    if not (trail.case.answer.answered and _points(trail)) or False in held or says is False:
-        return next(_lost(trail, borne_out))
-    if says is None or None in held:
-        return AnswerOutcome(verdict=NOT_KNOWN, reason="the judge has no verdict on what it says")
+def classify(trace: Trace, ask: AskJudge) -> AnswerOutcome:
+    """Return whether an answer is right, and if not, where it failed. With a video judge, cited spans are checked as well."""
+    answer = trace.case.answer
+    if not trace.case.reference.answerable and not answer.answered and not trace.case.absent:
+        return AnswerOutcome(verdict=RIGHT)
+    statements = [
+        _CheckedStatement(one.text, bool(one.cited) and not one.dangling and citations_support(one, answer, ask, one.cited))
+        for one in answer.statements
+        if not one.visual
+    ]
+    if not trace.case.reference.answerable:
+        return next(_claim_failures(trace, statements))
+    states_claim = _states_claim(trace.case, ask)
+    supported = [one.supported for one in statements]
+    if not (answer.answered and _cites_target(trace)) or False in supported or states_claim is False:
+        return next(_failures(trace, statements))
+    if states_claim is None or None in supported:
+        return AnswerOutcome(verdict=NOT_KNOWN, reason="the judge has no verdict on the answer")
     return AnswerOutcome(verdict=RIGHT)
 
 
-def _of_unanswerable(trail: Trace, ask: AskJudge, watch: bool) -> AnswerOutcome:
-    if not trail.case.answer.answered and not trail.case.absent:
-        return AnswerOutcome(verdict=RIGHT)
-    return next(_by_claims(trail, _borne_out(trail, ask, watch)))
+def _failures(trace: Trace, statements: Sequence[_CheckedStatement]) -> Iterator[AnswerOutcome]:
+    """Yield what failed, stage by stage; at least one."""
+    if trace.targets:
+        yield from _retrieval_failures(trace)
+        yield from _window_failures(trace)
+    yield from _claim_failures(trace, statements)
 
 
-def _lost(trail: Trace, borne_out: Sequence[_Said]) -> Iterator[AnswerOutcome]:
-    """What failed, stage by stage; the last is always given."""
-    if trail.targets:
-        yield from _by_retrieval(trail)
-        yield from _by_window(trail)
-    yield from _by_claims(trail, borne_out)
-
-
-def _by_retrieval(trail: Trace) -> Iterator[AnswerOutcome]:
-    kept = None if trail.indexed is None else [trail.indexed.get(video, IndexedVideo(())) for video in trail.targets]
-    if kept is not None and not _touched(trail, [clip for one in kept for clip in one.clips]):
-        reasons = dict.fromkeys(one.reason for one in kept if one.reason)
-        yield _wrong("not indexed", "; ".join(reasons) or "no clip holds the moment that is asked for")
-    if not trail.targets.keys() & set(trail.candidates):
-        among = f"not among the {len(trail.candidates)} videos that were to be reranked"
-        yield _wrong("not retrieved", among if trail.candidates else "nothing was retrieved")
-    given = {clip.video for clip in trail.shown}
-    if given and not trail.targets.keys() & given:
-        if trail.targets.keys() & set(trail.first_shown):
+def _retrieval_failures(trace: Trace) -> Iterator[AnswerOutcome]:
+    if trace.indexed is not None:
+        indexed = [trace.indexed[video] for video in trace.targets if video in trace.indexed]
+        if not _overlap_target(trace, [Moment(one.video, *span) for one in indexed for span in one.clips]):
+            reasons = dict.fromkeys(one.reason for one in indexed if one.reason)
+            yield _wrong("not indexed", "; ".join(reasons) or "no clip covers the relevant time")
+    if not trace.targets.keys() & set(trace.candidates):
+        found = f"not among the {len(trace.candidates)} candidates of the reranker"
+        yield _wrong("not retrieved", found if trace.candidates else "nothing was retrieved")
+    given = {clip.video for clip in trace.case.answer.clips}
+    if given and not trace.targets.keys() & given:
+        if trace.targets.keys() & set(trace.baseline_videos):
             yield _wrong("demoted by the reranker", "without reranking the generator is given it")
         yield _wrong("ranked too low", f"retrieved, but not among the {len(given)} videos that the generator was given")
 
 
-def _by_window(trail: Trace) -> Iterator[AnswerOutcome]:
-    if trail.shown and not _touched(trail, trail.shown):
+def _window_failures(trace: Trace) -> Iterator[AnswerOutcome]:
+    answer = trace.case.answer
+    if answer.clips and not _overlap_target(trace, answer.clips):
         yield _wrong("wrong window", "the generator was given another part of the video")
-    answer = trail.case.answer
-    if answer.answered and not _points(trail) and any(one.video_id in trail.targets for one in answer.citations):
-        yield _wrong("wrong window", "it cites the right video at another time")
+    if answer.answered and not _cites_target(trace) and any(one.video_id in trace.targets for one in answer.citations):
+        yield _wrong("wrong window", "the answer cites the right video at another time")
 
 
-def _by_claims(trail: Trace, borne_out: Sequence[_Said]) -> Iterator[AnswerOutcome]:
-    unsupported = next((said.text for said in borne_out if said.held is False), None)
+def _claim_failures(trace: Trace, statements: Sequence[_CheckedStatement]) -> Iterator[AnswerOutcome]:
+    unsupported = next((one.text for one in statements if one.supported is False), None)
     if unsupported is not None:
-        yield _wrong("unsupported claim", f"what it cites does not say so: {unsupported}")
-    yield _wrong("other", _what_else(trail))
+        yield _wrong("unsupported claim", f"its citations do not support: {unsupported}")
+    yield _wrong("other", _other_reason(trace))
 
 
-def _what_else(trail: Trace) -> str:
-    if trail.case.absent:
+def _other_reason(trace: Trace) -> str:
+    if trace.case.absent:
         return "there is no answer"
-    if not trail.case.reference.answerable:
-        return "it answers what the archive does not answer"
-    if not trail.case.answer.answered:
-        return "it says that the archive does not answer, from the right clips"
-    if not _points(trail):
-        return "it cites none of the right videos, though it was given one"
-    return "it says none of what is right, from the right place"
+    if not trace.case.reference.answerable:
+        return "the archive does not answer this question, but the answer does not say so"
+    if not trace.case.answer.answered:
+        return "it abstains although the generator was given the right clips"
+    if not _cites_target(trace):
+        return "it cites none of the right videos, although the generator was given one"
+    return "it cites the right place, but makes none of the reference's claims"
 
 
 def _wrong(stage: FailureStage, reason: str) -> AnswerOutcome:
     return AnswerOutcome(verdict=WRONG, stage=stage, reason=reason)
 
 
-def _points(trail: Trace) -> bool:
-    """Whether a citation meets a target, or there is none to meet."""
-    cited = [Moment(one.video_id, one.start, one.end) for one in trail.case.answer.citations]
-    return not trail.targets or any(_meets(one, trail.targets[one.video]) for one in cited if one.video in trail.targets)
+def _cites_target(trace: Trace) -> bool:
+    """Whether a citation matches a target, or there is none to match."""
+    cited = [one.moment for one in trace.case.answer.citations if one.video_id in trace.targets]
+    return not trace.targets or any(_matches(one, trace.targets[one.video]) for one in cited)
 
 
-def _meets(cited: Moment, spans: tuple[Moment, ...]) -> bool:
+def _matches(cited: Moment, spans: tuple[Moment, ...]) -> bool:
     return not spans or any(hits(cited, span) or hits(span, cited) for span in spans)
 
 
-def _touched(trail: Trace, clips: Collection[Moment]) -> bool:
-    """Whether a clip shares some time with a span of a target, or is of one without spans."""
+def _overlap_target(trace: Trace, clips: Iterable[Moment]) -> bool:
+    """Whether a clip overlaps a span of a target, or belongs to a target without spans."""
     return any(
         not spans or any(clip.start < span.end and span.start < clip.end for span in spans)
         for clip in clips
-        if (spans := trail.targets.get(clip.video)) is not None
+        if (spans := trace.targets.get(clip.video)) is not None
     )
 
 
-def _borne_out(trail: Trace, ask: AskJudge, watch: bool) -> list[_Said]:
-    answer = trail.case.answer
-    return [
-        _Said(
-            said.text, bool(said.cited) and not said.dangling and citations_support(said.cited, said, answer, ask, watch=watch)
-        )
-        for place, said in enumerate(answer.statements)
-        if place not in trail.seen
-    ]
-
-
-def _says(trail: Trace, ask: AskJudge) -> bool | None:
-    """Whether the answer says at least part of what is right, or points at it."""
-    reference, said = trail.case.reference, trail.case.answer.text
-    if trail.seen or not (reference.claims or reference.answer):
+def _states_claim(case: Case, ask: AskJudge) -> bool | None:
+    """Whether the answer makes at least part of a claim of the reference, or cites a picture of it."""
+    reference, text = case.reference, case.answer.text
+    if any(one.visual for one in case.answer.statements) or not (reference.claims or reference.answer):
         return True
-    if not said:
+    if not text:
         return False
     if not reference.claims:
-        return ask(Check("passage", reference.answer or "", reference.question, said)).supported
-    wanted = [claim for claim in reference.claims if claim.vital] or reference.claims
-    labels = [ask(Check("nugget", claim.text, reference.question, said)).label for claim in wanted]
+        return ask(Check("passage", reference.answer or "", reference.question, text)).supported
+    claims = [claim for claim in reference.claims if claim.vital] or reference.claims
+    labels = [ask(Check("nugget", claim.text, reference.question, text)).label for claim in claims]
     return True if {"yes", "partial"} & set(labels) else None if None in labels else False

@@ -152,8 +152,8 @@ def threshold(
             soft_wrap=True,
         )
         out.print(f"Use it: ask --min-margin {found.min_margin}, or the setting min_margin.", soft_wrap=True)
-    if found.not_judged:
-        note(f"questions of which no clip has a margin, passed over: {found.not_judged}")
+    if found.not_scored:
+        note(f"questions of which no clip has a margin, passed over: {found.not_scored}")
     if found.unanswerable < FEW:
         note(f"{found.unanswerable} questions without an answer are few: the share says little of others")
 
@@ -244,8 +244,8 @@ def _watching(name: str, model: str | None, material: "ReportInputs", device: st
     from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
     from rankvideo_rag.settings import Settings
 
-    replies = [reply for of_side in material.replies.values() for reply in of_side.values()]
-    files = {video: path for reply in replies for video, path in reply.answer.files.items()}
+    answers = [answer for by_query in material.answers.values() for answer in by_query.values()]
+    files = {video: path for answer in answers for video, path in answer.video_paths.items()}
     on = None if name in ("server", "recorded") else device
     return load_video_judge(
         name,
@@ -259,7 +259,7 @@ def _watching(name: str, model: str | None, material: "ReportInputs", device: st
 
 def _neither(found: "ArchiveReport") -> "Iterator[str]":
     for side, counts in found.counts.items():
-        for reason, count in counts.undecided_verdicts.items():
+        for reason, count in counts.undecided_by_reason.items():
             yield f"{side} reranking: verdicts, of {counts.verdicts}, that are neither yes nor no ({reason}): {count}"
 
 

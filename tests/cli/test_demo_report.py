@@ -41,4 +41,4 @@ def test_one_command_renders_asks_and_measures_with_an_interval_and_abstention(t
     assert (tmp_path / "report" / "report.html").exists()
     assert any(not one.answerable for one in found.questions)
     for counts in found.counts.values():
-        assert counts.quotes_found == counts.quotes > 0
+        assert counts.verified_quotes == counts.quotes > 0

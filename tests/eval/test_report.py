@@ -179,17 +179,17 @@ def test_the_numbers_of_a_small_folder_are_those_of_the_hand(tmp_path: Path) -> 
     assert (found.benefit.before, found.benefit.after) == (0.5, pytest.approx((1 / 9 + 1 + 1) / 3))
     assert (found.benefit.better, found.benefit.worse, found.benefit.pairs_per_query) == (2, 1, 9.0)
     assert [one.gain for one in found.questions] == pytest.approx([1 / 9 - 0.5, 0.5, 0.5])
-    assert found.seconds == {"retrieve": 3.0, "rerank": 27.0, "without": None, "with": None}
+    assert found.seconds == {"retrieve": 3.0, "rerank": 27.0, "answer_without": None, "answer_with": None}
     assert "27 s a query" in found.benefit.summary
     # Watched alone, the first stays first. Of two, the one with the greater margin leads: that of fact-2 has the least.
-    curve = {point.watched: point.mean for point in found.curve}
+    curve = {point.videos: point.mean for point in found.curve}
     assert list(curve) == [0, 1, 2, 3, 5, 9]
     assert (curve[0], curve[1], curve[2]) == (0.5, 0.5, pytest.approx((0.5 + 1 + 1) / 3))
     assert curve[3] == pytest.approx((1 / 3 + 1 + 1) / 3)
     assert curve[9] == pytest.approx(found.benefit.after)
     # 27 pairs, of which 3 are judged, all relevant: the others are taken for not relevant.
     assert (found.calibration.pairs, found.calibration.relevant) == (27, 3)
-    assert any("name relevant videos only" in note for note in found.notes)
+    assert any("only relevant videos are judged" in note for note in found.notes)
     measures = {one.name: one for one in found.measures}
     right = measures["Right"]
     assert [right.estimates[side].mean for side in ("without", "with")] == [0.0, 0.0]
@@ -211,19 +211,20 @@ def trail(
     answerable: bool = True,
     answered: bool = True,
     absent: bool = False,
+    visual: bool = False,
     **options: Any,
 ) -> Trace:
     claims = (ReferenceClaim(text="claim", spans=(SPAN,)),) if answerable else ()
     reference = Reference(query_id="q", question="Q?", answerable=answerable, claims=claims)
-    statements = (Statement(text, tuple(range(len(cited)))),) if answered else ()
-    given = SystemAnswer("q", "Q?", answered, statements, tuple(CitedSpan(*one, "words") for one in cited), (), {})
+    statements = (Statement(text, tuple(range(len(cited))), visual=visual),) if answered else ()
+    given = SystemAnswer("q", "Q?", answered, statements, tuple(CitedSpan(*one, "words") for one in cited), clips=tuple(shown))
     known: dict[str, Any] = {
         "targets": {"v": (SPAN,)} if answerable else {},
-        "indexed": {"v": IndexedVideo((Moment("v", 0.0, 30.0),))},
+        "indexed": {"v": IndexedVideo(video="v", clips=((0.0, 30.0),))},
         "candidates": ["v", "w"],
-        "first_shown": ["v"],
+        "baseline_videos": ["v"],
     }
-    return Trace(Case(reference, given, absent), shown=tuple(shown), **(known | options))
+    return Trace(Case(reference, given, absent), **(known | options))
 
 
 RIGHT, WINDOW = ("v", 12.0, 16.0), ("v", 40.0, 50.0)
@@ -238,7 +239,7 @@ NO_VERDICT = Verdict(None, "prose")
         (trail(("v", 0.0, 30.0)), YES, ("right", None)),  # the whole clip holds the moment
         (trail(("w", 0.0, 9.0), RIGHT), YES | {("passage", "It is so.", "words\nwords"): "yes"}, ("right", None)),
         (trail(RIGHT), YES | {("nugget", "claim", "It is so."): "partial"}, ("right", None)),
-        (trail(RIGHT, text="Seen in", seen=frozenset({0})), {}, ("right", None)),
+        (trail(RIGHT, text="Seen in", visual=True), {}, ("right", None)),
         (trail(RIGHT), YES | {("nugget", "claim", "It is so."): "no"}, ("wrong", "other")),
         (trail(RIGHT), YES | {("nugget", "claim", "It is so."): NO_VERDICT}, ("not known", None)),
         (trail(RIGHT), YES | {("passage", "It is so.", "words"): NO_VERDICT}, ("not known", None)),
@@ -251,10 +252,14 @@ NO_VERDICT = Verdict(None, "prose")
         (trail(answered=False), {}, ("wrong", "other")),
         (trail(answered=False, absent=True, shown=()), {}, ("wrong", "other")),
         (trail(answered=False, shown=[Moment("w", 0.0, 30.0)]), {}, ("wrong", "demoted by the reranker")),
-        (trail(answered=False, shown=[Moment("w", 0.0, 30.0)], first_shown=["w"]), {}, ("wrong", "ranked too low")),
+        (trail(answered=False, shown=[Moment("w", 0.0, 30.0)], baseline_videos=["w"]), {}, ("wrong", "ranked too low")),
         (trail(answered=False, candidates=["w"], shown=[Moment("w", 0.0, 9.0)]), {}, ("wrong", "not retrieved")),
-        (trail(answered=False, candidates=["w"], indexed={"v": IndexedVideo((), "failed: io")}), {}, ("wrong", "not indexed")),
-        (trail(answered=False, indexed={"v": IndexedVideo((Moment("v", 30.0, 60.0),))}), {}, ("wrong", "not indexed")),
+        (
+            trail(answered=False, candidates=["w"], indexed={"v": IndexedVideo(video="v", clips=(), reason="failed: io")}),
+            {},
+            ("wrong", "not indexed"),
+        ),
+        (trail(answered=False, indexed={"v": IndexedVideo(video="v", clips=((30.0, 60.0),))}), {}, ("wrong", "not indexed")),
         (trail(answered=False, candidates=["w"], indexed=None), {}, ("wrong", "not retrieved")),
         (trail(answered=False, answerable=False), {}, ("right", None)),
         (trail(answered=False, answerable=False, absent=True), {}, ("wrong", "other")),
@@ -322,7 +327,7 @@ def test_every_quote_of_an_extractive_answer_stands_in_the_stored_words_of_its_s
             spans = archive.store.spans(ids[path], one["start"], one["end"])
             assert one["quote"] in " ".join(span.text for span in spans)
     for counts in found.counts.values():
-        assert counts.quotes_found == counts.quotes > 0
+        assert counts.verified_quotes == counts.quotes > 0
 
 
 class Contrary(ScriptedVLM):
@@ -356,7 +361,7 @@ def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: Wo
         "unfound": "not retrieved",
     }
     assert "judged queries without a question, neither asked nor counted: 1" in found.notes
-    assert found.about.models["reranker"] == "contrary"
+    assert found.metadata.models["reranker"] == "contrary"
 
 
 def test_what_reranking_took_is_not_told_where_kept_verdicts_were_used(world: World, tmp_path: Path) -> None:
@@ -386,7 +391,7 @@ def test_an_archive_is_not_asked_without_what_a_report_needs(
 
 def test_ids_that_do_not_meet_are_refused_before_anything_is_asked(world: World, tmp_path: Path) -> None:
     archive, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
-    with pytest.raises(InputError, match=r"none of the 1 videos that are asked for is in the archive: .*take --stems"):
+    with pytest.raises(InputError, match=r"none of the 1 relevant videos is in the archive: .*need --stems"):
         ran(archive, "--questions", q, "--qrels", r, "--to", tmp_path / "r")
     (tmp_path / "qrels.txt").write_text("another 0 clip-01 1\n")
     with pytest.raises(InputError, match=r"no question is judged: questions have ids such as 'speech-.*', .* 'another'"):
@@ -425,7 +430,7 @@ def test_an_answer_that_a_model_fails_to_write_is_none_and_told_and_one_that_wri
     assert (
         sum("could not be written (ConnectionError: the line is dead)" in note for note in found.notes) == 2
     )  # both questions
-    with pytest.raises(ModelError, match="the first that was to be written, failed"):
+    with pytest.raises(ModelError, match=r"the first answer, to .*, could not be written"):
         ran(*arguments, "--to", tmp_path / "other", "--llm", f"{__name__}:is_tired")
 
 
@@ -486,7 +491,7 @@ def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) 
     found = json.loads(threshold_of(folder, "--json").stdout)
     assert (found["min_margin"], found["wrongly_answered"]) == (0.5, 0.0)
     assert found["answered"] == pytest.approx(2 / 3)
-    assert (found["questions"], found["unanswerable"], found["not_judged"]) == (5, 2, 0)
+    assert (found["questions"], found["unanswerable"], found["not_scored"]) == (5, 2, 0)
     laxer = json.loads(threshold_of(folder, "--json", "--max-error", "0.3").stdout)
     assert laxer["min_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
     told = threshold_of(folder)
@@ -538,7 +543,7 @@ def test_questions_may_be_a_table_of_two_columns(tmp_path: Path) -> None:
         ("", "holds no question"),
         ('{"query_id": "a", "question": " "}', "line 1: question"),
         ('{"question": "Q"}', "query_id"),
-        ('{"query_id": "a", "question": "Q"}\n{"query_id": "a", "question": "Q"}', "line 2: query 'a' comes a second time"),
+        ('{"query_id": "a", "question": "Q"}\n{"query_id": "a", "question": "Q"}', "line 2: query 'a' occurs a second time"),
         ('{"query_id": "a", "question": "Q", "claims": [{"text": ""}]}', "line 1: claims.0.text"),
         ('{"query_id": "a", "question": "Q", "answerable": false, "answer": "A"}', "line 1"),
     ],
@@ -591,11 +596,11 @@ def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Pa
             "outcomes": {side: was.model_copy(update={"reason": evil}) for side, was in one.outcomes.items()},
         }
     )
-    about = found.about.model_copy(update={"title": evil, "models": {evil: evil}})
+    about = found.metadata.model_copy(update={"title": evil, "models": {evil: evil}})
     measured = found.benefit.model_copy(update={"measure": found.benefit.measure})
     html = render_html(
         found.model_copy(
-            update={"questions": (hostile, *found.questions[1:]), "about": about, "notes": (evil,), "benefit": measured}
+            update={"questions": (hostile, *found.questions[1:]), "metadata": about, "notes": (evil,), "benefit": measured}
         )
     )
     tags = _Tags(html)
