@@ -1,11 +1,9 @@
-"""Measuring retrieval, ranking and answers.
+"""Measure retrieval, reranking and answers. Needs the extra `eval`.
 
-Files     runs.py (TREC runs, qrels, claims), published.py and verdicts.py (RankVideo's files), multivent.py, wikivideo.py,
-          captions.py, slices.py; prepare.py brings data sets into them, corpora.py checks downloads
-Measures  measures.py by name, of which coverage.py (claims) and moments.py are ours; ties.py, significance.py; retrieval.py
-          puts runs side by side
-Reranker  batch.py judges many pairs; compare.py, diagnosis.py (calibration.py, variance.py) tell what that was worth
-Answers   answers/
-
-Measures need the extra `eval`.
+Retrieval   retrieval.py compares runs by measures.py (coverage.py and moment_measures.py hold those that ir-measures lacks),
+            with ties.py, significance.py and slices.py
+Reranking   reranking.py compares the first stage with the reranked order, with calibration_error.py and variance.py;
+            backend_agreement.py compares two backends
+Datasets    corpora.py checks downloads, prepare.py converts published datasets
+Answers     answers/, and report/ measures all of an archive
 """

@@ -5,15 +5,16 @@ queries.tsv and qrels.trec, and where the dataset has them claims.trec (which do
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.eval.retrieval import list_queries
 from rankvideo_rag.formats.captions import read_captions
+from rankvideo_rag.formats.dataset import RetrievalDataset
 from rankvideo_rag.formats.multivent import evidence_channel, load_qrels, read_multivent_queries
 from rankvideo_rag.formats.rankvideo import write_queries
-from rankvideo_rag.formats.trec import Claims, Qrels, write_claims, write_qrels
+from rankvideo_rag.formats.trec import write_claims, write_qrels
 from rankvideo_rag.formats.wikivideo import read_wikivideo
 from rankvideo_rag.schema import Record
 
@@ -25,16 +26,6 @@ class PreparedDataset(Record):
 
     files: dict[str, int]  # path -> lines
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Content:
-    queries: dict[str, str]
-    qrels: Qrels = field(default_factory=dict)
-    claims: Claims = field(default_factory=dict)
-    moments: Qrels = field(default_factory=dict)
-    channels: dict[str, str] = field(default_factory=dict)  # query id -> channel of its evidence
-    notes: tuple[str, ...] = ()
 
 
 def prepare_dataset(
@@ -62,26 +53,25 @@ def prepare_dataset(
     if dataset == "multivent2":
         content = _multivent(source, judgements)
     elif dataset == "wikivideo":
-        topics = read_wikivideo(source, multivent_ids=multivent_ids)
-        content = _Content(topics.queries, topics.qrels, claims=topics.claims, notes=topics.notes)
+        content = read_wikivideo(source, multivent_ids=multivent_ids)
     else:
-        captions = read_captions(source, dataset, paragraphs=paragraphs)
-        content = _Content(captions.queries, captions.qrels, moments=captions.moments, notes=captions.notes)
+        content = read_captions(source, dataset, paragraphs=paragraphs)
     return _write(content, Path(output))
 
 
-def _multivent(source: str | Path, judgements: str | Path | None) -> _Content:
+def _multivent(source: str | Path, judgements: str | Path | None) -> RetrievalDataset:
     queries = read_multivent_queries(source)
-    channels = {query: channel for query in queries if (channel := evidence_channel(query))}
+    found = RetrievalDataset(queries, channels={query: channel for query in queries if (channel := evidence_channel(query))})
     if judgements is None:
-        return _Content(queries, channels=channels, notes=("no judgements were given: no qrels.trec is written",))
-    found = load_qrels(judgements)
+        found.notes.append("no judgements were given: no qrels.trec is written")
+        return found
+    found.qrels, notes = load_qrels(judgements)
     unknown = [query for query in found.qrels if query not in queries]
-    notes = (f"queries with judgements and without a text: {len(unknown)} ({unknown[0]!r})",) if unknown else ()
-    return _Content(queries, found.qrels, channels=channels, notes=(*found.notes, *notes))
+    found.notes += [*notes, *list_queries({"queries with judgements and without a text": unknown})]
+    return found
 
 
-def _write(content: _Content, folder: Path) -> PreparedDataset:
+def _write(content: RetrievalDataset, folder: Path) -> PreparedDataset:
     supports = sum(len(documents) for claims in content.claims.values() for documents in claims.values())
     files: dict[str, tuple[int, Callable[[Path], None]]] = {
         "queries.tsv": (len(content.queries), lambda path: write_queries(path, content.queries)),
@@ -96,7 +86,7 @@ def _write(content: _Content, folder: Path) -> PreparedDataset:
         if rows:
             write(folder / name)
             written[str(folder / name)] = rows
-    return PreparedDataset(files=written, notes=content.notes)
+    return PreparedDataset(files=written, notes=tuple(content.notes))
 
 
 def _write_channels(path: Path, channels: dict[str, str]) -> None:

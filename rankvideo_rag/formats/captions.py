@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.dataset import RetrievalDataset
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.strict import (
     as_id,
@@ -28,19 +29,9 @@ from rankvideo_rag.formats.strict import (
     read_csv,
     read_json,
 )
-from rankvideo_rag.formats.trec import Qrels
 
 Layout = Literal["msrvtt", "didemo", "activitynet", "pairs"]
 _DIDEMO_SECONDS = 5.0  # length of a segment; the last may be shorter
-
-
-class CaptionSet(NamedTuple):
-    """A retrieval task and, where captions have times, a moment-retrieval task over the same queries."""
-
-    queries: dict[str, str]
-    qrels: Qrels  # query id -> video -> 1
-    moments: Qrels  # query id -> moment (moments.py) -> 1
-    notes: tuple[str, ...] = ()
 
 
 class _Caption(NamedTuple):
@@ -54,15 +45,16 @@ class _Caption(NamedTuple):
         return PurePosixPath(self.file).stem
 
 
-def read_captions(path: str | Path, layout: Layout, *, paragraphs: bool = False) -> CaptionSet:
-    """Read a caption set. With `paragraphs`, all captions of a video are one query, as in most work on DiDeMo and ActivityNet.
+def read_captions(path: str | Path, layout: Layout, *, paragraphs: bool = False) -> RetrievalDataset:
+    """Read a caption set, with moments where captions have times.
 
-    Raises InputError for another layout, an empty caption, and a repeated query id.
+    With `paragraphs`, all captions of a video are one query, as in most work on DiDeMo and ActivityNet. Raises InputError
+    for another layout, an empty caption, and a repeated query id.
     """
     captions = list(_READERS[layout](path))
     if not captions:
         raise InputError(f"{path} holds no caption")
-    found, empty = CaptionSet({}, {}, {}), 0
+    found, empty = RetrievalDataset(), 0
     for caption in _joined(captions) if paragraphs else captions:
         if caption.query in found.queries:
             raise InputError(f"{path}: the caption {caption.query!r} comes a second time: leave one of the two")
@@ -72,17 +64,13 @@ def read_captions(path: str | Path, layout: Layout, *, paragraphs: bool = False)
         empty += len(caption.spans) - len(spans)
         if spans:
             found.moments[caption.query] = dict.fromkeys((span.document_id for span in spans), 1)
-    notes = {
+    files = {caption.file for caption in captions}  # DiDeMo has some videos as .mov and as .mp4
+    counts = {
         "spans that do not end after they begin, left out": empty,
-        "videos with two file names, taken as one": _count_twice_named(captions),
+        "videos with two file names, taken as one": len(files) - len({PurePosixPath(file).stem for file in files}),
     }
-    return found._replace(notes=tuple(f"{path}: {what}: {count}" for what, count in notes.items() if count))
-
-
-def _count_twice_named(captions: list[_Caption]) -> int:
-    """Count the videos with two suffixes: DiDeMo has some as .mov and as .mp4."""
-    files = {caption.file for caption in captions}
-    return len(files) - len({PurePosixPath(file).stem for file in files})
+    found.add_counts(path, counts)
+    return found
 
 
 def _joined(captions: list[_Caption]) -> list[_Caption]:

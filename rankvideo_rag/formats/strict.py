@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,28 +26,20 @@ _GZIP = b"\x1f\x8b"  # the first bytes of every gzip file, whatever its name
 _WORD = re.compile(r"\S+")
 
 
-class TextLine(NamedTuple):
-    """A line of a text file."""
-
-    place: str  # file and line number, for errors
-    text: str  # without its line end
+Value = TypeVar("Value")
 
 
-class CsvRow(NamedTuple):
-    """A row of a CSV or TSV file."""
+class Located(NamedTuple, Generic[Value]):
+    """A line or row of a file: its text, its cells by column name, or its JSON object."""
 
     place: str  # file and line number, for errors; the last line of a row whose quoted cells span several
-    cells: dict[str, str]  # by column name
+    value: Value
 
 
-class JsonLine(NamedTuple):
-    """A line of a JSON Lines file."""
-
-    place: str  # file and line number, for errors
-    value: dict[str, Any]
+JsonLine = Located[dict[str, Any]]
 
 
-def read_lines(path: str | Path, *, keep_blank: bool = False) -> Iterator[TextLine]:
+def read_lines(path: str | Path, *, keep_blank: bool = False) -> Iterator[Located[str]]:
     """Yield the lines of a text file, without blank ones unless `keep_blank`, which gives them an empty text.
 
     Raises InputError for a file that cannot be opened or unpacked, and for a line that is not UTF-8.
@@ -58,7 +50,7 @@ def read_lines(path: str | Path, *, keep_blank: bool = False) -> Iterator[TextLi
                 text = _decoded(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, f"{path}, line {number}")
                 blank = not text.strip()
                 if keep_blank or not blank:
-                    yield TextLine(f"{path}, line {number}", "" if blank else text)
+                    yield Located(f"{path}, line {number}", "" if blank else text)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is not a complete gzip file ({error}): was it cut off?") from error
     except OSError as error:
@@ -67,7 +59,7 @@ def read_lines(path: str | Path, *, keep_blank: bool = False) -> Iterator[TextLi
 
 def first_line(path: str | Path) -> str:
     """Return the text of the first line that is not blank, "" where there is none."""
-    return next((line.text for line in read_lines(path)), "")
+    return next((line.value for line in read_lines(path)), "")
 
 
 def is_json(path: str | Path) -> bool:
@@ -75,14 +67,14 @@ def is_json(path: str | Path) -> bool:
     return first_line(path).lstrip().startswith("{")
 
 
-def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[Located[dict[str, str]]]:
     """Yield the rows of a file with a header: TSV where the header holds a tab, else CSV. Other columns are allowed.
 
     Raises InputError for a header that lacks one of `columns` or repeats one, and for a row of another length.
     """
     # In TSV a quotation mark is an ordinary character, in CSV it encloses a cell.
     options = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if "\t" in first_line(path) else {"delimiter": ","}
-    reader = csv.reader((f"{line.text}\n" for line in read_lines(path, keep_blank=True)), strict=True, **options)
+    reader = csv.reader((f"{line.value}\n" for line in read_lines(path, keep_blank=True)), strict=True, **options)
     header: list[str] | None = None
     try:
         for cells in filter(None, reader):
@@ -92,7 +84,7 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[CsvRow]:
             elif len(cells) != len(header):
                 raise InputError(f"{place} has {len(cells)} cells, not the {len(header)} of its header: {cells[:3]}")
             else:
-                yield CsvRow(place, dict(zip(header, cells, strict=True)))
+                yield Located(place, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num} is not valid CSV: {error}") from error
     if header is None:
@@ -104,7 +96,7 @@ def read_json(path: str | Path) -> Any:
 
     Raises InputError for incomplete JSON, an object that repeats a key, and NaN or Infinity.
     """
-    text = "\n".join(line.text for line in read_lines(path, keep_blank=True))
+    text = "\n".join(line.value for line in read_lines(path, keep_blank=True))
     try:
         return _parsed(text, path)
     except json.JSONDecodeError as error:
@@ -116,7 +108,7 @@ def read_json_lines(path: str | Path, keys: str) -> Iterator[JsonLine]:
     """Yield the objects of a file with one on each line. `keys` names theirs in errors. Raises as `read_json` does."""
     for place, text in read_lines(path):
         try:
-            yield JsonLine(place, as_object(_parsed(text, place), keys, place))
+            yield Located(place, as_object(_parsed(text, place), keys, place))
         except json.JSONDecodeError as error:
             raise InputError(f"{place}, column {error.colno}: this is not complete JSON ({error.msg})") from error
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.formats.strict import first_repeated, read_lines
+from rankvideo_rag.formats.strict import check_word, first_repeated, read_lines
 from rankvideo_rag.schema import Hit
 
 TrecRun = dict[str, dict[str, float]]  # query id -> document id -> score, higher is better
@@ -21,7 +21,6 @@ Claims = dict[str, dict[str, frozenset[str]]]  # query id -> claim id -> documen
 
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-_WORD = re.compile(r"\S+")
 
 
 def read_run(path: str | Path) -> TrecRun:
@@ -93,7 +92,7 @@ def write_run(path: str | Path, rankings: Mapping[str, Sequence[str]], *, tag: s
             (query, "Q0", document, str(rank), str(len(documents) - rank + 1), tag)
             for rank, document in enumerate(documents, start=1)
         ]
-    _check_words("tag", [tag])
+    check_word(tag, "tag", path)
     _write(path, rows)
 
 
@@ -150,12 +149,7 @@ def _grade(text: str, place: str) -> int:
 
 def _write(path: str | Path, rows: Sequence[Sequence[str]]) -> None:
     """Write rows of a query id, a second column, a document id and others."""
-    for what, column in (("query id", 0), ("claim id", 1), ("document id", 2)):
-        _check_words(what, [row[column] for row in rows])
+    for row in rows:
+        for what, word in zip(("query id", "claim id", "document id"), row, strict=False):
+            check_word(word, what, path)
     Path(path).write_text("".join(f"{' '.join(row)}\n" for row in rows), encoding="utf-8", newline="\n")
-
-
-def _check_words(what: str, words: Iterable[str]) -> None:
-    for word in words:
-        if not _WORD.fullmatch(word):
-            raise InputError(f"the {what} {word!r} must be one word: in a run file columns are separated by white space")

@@ -10,11 +10,11 @@ name them by a part of a link.
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.dataset import RetrievalDataset
 from rankvideo_rag.formats.strict import as_id, as_integer, as_object, as_text, check_word, preview, read_json
-from rankvideo_rag.formats.trec import Claims, Qrels
 
 _LINK = re.compile(r"watch\?v=([^&]+)(?:&.*)?")
 _NO_GRADE = "videos without a grade, taken as grade 1"
@@ -22,23 +22,13 @@ _NO_NUMBER = "videos that have no number in MultiVENT 2.0, under their own id"
 _LINKED = "supporting videos named as a link (watch?v=…), taken as the video"
 
 
-class WikiVideo(NamedTuple):
-    """Topics are queries, by their names; a topic's nth claim has the id cn."""
-
-    queries: dict[str, str]
-    qrels: Qrels
-    claims: Claims
-    claim_texts: dict[str, dict[str, str]]  # topic -> claim id -> the claim
-    notes: tuple[str, ...]
-
-
-def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> WikiVideo:
-    """Read the topics of a file. A topic's text is its name with spaces.
+def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> RetrievalDataset:
+    """Read the topics of a file as queries, by their names; a topic's nth claim has the id cn.
 
     With `multivent_ids`, videos get their ids in MultiVENT 2.0's test part, `anon_scale_id`. Raises InputError for a claim
     whose video is not among the topic's videos.
     """
-    found, seen = WikiVideo({}, {}, {}, {}, ()), Counter[str]()
+    found, seen = RetrievalDataset(), Counter[str]()
     for topic, entry in as_object(read_json(path), "topics", path).items():
         place = f"{path}, {topic!r}"
         name = check_word(topic, "topic", path)
@@ -56,7 +46,8 @@ def read_wikivideo(path: str | Path, *, multivent_ids: bool = False) -> WikiVide
             f"c{n}": frozenset(_supporting(as_object(about, "supporting_videos", place), ids, f"{place}, claim {n}", seen))
             for n, about in enumerate(claims.values(), start=1)
         }
-    return found._replace(notes=tuple(f"{path}: {what}: {count}" for what, count in seen.items()))
+    found.add_counts(path, seen)
+    return found
 
 
 def _id(video: str, about: dict[str, Any], place: str, seen: Counter[str], multivent_ids: bool) -> str:
