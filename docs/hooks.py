@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import click
 import typer.main
+from typer.core import TyperGroup
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -12,31 +12,31 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         from rankvideo_rag.cli import app
 
         command = typer.main.get_command(app)
-        context = click.Context(command, info_name="rankvideo")
+        context = typer.Context(command, info_name="rankvideo")
         markdown = markdown.replace("<!-- cli -->", _command(command, "rankvideo", context))
     if "<!-- settings -->" in markdown:
         markdown = markdown.replace("<!-- settings -->", _settings())
     return markdown
 
 
-def _command(command: click.Command, name: str, context: click.Context) -> str:
+def _command(command: Any, name: str, context: typer.Context) -> str:
     """One command as a section, its subcommands after it."""
     usage = command.get_usage(context).removeprefix("Usage: ")
     parts = [] if name == "rankvideo" else [f"## {name}\n\n{command.help or ''}\n\n```sh\n{usage}\n```\n"]
     rows = [_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)]
     if rows and name != "rankvideo":
         parts.append("| argument or option | meaning |\n|---|---|\n" + "\n".join(rows) + "\n")
-    if isinstance(command, click.Group):
+    if isinstance(command, TyperGroup):
         for child in command.list_commands(context):
             found = command.get_command(context, child)
             if found is not None and not found.hidden:
-                parts.append(_command(found, f"{name} {child}", click.Context(found, info_name=child, parent=context)))
+                parts.append(_command(found, f"{name} {child}", typer.Context(found, info_name=child, parent=context)))
     return "\n".join(parts)
 
 
-def _row(parameter: click.Parameter, context: click.Context) -> str:
+def _row(parameter: Any, context: typer.Context) -> str:
     record = parameter.get_help_record(context)
-    if record is None or isinstance(parameter, click.Argument):
+    if record is None or parameter.param_type_name == "argument":
         return f"| `{parameter.make_metavar(context)}` | {_cell(getattr(parameter, 'help', None) or '')} |"
     return f"| `{record[0]}` | {_cell(record[1])} |"
 

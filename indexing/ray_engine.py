@@ -191,7 +191,7 @@ def _ray_connection(address: str | None) -> Iterator[None]:
                 raise RankVideoError(f"Ray did not start on this machine: {error}") from error
             raise InputError(
                 f"no Ray cluster can be reached at {address}: {error}. Start one with `ray start --head`, have this and the "
-                f"other machines join it with `ray start --address`, and give --address HOST:PORT"
+                f"other machines join it with `ray start --address`, and give --ray-address HOST:PORT"
             ) from error
         try:
             yield

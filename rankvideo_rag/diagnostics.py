@@ -1,4 +1,4 @@
-"""The state of an installation: packages, the FFmpeg inside each media wheel, what each profile needs. Downloads nothing."""
+"""Diagnostics of an installation: packages, the FFmpeg inside each media wheel, what each profile needs."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from rankvideo_rag.models.bundled import is_bundled
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import DOWNLOAD_BYTES, PROFILES
 
-FFMPEG_FLOOR = (8, 1, 2)  # fixes CVE-2026-8461; what decodes strangers' files should be no older
+FFMPEG_FLOOR = (8, 1, 2)  # fixes CVE-2026-8461
 # Distribution -> extra that brings it ("" for the base install).
 _PACKAGES = {
     "llama-index-core": "",
@@ -22,6 +22,7 @@ _PACKAGES = {
     "transformers": "models",
     "sentence-transformers": "models",
     "qwen-vl-utils": "models",
+    "openai": "served",
     "openai-whisper": "asr",
     "silero-vad": "asr",
     "faster-whisper": "faster-whisper",
@@ -47,7 +48,7 @@ class Package(Record):
     name: str
     version: str | None
     needed_by: str
-    remedy: str | None
+    hint: str | None
 
 
 class MediaLibrary(Record):
@@ -58,7 +59,7 @@ class MediaLibrary(Record):
     warning: str | None
 
 
-class Model(Record):
+class ModelInfo(Record):
     """A model that a profile uses."""
 
     name: str
@@ -67,15 +68,15 @@ class Model(Record):
 
 
 class ProfileState(Record):
-    """Whether a profile can be used as things are."""
+    """Whether a profile can be used with what is installed."""
 
     name: str
-    missing: tuple[str, ...]  # commands that would make it usable
-    models: tuple[Model, ...]
+    missing: tuple[str, ...]  # commands that install what is missing
+    models: tuple[ModelInfo, ...]
 
 
-class Checkup(Record):
-    """All of it."""
+class InstallationReport(Record):
+    """Packages, media libraries, profiles and device."""
 
     packages: tuple[Package, ...]
     media: tuple[MediaLibrary, ...]
@@ -83,9 +84,9 @@ class Checkup(Record):
     device: str
 
 
-def check_up() -> Checkup:
-    """Look at this installation without loading a model or opening a connection."""
-    return Checkup(
+def check_installation() -> InstallationReport:
+    """Report what is installed. Loads no model and opens no connection."""
+    return InstallationReport(
         packages=tuple(_package(name, extra) for name, extra in _PACKAGES.items()),
         media=tuple(_media_libraries()),
         profiles=tuple(_profile(name) for name in PROFILES),
@@ -102,8 +103,8 @@ def _installed(name: str) -> str | None:
 
 def _package(name: str, extra: str) -> Package:
     found = _installed(name)
-    remedy = None if found else f"pip install 'rankvideo-rag[{extra}]'" if extra else "pip install rankvideo-rag"
-    return Package(name=name, version=found, needed_by=extra or "everything", remedy=remedy)
+    hint = None if found else f"pip install 'rankvideo-rag[{extra}]'" if extra else "pip install rankvideo-rag"
+    return Package(name=name, version=found, needed_by=extra or "everything", hint=hint)
 
 
 def _media_libraries() -> list[MediaLibrary]:
@@ -121,7 +122,7 @@ def _media_libraries() -> list[MediaLibrary]:
 
 
 def _bundled_ffmpeg(name: str) -> str:
-    """The version that the FFmpeg libraries inside a wheel carry in their text, found without running them."""
+    """Return the FFmpeg version found in the bytes of a wheel's libraries, without running them."""
     for file in distribution(name).files or ():
         if re.search(r"lib(avutil|avcodec|avformat)[-.\w]*\.so", file.name):
             stamp = re.search(
@@ -136,10 +137,10 @@ def _bundled_ffmpeg(name: str) -> str:
 def _too_old(ffmpeg: str) -> str | None:
     numbers = re.search(r"(?:^|FFmpeg n?)(\d+)\.(\d+)(?:\.(\d+))?", ffmpeg)
     if numbers is None:
-        return "version not comparable: let it decode only files you trust"
+        return "version not comparable: use it for trusted files only"
     found = tuple(int(number or 0) for number in numbers.groups())
     floor = ".".join(map(str, FFMPEG_FLOOR))
-    return None if found >= FFMPEG_FLOOR else f"older than {floor}: let it decode only files you trust"
+    return None if found >= FFMPEG_FLOOR else f"older than {floor}: use it for trusted files only"
 
 
 def _profile(name: str) -> ProfileState:
@@ -148,7 +149,7 @@ def _profile(name: str) -> ProfileState:
     }
     missing = [f"pip install 'rankvideo-rag[{','.join(sorted(extras))}]'"] if extras else []
     models = tuple(
-        Model(name=model, gigabytes=DOWNLOAD_BYTES[model] / 1e9, cached=is_bundled(model) or _cached(model, option))
+        ModelInfo(name=model, gigabytes=DOWNLOAD_BYTES[model] / 1e9, cached=is_bundled(model) or _cached(model, option))
         for option, model in PROFILES[name].items()
         if option.endswith("_model")
     )
@@ -156,7 +157,7 @@ def _profile(name: str) -> ProfileState:
 
 
 def _cached(model: str, option: str) -> bool:
-    """Whether the weights lie in the cache of the library that would download them."""
+    """Return whether the weights are in the cache of the library that would download them."""
     if option == "asr_model":
         root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
         return (root / f"{model}.pt").is_file()
@@ -166,7 +167,7 @@ def _cached(model: str, option: str) -> bool:
 
 
 def _device() -> str:
-    """The accelerator, asked of the driver's own tool so that no torch is loaded."""
+    """Return the GPUs as nvidia-smi lists them; torch is not loaded."""
     if find_spec("torch") is None:
         return "cpu (torch is not installed)"
     try:

@@ -4,9 +4,9 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from rankvideo_rag.cli import app
 
@@ -24,9 +24,9 @@ def shell_commands(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_in_a_page_exists_with_its_options(page: Path) -> None:
     for words in shell_commands(page):
-        command: click.Command = typer.main.get_command(app)
+        command = typer.main.get_command(app)
         arguments = words[1:]
-        while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        while isinstance(command, TyperGroup) and arguments and not arguments[0].startswith("-"):
             assert arguments[0] in command.commands, f"{page.name}: {' '.join(words)}"
             command = command.commands[arguments.pop(0)]
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}

@@ -1,16 +1,19 @@
-"""The command `rankvideo`. One file per command; each is thin: options in, library called, result printed.
+"""The command `rankvideo`: one file per command, which parses options, calls the library and prints the result.
 
-Heavy imports stand inside the commands, so that `rankvideo --help` answers at once.
+Heavy imports stand inside the commands, so that `rankvideo --help` is fast.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from rankvideo_rag import __version__
 from rankvideo_rag.cli import (
     ask,
     bench,
     cache,
+    console,
     demo,
     demo_report,
     demo_training,
@@ -18,10 +21,9 @@ from rankvideo_rag.cli import (
     eval,
     eval_answers,
     eval_backends,
-    eval_compare,
     eval_data,
     eval_report,
-    failures,
+    eval_reranker,
     gc,
     index,
     info,
@@ -33,8 +35,15 @@ from rankvideo_rag.cli import (
     train,
     update,
 )
-from rankvideo_rag.cli.console import complain
+from rankvideo_rag.cli.console import print_error
 from rankvideo_rag.errors import RankVideoError
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.out.print(f"rankvideo {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="rankvideo",
@@ -42,7 +51,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="Exit codes: 0 all fine, 3 some inputs not fully indexed, 1 the run failed, 2 wrong usage, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 the run failed, 2 wrong usage, 3 some inputs not fully indexed, 130 interrupted.",
 )
 app.command("index")(index.index)
 app.command("update")(update.update)
@@ -50,25 +59,25 @@ app.command("remove")(remove.remove)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
 app.command("info")(info.info)
-app.command("failures")(failures.failures)
 app.command("gc")(gc.gc)
 app.command("rerank")(rerank.rerank)
-app.command("evaluate")(eval_compare.evaluate)
 eval.app.command("corpus")(eval_data.corpus)
 eval.app.command("prepare")(eval_data.prepare)
 eval.app.command("submission")(eval_data.submission)
 eval.app.command("report")(eval_report.report)
-eval.app.command("threshold")(eval_report.threshold)
+eval.app.command("calibrate")(eval_report.calibrate)
+eval.app.command("reranker")(eval_reranker.reranker)
+eval.app.command("compare-stages")(eval_reranker.compare_stages)
+eval.app.command("compare-backends")(eval_backends.compare_backends)
 eval.app.command("answers")(eval_answers.answers)
 eval.app.command("nuggets")(eval_answers.nuggets)
 demo.app.command("report")(demo_report.report)
 demo.app.command("train")(demo_training.train)
 demo.app.command("exam")(demo_training.exam)
 demo.app.command("ablate")(demo_training.ablate)
-app.add_typer(cache.cache, name="cache")
+app.add_typer(cache.app, name="cache")
 app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)
-app.command("verify")(eval_backends.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(synthesize.app, name="synthesize")
 app.add_typer(train.app, name="train")
@@ -76,10 +85,19 @@ app.add_typer(eval.app, name="eval")
 app.add_typer(demo.app, name="demo")
 
 
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
-    """Run the command line. Expected errors become one message and the exit code of their kind."""
+    """Run the command line. An expected error becomes a message and the exit code of its class."""
     try:
         app()
     except RankVideoError as error:
-        complain(str(error))
+        print_error(str(error))
         sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""rankvideo bench: what judging, searching and measuring cost on this machine."""
+"""rankvideo bench: measure speed and memory on this machine."""
 
 import tempfile
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli.console import note, out, plain_table, print_json
+from rankvideo_rag.cli.console import make_table, note, out, render
 from rankvideo_rag.cli.options import AsJson, Device
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from rankvideo_rag.eval.benchmarks.index import IndexReport
     from rankvideo_rag.eval.benchmarks.rerank import RerankReport
     from rankvideo_rag.eval.benchmarks.search import SearchReport
@@ -25,107 +27,96 @@ def _commands() -> None:
 @app.command("rerank")
 def rerank(
     model: Annotated[
-        str | None,
-        typer.Option(help="Hub name or local path of a Qwen3-VL. By default a tiny one with random weights is made."),
+        str | None, typer.Option(help="Hub name or local path of a Qwen3-VL; by default a tiny one with random weights.")
     ] = None,
     device: Device = None,
     questions: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="How many questions on one video; may be given several times.", show_default="1, 4, 16, 64"),
+        list[int] | None, typer.Option(min=1, help="Questions on one video; may be repeated.", show_default="1, 4, 16, 64")
     ] = None,
-    videos: Annotated[int, typer.Option(min=4, help="Videos that one question is asked of.")] = 24,
-    repeats: Annotated[int, typer.Option(min=1, help="Each figure is the median of this many.")] = 3,
-    picture: Annotated[Path, typer.Option(help="PNG to write.")] = Path("rankvideo-bench-rerank.png"),
+    videos: Annotated[int, typer.Option(min=4, help="Videos that one question is scored on.")] = 24,
+    repeats: Annotated[int, typer.Option(min=1, help="Each figure is the median of this many runs.")] = 3,
+    plot: Annotated[Path, typer.Option(help="PNG to write.")] = Path("rankvideo-bench-rerank.png"),
     as_json: AsJson = False,
 ) -> None:
-    """Time the judging of videos: by stage, many questions together and one by one, and decoding beside the model."""
+    """Time scoring by stage, many questions on one video together and one by one, and decoding beside the model."""
     from rankvideo_rag.backends import import_optional
 
-    # The picture's package is asked for before minutes are spent on what it shows.
+    # Imported first, so that a missing plot package is reported before minutes are spent.
     draw = import_optional("rankvideo_rag.eval.benchmarks.plot", "bench").draw
     benchmarks = import_optional("rankvideo_rag.eval.benchmarks.rerank", "bench")
     transformers = import_optional("rankvideo_rag.models.vlm.transformers", "transformers")
-    with tempfile.TemporaryDirectory() as made:
-        vlm = transformers.load(model or _tiny(Path(made) / "model"), device=device)
+    with tempfile.TemporaryDirectory() as folder:
+        vlm = transformers.load(model or _tiny(Path(folder) / "model"), device=device)
         counts = sorted(set(questions or benchmarks.COUNTS))
-        report = benchmarks.benchmark_rerank(vlm, Path(made) / "videos", counts=counts, videos=videos, repeats=repeats)
-    draw(report, picture)
-    if as_json:
-        print_json(report.model_dump(mode="json"))
-    else:
-        _print(report)
-    note(f"picture written to {picture}")
+        report = benchmarks.benchmark_rerank(vlm, Path(folder) / "videos", counts=counts, videos=videos, repeats=repeats)
+    draw(report, plot)
+    render(report, lambda: _print(report), as_json=as_json)
+    note(f"plot written to {plot}")
 
 
 @app.command("evaluation")
 def evaluation(
     queries: Annotated[int, typer.Option(min=1, help="Queries of a run.")] = 10_000,
-    depth: Annotated[int, typer.Option(min=1, help="Results of each query.")] = 100,
+    depth: Annotated[int, typer.Option(min=1, help="Results per query.")] = 100,
     runs: Annotated[int, typer.Option(min=1, help="Runs that are compared.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Time the measuring of runs, and the memory that it takes."""
+    """Time the evaluation of runs, and measure its memory."""
     from rankvideo_rag.backends import import_optional
 
     benchmarks = import_optional("rankvideo_rag.eval.benchmarks.evaluation", "bench")
-    with tempfile.TemporaryDirectory() as made:
-        report = benchmarks.benchmark_evaluation(Path(made), queries=queries, depth=depth, runs=runs)
-    if as_json:
-        print_json(report.model_dump(mode="json"))
-    else:
-        out.print(
-            f"{runs} x {queries} queries of {depth} results, {', '.join(report.measures)}: {report.seconds:.1f} s, "
-            f"{report.peak_memory_bytes / 1e6:.0f} MB"
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        report = benchmarks.benchmark_evaluation(Path(folder), queries=queries, depth=depth, runs=runs)
+    line = (
+        f"{runs} x {queries} queries with {depth} results, {', '.join(report.measures)}: {report.seconds:.1f} s, "
+        f"{report.peak_memory_bytes / 1e6:.0f} MB"
+    )
+    render(report, lambda: out.print(line), as_json=as_json)
 
 
 @app.command("search")
 def search(
     n: Annotated[
-        list[int] | None,
-        typer.Option("--n", min=100, help="Vectors; may be given several times.", show_default="10000, 100000"),
+        list[int] | None, typer.Option("--n", min=100, help="Vectors; may be repeated.", show_default="10000, 100000")
     ] = None,
-    dim: Annotated[int, typer.Option(min=8, help="Numbers in a vector.")] = 768,
+    dim: Annotated[int, typer.Option(min=8, help="Dimensions.")] = 768,
     questions: Annotated[int, typer.Option(min=100, help="Questions, asked one after the other.")] = 500,
     independent: Annotated[
         bool, typer.Option("--independent", help="Vectors of independent noise instead of clusters: the worst case.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Another seed, other vectors.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the vectors.")] = 0,
     work: Annotated[
-        Path | None, typer.Option(help="Folder with room for the archive: some 7 kB a vector.", show_default="a temporary one")
+        Path | None, typer.Option(help="Folder for the archive, about 7 kB per vector.", show_default="a temporary one")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time the search of vectors in a generated archive, and compare what it finds with exact search."""
+    """Time vector search in a generated archive, and compare its results with exact search."""
     from rankvideo_rag.backends import import_optional
 
     benchmarks = import_optional("rankvideo_rag.eval.benchmarks.search", "bench")
     for number in n or (10_000, 100_000):
-        with tempfile.TemporaryDirectory(dir=work) as made:
+        with tempfile.TemporaryDirectory(dir=work) as folder:
             report = benchmarks.benchmark_search(
-                Path(made) / "archive", n=number, dim=dim, questions=questions, independent=independent, seed=seed
+                Path(folder) / "archive", n=number, dim=dim, questions=questions, independent=independent, seed=seed
             )
         out.print(report.model_dump_json() if as_json else _search_line(report), soft_wrap=True)
 
 
 @app.command("index")
 def index(
-    files: Annotated[int, typer.Option(min=1, help="Films, 720p H.264, generated.")] = 3,
+    files: Annotated[int, typer.Option(min=1, help="Generated films, 720p H.264.")] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="Length of each.")] = 60.0,
-    key_seconds: Annotated[float, typer.Option(min=0.04, help="From one key frame to the next.")] = 2.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Each figure is the median of this many.")] = 3,
+    key_seconds: Annotated[float, typer.Option(min=0.04, help="Seconds between key frames.")] = 2.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Each figure is the median of this many runs.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Time indexing beside the loop that others write, and beside decoding alone, on the same films and the same samples."""
+    """Time indexing against a naive baseline and against decoding alone, on the same films and samples."""
     from rankvideo_rag.backends import import_optional
 
     benchmarks = import_optional("rankvideo_rag.eval.benchmarks.index", "bench")
-    with tempfile.TemporaryDirectory() as made:
-        report = benchmarks.benchmark_index(Path(made), files=files, seconds=seconds, key_seconds=key_seconds, rounds=rounds)
-    if as_json:
-        print_json(report.model_dump(mode="json"))
-    else:
-        out.print(_index_lines(report), soft_wrap=True)
+    with tempfile.TemporaryDirectory() as folder:
+        report = benchmarks.benchmark_index(Path(folder), files=files, seconds=seconds, key_seconds=key_seconds, rounds=rounds)
+    render(report, lambda: out.print(_index_lines(report), soft_wrap=True), as_json=as_json)
 
 
 def _index_lines(report: "IndexReport") -> str:
@@ -135,21 +126,21 @@ def _index_lines(report: "IndexReport") -> str:
     return (
         f"{report.files} films, {report.media_s:g} s of 720p, {report.frames_sampled} frames sampled; medians of "
         f"{report.rounds} (load {report.load_average:.1f})\n"
-        f"ours {report.ours_s:.2f} s = {report.media_s / report.ours_s:.0f} s of video a second: "
-        f"{report.peers_s / report.ours_s:.1f}x faster than the loop of peers ({report.peers_s:.2f} s), "
+        f"ours {report.ours_s:.2f} s = {report.media_s / report.ours_s:.0f} s of video per second: "
+        f"{report.peers_s / report.ours_s:.1f}x faster than a naive baseline ({report.peers_s:.2f} s), "
         f"{report.lean_s / report.ours_s:.1f}x than one that converts only what it samples ({report.lean_s:.2f} s)\n"
         f"{report.ours_s / report.floor_s:.2f}x the time of decoding every frame ({report.floor_s:.2f} s)\n"
         f"with key frames ({report.key_frames_sampled} sampled) {report.ours_key_s:.2f} s: "
-        f"{report.peers_s / report.ours_key_s:.1f}x faster than the loop of peers, "
+        f"{report.peers_s / report.ours_key_s:.1f}x faster than a naive baseline, "
         f"{report.ours_key_s / report.floor_key_s:.2f}x the time of decoding every key frame ({report.floor_key_s:.2f} s)\n"
-        f"seconds of video a second, by the stage that was waited for: {stages}"
+        f"seconds of video per second, by stage: {stages}"
     )
 
 
 def _search_line(report: "SearchReport") -> str:
-    tiers = f"{report.probes} of {report.lists} lists" if report.lists else "flat"
+    index = f"{report.probes} of {report.lists} lists" if report.lists else "flat"
     return (
-        f"{report.n:,} {report.vectors} vectors of {report.dim}, {tiers}: recall@10 {report.recall_at_10:.4f}, @100 "
+        f"{report.n:,} {report.vectors} vectors of {report.dim}, {index}: recall@10 {report.recall_at_10:.4f}, @100 "
         f"{report.recall_at_100:.4f}; {report.p50_ms:.1f} ms, p99 {report.p99_ms:.1f} ms; {report.rss_mb:.0f} MB; open "
         f"{report.open_s:.2f} s; build {report.build_s:.1f} s (load {report.load_average:.1f})"
     )
@@ -158,7 +149,7 @@ def _search_line(report: "SearchReport") -> str:
 def _tiny(folder: Path) -> str:
     from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 
-    note("no --model: measured on a tiny Qwen3-VL with random weights, made on the spot. Its answers mean nothing.")
+    note("no --model: measured on a tiny Qwen3-VL with random weights; its scores mean nothing")
     return str(tiny_qwen3_vl(folder))
 
 
@@ -175,12 +166,10 @@ def _print(report: "RerankReport") -> None:
     )
 
 
-def _questions(report: "RerankReport") -> object:
-    table = plain_table("Questions on one video")
-    for name in ("questions", "one by one", "together", "pairs/s", "pairs/s together", "faster", "with decoding"):
-        table.add_column(name, justify="right")
-    for count, figures in report.questions.items():
-        table.add_row(
+def _questions(report: "RerankReport") -> "Table":
+    columns = ("questions", "one by one", "together", "pairs/s", "pairs/s together", "speed-up", "with decoding")
+    rows = (
+        (
             str(count),
             f"{figures.one_by_one:.2f} s",
             f"{figures.together:.2f} s",
@@ -189,17 +178,16 @@ def _questions(report: "RerankReport") -> object:
             f"{report.speedup[count]:.1f}x",
             f"{report.speedup_with_decode[count]:.1f}x",
         )
-    return table
+        for count, figures in report.questions.items()
+    )
+    return make_table(columns, rows, title="Questions on one video", left=0)
 
 
-def _stages(report: "RerankReport") -> object:
+def _stages(report: "RerankReport") -> "Table":
     asked = min(16, max(report.questions))
-    table = plain_table(f"Stages of {asked} questions on one video")
-    table.add_column("stage")
-    for way in report.stages:
-        table.add_column(way, justify="right")
-        table.add_column("tokens", justify="right")
+    columns = ["stage", *(column for way in report.stages for column in (way, "tokens"))]
+    rows = []
     for stage in next(iter(report.stages.values())):
         cells = [stages[stage] for stages in report.stages.values()]
-        table.add_row(stage, *(text for cell in cells for text in (f"{cell.seconds:.3f} s", f"{cell.tokens or ''}")))
-    return table
+        rows.append([stage, *(text for cell in cells for text in (f"{cell.seconds:.3f} s", f"{cell.tokens or ''}"))])
+    return make_table(columns, rows, title=f"Stages of {asked} questions on one video")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankvideo_rag.cli.ask import print_answer
-from rankvideo_rag.cli.console import hits_table, note, out, print_json, shown
+from rankvideo_rag.cli.console import hits_table, note, out, print_json, printable
 from rankvideo_rag.cli.demo_training import exam_tables
 from rankvideo_rag.cli.options import AsJson
 
@@ -56,7 +56,7 @@ def demo(
         print_json(as_contract(found))
     else:
         exam_tables(found)
-        out.print(f'Go on: [bold]rankvideo ask {shown(str(to / "archive"))} "…"[/]')
+        out.print(f'Go on: [bold]rankvideo ask {printable(str(to / "archive"))} "…"[/]')
 
 
 @app.command("render")
@@ -77,7 +77,7 @@ def render(
     if as_json:
         print_json({"clips": len(world), "questions": len(asked), "folder": str(to)})
     else:
-        out.print(f"{len(world)} clips in {shown(str(to))}, {len(asked)} questions in questions.jsonl, judged in qrels.txt")
+        out.print(f"{len(world)} clips in {printable(str(to))}, {len(asked)} questions in questions.jsonl, judged in qrels.txt")
 
 
 def _show(archive: "VideoArchive", asked: "list[Question]") -> None:
@@ -88,13 +88,13 @@ def _show(archive: "VideoArchive", asked: "list[Question]") -> None:
     engine = archive.as_query_engine()
     for question in asked:
         response = engine.query(question.text)
-        out.print(f"[bold cyan]{shown(question.text)}[/]  [dim](evidence: {question.channel})[/]")
+        out.print(f"[bold cyan]{printable(question.text)}[/]  [dim](evidence: {question.channel})[/]")
         print_answer(Answer.model_validate((response.metadata or {})["answer"]), [])
         out.print()
     example = next(question for question in asked if question.kind in ("together", "before", "one"))
     first = archive.as_retriever().retrieve(example.text)
     reranker = archive.as_reranker(top_n=len(first))
-    out.print(hits_table(nodes_to_hits(first[:8]), title=f"“{shown(example.text)}” before reranking"))
+    out.print(hits_table(nodes_to_hits(first[:8]), title=f"“{printable(example.text)}” before reranking"))
     out.print()
     watched = reranker.postprocess_nodes(first, query_str=example.text) if reranker else first
     out.print(hits_table(nodes_to_hits(watched[:8]), title="… and after the reranker has watched the clips"))

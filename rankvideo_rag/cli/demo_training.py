@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli.console import out, plain_table, print_json
+from rankvideo_rag.cli.console import make_table, out, print_json
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ def ablate(
     if as_json:
         print_json([row.model_dump() for row in rows])
         return
-    table = plain_table("What each part of the training is worth")
-    for column in ("", "nDCG@10", "all seen", "bound and order", "pair accuracy", "minutes"):
-        table.add_column(column, justify="right" if column else "left")
+    columns = ("", "nDCG@10", "all seen", "bound and order", "pair accuracy", "minutes")
+    table = make_table(columns, title="Ablations: the same training without one part")
     for row in rows:
         figures = (row.ndcg, row.all_seen, row.bound_and_order, row.pair_accuracy)
         table.add_row(row.name, *("–" if figure is None else f"{figure:.3f}" for figure in figures), f"{row.minutes:.1f}")
@@ -102,7 +101,7 @@ def ablate(
 def exam_tables(exam: "EvalResult") -> None:
     """What came of an exam, for people."""
     stages = list(exam.stages)
-    table = plain_table(f"{exam.questions} questions about {exam.clips} clips that training has not seen")
+    table = make_table((), title=f"{exam.questions} questions about {exam.clips} clips not used in training")
     table.add_column("", no_wrap=True)
     for stage in stages:
         table.add_column(stage, justify="right", min_width=max(map(len, stage.split())))
@@ -121,7 +120,7 @@ def exam_tables(exam: "EvalResult") -> None:
 def _curve(file: Path, name: str) -> None:
     import json
 
-    table = plain_table(f"{name}: learning curve")
+    table = make_table((), title=f"{name}: learning curve")
     entries = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     entries = [entry for entry in entries if "loss" in entry]
     columns = [key for key in entries[0] if key not in ("epoch", "grad_norm", "learning_rate")] if entries else []

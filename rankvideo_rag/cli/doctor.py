@@ -1,84 +1,82 @@
-"""rankvideo doctor: what is installed and what is missing; or, of an archive, whether it is whole, and mending it."""
+"""rankvideo doctor: check the installation, or check and repair an archive."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli.console import out, plain_table, print_json, shown
-from rankvideo_rag.cli.index import PARTLY
+from rankvideo_rag.cli.console import PARTIAL, make_table, out, printable, render
 from rankvideo_rag.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from rankvideo_rag.diagnostics import Checkup
+    from rankvideo_rag.diagnostics import InstallationReport
 
 
 def doctor(
     archive: Annotated[
-        Path | None, typer.Argument(help="An archive's folder; without one, the installation.", show_default=False)
+        Path | None, typer.Argument(help="An archive to check; without it, the installation is checked.")
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make what is derived again, and mark what has to be read again.")
+        bool, typer.Option("--repair", help="Rebuild what is derived, and mark what must be read from the videos again.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Examine an archive, or say what is installed and what each profile needs. Downloads nothing.
+    """Check an archive, or print what is installed and what each profile needs. Downloads nothing.
 
-    Of an archive: the database, what refers to what, words and their index, vectors, derived files. Exit code 3: it is not
-    whole.
+    Of an archive the database, references, full-text index, vectors and derived files are checked. Exit code 3: it is damaged.
     """
-    from rankvideo_rag.diagnostics import check_up
+    from rankvideo_rag.diagnostics import check_installation
     from rankvideo_rag.errors import InputError
 
     if archive:
-        _archive(archive, repair=repair, as_json=as_json)
+        _check_archive(archive, repair=repair, as_json=as_json)
         return
     if repair:
-        raise InputError("--repair needs an archive to repair: rankvideo doctor ARCHIVE --repair")
-    checkup = check_up()
-    if as_json:
-        print_json(checkup.model_dump())
-    else:
-        _print(checkup)
+        raise InputError("--repair needs an archive: rankvideo doctor ARCHIVE --repair")
+    found = check_installation()
+    render(found, lambda: _show(found), as_json=as_json)
 
 
-def _archive(archive: Path, *, repair: bool, as_json: bool) -> None:
+def _check_archive(archive: Path, *, repair: bool, as_json: bool) -> None:
     from rankvideo_rag.storage.integrity import check_integrity
 
     faults = check_integrity(archive, repair=repair)
-    if as_json:
-        print_json([fault.model_dump() for fault in faults])
-    else:
+    repaired = sum(fault.repaired for fault in faults)
+
+    def show() -> None:
         for fault in faults:
-            state = "[green]repaired[/]" if fault.repaired else f"[red]to do[/]: {shown(fault.fix)}"
-            out.print(f"{fault.check}: {shown(fault.problem)}. {state}", soft_wrap=True)
-        out.print(
-            f"{len(faults)} faults, {sum(fault.repaired for fault in faults)} of them repaired." if faults else "All is well."
-        )
-    if not all(fault.repaired for fault in faults):
-        raise typer.Exit(PARTLY)
+            state = "[green]repaired[/]" if fault.repaired else f"[red]to do[/]: {printable(fault.fix)}"
+            out.print(f"{fault.check}: {printable(fault.problem)}. {state}", soft_wrap=True)
+        out.print(f"{len(faults)} faults, {repaired} of them repaired." if faults else "No faults found.")
+
+    render([fault.model_dump() for fault in faults], show, as_json=as_json)
+    if repaired < len(faults):
+        raise typer.Exit(PARTIAL)
 
 
-def _print(checkup: "Checkup") -> None:
-    packages = plain_table("Packages")
-    for column in ("package", "version", "needed by", "what to do"):
-        packages.add_column(column)
-    for package in checkup.packages:
-        packages.add_row(package.name, package.version or "[red]missing[/]", package.needed_by, shown(package.remedy or ""))
-    out.print(packages)
+def _show(found: "InstallationReport") -> None:
+    packages = (
+        (package.name, package.version or "[red]missing[/]", package.needed_by, printable(package.hint or ""))
+        for package in found.packages
+    )
+    out.print(make_table(("package", "version", "needed by", "what to do"), packages, title="Packages", left=4))
     out.print("[italic]Media libraries[/]")
-    for library in checkup.media:
-        warning = f" [red]({shown(library.warning)})[/]" if library.warning else ""
-        out.print(f"  {library.package}: {shown(library.ffmpeg)}{warning}")
-    profiles = plain_table("Profiles")
-    for column in ("profile", "ready", "model", "about", "where"):
-        profiles.add_column(column)
-    for profile in checkup.profiles:
-        ready = "[green]yes[/]" if not profile.missing else f"[yellow]{shown('; '.join(profile.missing))}[/]"
-        rows = [
-            (m.name, f"{m.gigabytes:.1f} GB", "in the cache" if m.cached else "would be downloaded") for m in profile.models
-        ]
-        for i, (name, size, where) in enumerate(rows or [("none", "", "")]):
-            profiles.add_row(profile.name if i == 0 else "", ready if i == 0 else "", name, size, where)
-    out.print(profiles)
-    out.print(f"\nDevice: {shown(checkup.device)}")
+    for library in found.media:
+        warning = f" [red]({printable(library.warning)})[/]" if library.warning else ""
+        out.print(f"  {library.package}: {printable(library.ffmpeg)}{warning}")
+    columns = ("profile", "ready", "model", "about", "where")
+    out.print(make_table(columns, _profile_rows(found), title="Profiles", left=5))
+    out.print(f"\nDevice: {printable(found.device)}")
+
+
+def _profile_rows(found: "InstallationReport") -> Iterator[tuple[str, ...]]:
+    for profile in found.profiles:
+        first = (
+            profile.name,
+            "[green]yes[/]" if not profile.missing else f"[yellow]{printable('; '.join(profile.missing))}[/]",
+        )
+        for model in profile.models:
+            place = "in the cache" if model.cached else "would be downloaded"
+            yield *first, model.name, f"{model.gigabytes:.1f} GB", place
+            first = ("", "")

@@ -1,4 +1,4 @@
-"""Saying plainly when the tiny models look at videos that they know nothing of, and which profile knows more."""
+"""A note when the tiny models are used on videos that they were not trained for."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rankvideo_rag.storage.store import Store
 
 
-def say_what_is_foreign(store: "Store", settings: "Settings", video_ids: Iterable[str] | None = None) -> None:
-    """Tell how many of these videos, by default of all, the tiny models cannot judge; nothing where other models are used."""
+def warn_if_foreign(store: "Store", settings: "Settings", video_ids: Iterable[str] | None = None) -> None:
+    """Note how many of these videos (by default all) the tiny models cannot judge; nothing if other models are used."""
     from rankvideo_rag.models.bundled import is_bundled
     from rankvideo_rag.synthetic.render import is_synthetic
 
@@ -21,8 +21,8 @@ def say_what_is_foreign(store: "Store", settings: "Settings", video_ids: Iterabl
     foreign = sum(not is_synthetic(probe) for probe in probes)
     if foreign:
         note(
-            f"{foreign} of {len(probes)} videos are not of the demo's little world, the only one that the tiny models know: "
-            "what they find or judge in these pictures means nothing; words are searched as ever. Index them into another "
-            "archive with --profile cpu or --profile gpu (they download models), or watch with --reranker transformers "
+            f"{foreign} of {len(probes)} videos are not rendered by the demo, the only kind that the tiny models know: their "
+            "vectors and scores mean nothing there; text search works as usual. Index these videos into another archive with "
+            "--profile cpu or --profile gpu (they download models), or rerank with --reranker transformers "
             "--reranker-model hltcoe/RankVideo."
         )

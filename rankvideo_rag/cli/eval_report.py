@@ -1,42 +1,37 @@
-"""rankvideo eval report: an archive is asked, with reranking and without, and what came of it is one page and one record."""
+"""rankvideo eval report: evaluate an archive with and without reranking; rankvideo eval calibrate: choose min_margin."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rankvideo_rag.cli.console import err, note, out, plain_table, print_json, shown
-from rankvideo_rag.cli.eval import writing
-from rankvideo_rag.cli.options import (
-    AsJson,
-    Device,
-    EvidenceSubsets,
-    Frames,
-    Llm,
-    LlmUrl,
-    Profile,
-    Reranker,
-    RerankerModel,
-    load_llm,
+from rankvideo_rag.cli.console import make_table, note, out, printable, progress, render, writing
+from rankvideo_rag.cli.judge_options import (
+    JudgeModel,
+    JudgeName,
+    Stems,
+    VideoJudgeName,
+    VideoModel,
+    load_text_judge,
+    load_video_judge,
 )
+from rankvideo_rag.cli.options import AsJson, EvidenceSubsets, Frames, Llm, LlmUrl, Output, load_llm, setting_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from llama_index.core.llms import LLM
 
-    from rankvideo_rag.eval.answers.judge import Judge
     from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
+    from rankvideo_rag.eval.report.calibrate import CalibratedMargin
     from rankvideo_rag.eval.report.folder import ReportInputs
-    from rankvideo_rag.eval.report.questions import Questions
     from rankvideo_rag.eval.report.records import ArchiveReport
-    from rankvideo_rag.formats.trec import Qrels
 
-FEW = 30  # questions of which a share of a few hundredths is told by one or two
+FEW = 30  # questions; a share over fewer moves by several hundredths with a single one
 
 
-class Writer(NamedTuple):
-    """Who writes the answers, and from what."""
+class _AnswerOptions(NamedTuple):
+    """The LLM that writes the answers, and what it is shown."""
 
     llm: "LLM | None"
     name: str | None
@@ -44,223 +39,177 @@ class Writer(NamedTuple):
     evidence_subsets: int
 
 
+class _JudgeOptions(NamedTuple):
+    """The judges of answers."""
+
+    text: str | None
+    text_model: str | None
+    video: str | None
+    video_model: str | None
+    device: str | None
+
+
+@setting_options("profile", "reranker", "reranker_model", "score_cache", "device", "min_margin")
 def report(
-    to: Annotated[Path, typer.Option("--to", help="Folder of the report; made if need be.", show_default=False)],
+    output: Output,
+    options: dict[str, Any],
     archive: Annotated[
-        Path | None,
-        typer.Argument(help="The archive's folder. Without it the report's folder is scored again.", show_default=False),
+        Path | None, typer.Argument(help="The archive's folder. Without it, the report is computed again from its folder.")
     ] = None,
     questions: Annotated[
-        Path | None,
-        typer.Option(help="Questions with what is right to say, JSON lines; or id, tab, text.", show_default=False),
+        Path | None, typer.Option(help="Questions with reference answers, JSON lines; or id, tab, text.")
     ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(help="TREC judgements, four columns, or MultiVENT 2.0's JSON lines.", show_default=False)
-    ] = None,
+    qrels: Annotated[Path | None, typer.Option(help="TREC qrels (four columns), or MultiVENT 2.0's JSON lines.")] = None,
     measures: Annotated[str, typer.Option(help="Names as in ir-measures; the first one decides.")] = "nDCG@10 R@10",
-    stems: Annotated[
-        bool, typer.Option("--stems", help="Videos go by their file's name without suffix, as data sets name them.")
-    ] = False,
+    stems: Stems = False,
     llm: Llm = None,
     llm_url: LlmUrl = None,
     frames: Frames = 0,
     evidence_subsets: EvidenceSubsets = 1,
-    profile: Profile = None,
-    reranker: Reranker = None,
-    reranker_model: RerankerModel = None,
-    score_cache: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Where the reranker's verdicts are kept: then it is not timed.", show_default=False),
-    ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(help="Who judges words: lexical (the default), nli, llm, server, transformers, …", show_default=False),
-    ] = None,
-    judge_model: Annotated[
-        str | None, typer.Option(help="Its model: a hub name, path, address or package.module:function.", show_default=False)
-    ] = None,
-    video_judge: Annotated[
-        str | None,
-        typer.Option(help="Who watches what is cited: transformers, vllm, server, … By default nobody.", show_default=False),
-    ] = None,
-    video_model: Annotated[str | None, typer.Option(help="The watching judge's model.", show_default=False)] = None,
-    replay: Annotated[bool, typer.Option("--replay", help="Take every verdict from the folder; load no model.")] = False,
-    device: Device = None,
+    judge: JudgeName = None,
+    judge_model: JudgeModel = None,
+    video_judge: VideoJudgeName = None,
+    video_model: VideoModel = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Take every judgement from the report's folder; load no model.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask an archive every question with reranking and without, and write report.html and report.json.
+    """Ask an archive every question with and without reranking, and write report.html and report.json.
 
-    They tell whether reranking helped and at what cost, what the answers are worth, and at which stage wrong ones were lost.
-    The folder keeps runs, answers and verdicts: without ARCHIVE it is scored again, and no model is needed.
+    The report says whether reranking helped and what it cost, how good the answers are, and at which stage wrong ones were
+    lost. The folder keeps runs, answers and judgements: without ARCHIVE the report is computed again, and no model is needed.
+    Reranking is not timed if --score-cache is given.
     """
     from rankvideo_rag.backends import import_optional
     from rankvideo_rag.eval.report.folder import read_report_folder
 
     build_report = import_optional("rankvideo_rag.eval.report.build", "eval").build_report
     write_report = import_optional("rankvideo_rag.eval.report.render", "eval").write_report
-    options = {"profile": profile, "reranker": reranker, "reranker_model": reranker_model, "score_cache": score_cache}
+    judges = _JudgeOptions(judge, judge_model, video_judge, video_model, options.pop("device", None))
     if archive is None:
-        written = {
-            "llm": llm,
-            "llm_url": llm_url,
-            "frames": frames or None,
-            "evidence_subsets": evidence_subsets if evidence_subsets > 1 else None,
-        }
-        _refuse_what_asks({**options, "questions": questions, "qrels": qrels, **written})
+        subsets = evidence_subsets if evidence_subsets > 1 else None
+        answering = {"llm": llm, "llm_url": llm_url, "frames": frames or None, "evidence_subsets": subsets}
+        _refuse_without_archive({**options, "questions": questions, "qrels": qrels, **answering})
     else:
-        asking = options | {"score_cache": score_cache or "none", "device": device}
-        writer = Writer(load_llm(llm, llm_url), llm or llm_url, frames, evidence_subsets)
-        _ask(archive, *_asked(questions, qrels), to, writer, stems, asking)
-    material = read_report_folder(to, stems=stems and archive is None)
-    verdicts, judges = _judged(to, material, judge, judge_model, video_judge, video_model, device, replay=replay)
-    found = build_report(material, verdicts, judges=judges, measures=measures.split())
-    with writing(to):
-        page = write_report(found, to)
-    for line in (*found.notes, *_neither(found)):
+        answer_options = _AnswerOptions(load_llm(llm, llm_url), llm or llm_url, frames, evidence_subsets)
+        asking = {"score_cache": "none", "device": judges.device} | options
+        _ask(archive, questions, qrels, output, answer_options, stems, asking)
+    inputs = read_report_folder(output, stems=stems and archive is None)
+    judgements, names = _judgements(output, inputs, judges, replay=replay)
+    found: ArchiveReport = build_report(inputs, judgements, judges=names, measures=measures.split())
+    with writing(output):
+        page = write_report(found, output)
+    for line in (*found.notes, *_undecided(found)):
         note(line)
-    if as_json:
-        print_json(found.model_dump(mode="json"))
-    else:
-        _print(found, page)
+    render(found, lambda: _print(found, page), as_json=as_json)
 
 
-def threshold(
-    folder: Annotated[Path, typer.Argument(help="A report's folder.", show_default=False)],
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="A report's folder.")],
     max_error: Annotated[
-        float, typer.Option(help="Share of the questions that are answered which may have no answer in the archive.")
+        float, typer.Option(help="Largest share of the answered questions that may have no answer in the archive.")
     ] = 0.05,
     as_json: AsJson = False,
 ) -> None:
-    """Take from a report the margin from which on an archive should answer: some of its questions must have no answer."""
+    """Choose min_margin, the margin from which an archive answers, from a report with unanswerable questions."""
     from rankvideo_rag.backends import import_optional
     from rankvideo_rag.eval.report.folder import read_report_folder
 
-    take = import_optional("rankvideo_rag.eval.report.calibrate", "eval").calibrate_min_margin
-    found = take(read_report_folder(folder), max_error=max_error)
-    counts = f"{found.questions} questions with a margin, {found.unanswerable} of them without an answer in the archive"
-    if as_json:
-        print_json(found.model_dump(mode="json"))
-    elif found.min_margin is None:
-        out.print(
-            f"{counts}: at no margin are {1 - max_error:.0%} of the questions at or above it answerable. Margins do not tell.",
-            soft_wrap=True,
-        )
-    else:
-        out.print(
-            f"Answer from a margin of {found.min_margin} on: of the questions at or above it {found.wrongly_answered:.1%} "
-            f"have no answer, and {found.answered:.1%} of those that have one are among them ({counts}).",
-            soft_wrap=True,
-        )
-        out.print(f"Use it: ask --min-margin {found.min_margin}, or the setting min_margin.", soft_wrap=True)
-    if found.not_scored:
-        note(f"questions of which no clip has a margin, passed over: {found.not_scored}")
+    calibrate_min_margin = import_optional("rankvideo_rag.eval.report.calibrate", "eval").calibrate_min_margin
+    found: CalibratedMargin = calibrate_min_margin(read_report_folder(folder), max_error=max_error)
+    render(found, lambda: _print_margin(found, max_error), as_json=as_json)
+    if found.not_judged:
+        note(f"questions left out because no clip has a margin: {found.not_judged}")
     if found.unanswerable < FEW:
-        note(f"{found.unanswerable} questions without an answer are few: the share says little of others")
+        note(f"{found.unanswerable} unanswerable questions are few: the share may differ for others")
 
 
-def _refuse_what_asks(options: "Mapping[str, object]") -> None:
+def _print_margin(found: "CalibratedMargin", max_error: float) -> None:
+    counts = f"{found.questions} questions with a margin, {found.unanswerable} of them unanswerable"
+    if found.min_margin is None:
+        line = f"{counts}: at no margin are {1 - max_error:.0%} of the questions at or above it answerable."
+        out.print(line, soft_wrap=True)
+        return
+    out.print(
+        f"Answer from a margin of {found.min_margin}: {found.wrongly_answered:.1%} of the questions at or above it have no "
+        f"answer, and {found.answered:.1%} of the answerable ones are among them ({counts}).",
+        soft_wrap=True,
+    )
+    out.print(f"Use it: ask --min-margin {found.min_margin}, or the setting min_margin.", soft_wrap=True)
+
+
+def _refuse_without_archive(options: dict[str, object]) -> None:
     from rankvideo_rag.errors import InputError
 
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
     if given:
-        raise InputError(f"{', '.join(given)}: no archive is asked. Name one, or leave these out to score the folder again")
-
-
-def _asked(questions: Path | None, qrels: Path | None) -> "tuple[Questions, Qrels]":
-    from rankvideo_rag.errors import InputError
-    from rankvideo_rag.eval.report.questions import read_questions
-    from rankvideo_rag.formats.multivent import load_qrels
-
-    if questions is None or qrels is None:
-        raise InputError("an archive is asked questions, and judged: name both files (--questions, --qrels)")
-    judged = load_qrels(qrels)
-    for line in judged.notes:
-        note(line)
-    return read_questions(questions), judged.qrels
+        raise InputError(f"{', '.join(given)} need an archive: name one, or leave these out to compute the report again")
 
 
 def _ask(
     archive: Path,
-    questions: "Questions",
-    qrels: "Qrels",
-    to: Path,
-    writer: "Writer",
+    questions: Path | None,
+    qrels: Path | None,
+    output: Path,
+    answering: _AnswerOptions,
     stems: bool,
-    options: dict[str, str | None],
+    options: dict[str, Any],
 ) -> None:
-    from rich.progress import Progress
-
+    """Ask the archive every question and write the report's folder."""
     from rankvideo_rag.archive import VideoArchive
+    from rankvideo_rag.errors import InputError
+    from rankvideo_rag.eval.report.questions import read_questions
     from rankvideo_rag.eval.report.runner import EXTRACTIVE, ask_archive
+    from rankvideo_rag.formats.multivent import load_qrels
 
-    with writing(to):
-        to.mkdir(parents=True, exist_ok=True)
-    with VideoArchive.open(archive, **options) as opened, Progress(console=err, transient=True) as progress:
-        bar = progress.add_task("asking", total=len(questions.references))
+    if questions is None or qrels is None:
+        raise InputError("asking an archive needs questions and relevance judgements: give --questions and --qrels")
+    judged = load_qrels(qrels)
+    for line in judged.notes:
+        note(line)
+    to_ask = read_questions(questions)
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+    total = len(to_ask.references)
+    with VideoArchive.open(archive, **options) as opened, progress("asking", total, unit="questions") as advance:
+        subsets = answering.evidence_subsets
         ask_archive(
             opened,
-            questions,
-            qrels,
-            to,
-            synthesizer=opened.as_synthesizer(writer.llm, frames=writer.frames, evidence_subsets=writer.evidence_subsets),
-            generator=writer.name or EXTRACTIVE,
+            to_ask,
+            judged.qrels,
+            output,
+            synthesizer=opened.as_synthesizer(answering.llm, frames=answering.frames, evidence_subsets=subsets),
+            generator=answering.name or EXTRACTIVE,
             stems=stems,
-            progress=lambda _: progress.advance(bar),
+            progress=lambda _: advance(),
         )
 
 
-def _judged(
-    to: Path,
-    material: "ReportInputs",
-    judge: str | None,
-    judge_model: str | None,
-    video_judge: str | None,
-    video_model: str | None,
-    device: str | None,
-    *,
-    replay: bool,
+def _judgements(
+    output: Path, inputs: "ReportInputs", judges: _JudgeOptions, *, replay: bool
 ) -> "tuple[JudgementCache, list[str]]":
-    """The verdicts on answers, and the names of those who give them."""
+    """Return the judgements of answers, and the names of the judges."""
     from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
-    from rankvideo_rag.eval.answers.judges import load_judge
     from rankvideo_rag.eval.report.folder import VERDICTS
 
-    file = to / VERDICTS
+    file = output / VERDICTS
     if replay:
         known = dict.fromkeys(f"{line.judge} {line.version}" for line in read_verdicts(file))
-        return replay_judgements(file, judge=judge, video_judge=video_judge), list(known)
-    if judge is None:
-        note("answers are judged by counting words, which knows no meaning: --judge nli or --judge llm reads")
-    name = judge or "lexical"
-    words = load_judge(name, judge_model, device=None if name in ("lexical", "llm", "server", "recorded") else device)
-    watching = _watching(video_judge, video_model, material, device) if video_judge else None
-    return JudgementCache(words, watching, file=file), [f"{one.name} {one.version}" for one in (words, watching) if one]
+        return replay_judgements(file, judge=judges.text, video_judge=judges.video), list(known)
+    text = load_text_judge(judges.text, judges.text_model, judges.device)
+    video = None
+    if judges.video:
+        answers = [reply.answer for of_variant in inputs.replies.values() for reply in of_variant.values()]
+        files = {name: path for answer in answers for name, path in answer.files.items()}
+        video = load_video_judge(judges.video, judges.video_model, files, judges.device, prompt="video-first")
+    return JudgementCache(text, video, file=file), [f"{judge.name} {judge.version}" for judge in (text, video) if judge]
 
 
-def _watching(name: str, model: str | None, material: "ReportInputs", device: str | None) -> "Judge":
-    from rankvideo_rag.eval.answers.judges import load_video_judge
-    from rankvideo_rag.eval.answers.judges.video_judge import video_finder
-    from rankvideo_rag.media import MediaLimits
-    from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec
-    from rankvideo_rag.settings import Settings
-
-    answers = [answer for by_query in material.answers.values() for answer in by_query.values()]
-    files = {video: path for answer in answers for video, path in answer.video_paths.items()}
-    on = None if name in ("server", "recorded") else device
-    return load_video_judge(
-        name,
-        model,
-        spec=get_prompt_spec("video-first"),
-        find=video_finder(files, None),
-        device=on,
-        limits=MediaLimits.from_settings(Settings.load()),
-    )
-
-
-def _neither(found: "ArchiveReport") -> "Iterator[str]":
-    for side, counts in found.counts.items():
-        for reason, count in counts.undecided_by_reason.items():
-            yield f"{side} reranking: verdicts, of {counts.verdicts}, that are neither yes nor no ({reason}): {count}"
+def _undecided(found: "ArchiveReport") -> "Iterator[str]":
+    for variant, counts in found.counts.items():
+        for reason, count in counts.undecided_verdicts.items():
+            yield f"{variant} reranking: judgements, of {counts.verdicts}, that are neither yes nor no ({reason}): {count}"
 
 
 def _print(found: "ArchiveReport", page: Path) -> None:
@@ -268,12 +217,9 @@ def _print(found: "ArchiveReport", page: Path) -> None:
     from rankvideo_rag.eval.report.records import VARIANTS
 
     out.print(found.benefit.summary, markup=False)
-    table = plain_table("Answers, and the stage at which wrong ones were lost")
-    for column in ("", "without", "with reranking"):
-        table.add_column(column, justify="right" if column else "left")
-    for name in ("right", "not_known"):
-        table.add_row(name.replace("_", " "), *(str(getattr(found.counts[side], name)) for side in VARIANTS))
-    for stage in FAILURE_STAGES:
-        table.add_row(stage, *(str(found.counts[side].failures.get(stage, 0)) for side in VARIANTS))
-    out.print(table)
-    out.print(f"Report: {shown(str(page))}", soft_wrap=True)
+    counts = [found.counts[variant] for variant in VARIANTS]
+    rows = [[name.replace("_", " "), *(str(getattr(one, name)) for one in counts)] for name in ("right", "not_known")]
+    rows += [[stage, *(str(one.failures.get(stage, 0)) for one in counts)] for stage in FAILURE_STAGES]
+    title = "Answers, and the stage at which wrong ones were lost"
+    out.print(make_table(("", "without", "with reranking"), rows, title=title))
+    out.print(f"Report: {printable(str(page))}", soft_wrap=True)

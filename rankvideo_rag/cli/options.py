@@ -1,80 +1,86 @@
-"""Options that several commands share, so that each is worded once."""
+"""Options that several commands share, and options that are settings."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
+
+from rankvideo_rag.settings import Settings
 
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
-Archive = Annotated[Path, typer.Argument(help="The archive's folder.", metavar="ARCHIVE", show_default=False)]
-Question = Annotated[str, typer.Argument(help="What you want to know.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Profile = Annotated[
-    str | None,
-    typer.Option(help="Models that go together: tiny, cpu or gpu. By default the archive's own.", show_default=False),
-]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the best there is.", show_default=False)]
-Gpu = Annotated[
-    bool | None,
-    typer.Option(
-        "--gpu", help="Index and search vectors on a GPU, with faiss-gpu in the place of faiss-cpu.", show_default=False
-    ),
-]
-Vectors = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PLACE",
-        help="Where vectors are searched: faiss (on this machine), milvus:FILE.db, milvus:http://host:19530, or "
-        "package.module:function that returns a LlamaIndex vector store.",
-        show_default=False,
-    ),
-]
-Engine = Annotated[
-    str | None, typer.Option(help="Where files are read: local, or ray (by workers on a Ray cluster).", show_default=False)
-]
-Address = Annotated[
-    str | None,
-    typer.Option(metavar="HOST:PORT", help="The Ray cluster; by default one is started on this machine.", show_default=False),
-]
-Reranker = Annotated[
-    str | None,
-    typer.Option(help="Who watches the clips: transformers, scripted, none, or package.module:function.", show_default=False),
-]
-RerankerModel = Annotated[
-    str | None, typer.Option(help="Hub name or local path of the RankVideo checkpoint.", show_default=False)
-]
+Archive = Annotated[Path, typer.Argument(help="The archive's folder.", metavar="ARCHIVE")]
+Question = Annotated[str, typer.Argument(help="The question.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write to; created if it does not exist.")]
+OutputFile = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the best available.")]
 Llm = Annotated[
     str | None,
     typer.Option(
-        help="Who writes the answers: package.module:function that returns a LlamaIndex LLM. By default they are quoted from "
-        "the archive's words.",
-        show_default=False,
+        help="LLM that writes the answers: package.module:function that returns a LlamaIndex LLM. By default answers are "
+        "quoted from the archive."
     ),
 ]
-
 LlmUrl = Annotated[
     str | None,
-    typer.Option(
-        help="Let the model that is served there write the answers: an OpenAI-compatible endpoint such as that of vllm serve, "
-        "http://127.0.0.1:8000/v1.",
-        show_default=False,
-    ),
+    typer.Option(help="OpenAI-compatible endpoint whose model writes the answers, such as http://127.0.0.1:8000/v1."),
 ]
-Frames = Annotated[int, typer.Option(min=0, help="Frames of each clip that the model is shown; it must be able to see.")]
+Frames = Annotated[int, typer.Option(min=0, help="Frames per clip that the LLM is shown; it must be multimodal.")]
 EvidenceSubsets = Annotated[
-    int, typer.Option(min=1, help="Answer from this many subsets of the clips and keep the best supported answer.")
+    int, typer.Option(min=1, help="Answer from this many selections of the clips and keep the best supported answer.")
 ]
+
+# The settings that every command offers which opens an archive to search it.
+SEARCH_SETTINGS = ("profile", "reranker", "reranker_model", "device", "gpu", "vector_store")
+
+
+def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add an option to a command for each of these settings.
+
+    The command receives those that were given on the command line as the dictionary `options`, ready for `Settings.load` or
+    `VideoArchive.open`. Name, type and help come from `Settings`.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**arguments: Any) -> None:
+            values = {name: arguments.pop(name) for name in names}
+            command(**arguments, options={name: value for name, value in values.items() if value is not None})
+
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
+        last = [p for p in own if p.name == "as_json"]
+        parameters = [*(p for p in own if p.name != "as_json"), *map(_parameter, names), *last]
+        run.__signature__ = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in parameters])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    field = Settings.model_fields[name]
+    types = get_args(field.annotation) if get_origin(field.annotation) is not Literal else (str,)
+    kind = next((kind for kind in (bool, int, float) if kind in (types or (field.annotation,))), str)
+    flag = "--" + name.replace("_", "-")
+    option = typer.Option(f"{flag}/--no-{flag[2:]}" if kind is bool else flag, help=field.description)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
 
 
 def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
-    """What `--llm` names, or what is served at `--llm-url`. Raises InputError for both, and for a name of no function."""
+    """Return the LLM that `--llm` names or that is served at `--llm-url`.
+
+    Raises InputError if both are given or the name is not package.module:function.
+    """
     from rankvideo_rag.backends import load_backend
     from rankvideo_rag.errors import InputError
 
     if name and url:
-        raise InputError("--llm and --llm-url both name who writes the answers: give one of them")
+        raise InputError("--llm and --llm-url both name the LLM that writes the answers: give one of them")
     if url:
         from rankvideo_rag.answering.openai_like import load_openai_like
 

@@ -1,31 +1,30 @@
-"""rankvideo remove: videos taken out of an archive. The files themselves are not touched."""
+"""rankvideo remove: remove videos from an archive."""
 
 from typing import Annotated
 
 import typer
 
-from rankvideo_rag.cli.console import out, print_json, shown
+from rankvideo_rag.cli.console import out, printable, render
 from rankvideo_rag.cli.options import Archive, AsJson
 
 
 def remove(
     archive: Archive,
-    names: Annotated[
-        list[str], typer.Argument(metavar="PATH|VIDEO_ID...", help="Files, folders or video ids.", show_default=False)
-    ],
+    names: Annotated[list[str], typer.Argument(metavar="PATH|VIDEO_ID...", help="Files, folders or video ids.")],
     as_json: AsJson = False,
 ) -> None:
-    """Take videos out of an archive, with all that was made of them. Their files stay where they are.
+    """Remove videos from an archive. Their files are not touched.
 
-    They stay out of later updates, under any name: `rankvideo index FILE --to ARCHIVE` takes one in again.
+    They stay out of later updates, under any name, until `rankvideo index FILE --output ARCHIVE` names them again.
     """
     from rankvideo_rag.indexing.update import remove as run
 
     done = run(archive, names)
-    if as_json:
-        print_json({"videos": list(done.videos), "paths": list(map(str, done.paths))})
-        return
-    out.print(f"{len(done.videos)} videos taken out, which lay at {len(done.paths)} paths:")
-    for path in done.paths:
-        out.print(f"  {shown(str(path))}", soft_wrap=True)
-    out.print(f"What was made of them leaves the disk with: [bold]rankvideo gc {shown(str(archive))}[/]", soft_wrap=True)
+
+    def show() -> None:
+        out.print(f"{len(done.videos)} videos removed, from {len(done.paths)} paths:")
+        for path in done.paths:
+            out.print(f"  {printable(str(path))}", soft_wrap=True)
+        out.print(f"Return their space to the disk with: [bold]rankvideo gc {printable(str(archive))}[/]", soft_wrap=True)
+
+    render({"videos": list(done.videos), "paths": list(map(str, done.paths))}, show, as_json=as_json)

@@ -1,51 +1,33 @@
-"""rankvideo search: the clips that may answer a question."""
+"""rankvideo search: find clips."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rankvideo_rag.cli.console import hits_table, out, print_json
-from rankvideo_rag.cli.domain_warning import say_what_is_foreign
-from rankvideo_rag.cli.options import Archive, AsJson, Device, Gpu, Profile, Question, Reranker, RerankerModel, Vectors
+from rankvideo_rag.cli.console import hits_table, out, render
+from rankvideo_rag.cli.domain_warning import warn_if_foreign
+from rankvideo_rag.cli.options import SEARCH_SETTINGS, Archive, AsJson, Question, setting_options
 
 
+@setting_options(*SEARCH_SETTINGS)
 def search(
     archive: Archive,
     question: Question,
+    options: dict[str, Any],
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="Clips to list.")] = 10,
-    rerank: Annotated[bool, typer.Option("--rerank", help="Let RankVideo watch the clips and re-order them.")] = False,
-    no_duplicates: Annotated[
-        bool, typer.Option("--no-duplicates", help="Leave out clips that show the same as a better one.")
-    ] = False,
-    profile: Profile = None,
-    reranker: Reranker = None,
-    reranker_model: RerankerModel = None,
-    device: Device = None,
-    gpu: Gpu = None,
-    vectors: Vectors = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Rerank the clips with RankVideo.")] = False,
+    no_duplicates: Annotated[bool, typer.Option("--no-duplicates", help="Omit near-duplicates of better clips.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search an archive: clips by what is seen, said, written and described, best first."""
+    """Search an archive: clips by picture, speech, on-screen text and descriptions, best first."""
     from rankvideo_rag.archive import VideoArchive
     from rankvideo_rag.nodes import nodes_to_hits
 
-    options = {
-        "profile": profile,
-        "reranker": reranker,
-        "reranker_model": reranker_model,
-        "device": device,
-        "gpu": gpu,
-        "vector_store": vectors,
-    }
     with VideoArchive.open(archive, **options) as opened:
-        judge = opened.as_reranker(top_n=top) if rerank or reranker else None
-        top_k = max(top, opened.settings.rerank_depth) if judge else top
+        reranker = opened.as_reranker(top_n=top) if rerank or "reranker" in options else None
+        top_k = max(top, opened.settings.rerank_depth) if reranker else top
         nodes = opened.as_retriever(top_k=top_k, no_duplicates=no_duplicates).retrieve(question)
-        hits = nodes_to_hits(judge.postprocess_nodes(nodes, query_str=question) if judge else nodes)
-        say_what_is_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
-    if as_json:
-        print_json([hit.model_dump() for hit in hits])
-    elif hits:
-        out.print(hits_table(hits))
-    else:
-        out.print("Nothing in the archive matches this question.")
+        hits = nodes_to_hits(reranker.postprocess_nodes(nodes, query_str=question) if reranker else nodes)
+        warn_if_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
+    found = hits_table(hits) if hits else "Nothing in the archive matches this question."
+    render([hit.model_dump() for hit in hits], lambda: out.print(found), as_json=as_json)

@@ -1,4 +1,4 @@
-"""rankvideo train: a run as one YAML file tells it, and adapters merged."""
+"""rankvideo train: train from one YAML file per run, and merge adapters."""
 
 import logging
 from collections.abc import Iterator
@@ -8,59 +8,59 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankvideo_rag.cli.console import err, out, shown
+from rankvideo_rag.cli.console import err, out, printable
+from rankvideo_rag.cli.options import Output
 
 if TYPE_CHECKING:
     from rankvideo_rag.formats.training_data import TrainingExample
 
 app = typer.Typer(
     name="train",
-    help="Train on examples in RankVideo's published format: stage one, stage two, and an embedder.",
+    help="Train on examples in RankVideo's published format: stage 1, stage 2, and an embedder.",
     no_args_is_help=True,
 )
 
-Config = Annotated[
-    Path, typer.Option(help="A YAML file of options; a finished run's training.yaml is one too.", show_default=False)
-]
+Config = Annotated[Path, typer.Option(help="YAML file of options; a finished run's training.yaml works too.")]
 
 
 @app.command("perception")
 def perception(config: Config) -> None:
-    """Stage one: learn to see, by captions of videos written inside <think>."""
-    told, examples = _read(config, "PerceptionConfig")
-    with _progress():
-        _tell(_room("perception").train_perception(told, examples))
+    """Stage 1: learn to see from captions of videos, written inside <think>."""
+    options, examples = _read(config, "PerceptionConfig")
+    with _log():
+        _print_folder(_module("perception").train_perception(options, examples))
 
 
 @app.command("reranker")
 def reranker(config: Config) -> None:
-    """Stage two: learn to rank, by groups of one query's videos. The best checkpoint by nDCG@10 on `pools` is kept."""
-    told, examples = _read(config, "RerankerConfig")
-    with _progress():
-        pools = _room("selection").read_pools(told)
-        _tell(_room("reranker").train_reranker(told, examples, pools=pools))
+    """Stage 2: learn to rank from groups of one query's videos. Keeps the checkpoint with the best nDCG@10 on `pools`."""
+    _train_with_pools(config, "reranker", "RerankerConfig")
 
 
 @app.command("embedder")
 def embedder(config: Config) -> None:
-    """Learn to retrieve: questions and videos in one space. The best checkpoint by nDCG@10 on `pools` is kept."""
-    told, examples = _read(config, "EmbedderConfig")
-    with _progress():
-        pools = _room("selection").read_pools(told)
-        _tell(_room("embedder").train_embedder(told, examples, pools=pools))
+    """Train an embedder of questions and videos. Keeps the checkpoint with the best nDCG@10 on `pools`."""
+    _train_with_pools(config, "embedder", "EmbedderConfig")
 
 
 @app.command("merge")
 def merge(
-    adapter: Annotated[Path, typer.Argument(help="Folder of an adapter.", show_default=False)],
-    to: Annotated[Path, typer.Option(help="New folder for the whole model.", show_default=False)],
+    adapter: Annotated[Path, typer.Argument(help="Folder of an adapter.")],
+    output: Output,
 ) -> None:
-    """Write an adapter and its base as one model, which every backend loads."""
-    _tell(_room("adapters").merge(adapter, to))
+    """Merge an adapter into its base model; every backend loads the result."""
+    _print_folder(_module("adapters").merge(adapter, output))
 
 
-def _room(name: str) -> Any:
-    """A file of the training room; a package that it lacks becomes an error that names the extra."""
+def _train_with_pools(config: Path, name: str, kind: str) -> None:
+    options, examples = _read(config, kind)
+    with _log():
+        pools = _module("model_selection").read_pools(options)
+        _print_folder(getattr(_module(name), f"train_{name}")(options, examples, pools=pools))
+
+
+def _module(name: str) -> Any:
+    """Import a module of rankvideo_rag.training; a missing package becomes an error that names the extra."""
     from rankvideo_rag.backends import import_optional
 
     return import_optional(f"rankvideo_rag.training.{name}", "train")
@@ -70,31 +70,31 @@ def _read(path: Path, kind: str) -> "tuple[Any, list[TrainingExample]]":
     from rankvideo_rag.errors import InputError
     from rankvideo_rag.formats.training_data import read_examples
 
-    room = _room("config")
-    config = room.read_config(path, getattr(room, kind))
+    module = _module("config")
+    config = module.read_config(path, getattr(module, kind))
     if config.data is None:
-        raise InputError(f"{path}: `data` is missing: name a file of training examples, one JSON object on each line")
+        raise InputError(f"{path}: `data` is missing: name a file of training examples, one JSON object per line")
     return config, list(read_examples(config.data))
 
 
 @contextmanager
-def _progress() -> Iterator[None]:
-    """What the loop logs, on standard error."""
+def _log() -> Iterator[None]:
+    """Print the training log on standard error."""
 
-    class Tell(logging.Handler):
+    class Printer(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            err.print(shown(record.getMessage()), soft_wrap=True)
+            err.print(printable(record.getMessage()), soft_wrap=True)
 
-    logger, handler = logging.getLogger("rankvideo_rag.training"), Tell()
+    logger, handler = logging.getLogger("rankvideo_rag.training"), Printer()
+    level = logger.level
     logger.addHandler(handler)
-    before = logger.level
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(level)
         logger.removeHandler(handler)
 
 
-def _tell(folder: Path) -> None:
-    out.print(shown(str(folder)), soft_wrap=True)
+def _print_folder(folder: Path) -> None:
+    out.print(printable(str(folder)), soft_wrap=True)

@@ -72,7 +72,7 @@ def _refuse_adapter(folder: Path, setting: str) -> None:
     if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
         raise InputError(
             f"{setting} = {str(folder)!r} is an adapter, not a model: merge it into its base first "
-            f"(rankvideo train merge {folder} --to FOLDER), and give the merged folder"
+            f"(rankvideo train merge {folder} --output FOLDER), and give the merged folder"
         )
 
 

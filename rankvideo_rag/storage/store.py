@@ -95,7 +95,7 @@ class Store:
         Raises ArchiveError when there is none or it cannot be read, ArchiveMismatch when it has another format.
         """
         if not (folder / DATABASE).is_file():
-            raise ArchiveError(f"no archive at {folder}. Make one with: rankvideo index FOLDER --to {folder}")
+            raise ArchiveError(f"no archive at {folder}. Make one with: rankvideo index FOLDER --output {folder}")
         try:
             connection = connect(folder / DATABASE)
             connection.execute("PRAGMA journal_mode = WAL")

@@ -47,7 +47,7 @@ def ablations(folder: Path, *, seed: int, share: float, school: Path | None = No
         pack(full.embedder(full.perception(write_untrained_model(folder / "untrained", seed=seed))), embedder)
     seen = (school or folder) / "perception" / "model"
     if not (seen.exists() and embedder.exists()):
-        raise InputError(f"{school} holds no finished training: rankvideo demo train --to {school}")
+        raise InputError(f"{school} holds no finished training: rankvideo demo train --output {school}")
     blank, short = write_untrained_model(folder / "untrained", seed=seed), TinyTraining(folder, seed=seed, share=share)
     rows = {row.name: row for row in _written(folder) if (row.seed, row.share) == (seed, share)}
     for name, changes in ABLATIONS.items():

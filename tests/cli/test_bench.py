@@ -26,10 +26,10 @@ def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_benchmark_prints_the_json_that_scripts_rely_on_and_draws_a_picture(tmp_path: Path) -> None:
     small = ("--questions", "1", "--questions", "4", "--videos", "4", "--repeats", "1")
-    done = bench(tmp_path, *small, "--picture", "curve.png", "--json")
+    done = bench(tmp_path, *small, "--plot", "curve.png", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert "Its answers mean nothing" in done.stderr
+    assert "its scores mean nothing" in done.stderr
 
     assert set(report["speedup"]) == set(report["speedup_with_decode"]) == {"1", "4"}
     for count, figures in report["questions"].items():

@@ -72,7 +72,7 @@ def test_index_prints_the_json_that_scripts_rely_on_and_says_3_for_a_bad_input(w
     shutil.copy2(world.videos / "clip-01.mp4", tmp_path / "in")
     (tmp_path / "in" / "bad.mp4").write_text("no video")
     for unchanged, work in ((0, {"decodes": 3, "embeddings": 1}), (2, {"decodes": 0, "embeddings": 0})):
-        done = rankvideo("index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr", "--json")
+        done = rankvideo("index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none", "--json")
         report = json.loads(done.stdout)
         assert {name: report[name] for name in ("ok", "partial", "skipped", "failed")} == {
             "ok": 1,
@@ -89,10 +89,10 @@ def test_index_prints_the_json_that_scripts_rely_on_and_says_3_for_a_bad_input(w
 def test_index_prints_a_table_and_each_reason_for_people(world: World, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bad.mp4").write_text("no video")
-    done = rankvideo("index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr")
+    done = rankvideo("index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none")
     assert "not_media" in done.stdout
     assert "bad.mp4" in done.stdout
-    assert "speech is taken from subtitles only: --whisper MODEL hears it" in done.stderr
+    assert "speech is taken from subtitles only: --asr whisper --asr-model base recognizes it" in done.stderr
 
 
 def test_names_that_are_no_text_survive_and_cannot_play_tricks_on_the_terminal(world: World, tmp_path: Path) -> None:
@@ -104,12 +104,12 @@ def test_names_that_are_no_text_survive_and_cannot_play_tricks_on_the_terminal(w
     (tmp_path / "in" / os.fsdecode(b"bad\xff[bold].mp4")).write_text("no video")
     (tmp_path / "in" / "loose.mp4").symlink_to(tmp_path / "nowhere")
     for _ in range(2):
-        done = rankvideo("index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr", "--json")
+        done = rankvideo("index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none", "--json")
         outcomes = {os.fsencode(video["path"]).rpartition(b"/")[2]: video for video in json.loads(done.stdout)["videos"]}
         assert [outcomes[name]["outcome"] for name in names] == ["ok"] * 3
         assert outcomes[b"bad\xff[bold].mp4"]["reason"].startswith("not_media: ")
         assert outcomes[b"loose.mp4"]["reason"].startswith("broken_link: ")
-    told = rankvideo("index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr").stdout
+    told = rankvideo("index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none").stdout
     assert "bad\\udcff[bold].mp4" in told
     question = f"something {world.clips[0].scenes[0][0].colour}"
     listed = rankvideo("search", tmp_path / "archive", question).stdout
@@ -121,7 +121,7 @@ def test_names_that_are_no_text_survive_and_cannot_play_tricks_on_the_terminal(w
 
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(world: World, tmp_path: Path) -> None:
     render_archive(tmp_path / "in", clips=30, seed=5)
-    arguments = ["index", str(tmp_path / "in"), "--to", str(tmp_path / "archive"), "--no-ocr", "--json"]
+    arguments = ["index", str(tmp_path / "in"), "--output", str(tmp_path / "archive"), "--ocr", "none", "--json"]
     running = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     database = tmp_path / "archive" / "archive.db-wal"
     while not (database.exists() and database.stat().st_size > 100_000):
@@ -130,7 +130,7 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(world: World, tmp_pat
     running.send_signal(signal.SIGINT)
     _, complaint = running.communicate(timeout=20)
     assert running.returncode == 130
-    assert "Run the same command again to go on." in complaint
+    assert "Run the same command again to continue." in complaint
     assert "Traceback" not in complaint
     report = json.loads(rankvideo(*arguments).stdout)
     assert report["ok"] == 30
@@ -141,11 +141,11 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(world: World, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["index", "missing", "--to", "a"], 2, "there is no missing: give a folder of videos"),
-        (["index", ".", "--to", "a"], 2, "no video or audio file under ."),
-        (["index", ".", "--to", "a", "--profile", "huge"], 2, "unknown profile 'huge': choose one of tiny, cpu, gpu"),
-        (["index", ".", "--to", "a", "--whisper", "base", "--no-speech"], 2, "contradict each other"),
-        (["ask", "missing", "why?"], 1, "no archive at missing. Make one with: rankvideo index FOLDER --to missing"),
+        (["index", "missing", "--output", "a"], 2, "there is no missing: give a folder of videos"),
+        (["index", ".", "--output", "a"], 2, "no video or audio file under ."),
+        (["index", ".", "--output", "a", "--profile", "huge"], 2, "unknown profile 'huge': choose one of tiny, cpu, gpu"),
+        (["index", ".", "--output", "a", "--asr-model", "base", "--asr", "none"], 2, "contradict each other"),
+        (["ask", "missing", "why?"], 1, "no archive at missing. Make one with: rankvideo index FOLDER --output missing"),
         (["ask", "{archive}", "  "], 2, "the question is empty"),
         (["ask", "{archive}", "x", "--llm", "gpt"], 2, "package.module:function"),
         (["ask", "{archive}", "x", "--reranker", "magic"], 2, "no backend 'magic' in rankvideo_rag.models.vlm"),
@@ -172,7 +172,7 @@ def test_an_archive_is_not_asked_with_another_profile(world: World, monkeypatch:
 
 def test_help_lists_every_command() -> None:
     done = rankvideo("--help")
-    commands = ("index", "update", "remove", "search", "ask", "info", "failures", "gc", "serve", "doctor", "demo")
+    commands = ("index", "update", "remove", "search", "ask", "info", "gc", "serve", "doctor", "demo")
     for command in commands:
         assert command in done.stdout
 
@@ -187,7 +187,7 @@ def test_info_tells_what_an_archive_holds_and_how_it_was_made(world: World) -> N
 def test_doctor_names_packages_ffmpeg_downloads_and_remedies() -> None:
     checkup = json.loads(rankvideo("doctor", "--json").stdout)
     packages = {package["name"]: package for package in checkup["packages"]}
-    assert packages["vllm"]["version"] or packages["vllm"]["remedy"] == "pip install 'rankvideo-rag[vllm]'"
+    assert packages["vllm"]["version"] or packages["vllm"]["hint"] == "pip install 'rankvideo-rag[vllm]'"
     assert packages["av"]["version"]
     (av,) = [library for library in checkup["media"] if library["package"].startswith("av ")]
     assert av["ffmpeg"].startswith("FFmpeg ")

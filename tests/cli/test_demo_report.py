@@ -31,7 +31,7 @@ def test_nothing_in_the_world_shows_what_its_unanswerable_questions_ask_for() ->
 
 def test_one_command_renders_asks_and_measures_with_an_interval_and_abstention(tmp_path: Path) -> None:
     result = CliRunner().invoke(
-        app, ["demo", "report", "--to", str(tmp_path), "--clips", "10", "--json"], catch_exceptions=False
+        app, ["demo", "report", "--output", str(tmp_path), "--clips", "10", "--json"], catch_exceptions=False
     )
     found = ArchiveReport.model_validate(json.loads(result.stdout))
     assert found.benefit.low <= found.benefit.difference <= found.benefit.high

@@ -89,7 +89,7 @@ def test_two_backends_that_score_nothing_do_not_agree() -> None:
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["verify", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["eval", "compare-backends", *map(str, arguments)])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output

@@ -78,7 +78,7 @@ def test_the_tables_for_people_show_intervals_ties_and_slices(files: Path) -> No
     result = retrieval(files, "--run", files / "second.trec.gz", "--slices", files / "slices.tsv", "--measures", "RR")
     assert "2 judged queries" in result.stdout
     assert "0.5000 [0.5000, 0.5000]" in result.stdout
-    assert "Against first, by randomisation" in result.stdout
+    assert "Differences from first, permutation test" in result.stdout
     assert "language" in result.stdout
     assert "first: the order of equal scores moves RR between 0.5000 and 0.7500" in result.stderr
 
@@ -144,7 +144,7 @@ def test_edges_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     (tmp_path / "first.json").write_text('{"q0": {"a": 1}}')
     (tmp_path / "qrels").write_text("q0 0 a 1\n")
     words = ["--pred-dir", tmp_path / "pred", "--first-stage", tmp_path / "first.json", "--qrels", tmp_path / "qrels"]
-    with pytest.raises(InputError, match="parted by spaces"):
+    with pytest.raises(InputError, match="separated by spaces"):
         raise run("reranker", *words, "--edges", "0,1").exception or AssertionError("no error")
 
 
@@ -161,12 +161,14 @@ def test_a_corpus_is_checked_and_exit_code_3_says_that_something_is_missing(tmp_
 
 def test_data_sets_are_prepared_and_runs_become_submissions(files: Path) -> None:
     (files / "pairs.json").write_text('[{"video": "x.mp4", "caption": ["one", "two"]}]')
-    result = run("prepare", "pairs", files / "pairs.json", "--to", files / "out", "--json")
+    result = run("prepare", "pairs", files / "pairs.json", "--output", files / "out", "--json")
     assert json.loads(result.stdout)["files"] == {str(files / "out" / "queries.tsv"): 2, str(files / "out" / "qrels.trec"): 2}
-    assert run("submission", "--run", files / "first.trec", "--to", files / "s.json").exit_code == 0
+    assert run("submission", "--run", files / "first.trec", "--output", files / "s.json").exit_code == 0
     assert json.loads((files / "s.json").read_text()) == {"q1": {"b": 2, "a": 1}, "q2": {"y": 2, "z": 1}}
-    assert isinstance(run("submission", "--run", files / "first.trec", "--to", files / "no" / "s.json").exception, InputError)
-    assert isinstance(run("prepare", "lsmdc", files / "pairs.json", "--to", files / "out").exception, InputError)
+    assert isinstance(
+        run("submission", "--run", files / "first.trec", "--output", files / "no" / "s.json").exception, InputError
+    )
+    assert isinstance(run("prepare", "lsmdc", files / "pairs.json", "--output", files / "out").exception, InputError)
 
 
 def test_the_evaluation_is_timed_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     files = {"--pred-dir": "predictions", "--first-stage": "first.json", "--qrels": "qrels"}
     arguments = [part for option, name in files.items() for part in (option, str(folder / name))]
     return subprocess.run(
-        [*COMMAND, "evaluate", *arguments, *more],
+        [*COMMAND, "eval", "compare-stages", *arguments, *more],
         capture_output=True,
         text=True,
         check=False,
@@ -224,7 +224,7 @@ def test_the_command_prints_both_ways_of_counting_and_where_they_differ(tmp_path
     table = evaluate(tmp_path)
     assert "all judged queries: 2" in table.stdout
     assert "nDCG@10" in table.stdout
-    assert "with predictions and a relevant video only: 1" in table.stdout
+    assert "with predictions and a relevant video: 1" in table.stdout
     assert "judged queries without predictions" in table.stderr
     (tmp_path / "qrels").write_text("q1 0 c 1\nq2 0 a\n")
     refused = evaluate(tmp_path)

@@ -303,7 +303,7 @@ def run(command: str, *arguments: str | Path) -> Any:
 
 def test_the_command_prints_measures_and_counts_and_a_replay_prints_the_same(files: tuple[Path, Path], tmp_path: Path) -> None:
     kept = tmp_path / "verdicts.jsonl"
-    given = ("--answers", files[0], "--references", files[1], "--verdicts", kept, "--json")
+    given = ("--answers", files[0], "--references", files[1], "--judgements", kept, "--json")
     first = run("answers", *given)
     found = json.loads(first.stdout)
     assert found["Correct"] == 1.0
@@ -322,15 +322,15 @@ def test_the_command_prints_measures_and_counts_and_a_replay_prints_the_same(fil
 def test_a_replay_without_its_verdicts_is_an_error_that_counts_them(files: tuple[Path, Path], tmp_path: Path) -> None:
     kept = tmp_path / "verdicts.jsonl"
     given = ("--answers", files[0], "--references", files[1])
-    run("answers", *given, "--verdicts", kept)
+    run("answers", *given, "--judgements", kept)
     lines = kept.read_text().splitlines()
     written(kept, *lines[2:])
-    failed = run("answers", *given, "--verdicts", kept, "--replay")
+    failed = run("answers", *given, "--judgements", kept, "--replay")
     assert isinstance(failed.exception, InputError)
     assert f"{kept} lacks 2 verdicts of lexical" in str(failed.exception)
     for arguments, words in (
-        (("--replay",), "name it with --verdicts"),
-        (("--verdicts", kept, "--replay", "--judge-model", "m"), "loads no"),
+        (("--replay",), "name it with --judgements"),
+        (("--judgements", kept, "--replay", "--judge-model", "m"), "loads no"),
     ):
         assert words in str(run("answers", *given, *arguments).exception)
 

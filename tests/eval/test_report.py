@@ -154,7 +154,7 @@ def test_of_fifty_questions_with_a_planted_fault_each_the_stage_is_found(tmp_pat
     planted = [Planted(number) for number in range(50)]
     assert Counter(one.fault for one in planted) == dict.fromkeys(FAULTS, 10)
     plant(tmp_path / "r", planted)
-    found = ran("--to", tmp_path / "r")
+    found = ran("--output", tmp_path / "r")
     told = {one.query_id: one.outcomes["with"].stage for one in found.questions}
     rightly = sum(told[one.query] == one.fault for one in planted)
     assert rightly >= 0.95 * 50, told
@@ -165,9 +165,9 @@ def test_of_fifty_questions_with_a_planted_fault_each_the_stage_is_found(tmp_pat
 
 def test_a_report_is_the_same_when_it_is_scored_again_from_its_files(tmp_path: Path) -> None:
     plant(tmp_path, [Planted(number) for number in range(10)])
-    before = ran("--to", tmp_path)
+    before = ran("--output", tmp_path)
     files = (tmp_path / "report.json").read_bytes(), (tmp_path / "report.html").read_bytes()
-    assert ran("--to", tmp_path, "--replay") == before
+    assert ran("--output", tmp_path, "--replay") == before
     assert ((tmp_path / "report.json").read_bytes(), (tmp_path / "report.html").read_bytes()) == files
 
 
@@ -175,7 +175,7 @@ def test_the_numbers_of_a_small_folder_are_those_of_the_hand(tmp_path: Path) -> 
     # demoted: from rank 2 to 9; wrong window and unsupported: from rank 2 to 1.
     plant(tmp_path, [Planted(number) for number in (2, 3, 4)])
     write_rows(tmp_path / "seconds.jsonl", [{"query_id": f"fact-{n}", "retrieve": n, "rerank": 9 * n} for n in (2, 3, 4)])
-    found = ran("--to", tmp_path, "--measures", "RR R@10")
+    found = ran("--output", tmp_path, "--measures", "RR R@10")
     assert (found.benefit.before, found.benefit.after) == (0.5, pytest.approx((1 / 9 + 1 + 1) / 3))
     assert (found.benefit.better, found.benefit.worse, found.benefit.pairs_per_query) == (2, 1, 9.0)
     assert [one.gain for one in found.questions] == pytest.approx([1 / 9 - 0.5, 0.5, 0.5])
@@ -293,7 +293,7 @@ def of_shapes(world: World) -> list[Question]:
 def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ArchiveReport]:
     folder = tmp_path_factory.mktemp("scored")
     chosen = [*of_shapes(world)[:8], *asked(world, "speech")[:5]]
-    return folder / "report", ran(*files_of(world, folder, chosen), "--to", folder / "report")
+    return folder / "report", ran(*files_of(world, folder, chosen), "--output", folder / "report")
 
 
 def test_one_command_measures_an_archive_with_reranking_and_without(scored: tuple[Path, ArchiveReport]) -> None:
@@ -352,7 +352,7 @@ def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: Wo
         update={"question_id": "unfound", "text": "zymurgy quixotry", "judgements": {"clip-01": 2}, "claims": ()}
     )
     arguments = files_of(world, tmp_path, [shown, right, absent, unfound], extra="unasked 0 clip-01 1\n")
-    found = ran(*arguments, "--to", tmp_path / "r", "--reranker", f"{__name__}:contrary")
+    found = ran(*arguments, "--output", tmp_path / "r", "--reranker", f"{__name__}:contrary")
     outcomes = {one.query_id: one.outcomes["with"].stage for one in found.questions}
     assert outcomes == {
         shown.question_id: "demoted by the reranker",
@@ -366,11 +366,11 @@ def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: Wo
 
 def test_what_reranking_took_is_not_told_where_kept_verdicts_were_used(world: World, tmp_path: Path) -> None:
     arguments = files_of(world, tmp_path, asked(world, "visual")[:2])
-    found = ran(*arguments, "--to", tmp_path / "r", "--score-cache", tmp_path / "scores.db")
+    found = ran(*arguments, "--output", tmp_path / "r", "--score-cache", tmp_path / "scores.db")
     assert found.seconds["rerank"] is None
     assert " s a query" not in found.benefit.summary
     with pytest.raises(InputError, match="holds a run already"):
-        ran(*arguments, "--to", tmp_path / "r")
+        ran(*arguments, "--output", tmp_path / "r")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_an_archive_is_not_asked_without_what_a_report_needs(
     world: World, tmp_path: Path, words: list[str], fault: str
 ) -> None:
     _, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
-    result = run(world.archive, "--to", tmp_path / "r", *(word.format(q=q, r=r) for word in words))
+    result = run(world.archive, "--output", tmp_path / "r", *(word.format(q=q, r=r) for word in words))
     assert isinstance(result.exception, InputError)
     assert fault in str(result.exception)
 
@@ -392,10 +392,10 @@ def test_an_archive_is_not_asked_without_what_a_report_needs(
 def test_ids_that_do_not_meet_are_refused_before_anything_is_asked(world: World, tmp_path: Path) -> None:
     archive, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
     with pytest.raises(InputError, match=r"none of the 1 relevant videos is in the archive: .*need --stems"):
-        ran(archive, "--questions", q, "--qrels", r, "--to", tmp_path / "r")
+        ran(archive, "--questions", q, "--qrels", r, "--output", tmp_path / "r")
     (tmp_path / "qrels.txt").write_text("another 0 clip-01 1\n")
     with pytest.raises(InputError, match=r"no question is judged: questions have ids such as 'speech-.*', .* 'another'"):
-        ran(archive, "--questions", q, "--qrels", r, "--to", tmp_path / "r", "--stems")
+        ran(archive, "--questions", q, "--qrels", r, "--output", tmp_path / "r", "--stems")
     assert not (tmp_path / "r" / "first_stage.trec").exists()
 
 
@@ -425,13 +425,13 @@ def test_an_answer_that_a_model_fails_to_write_is_none_and_told_and_one_that_wri
     world: World, tmp_path: Path
 ) -> None:
     arguments = files_of(world, tmp_path, asked(world, "speech")[:2])
-    found = ran(*arguments, "--to", tmp_path / "r", "--llm", f"{__name__}:tires")
+    found = ran(*arguments, "--output", tmp_path / "r", "--llm", f"{__name__}:tires")
     assert (found.counts["without"].absent, found.counts["with"].absent) == (1, 2)
     assert (
         sum("could not be written (ConnectionError: the line is dead)" in note for note in found.notes) == 2
     )  # both questions
     with pytest.raises(ModelError, match=r"the first answer, to .*, could not be written"):
-        ran(*arguments, "--to", tmp_path / "other", "--llm", f"{__name__}:is_tired")
+        ran(*arguments, "--output", tmp_path / "other", "--llm", f"{__name__}:is_tired")
 
 
 PROMPTS: list[str] = []
@@ -452,15 +452,15 @@ def counted() -> MockLLM:
 def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tmp_path: Path) -> None:
     arguments = [*files_of(world, tmp_path, asked(world, "visual")[:1]), "--llm", f"{__name__}:counted"]
     PROMPTS.clear()
-    ran(*arguments, "--to", tmp_path / "one")
+    ran(*arguments, "--output", tmp_path / "one")
     assert len(PROMPTS) == 2  # without reranking and with it
     PROMPTS.clear()
-    ran(*arguments, "--to", tmp_path / "three", "--evidence-subsets", "3")
+    ran(*arguments, "--output", tmp_path / "three", "--evidence-subsets", "3")
     assert len(PROMPTS) == 6
     with pytest.raises(InputError, match="give one of them"):
-        ran(*arguments, "--to", tmp_path / "both", "--llm-url", "http://127.0.0.1:9/v1")
+        ran(*arguments, "--output", tmp_path / "both", "--llm-url", "http://127.0.0.1:9/v1")
     with pytest.raises(InputError, match="--frames, --evidence-subsets: no archive is asked"):
-        ran("--to", tmp_path / "one", "--frames", "1", "--evidence-subsets", "2")
+        ran("--output", tmp_path / "one", "--frames", "1", "--evidence-subsets", "2")
 
 
 # Thresholds
@@ -482,7 +482,7 @@ def with_margins(folder: Path, *best: tuple[float, bool]) -> Path:
 
 
 def threshold_of(folder: Path, *words: str) -> Result:
-    return CliRunner().invoke(commands, ["eval", "threshold", str(folder), *words])
+    return CliRunner().invoke(commands, ["eval", "calibrate", str(folder), *words])
 
 
 def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) -> None:
@@ -515,9 +515,9 @@ def test_a_video_that_is_not_indexed_makes_its_question_one_without_an_answer(tm
 
 def test_a_folder_that_lacks_files_says_which(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks references.jsonl, qrels.trec, first_stage.trec, .*answers_with.jsonl"):
-        ran("--to", tmp_path)
+        ran("--output", tmp_path)
     with pytest.raises(InputError, match="--qrels: no archive is asked"):
-        ran("--to", tmp_path, "--qrels", tmp_path)
+        ran("--output", tmp_path, "--qrels", tmp_path)
 
 
 # Questions
@@ -586,7 +586,7 @@ class _Tags(HTMLParser):
 def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
     evil = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     plant(tmp_path, [Planted(number) for number in range(10)])
-    found = ran("--to", tmp_path)
+    found = ran("--output", tmp_path)
     plain = _Tags(render_html(found))
     one = found.questions[0]
     hostile = one.model_copy(
@@ -617,7 +617,7 @@ def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Pa
 
 def test_the_page_says_what_was_lost_where_and_has_its_three_plots(tmp_path: Path) -> None:
     plant(tmp_path, [Planted(number) for number in range(10)])
-    ran("--to", tmp_path)
+    ran("--output", tmp_path)
     html = (tmp_path / "report.html").read_text()
     assert html.count("<figure>") == 3
     for stage in FAULTS:

@@ -114,7 +114,18 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
     locked = folder / "rows" / "60" / "a.mp4"
     rights_hold = subprocess.run([*PYTHON, "-c", f"open({str(locked)!r})"], capture_output=True, check=False).returncode != 0
     done = subprocess.run(
-        [*RANKVIDEO, "index", folder / "rows", "--to", folder / "archive", "--json", "--no-ocr", "--clip-seconds", "3600"],
+        [
+            *RANKVIDEO,
+            "index",
+            folder / "rows",
+            "--output",
+            folder / "archive",
+            "--json",
+            "--ocr",
+            "none",
+            "--clip-seconds",
+            "3600",
+        ],
         env=os.environ | ODD_ENVIRONMENT,
         capture_output=True,
         check=False,
@@ -358,9 +369,9 @@ def test_a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later
 def test_audio_only_files_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
     films(tmp_path / "in", "a.mp4")
     write_sound(tmp_path / "in" / "b.m4a", Tone(seconds=1.0, start=0.2, end=0.8))
-    for said, b in (([], ("ok", None)), (["--no-sound-only"], ("skipped", "audio_only")), (["--sound-only"], ("ok", None))):
+    for said, b in (([], ("ok", None)), (["--no-audio-only"], ("skipped", "audio_only")), (["--audio-only"], ("ok", None))):
         done = subprocess.run(
-            [*RANKVIDEO, "index", tmp_path / "in", "--to", tmp_path / "archive", "--no-ocr", *said],
+            [*RANKVIDEO, "index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none", *said],
             capture_output=True,
             text=True,
             check=False,
@@ -378,7 +389,7 @@ def rankvideo(*words):
     command = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     print(done.returncode, " ".join((done.stdout + done.stderr).split()))
-indexing = ["index", videos, "--to", disk + "/archive", "--no-ocr", "--clip-seconds", "0.05", "--json"]
+indexing = ["index", videos, "--output", disk + "/archive", "--ocr", "none", "--clip-seconds", "0.05", "--json"]
 rankvideo(*indexing)
 rankvideo("info", disk + "/archive", "--json")
 subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)

@@ -278,7 +278,7 @@ def test_files_are_found_by_suffix_once_in_order_and_hidden_ones_are_left(tmp_pa
 
 
 def test_an_archive_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="rankvideo index FOLDER --to"):
+    with pytest.raises(ArchiveError, match="rankvideo index FOLDER --output"):
         Store.open(tmp_path)
 
 

@@ -207,8 +207,8 @@ def test_a_folder_is_indexed_by_shots_and_remembers_it(tmp_path: Path) -> None:
     videos.mkdir()
     three_shots(videos / "v.mp4", key_every=25)
     archive = tmp_path / "archive"
-    options = ["--to", str(archive), "--no-ocr"]
-    done = CliRunner().invoke(app, ["index", str(videos), *options, "--clips-at", "shots"])
+    options = ["--output", str(archive), "--ocr", "none"]
+    done = CliRunner().invoke(app, ["index", str(videos), *options, "--segment-by", "shots"])
     assert done.exit_code == 0, done.output
     (first, until), (second, then), (third, end) = spans_of(archive)
     assert (first, until, then) == (0.0, second, third)

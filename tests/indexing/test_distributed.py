@@ -156,6 +156,6 @@ def test_an_address_without_the_engine_is_a_contradiction() -> None:
 
     from rankvideo_rag.cli import app
 
-    asked = CliRunner().invoke(app, ["index", ".", "--to", "archive", "--address", "127.0.0.1:1"])
+    asked = CliRunner().invoke(app, ["index", ".", "--output", "archive", "--ray-address", "127.0.0.1:1"])
     assert isinstance(asked.exception, InputError)
     assert "--engine ray" in str(asked.exception)

@@ -65,7 +65,7 @@ def test_drivers_and_a_node_that_end_in_the_middle_lose_nothing_committed_and_no
 def test_a_run_that_is_stopped_says_how_to_go_on(runs: Runs) -> None:
     code, said = runs.seen["ended"][1]
     assert code == INTERRUPTED
-    assert "Run the same command again to go on." in said
+    assert "Run the same command again to continue." in said
 
 
 @needs_ray

@@ -353,13 +353,13 @@ def troubled(archive: Path, videos: Path) -> Path:
 
 
 def test_failures_tell_code_and_remedy_of_every_file_that_is_not_well(troubled: Path, videos: Path) -> None:
-    found = {Path(failure["path"]).name: failure for failure in told("failures", troubled)}
+    found = {Path(failure["path"]).name: failure for failure in told("info", troubled, "--failed")}
     assert {name: (f["outcome"], f["code"], f["retried"]) for name, f in found.items()} == {
         "bad.mp4": ("skipped", "not_media", False),
         "loose.mp4": ("skipped", "broken_link", False),
     }
     assert found["loose.mp4"]["hint"] == "fix or delete the link"
-    assert "2 of 5 files are not wholly indexed" in rankvideo("failures", troubled).stdout
+    assert "2 of 5 files are not fully indexed" in rankvideo("info", troubled, "--failed").stdout
     report = rankvideo("update", troubled)
     assert report.exit_code == 3
     assert "To do: fix or delete the link" in report.stdout
@@ -413,7 +413,7 @@ def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: 
 
 
 def test_a_dry_run_of_a_new_archive_makes_none(videos: Path, tmp_path: Path) -> None:
-    done = rankvideo("index", videos, "--to", tmp_path / "none", "--dry-run")
+    done = rankvideo("index", videos, "--output", tmp_path / "none", "--dry-run")
     assert "3 files: 3 new" in done.stdout
     assert "assumed" in done.stdout
     assert not (tmp_path / "none").exists()

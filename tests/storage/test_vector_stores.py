@@ -113,7 +113,9 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
 ) -> None:
     pytest.importorskip("milvus_lite")
     place, archive = f"milvus:{tmp_path / 'vectors.db'}#clips", tmp_path / "archive"
-    indexed = CliRunner().invoke(app, ["index", str(world.videos), "--to", str(archive), "--no-ocr", "--vectors", place])
+    indexed = CliRunner().invoke(
+        app, ["index", str(world.videos), "--output", str(archive), "--ocr", "none", "--vector-store", place]
+    )
     assert indexed.exit_code == 0, indexed.output
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert derived_files(archive) == []  # FAISS is not needed
@@ -135,7 +137,9 @@ def test_an_archive_is_indexed_searched_and_filtered_in_milvus_as_with_faiss(
 
 def test_a_server_that_is_not_there_is_an_error_that_says_what_to_do(filled: Store) -> None:
     pytest.importorskip("pymilvus")
-    with pytest.raises(ArchiveError, match=r"milvus:http://127.0.0.1:1 does not do .* Is it running.* leave --vectors out"):
+    with pytest.raises(
+        ArchiveError, match=r"milvus:http://127.0.0.1:1 does not do .* Is it running.* leave --vector-store out"
+    ):
         open_vector_index(filled, Settings.load(vector_store="milvus:http://127.0.0.1:1"))
 
 
@@ -151,7 +155,14 @@ def test_a_package_that_is_missing_is_told_with_its_extra_before_anything_is_ind
 ) -> None:
     monkeypatch.delitem(sys.modules, "rankvideo_rag.storage.vector_stores.milvus", raising=False)
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    arguments = ["index", str(world.videos), "--to", str(tmp_path / "archive"), "--vectors", "milvus:http://127.0.0.1:1"]
+    arguments = [
+        "index",
+        str(world.videos),
+        "--output",
+        str(tmp_path / "archive"),
+        "--vector-store",
+        "milvus:http://127.0.0.1:1",
+    ]
     refused = CliRunner().invoke(app, arguments).exception
     assert isinstance(refused, MissingDependency)
     assert str(refused).endswith("pip install 'rankvideo-rag[milvus]'")
@@ -186,7 +197,7 @@ KEPT = Counting()
 
 
 def somewhere(dim: int) -> SimpleVectorStore:
-    """A store of one's own, as `--vectors test_vector_stores:somewhere` names it."""
+    """A store of one's own, as `--vector-store test_vector_stores:somewhere` names it."""
     assert dim == DIM
     return KEPT
 

@@ -43,8 +43,8 @@ class Runs:
 
     def driver(self, videos: Path, archive: Path) -> subprocess.Popen[str]:
         """`rankvideo index` on this cluster."""
-        command = f"index {videos} --to {archive} --no-ocr --json --engine ray"
-        command += f" --address {self.cluster.address} --embedder support.gated_embedder:load --embedder-model {self.gate}"
+        command = f"index {videos} --output {archive} --ocr none --json --engine ray"
+        command += f" --ray-address {self.cluster.address} --embedder support.gated_embedder:load --embedder-model {self.gate}"
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([Path(sys.executable).with_name("rankvideo"), *command.split()], **pipes)  # type: ignore[call-overload,no-any-return]
 

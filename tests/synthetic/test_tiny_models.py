@@ -76,7 +76,7 @@ def test_near_misses_are_told_apart(exam: EvalResult) -> None:
 
 
 def test_the_demo_prints_its_figures_for_programs(tiny_profile: None, tmp_path: Path) -> None:
-    run = CliRunner().invoke(app, ["demo", "--to", str(tmp_path / "demo"), "--clips", "15", "--seed", "4", "--json"])
+    run = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--clips", "15", "--seed", "4", "--json"])
     assert run.exit_code == 0, run.output
     found = json.loads(run.stdout)
     assert found.keys() == {"first_stage", "reranked", "pair_accuracy", "questions"}

@@ -139,7 +139,7 @@ def test_killed_in_the_midst_of_captions_and_of_labels_the_same_commands_end_as_
     world: World, whole: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "captions.jsonl"
-    captions = ["captions", world.videos, "--to", to, "--backend", "support.little_writer:load", "--archive", world.archive]
+    captions = ["captions", world.videos, "--output", to, "--backend", "support.little_writer:load", "--archive", world.archive]
     captions += ["--ids", "content", "--batch-size", "4"]
     assert synthesize(*captions, dies=3).returncode == -signal.SIGKILL
     assert to.read_bytes().count(b"\n") == 8
@@ -150,7 +150,7 @@ def test_killed_in_the_midst_of_captions_and_of_labels_the_same_commands_end_as_
 
     made = tmp_path / "labels.jsonl"
     labels = ["labels", whole / "queries.tsv", "--captions", to, "--first-stage", whole / "first.json", "--batch-size", "5"]
-    labels += ["--qrels", whole / "queries.qrels", "--to", made, "--backend", "support.little_writer:load"]
+    labels += ["--qrels", whole / "queries.qrels", "--output", made, "--backend", "support.little_writer:load"]
     assert synthesize(*labels, dies=6).returncode == -signal.SIGKILL
     assert made.read_bytes().count(b"\n") == 25
     ended = synthesize(*labels)
@@ -295,7 +295,7 @@ def test_the_frame_rate_asked_for_is_that_of_the_frames_shown(
     clip = next(clip for clip in world.clips if clip.seconds == 4.0)
     vlm = LittleWriter()
     monkeypatch.setattr("support.little_writer.load", lambda model, **options: vlm)
-    to = ["--to", tmp_path / "c.jsonl", "--backend", "support.little_writer:load"]
+    to = ["--output", tmp_path / "c.jsonl", "--backend", "support.little_writer:load"]
     found = in_process("captions", world.videos / f"{clip.stem}.mp4", *to, "--fps", fps, "--max-frames", most)
     assert found.exit_code == 0, found.output
     [shown] = [part for part in vlm.prompts[0].user if isinstance(part, Frames)]
@@ -305,7 +305,9 @@ def test_the_frame_rate_asked_for_is_that_of_the_frames_shown(
 def test_an_adapter_is_not_taken_for_a_model(world: World, tmp_path: Path) -> None:
     # Fault 8 of the original: stage one's adapter is given on as if it were a model.
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-    found = in_process("captions", world.videos, "--to", tmp_path / "c.jsonl", "--backend", "transformers", "--model", tmp_path)
+    found = in_process(
+        "captions", world.videos, "--output", tmp_path / "c.jsonl", "--backend", "transformers", "--model", tmp_path
+    )
     assert isinstance(found.exception, InputError)
     assert "is an adapter, not a model: merge it" in str(found.exception)
 
@@ -678,7 +680,7 @@ def test_a_pair_that_comes_twice_and_a_file_mined_into_itself_are_refused(tmp_pa
 def test_the_command_says_what_became_of_everything(tmp_path: Path) -> None:
     captions = tmp_path / "captions.jsonl"
     captions.write_text("".join(f"{text.model_dump_json()}\n" for text in SCHOOL.values()))
-    to = ["--to", tmp_path / "q.jsonl", "--backend", "support.little_writer:load"]
+    to = ["--output", tmp_path / "q.jsonl", "--backend", "support.little_writer:load"]
     found = in_process("queries", captions, *to)
     contract = json.loads(found.stdout)
     assert found.exit_code == 0
@@ -694,15 +696,15 @@ def test_the_command_says_what_became_of_everything(tmp_path: Path) -> None:
     in_words = CliRunner().invoke(app, ["queries", str(captions), *map(str, to)])
     assert "3 given, 3 of them done before; 6 lines" in in_words.output
     write_examples(tmp_path / "labels.jsonl", [POSITIVE, TRUSTED])
-    mined = in_process("negatives", tmp_path / "labels.jsonl", "--to", tmp_path / "train.jsonl", "--trusted", "-9.5")
+    mined = in_process("mine", tmp_path / "labels.jsonl", "--output", tmp_path / "train.jsonl", "--neg-threshold", "-9.5")
     assert (mined.exit_code, json.loads(mined.stdout)["queries"]) == (1, {"without_trusted_negative": 1})
-    mined = in_process("negatives", tmp_path / "labels.jsonl", "--to", tmp_path / "train.jsonl")
+    mined = in_process("mine", tmp_path / "labels.jsonl", "--output", tmp_path / "train.jsonl")
     assert (mined.exit_code, json.loads(mined.stdout)["lines"]) == (0, 2)
 
 
 def test_the_exit_code_tells_that_some_must_be_tried_again(world: World, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
-    to = ["--to", tmp_path / "c.jsonl", "--backend", "support.little_writer:load"]
+    to = ["--output", tmp_path / "c.jsonl", "--backend", "support.little_writer:load"]
     assert in_process("captions", tmp_path / "text.mp4", *to).exit_code == 1
     assert in_process("captions", tmp_path / "text.mp4", world.videos / "clip-01.mp4", *to).exit_code == 3
     words = CliRunner().invoke(app, ["captions", str(tmp_path / "text.mp4"), *map(str, to)])

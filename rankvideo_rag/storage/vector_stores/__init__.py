@@ -1,8 +1,8 @@
 """Where the vectors of an archive are searched: in FAISS on this machine, or in a copy that any LlamaIndex vector store holds.
 
 One file per store, each with `load(uri, dim, collection)`; the store's name is what stands before the first colon of
-`--vectors milvus:URI`. `package.module:function` names a function of your own, which is given the vectors' size and returns a
-LlamaIndex vector store.
+`--vector-store milvus:URI`. `package.module:function` names a function from the vectors' dimension to a LlamaIndex vector
+store.
 """
 
 import hashlib

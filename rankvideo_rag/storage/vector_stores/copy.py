@@ -255,6 +255,6 @@ def _told(place: str) -> Iterator[None]:
     except Exception as error:  # each store has errors of its own
         raise ArchiveError(
             f"the vector store {place} does not do what is asked of it ({type(error).__name__}: {error}). Is it running, can "
-            f"this machine reach it, and does no other process hold its file? The archive is whole: leave --vectors out to "
-            f"search with FAISS on this machine."
+            f"this machine reach it, and does no other process hold its file? The archive is intact: leave --vector-store out "
+            f"to search with FAISS on this machine."
         ) from error
