@@ -57,7 +57,7 @@ def answers(
         file = _replay_file(judgements, judge_model, video_model)
         found = replay_judgements(file, judge=judge, video_judge=video_judge)
     else:
-        files = {video: path for answer in given.values() for video, path in answer.files.items()}
+        files = {video: path for answer in given.values() for video, path in answer.video_paths.items()}
         options = {"videos": videos, "prompt": prompt, "threshold": threshold}
         watching = load_video_judge(video_judge, video_model, files, device, **options) if video_judge else None  # type: ignore[arg-type]
         found = JudgementCache(load_text_judge(judge, judge_model, device), watching, file=judgements)
@@ -90,7 +90,7 @@ def nuggets(
     given, known = read_answers(answers), read_references(references)
     write = load_completion(llm)
     made = {
-        query: create_nuggets(write, reference.question, given[query].shown)
+        query: create_nuggets(write, reference.question, given[query].clip_texts)
         for query, reference in known.items()
         if reference.answerable and not reference.claims and query in given
     }
@@ -116,22 +116,22 @@ def _replay_file(judgements: Path | None, *models: str | None) -> Path:
 
 def _left_out(report: "AnswerReport", given: int) -> list[str]:
     found = {
-        f"judgements, of {report.verdicts}, that are neither yes nor no ({reason})": count
-        for reason, count in report.undecided_verdicts.items()
+        f"judgements, of {report.counts.verdicts}, that are neither yes nor no ({reason})": count
+        for reason, count in report.counts.undecided_by_reason.items()
     }
     found |= {
-        "questions without an answer, evaluated as empty answers": report.absent,
-        "answers without a reference, not evaluated": given - (report.questions - report.absent),
+        "questions without an answer, evaluated as empty answers": report.counts.absent,
+        "answers without a reference, not evaluated": given - (report.counts.questions - report.counts.absent),
     }
     return [f"{what}: {count}" for what, count in found.items() if count]
 
 
 def _print(report: "AnswerReport") -> None:
-    out.print(f"questions: {report.questions}, of which the archive answers {report.answerable}")
+    out.print(f"questions: {report.counts.questions}, of which the archive answers {report.counts.answerable}")
     table = make_table(("measure", "value", "not measured"))
     table.columns[2].justify = "left"
     for name, value in report.measures.items():
-        reasons = report.not_measured.get(name, {})
+        reasons = report.counts.not_measured.get(name, {})
         why = "; ".join(f"{count}: {reason}" for reason, count in reasons.items()) or (value.reason or "")
         table.add_row(printable(name), "-" if value.value is None else f"{value.value:.4f}", printable(why))
     out.print(table)

@@ -119,8 +119,8 @@ def calibrate(
     calibrate_min_margin = import_optional("rankvideo_rag.eval.report.calibrate", "eval").calibrate_min_margin
     found: CalibratedMargin = calibrate_min_margin(read_report_folder(folder), max_error=max_error)
     render(found, lambda: _print_margin(found, max_error), as_json=as_json)
-    if found.not_judged:
-        note(f"questions left out because no clip has a margin: {found.not_judged}")
+    if found.not_scored:
+        note(f"questions left out because no clip has a margin: {found.not_scored}")
     if found.unanswerable < FEW:
         note(f"{found.unanswerable} unanswerable questions are few: the share may differ for others")
 
@@ -200,15 +200,15 @@ def _judgements(
     text = load_text_judge(judges.text, judges.text_model, judges.device)
     video = None
     if judges.video:
-        answers = [reply.answer for of_variant in inputs.replies.values() for reply in of_variant.values()]
-        files = {name: path for answer in answers for name, path in answer.files.items()}
+        answers = [answer for by_query in inputs.answers.values() for answer in by_query.values()]
+        files = {name: path for answer in answers for name, path in answer.video_paths.items()}
         video = load_video_judge(judges.video, judges.video_model, files, judges.device, prompt="video-first")
     return JudgementCache(text, video, file=file), [f"{judge.name} {judge.version}" for judge in (text, video) if judge]
 
 
 def _undecided(found: "ArchiveReport") -> "Iterator[str]":
     for variant, counts in found.counts.items():
-        for reason, count in counts.undecided_verdicts.items():
+        for reason, count in counts.undecided_by_reason.items():
             yield f"{variant} reranking: judgements, of {counts.verdicts}, that are neither yes nor no ({reason}): {count}"
 
 
