@@ -47,6 +47,7 @@ _EXTRA_OF = {
     "starlette": "server",
     "uvicorn": "server",
     "ray": "ray",
+    "openai": "served",
 }
 
 

@@ -15,7 +15,7 @@ from rankvideo_rag.answering.evidence import Evidence, format_span
 from rankvideo_rag.answering.extractive import question_coverage
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames
-from rankvideo_rag.models.vlm.openai_protocol import encode_frames
+from rankvideo_rag.models.video_inputs import png_base64
 from rankvideo_rag.schema import FrameBudget, OmittedEvidence, TextSpan
 
 BYTES_PER_TOKEN = 3  # English text has more, most other scripts about as many: this overestimates the tokens
@@ -98,7 +98,7 @@ def _read_evidence_frames(piece: Evidence, count: int, limits: MediaLimits) -> l
     chosen = Frames(read.pixels[places], read.times[places])
     _, height, width, _ = chosen.pixels.shape
     tokens = ceil(height * width / PIXELS_PER_TOKEN)
-    encoded = encode_frames(chosen, as_video=False).splitlines()
+    encoded = png_base64(chosen)
     return [
         EvidenceFrame(piece.number, float(time), base64.b64decode(png), tokens)
         for time, png in zip(chosen.times, encoded, strict=True)

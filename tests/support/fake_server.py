@@ -40,6 +40,7 @@ def completion(request: Json, *, margin: float | None = None) -> Json:
     return {
         "id": "chatcmpl-" + request.get("request_id", "other"),
         "object": "chat.completion",
+        "created": 1,
         "model": request["model"],
         "choices": [
             {
