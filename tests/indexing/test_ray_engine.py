@@ -14,7 +14,7 @@ from support.archive_dump import dump
 from support.media_files import SIZE, write_video
 from support.world import plain_clips
 
-from rankvideo_rag.cli.index import INTERRUPTED
+from rankvideo_rag.cli.console import INTERRUPTED
 from rankvideo_rag.errors import MissingDependency
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.settings import Settings
