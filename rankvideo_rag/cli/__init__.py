@@ -15,8 +15,8 @@ from rankvideo_rag.cli import (
     cache,
     console,
     demo,
+    demo_models,
     demo_report,
-    demo_training,
     doctor,
     eval,
     eval_answers,
@@ -72,9 +72,9 @@ eval.app.command("compare-backends")(eval_backends.compare_backends)
 eval.app.command("answers")(eval_answers.answers)
 eval.app.command("nuggets")(eval_answers.nuggets)
 demo.app.command("report")(demo_report.report)
-demo.app.command("train")(demo_training.train)
-demo.app.command("exam")(demo_training.exam)
-demo.app.command("ablate")(demo_training.ablate)
+demo.app.command("train")(demo_models.train)
+demo.app.command("eval")(demo_models.evaluate)
+demo.app.command("ablate")(demo_models.ablate)
 app.add_typer(cache.app, name="cache")
 app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)

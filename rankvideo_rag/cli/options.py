@@ -49,7 +49,7 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(**arguments: Any) -> None:
-            values = {name: arguments.pop(name) for name in names}
+            values = {name: arguments.pop(name, None) for name in names}
             command(**arguments, options={name: value for name, value in values.items() if value is not None})
 
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
