@@ -1,8 +1,10 @@
 """Fixtures that many tests share."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -53,3 +55,17 @@ def shared_videos() -> Path:
     if not SHARED_VIDEOS.is_dir():
         pytest.skip("no real media beside the checkout")
     return SHARED_VIDEOS
+
+
+@pytest.fixture
+def write_file(tmp_path: Path) -> Callable[[Any], Path]:
+    """Write bytes, a text or a JSON value to a file, and return its path."""
+
+    def write(content: Any) -> Path:
+        path = tmp_path / "file"
+        if not isinstance(content, bytes):
+            content = (content if isinstance(content, str) else json.dumps(content)).encode()
+        path.write_bytes(content)
+        return path
+
+    return write
