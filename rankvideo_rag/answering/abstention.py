@@ -24,8 +24,7 @@ def is_unanswerable(question: str, evidence: Sequence[Evidence], *, min_margin: 
 
     A clip that could not be scored leaves the question open.
     """
-    scored_below = all(piece.margin is not None and piece.margin < min_margin for piece in evidence)
-    return scored_below and not has_matching_sentence(question, evidence)
+    return all(piece.is_irrelevant(min_margin) for piece in evidence) and not has_matching_sentence(question, evidence)
 
 
 def calibrate_margin(margins: Sequence[float], answerable: Sequence[bool], *, max_error: float = 0.05) -> MarginThreshold:

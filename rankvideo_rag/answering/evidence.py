@@ -72,6 +72,10 @@ class Evidence(NamedTuple):
         """Return whether RankVideo scored the clip at `min_margin` or higher."""
         return self.margin is not None and self.margin >= min_margin
 
+    def is_irrelevant(self, min_margin: float) -> bool:
+        """Return whether RankVideo scored the clip below `min_margin`."""
+        return self.margin is not None and self.margin < min_margin
+
     def format(self) -> str:
         """Return the clip as a block of a prompt: a numbered header, then one line for each text span."""
         return "\n".join([self.format_header(), *(map(format_span, self.spans) if self.spans else ["  (no words)"])])

@@ -4,6 +4,7 @@ A sentence is quoted if it contains at least half of the question's terms. If no
 relevant are named instead.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -68,17 +69,19 @@ def find_omitted_evidence(
     These are the best matching sentences, if they contain most of the question's terms, one of each clip that was not scored as
     irrelevant; and, if no cited clip relates to the question, the most relevant clip.
     """
-    not_irrelevant = [e for e in evidence if e.spans and (e.margin is None or e.is_relevant(min_margin))]
-    quotes = [_best_quote(question, piece) for piece in not_irrelevant]
+    quotes = [_best_quote(question, e) for e in evidence if e.spans and not e.is_irrelevant(min_margin)]
     best = max((quote.coverage for quote in quotes), default=0.0)
-    missing = [q.sentence for q in quotes if q.coverage == best >= STRONG_COVERAGE and not _is_covered(q.sentence, claims)]
-    if missing:
-        return [_quote_claim(sentence) for sentence in missing]
-    relevant = [piece for piece in evidence if piece.is_relevant(min_margin)]
+    strong = [quote.sentence for quote in quotes if quote.coverage == best >= STRONG_COVERAGE]
+    missing = [_quote_claim(sentence) for sentence in strong if not _is_covered(sentence, claims)]
+    return missing or _missing_clip(question, evidence, claims, min_margin)
+
+
+def _missing_clip(question: str, evidence: Sequence[Evidence], claims: Sequence[Claim], min_margin: float) -> list[Claim]:
     cited = [e for e in evidence if any(e.contains(citation) for claim in claims for citation in claim.citations)]
-    if relevant and not any(e in relevant or has_matching_sentence(question, [e]) for e in cited):
-        return [seen_claim([max(relevant, key=lambda piece: piece.margin or 0.0).cite_frames()])]
-    return []
+    if any(piece.is_relevant(min_margin) for piece in cited) or has_matching_sentence(question, cited):
+        return []
+    best = max(evidence, key=lambda piece: -math.inf if piece.margin is None else piece.margin)
+    return [seen_claim([best.cite_frames()])] if best.is_relevant(min_margin) else []
 
 
 def question_coverage(question: str, text: str, channel: TextChannel) -> float:

@@ -139,9 +139,10 @@ def is_supported(sentence: str, question: str, cited: Sequence[Evidence]) -> boo
     It must contain at least 60 % of the terms that the sentence adds to the question and the clips' titles, or all terms if it
     adds none. Every number must occur in the text, the question or a title. A sentence without terms is supported.
     """
-    known = {_canonical(term) for text in (question, *(piece.title for piece in cited)) for term in split_words(text)}
+    known = _term_set(question, *(piece.title for piece in cited))
     terms, stored = _terms(_without_times(sentence, cited)), _stored_terms(cited)
-    if any(term not in stored | known for term in terms if any(letter.isdigit() for letter in term)):
+    numbers = {term for term in terms if any(map(str.isdigit, term))}
+    if not numbers <= stored | known:
         return False
     added = [term for term in terms if term not in known]
     return _coverage(added, stored) >= MIN_SUPPORT if added else _coverage(terms, stored) == 1.0
@@ -155,7 +156,7 @@ def measure_support(sentence: str, cited: Sequence[Evidence]) -> float:
 def restates(sentence: str, text: str) -> bool:
     """Return whether a sentence has terms, at least 60 % of which occur in a text."""
     terms = _terms(sentence)
-    return bool(terms) and _coverage(terms, {_canonical(term) for term in split_words(text)}) >= MIN_SUPPORT
+    return bool(terms) and _coverage(terms, _term_set(text)) >= MIN_SUPPORT
 
 
 def leaks_instructions(text: str, instructions: str, cited: Sequence[Evidence], question: str) -> bool:
@@ -166,10 +167,17 @@ def leaks_instructions(text: str, instructions: str, cited: Sequence[Evidence], 
     private, words = split_words(instructions), split_words(text)
     sources = [question, *(piece.title for piece in cited), *(span.text for piece in cited for span in piece.spans)]
     public = " / ".join(" ".join(split_words(source)) for source in sources)
-    runs = {tuple(private[i : i + _LEAK_WORDS]) for i in range(len(private) - _LEAK_WORDS + 1)}
-    codes = {w for w in private if len(w) >= _LEAK_WORDS and not w.isalpha() and any(c.isalpha() for c in w)}
-    repeated = [run for i in range(len(words)) if (run := tuple(words[i : i + _LEAK_WORDS])) in runs]
-    return any(" ".join(run) not in public for run in repeated) or any(w in codes and w not in public for w in words)
+    secrets = {*_word_runs(private), *filter(_is_code, private)}
+    return any(part in secrets and part not in public for part in [*_word_runs(words), *words])
+
+
+def _is_code(word: str) -> bool:
+    """Return whether a word is at least five characters long and mixes letters with others, as keys do."""
+    return len(word) >= 5 and not word.isalpha() and any(map(str.isalpha, word))
+
+
+def _word_runs(words: Sequence[str]) -> list[str]:
+    return [" ".join(words[i : i + _LEAK_WORDS]) for i in range(len(words) - _LEAK_WORDS + 1)]
 
 
 def _coverage(terms: Sequence[str], stored: set[str]) -> float:
@@ -182,7 +190,11 @@ def _terms(text: str) -> list[str]:
 
 
 def _stored_terms(cited: Sequence[Evidence]) -> set[str]:
-    return {_canonical(term) for piece in cited for span in piece.spans for term in split_words(span.text)}
+    return _term_set(*(span.text for piece in cited for span in piece.spans))
+
+
+def _term_set(*texts: str) -> set[str]:
+    return {_canonical(term) for text in texts for term in split_words(text)}
 
 
 def _canonical(term: str) -> str:
@@ -192,7 +204,7 @@ def _canonical(term: str) -> str:
 def _without_times(sentence: str, cited: Sequence[Evidence]) -> str:
     """Remove times of the evidence from a sentence: the prompt contains them, so they are not numbers that need support."""
     ranges = [(e.start, e.end) for e in cited] + [(span.start, span.end) for e in cited for span in e.spans]
-    times = {time for start_end in ranges for time in start_end}
-    for time in sorted(map(timestamp, times), key=len, reverse=True):
+    times = {timestamp(time) for start_end in ranges for time in start_end}
+    for time in sorted(times, key=len, reverse=True):
         sentence = sentence.replace(time, " ")
     return sentence

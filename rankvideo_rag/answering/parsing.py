@@ -7,7 +7,7 @@ else prose with markers such as `[2]`, `[1, 3]` or `[2 @ 01:05-01:09]`. Nothing 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 MAX_CHARACTERS = 50_000  # of a reply; the rest is ignored and reported
 MAX_CLAIMS = 50
@@ -73,11 +73,11 @@ def claims_from_json(claims: Any) -> Iterator[ParsedClaim]:
     """Return the claims of a JSON value: each needs a text, other fields are read as far as they are valid."""
     for claim in claims if isinstance(claims, list) else []:
         text = claim.get("text", claim.get("claim")) if isinstance(claim, dict) else None
-        if isinstance(text, str) and text.strip():
-            quotes = [quote for quote in _as_list(claim.get("quote")) if isinstance(quote, str) and quote.strip()]
-            named = claim.get("evidence", claim.get("citations"))
-            markers = [marker for item in _as_list(named) for marker in _parse_evidence_item(item)]
+        if _is_text(text):
             parsed = _parse_sentence(text)
+            quotes = filter(_is_text, _as_list(claim.get("quote")))
+            named = _as_list(claim.get("evidence", claim.get("citations")))
+            markers = (marker for item in named for marker in _parse_evidence_item(item))
             yield parsed._replace(markers=(*parsed.markers, *markers), quotes=(*parsed.quotes, *quotes))
 
 
@@ -158,6 +158,10 @@ def _parse_evidence_item(item: Any) -> Iterator[CitationMarker]:
         yield from _split_marker(match)
     else:
         yield CitationMarker(text[:40], 0)
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _as_list(value: Any) -> list[Any]:

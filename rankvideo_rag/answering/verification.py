@@ -110,10 +110,14 @@ def _find_fault(text: str, checked: _CheckedCitations, context: VerificationCont
     min_margin = context.options.min_margin
     if not checked.quotes and is_off_topic(context.question, checked.cited, context.retrieved, min_margin=min_margin):
         return "the clips it cites are not about the question, and others are"
-    seen = (e for e in checked.cited if e.number in context.clips_with_frames)
-    if any(e.margin is None or e.is_relevant(min_margin) for e in seen):
+    if is_supported(text, context.question, checked.cited) or _is_seen(checked.cited, context):
         return None
-    return None if is_supported(text, context.question, checked.cited) else "the text of the clips it cites does not support it"
+    return "the text of the clips it cites does not support it"
+
+
+def _is_seen(cited: Sequence[Evidence], context: VerificationContext) -> bool:
+    seen = (piece for piece in cited if piece.number in context.clips_with_frames)
+    return any(not piece.is_irrelevant(context.options.min_margin) for piece in seen)
 
 
 def _supported_claim(text: str, checked: _CheckedCitations, context: VerificationContext) -> Claim:
@@ -126,24 +130,28 @@ def _supported_claim(text: str, checked: _CheckedCitations, context: Verificatio
 
 def _check_citations(parsed: ParsedClaim, shown: Mapping[int, Evidence]) -> _CheckedCitations:
     """Check the number, times and quotes of each citation. A quote gives its citation the time of the quoted words."""
-    faults = {marker: _find_citation_fault(marker, shown) for marker in dict.fromkeys(parsed.markers)}
-    valid = [marker for marker, fault in faults.items() if fault is None]
+    valid, removed = [], []
+    for marker in dict.fromkeys(parsed.markers):
+        if fault := _find_citation_fault(marker, shown):
+            removed.append(RemovedCitation(marker=f"[{sanitize_for_display(marker.marker[1:-1])}]", reason=fault))
+        else:
+            valid.append(marker)
     matches = {marker.number: _match_quotes(parsed, shown[marker.number]) for marker in valid}
     citations = [c for marker in valid for c in _cite(marker, shown[marker.number], matches[marker.number])]
-    # A title in quotation marks is a name, not a quote.
-    titles = [split_words(shown[marker.number].title) for marker in parsed.markers if marker.number in shown]
-    quotes = [quote for quote in parsed.quotes if split_words(quote) not in titles]
+    matched = {quote: match for found in matches.values() for quote, match in found.items()}
     return _CheckedCitations(
         cited=tuple(shown[number] for number in matches),
         citations=tuple(dict.fromkeys(citations)),
-        removed=tuple(
-            RemovedCitation(marker=f"[{sanitize_for_display(marker.marker[1:-1])}]", reason=fault)
-            for marker, fault in faults.items()
-            if fault
-        ),
-        quotes={quote: match for found in matches.values() for quote, match in found.items()},
-        has_false_quote=any(not any(quote in found for found in matches.values()) for quote in quotes),
+        removed=tuple(removed),
+        quotes=matched,
+        has_false_quote=any(quote not in matched for quote in _quotes_to_check(parsed, shown)),
     )
+
+
+def _quotes_to_check(parsed: ParsedClaim, shown: Mapping[int, Evidence]) -> list[str]:
+    """Return the quotes that are not titles of clips: a title in quotation marks is a name."""
+    titles = [split_words(shown[marker.number].title) for marker in parsed.markers if marker.number in shown]
+    return [quote for quote in parsed.quotes if split_words(quote) not in titles]
 
 
 def _find_citation_fault(marker: CitationMarker, shown: Mapping[int, Evidence]) -> str | None:
