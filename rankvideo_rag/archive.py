@@ -1,7 +1,6 @@
 """VideoArchive: an indexed archive, and the LlamaIndex components that search it and answer from it."""
 
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +9,6 @@ from llama_index.core.llms import LLM
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
-from llama_index.core.vector_stores.types import MetadataFilters
 
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.media import MediaLimits
@@ -18,8 +16,7 @@ from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
-from rankvideo_rag.schema import Channel
-from rankvideo_rag.settings import Fusion, Settings
+from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.index_config import check_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import VectorIndex
@@ -83,32 +80,16 @@ class VideoArchive:
                 self._vectors = open_vector_index(self.store, self.settings)
             return self._vectors
 
-    def as_retriever(
-        self,
-        *,
-        top_k: int | None = None,
-        weights: Mapping[Channel, float] | None = None,
-        fusion: Fusion | None = None,
-        no_duplicates: bool = False,
-        filters: MetadataFilters | None = None,
-    ) -> VideoRetriever:
+    def as_retriever(self, *, top_k: int | None = None, **options: Any) -> VideoRetriever:
         """Return a retriever over the channels of this archive.
 
-        Arguments that are None are taken from the settings. `top_k` defaults to the number of clips that are reranked, or
-        returned if the settings have no reranker; see `VideoRetriever` for the others.
+        Options are those of `VideoRetriever`; by default they follow the settings. `top_k` defaults to the number of clips that
+        are reranked, or returned if the settings have no reranker.
         """
         default_top_k = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
-        return VideoRetriever(
-            self.store,
-            self.vectors,
-            self.embedder,
-            top_k=top_k or default_top_k,
-            depth=self.settings.retrieve_depth,
-            fusion=fusion or self.settings.fusion,
-            weights=weights,
-            no_duplicates=no_duplicates,
-            filters=filters,
-        )
+        defaults = {"depth": self.settings.retrieve_depth, "fusion": self.settings.fusion}
+        given = {name: value for name, value in options.items() if value is not None}
+        return VideoRetriever(self.store, self.vectors, self.embedder, top_k=top_k or default_top_k, **(defaults | given))
 
     def as_reranker(self, *, top_n: int | None = None) -> RankVideoRerank | None:
         """Return the reranker of the settings; None if it is switched off. Raises InputError for an unknown one."""

@@ -20,10 +20,11 @@ from rankvideo_rag.answering.abstention import is_unanswerable
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.evidence_subsets import select_best, split_evidence
 from rankvideo_rag.answering.extractive import quote_evidence
-from rankvideo_rag.answering.generation import AnswerGenerator, PromptEvidence, Tokenizer
+from rankvideo_rag.answering.generation import AnswerGenerator, Tokenizer
 from rankvideo_rag.answering.node_evidence import TextLookup, nodes_to_evidence
 from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.answering.parsing import ParsedClaim
+from rankvideo_rag.answering.prompt_evidence import PromptEvidence
 from rankvideo_rag.answering.prompts import PROSE_TEMPLATE
 from rankvideo_rag.answering.streaming import StreamingVerifier
 from rankvideo_rag.answering.verification import VerificationContext, verify_answer

@@ -5,21 +5,9 @@ contain parts of sentences). Support is measured from text and margins.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.schema import Answer, Citation
-
-
-class Strength(NamedTuple):
-    """How well an answer is supported: greater is better, compared field by field."""
-
-    answered: bool
-    generated: bool  # by the model, not quoted in its place
-    supported: float  # share of the claims
-    support: float  # by text; 0 if only frames support the claims
-    margin: float  # mean of the cited clips' margins, in nats; a clip without a score counts as 0
-    claims: int
 
 
 def split_evidence(evidence: Sequence[Evidence], count: int) -> list[list[Evidence]]:
@@ -32,19 +20,18 @@ def split_evidence(evidence: Sequence[Evidence], count: int) -> list[list[Eviden
     return [list(evidence), *disjoint[: count - 1]]
 
 
-def measure_strength(answer: Answer, evidence: Sequence[Evidence]) -> Strength:
-    """Return how well the text and margins of the evidence support an answer."""
+def measure_strength(answer: Answer, evidence: Sequence[Evidence]) -> tuple[float, ...]:
+    """Return how well an answer is supported: greater is better, compared number by number.
+
+    These are: whether it answers, whether the model's claims are shown rather than quotes, the share of supported claims, their
+    support by text, the mean margin of the cited clips in nats (0 for a clip without a score), and the number of claims.
+    """
     written = len(answer.claims) + len(answer.removed_claims)
     supported = sum(claim.status != "unsupported" for claim in answer.claims)
     margins = [_margin(citation, evidence) for citation in answer.citations]
-    return Strength(
-        answer.answered,
-        answer.reason is None,
-        supported / written if written else 0.0,
-        answer.support or 0.0,
-        sum(margins) / len(margins) if margins else 0.0,
-        supported,
-    )
+    share = supported / written if written else 0.0
+    margin = sum(margins) / len(margins) if margins else 0.0
+    return (answer.answered, answer.reason is None, share, answer.support or 0.0, margin, supported)
 
 
 def select_best(answers: Sequence[Answer], evidence: Sequence[Evidence]) -> Answer:

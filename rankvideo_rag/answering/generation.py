@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ImageBlock, MessageRole, TextBlock
 from llama_index.core.llms import LLM
@@ -17,32 +17,20 @@ from rankvideo_rag.answering.parsing import ParsedClaim, claims_from_json, limit
 from rankvideo_rag.answering.prompt_evidence import (
     ESTIMATE,
     EvidenceFrame,
-    FittedFrames,
+    PromptEvidence,
     TokenCounter,
     estimate_tokens,
-    fit_frames,
-    fit_text,
+    fit_evidence,
 )
 from rankvideo_rag.answering.prompts import CLAIMS_TEMPLATE, CitedAnswer, make_boundary
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.schema import PromptUsage
 from rankvideo_rag.text import timestamp
 
 Tokenizer = Callable[[str], Sequence[Any]]
 """Returns the tokens of a text."""
 
 _DEFAULT_OUTPUT = 512  # tokens reserved for the answer if the LLM does not declare num_output
-_MAX_FRAME_SHARE = 0.5  # of the token budget
 _TOOL = get_function_tool(CitedAnswer)
-
-
-class PromptEvidence(NamedTuple):
-    """The evidence that one prompt contains."""
-
-    question: str
-    evidence: list[Evidence]  # with the text that fits
-    frames: list[EvidenceFrame]
-    usage: PromptUsage
 
 
 class AnswerGenerator:
@@ -65,7 +53,7 @@ class AnswerGenerator:
         self.llm = llm
         self.templates: dict[str, BasePromptTemplate] = {"text_qa_template": template, "claims_template": CLAIMS_TEMPLATE}
         self._options = options
-        self._count, self._counted_by = _token_counter(llm, tokenizer)
+        self._counter = _token_counter(llm, tokenizer)
         self._tool_llm = llm if isinstance(llm, FunctionCallingLLM) and llm.metadata.is_function_calling_model else None
 
     @property
@@ -77,46 +65,25 @@ class AnswerGenerator:
         """Return the evidence that fits the prompt. Raises InputError if not even one clip fits."""
         limit = self._options.evidence_tokens
         budget = self._available_tokens(question) if limit is None else limit
-        frames = FittedFrames([], [])
-        if self._options.frames:
-            frames = fit_frames(
-                evidence,
-                frames=self._options.frames,
-                budget=int(budget * _MAX_FRAME_SHARE),
-                limits=self._options.limits,
-            )
-        text = fit_text(question, evidence, budget=budget - frames.tokens, count=self._count)
-        if not text.evidence:
+        prompt = fit_evidence(question, evidence, frames=self._options.frames, budget=budget, counter=self._counter)
+        if not prompt.evidence:
             raise InputError(
                 f"{budget} tokens for evidence are too few for a single clip: give the LLM its true context_window "
                 f"(now {self.llm.metadata.context_window}), or increase evidence_tokens"
             )
-        numbers = {piece.number for piece in text.evidence}
-        shown = [frame for frame in frames.frames if frame.number in numbers]
-        usage = PromptUsage(
-            budget=budget,
-            used=text.tokens + sum(frame.tokens for frame in shown),
-            counted_by=self._counted_by,
-            frames=len(shown),
-            omitted=(*text.omitted, *frames.omitted),
-        )
-        return PromptEvidence(question, text.evidence, shown, usage)
+        return prompt
 
     def generate(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> list[ParsedClaim]:
         """Return the claims of the answer. `variables` are further variables of the template."""
         if self._tool_llm:
-            messages = self._tool_messages(prompt, variables)
-            return self._parse_tool_calls(self._tool_llm.chat_with_tools([_TOOL], chat_history=messages, tool_required=True))
+            return self._parse_tool_calls(self._tool_llm.chat_with_tools(**self._tool_arguments(prompt, variables)))
         template, values = self._prose_prompt(prompt, variables)
         return parse_claims(self.llm.predict(template, **values))
 
     async def agenerate(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> list[ParsedClaim]:
         """Return the claims of the answer, like `generate`."""
         if self._tool_llm:
-            messages = self._tool_messages(prompt, variables)
-            return self._parse_tool_calls(
-                await self._tool_llm.achat_with_tools([_TOOL], chat_history=messages, tool_required=True)
-            )
+            return self._parse_tool_calls(await self._tool_llm.achat_with_tools(**self._tool_arguments(prompt, variables)))
         template, values = self._prose_prompt(prompt, variables)
         return parse_claims(await self.llm.apredict(template, **values))
 
@@ -143,11 +110,11 @@ class AnswerGenerator:
         # All variables are filled in already: braces in the evidence are not parsed again.
         return ChatPromptTemplate(message_templates=_with_frames(messages, prompt.frames)), {}
 
-    def _tool_messages(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> list[ChatMessage]:
+    def _tool_arguments(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> dict[str, Any]:
         values = _template_values(prompt.question, prompt.evidence) | dict(variables)
         messages = self.templates["claims_template"].format_messages(llm=self.llm, **values)
         system = [ChatMessage(role=MessageRole.SYSTEM, content=self.llm.system_prompt)] if self.llm.system_prompt else []
-        return [*system, *_with_frames(messages, prompt.frames)]
+        return {"tools": [_TOOL], "chat_history": [*system, *_with_frames(messages, prompt.frames)], "tool_required": True}
 
     def _parse_tool_calls(self, response: ChatResponse) -> list[ParsedClaim]:
         """Return the claims in a function call; without a call, those in the text. No function is ever run."""
@@ -165,7 +132,7 @@ class AnswerGenerator:
         metadata = self.llm.metadata
         empty = self._template.format(llm=self.llm, **_template_values(question, []))
         tool = json.dumps(CitedAnswer.model_json_schema()) if self._tool_llm else ""
-        fixed = sum(self._count(text) for text in (self.llm.system_prompt or "", empty, tool) if text)
+        fixed = sum(self._counter.count(text) for text in (self.llm.system_prompt or "", empty, tool) if text)
         output = metadata.num_output if metadata.num_output > 0 else _DEFAULT_OUTPUT
         return metadata.context_window - fixed - output
 
@@ -187,11 +154,11 @@ def _with_frames(messages: Sequence[ChatMessage], frames: Sequence[EvidenceFrame
     return [*first, ChatMessage(role=last.role, blocks=blocks)]
 
 
-def _token_counter(llm: LLM, tokenizer: Tokenizer | None) -> tuple[TokenCounter, str]:
+def _token_counter(llm: LLM, tokenizer: Tokenizer | None) -> TokenCounter:
     if tokenizer is not None:
-        return (lambda text: len(tokenizer(text))), "the given tokenizer"
+        return TokenCounter(lambda text: len(tokenizer(text)), "the given tokenizer")
     # There is no public name for it: LlamaIndex's OpenAI, OpenAILike and HuggingFace classes share this one.
     own = getattr(llm, "_tokenizer", None)
     if own is not None and hasattr(own, "encode"):
-        return (lambda text: len(own.encode(text))), "the LLM's tokenizer"
-    return estimate_tokens, ESTIMATE
+        return TokenCounter(lambda text: len(own.encode(text)), "the LLM's tokenizer")
+    return TokenCounter(estimate_tokens, ESTIMATE)

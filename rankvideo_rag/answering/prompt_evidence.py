@@ -16,16 +16,22 @@ from rankvideo_rag.answering.extractive import question_coverage
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.models.video_inputs import png_base64
-from rankvideo_rag.schema import FrameBudget, OmittedEvidence, TextSpan
+from rankvideo_rag.schema import FrameBudget, OmittedEvidence, PromptUsage, TextSpan
 
 BYTES_PER_TOKEN = 3  # English text has more, most other scripts about as many: this overestimates the tokens
 ESTIMATE = f"estimate: UTF-8 bytes / {BYTES_PER_TOKEN}"
 # The most expensive of three published rules (255 tokens for a tile of 512x512, one for 32x32 pixels, one for 750 pixels).
 PIXELS_PER_TOKEN = 750
 _LINE_BREAK = 1  # tokens
+_MAX_FRAME_SHARE = 0.5  # of the token budget
 _BUDGET_REASON = "the prompt's token budget"
 
-TokenCounter = Callable[[str], int]
+
+class TokenCounter(NamedTuple):
+    """A function that counts the tokens of a text, and its name in reports."""
+
+    count: Callable[[str], int]
+    name: str
 
 
 class EvidenceFrame(NamedTuple):
@@ -35,6 +41,15 @@ class EvidenceFrame(NamedTuple):
     time: float  # seconds from the start of the video
     png: bytes
     tokens: int  # estimated
+
+
+class PromptEvidence(NamedTuple):
+    """The evidence that one prompt contains."""
+
+    question: str
+    evidence: list[Evidence]  # with the text that fits
+    frames: list[EvidenceFrame]
+    usage: PromptUsage
 
 
 class FittedFrames(NamedTuple):
@@ -63,6 +78,24 @@ def estimate_tokens(text: str) -> int:
     (2, 2)
     """
     return ceil(len(text.encode()) / BYTES_PER_TOKEN)
+
+
+def fit_evidence(
+    question: str, evidence: Sequence[Evidence], *, frames: int, budget: int, counter: TokenCounter
+) -> PromptEvidence:
+    """Return the frames, for at most half of `budget` tokens, and the text that fits the rest."""
+    fitted = fit_frames(evidence, frames=frames, budget=int(budget * _MAX_FRAME_SHARE)) if frames else FittedFrames([], [])
+    text = fit_text(question, evidence, budget=budget - fitted.tokens, count=counter.count)
+    numbers = {piece.number for piece in text.evidence}
+    shown = [frame for frame in fitted.frames if frame.number in numbers]
+    usage = PromptUsage(
+        budget=budget,
+        used=text.tokens + sum(frame.tokens for frame in shown),
+        counted_by=counter.name,
+        frames=len(shown),
+        omitted=(*text.omitted, *fitted.omitted),
+    )
+    return PromptEvidence(question, text.evidence, shown, usage)
 
 
 def fit_frames(evidence: Sequence[Evidence], *, frames: int, budget: int, limits: MediaLimits = MediaLimits()) -> FittedFrames:
@@ -105,7 +138,7 @@ def _read_evidence_frames(piece: Evidence, count: int, limits: MediaLimits) -> l
     ]
 
 
-def fit_text(question: str, evidence: Sequence[Evidence], *, budget: int, count: TokenCounter) -> FittedText:
+def fit_text(question: str, evidence: Sequence[Evidence], *, budget: int, count: Callable[[str], int]) -> FittedText:
     """Return the clips, best first, with as much of their text as `budget` tokens hold.
 
     Of a clip with too much text, the spans that match the question and those in the window that RankVideo scored are kept
@@ -137,15 +170,15 @@ def divide_budget(costs: Sequence[int], budget: int) -> list[int]:
     return shares
 
 
-def _header_cost(piece: Evidence, count: TokenCounter) -> int:
+def _header_cost(piece: Evidence, count: Callable[[str], int]) -> int:
     return count(piece.format_header()) + 2 * _LINE_BREAK
 
 
-def _cost(piece: Evidence, count: TokenCounter) -> int:
+def _cost(piece: Evidence, count: Callable[[str], int]) -> int:
     return _header_cost(piece, count) + sum(count(format_span(span)) + _LINE_BREAK for span in piece.spans)
 
 
-def _truncate(question: str, piece: Evidence, budget: int, count: TokenCounter) -> Evidence:
+def _truncate(question: str, piece: Evidence, budget: int, count: Callable[[str], int]) -> Evidence:
     left = budget - _header_cost(piece, count)
     kept: dict[int, TextSpan] = {}
     for index in _spans_by_priority(question, piece):
@@ -166,7 +199,7 @@ def _spans_by_priority(question: str, piece: Evidence) -> Iterator[int]:
     yield from sorted(range(len(coverage)), key=lambda i: (-nearby[i], not in_window[i], i))
 
 
-def _truncate_span(span: TextSpan, budget: int, count: TokenCounter) -> TextSpan | None:
+def _truncate_span(span: TextSpan, budget: int, count: Callable[[str], int]) -> TextSpan | None:
     """Return the span with as many of its first words as the budget holds; None if it holds no word."""
     words = span.text.split()
     low, high = 0, len(words)
