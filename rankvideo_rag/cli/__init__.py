@@ -17,6 +17,7 @@ from rankvideo_rag.cli import (
     demo,
     demo_models,
     demo_report,
+    describe,
     doctor,
     eval,
     eval_answers,
@@ -56,6 +57,7 @@ app = typer.Typer(
 app.command("index")(index.index)
 app.command("update")(update.update)
 app.command("remove")(remove.remove)
+app.command("describe")(describe.describe)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
 app.command("info")(info.info)

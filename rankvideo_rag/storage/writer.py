@@ -97,6 +97,16 @@ class ArchiveWriter:
             connection.execute(f"UPDATE videos SET sidecars = {_SIDECARS} WHERE video_id = ?", (video.video_id,))
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
+    def put_descriptions(self, video_id: str, spans: Sequence[TextSpan]) -> None:
+        """Write descriptions of clips of a video, in place of those of the same clips, in one transaction."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM spans WHERE video_id = ? AND channel = 'description' AND start = ? AND \"end\" = ?",
+                [(video_id, span.start, span.end) for span in spans],
+            )
+            write_spans(connection, video_id, spans)
+            index_text(connection, video_id)
+
     def put_file(self, file: KnownFile, *, moved_from: Sequence[Path] = ()) -> None:
         """Record the outcome of a path that brought no new video: skipped, failed, or one more path of known content.
 

@@ -293,7 +293,7 @@ def test_an_archive_of_a_newer_format_is_refused(world: World, tmp_path: Path) -
     store = Store.open(tmp_path / "archive")
     store.connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     store.close()
-    with pytest.raises(ArchiveMismatch, match=r"format 99.*upgrade rankvideo-rag"):
+    with pytest.raises(ArchiveMismatch, match=r"format 99.*use the version that made this archive"):
         Store.open(tmp_path / "archive")
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rankvideo_rag.concurrency import prefetch_map
-from rankvideo_rag.errors import InputError, MediaError, ModelError
+from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.files import file_hash
 from rankvideo_rag.formats.strict import check_video_id
-from rankvideo_rag.media import Frames, MediaLimits, read_frames
+from rankvideo_rag.media import Frames, MediaLimits
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.vlm import VLM, Generation
-from rankvideo_rag.models.vlm.batch_generation import generate_each
+from rankvideo_rag.models.vlm.captions import generate_captions, read_caption_frames
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.training.synthesis.parsing import Unreadable, thought
@@ -106,27 +106,21 @@ class _Captioner(NamedTuple):
 
     def watch(self, video: _Video) -> _Watched:
         """Runs in a background thread."""
-        try:
-            shown = read_frames(str(video.path), budget=self.frames, limits=self.limits)
-        except MediaError as error:
-            return _Watched(video, f"{error.code}: {error}", None)
-        if not len(shown):
-            return _Watched(video, f"no_frames: none of {video.path} could be decoded", None)
+        shown = read_caption_frames(str(video.path), budget=self.frames, limits=self.limits)
+        if isinstance(shown, str):
+            return _Watched(video, shown, None)
         words = archive_words(self.store, video.fingerprint[:_ID_LENGTH]) if self.store else None
         if self.store and words is None:
             return _Watched(video, f"not_in_archive: {self.store.folder} does not hold {video.path}: index it first", None)
         return _Watched(video, shown, words)
 
     def caption(self, batch: Sequence[_Watched]) -> list[Result]:
-        prompts = [CAPTION.prompt(one.shown) for one in batch if isinstance(one.shown, Frames)]
-        written = iter(generate_each(self.vlm, prompts, max_tokens=self.max_tokens))
-        return [
-            failed(one.shown, retry=True) if isinstance(one.shown, str) else self._read(one, next(written)) for one in batch
-        ]
+        captions = generate_captions(self.vlm, [one.shown for one in batch], CAPTION.prompt, max_tokens=self.max_tokens)
+        return [self._read(one, caption) for one, caption in zip(batch, captions, strict=True)]
 
-    def _read(self, watched: _Watched, written: Generation | ModelError) -> Result:
-        if isinstance(written, ModelError):
-            return failed(f"model: {written}", retry=True)
+    def _read(self, watched: _Watched, written: Generation | str) -> Result:
+        if isinstance(written, str):
+            return failed(written, retry=True)
         read = thought(written, max_tokens=self.max_tokens)
         if isinstance(read, Unreadable):
             return failed(read.reason)
