@@ -65,7 +65,7 @@ class AnswerGenerator:
         """Return the evidence that fits the prompt. Raises InputError if not even one clip fits."""
         limit = self._options.evidence_tokens
         budget = self._available_tokens(question) if limit is None else limit
-        prompt = fit_evidence(question, evidence, frames=self._options.frames, budget=budget, counter=self._counter)
+        prompt = fit_evidence(question, evidence, options=self._options, budget=budget, counter=self._counter)
         if not prompt.evidence:
             raise InputError(
                 f"{budget} tokens for evidence are too few for a single clip: give the LLM its true context_window "

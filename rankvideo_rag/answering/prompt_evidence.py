@@ -13,6 +13,7 @@ import numpy as np
 
 from rankvideo_rag.answering.evidence import Evidence, format_span
 from rankvideo_rag.answering.extractive import question_coverage
+from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.models.video_inputs import png_base64
@@ -81,10 +82,13 @@ def estimate_tokens(text: str) -> int:
 
 
 def fit_evidence(
-    question: str, evidence: Sequence[Evidence], *, frames: int, budget: int, counter: TokenCounter
+    question: str, evidence: Sequence[Evidence], *, options: AnswerOptions, budget: int, counter: TokenCounter
 ) -> PromptEvidence:
     """Return the frames, for at most half of `budget` tokens, and the text that fits the rest."""
-    fitted = fit_frames(evidence, frames=frames, budget=int(budget * _MAX_FRAME_SHARE)) if frames else FittedFrames([], [])
+    fitted = FittedFrames([], [])
+    if options.frames:
+        frame_budget = int(budget * _MAX_FRAME_SHARE)
+        fitted = fit_frames(evidence, frames=options.frames, budget=frame_budget, limits=options.limits)
     text = fit_text(question, evidence, budget=budget - fitted.tokens, count=counter.count)
     numbers = {piece.number for piece in text.evidence}
     shown = [frame for frame in fitted.frames if frame.number in numbers]

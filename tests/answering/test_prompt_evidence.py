@@ -18,8 +18,9 @@ from support.answering import FERRY, FixedLLM, answer_of, clip, hit, said
 from support.world import World
 
 from rankvideo_rag.answering.prompt_evidence import ESTIMATE, divide_budget, estimate_tokens, fit_frames, fit_text
+from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.media import probe, read_frames
+from rankvideo_rag.media import Frames, MediaLimits, probe, read_frames
 from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
@@ -202,6 +203,21 @@ async def test_frames_come_from_the_scored_window(world: World, frames: int) -> 
         picture = np.asarray(Image.open(io.BytesIO(block.resolve_image().read())))  # type: ignore[union-attr]
         assert picture.shape[2] == 3
         assert picture.size == pytest.approx(131_072 * 3, rel=0.15)
+
+
+def test_frames_are_read_within_the_limits_of_the_settings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[MediaLimits] = []
+
+    def read(*arguments: Any, limits: MediaLimits, **options: Any) -> Frames:
+        used.append(limits)
+        return read_frames(*arguments, limits=limits, **options)
+
+    monkeypatch.setattr("rankvideo_rag.answering.prompt_evidence.read_frames", read)
+    with VideoArchive.open(world.archive, media_seconds=77.0, media_bytes=1 << 31) as archive:
+        node = hit("-", str(world.videos / "clip-01.mp4"), end=4.0)
+        archive.as_synthesizer(MultimodalLLM(), frames=1).synthesize("What moves?", [node])
+        assert used == [MediaLimits.from_settings(archive.settings)]
+    assert used[0].seconds == 77.0
 
 
 def test_the_frames_are_those_of_their_times(world: World) -> None:
