@@ -50,7 +50,7 @@ def main(folder: Path) -> None:
         synthesizer = archive.as_synthesizer(llm)
         ask_archive(archive, corpus.questions, corpus.qrels, report, synthesizer=synthesizer, stems=True)
     verdicts = JudgementCache(judge, file=report / VERDICTS)
-    found = build_report(read_report_folder(report), verdicts, judges=[judge.name], measures=["nDCG@10", "R@10"])
+    found = build_report(read_report_folder(report), verdicts, measures=["nDCG@10", "R@10"])
     print(found.benefit.summary)
     for side, counts in found.counts.items():
         print(f"{side} reranking: {counts.right} of {counts.questions} answers right; lost: {counts.failures}")

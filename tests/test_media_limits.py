@@ -16,8 +16,9 @@ from rankvideo_rag import VideoArchive
 from rankvideo_rag.cli import app
 from rankvideo_rag.errors import RankVideoError
 from rankvideo_rag.eval.answers.judge import Check
-from rankvideo_rag.eval.answers.judges import load_video_judge
+from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge
 from rankvideo_rag.media import MediaLimits
+from rankvideo_rag.models.vlm import load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO
 from rankvideo_rag.server import create_app
 from rankvideo_rag.settings import Settings
@@ -110,7 +111,7 @@ def test_eval_report_keeps_them(world: World, environment: None, tmp_path: Path)
 
 def test_the_video_judge_keeps_them(world: World) -> None:
     path = next(world.videos.glob("*.mp4"))
-    judge = load_video_judge("scripted", None, spec=RANKVIDEO, find=lambda video: path, limits=TOO_SMALL)
+    judge = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: path, limits=TOO_SMALL)
     (verdict,) = judge.judge([Check(kind="video", claim="a red circle", video_id="v", start=0.0, end=1.0)])
     assert verdict.label is None
     assert NAMED in (verdict.reason or "")

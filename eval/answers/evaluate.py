@@ -4,8 +4,8 @@ Measures of claims and citations are computed over the questions that the archiv
 measured.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from rankvideo_rag.eval.answers import argue
 from rankvideo_rag.eval.answers.abstention import abstention_scores
 from rankvideo_rag.eval.answers.alce import alce_scores
 from rankvideo_rag.eval.answers.correctness import correctness_scores
+from rankvideo_rag.eval.answers.judge import Verdict
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.mirage import mirage_scores
 from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores
@@ -61,13 +62,12 @@ def evaluate_answers(cases: Sequence[Case], judgements: JudgementCache, *, origi
     measured = judgements.run_batched([partial(_measure, case, judgements, original=original) for case in answerable])
     by_question = {case.reference.query_id: one.values for case, one in zip(answerable, measured, strict=True)}
     micro = argue.argue_scores(argue.sum_counts(one.argue_counts for one in measured), average=MICRO)
-    verdicts = judgements.used.values()
     counts = EvaluationCounts(
         questions=len(cases),
         answerable=len(answerable),
         absent=sum(case.absent for case in cases),
-        verdicts=len(verdicts),
-        undecided_by_reason=Counter(verdict.reason or "no reason" for verdict in verdicts if verdict.label is None),
+        verdicts=len(judgements.used),
+        undecided_by_reason=_undecided(judgements.used.values()),
         not_measured=_not_measured(by_question),
     )
     return AnswerReport(_means(by_question) | micro | abstention_scores(cases), by_question, counts)
@@ -102,11 +102,14 @@ def _means(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, M
     return {name: missing if mean.value is None else mean for name, mean in means.items()}
 
 
-def _not_measured(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+def _undecided(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    return Counter(verdict.reason or "no reason" for verdict in verdicts if verdict.label is None)
+
+
+def _not_measured(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> Mapping[str, Mapping[str, int]]:
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for values in by_question.values():
         for name, value in values.items():
             if value.value is None:
-                reasons, reason = found.setdefault(name, {}), value.reason or "no reason"
-                reasons[reason] = reasons.get(reason, 0) + 1
-    return found
+                found[name][value.reason or "no reason"] += 1
+    return dict(found)

@@ -76,28 +76,23 @@ def parse_answer(value: Mapping[str, Any], *, place: str, stems: bool = False) -
 
     For `stems` see `read_answers`. Raises InputError that begins with `place`.
     """
-    query_id = _with_id(value, place)["query_id"]
     line = validate(_AnswerLine, value, place)
     answered = bool(line.citations) if line.answered is None else line.answered
     statements = tuple(_statements(line, place))
-    quotes = [one for one in line.citations if one.quote]
     named: list[_VideoLine] = [*line.clips, *line.citations]
+    verbatim = [_is_verbatim(one.quote, one.video_id, line.clips) for one in line.citations if one.quote]
     return SystemAnswer(
-        query_id=query_id,
+        query_id=_with_id(value, place)["query_id"],
         question=line.question,
         answered=answered,
         statements=statements if answered else (),
-        citations=tuple(
-            CitedSpan(one.name(stems), one.start, one.end, _text_around(one, line.clips)) for one in line.citations
-        ),
+        citations=tuple(CitedSpan(one.name(stems), one.start, one.end, _text_of(one, line.clips)) for one in line.citations),
         clip_texts=tuple(clip.text for clip in line.clips if clip.text.strip()),
         video_paths={one.name(stems): one.path for one in named},
         display_text=line.answer,
-        clips=tuple(
-            Moment(clip.name(stems), clip.start or 0.0, math.inf if clip.end is None else clip.end) for clip in line.clips
-        ),
-        quotes=len(quotes),
-        verified_quotes=sum(_is_verbatim(one, line.clips) for one in quotes),
+        clips=tuple(clip.moment(stems) for clip in line.clips),
+        quotes=len(verbatim),
+        verified_quotes=sum(verbatim),
     )
 
 
@@ -126,6 +121,9 @@ class _ClipLine(_VideoLine):
     start: float | None
     end: float | None
     text: str
+
+    def moment(self, stems: bool) -> Moment:
+        return Moment(self.name(stems), self.start or 0.0, math.inf if self.end is None else self.end)
 
 
 class _ClaimLine(_Lenient):
@@ -167,25 +165,22 @@ def _displayed_title(title: str) -> str:
     return clean(title.replace("[", "(").replace("]", ")"), max_length=200)
 
 
-def _text_around(cited: _CitationLine, clips: Sequence[_ClipLine]) -> str:
+def _text_of(cited: _CitationLine, clips: Sequence[_ClipLine]) -> str:
     """Join the text of all clips that overlap the cited span, each after its title, and the quote where they lack it."""
-    around = [
-        clip
-        for clip in clips
-        if clip.video_id == cited.video_id
-        and clip.text.strip()
-        and (clip.end is None or cited.start < clip.end)
-        and (clip.start is None or clip.start < cited.end or clip.start == cited.start)
-    ]
+    around = [clip for clip in clips if clip.text.strip() and _overlaps(clip, cited)]
     passages = [f"{clip.title}\n{clip.text}" for clip in around]
     if cited.quote and not any(cited.quote in clip.text for clip in around):
         passages.append(cited.quote)
     return "\n".join(passages)
 
 
-def _is_verbatim(citation: _CitationLine, clips: Sequence[_ClipLine]) -> bool:
-    quote = _normalize(citation.quote or "")
-    return any(quote in _normalize(clip.text) for clip in clips if clip.video_id == citation.video_id)
+def _overlaps(clip: _ClipLine, cited: _CitationLine) -> bool:
+    video, start, end = clip.moment(stems=False)
+    return video == cited.video_id and cited.start < end and (start < cited.end or start == cited.start)
+
+
+def _is_verbatim(quote: str, video_id: str, clips: Sequence[_ClipLine]) -> bool:
+    return any(_normalize(quote) in _normalize(clip.text) for clip in clips if clip.video_id == video_id)
 
 
 def _normalize(text: str) -> str:

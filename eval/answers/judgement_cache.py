@@ -6,7 +6,8 @@ only appended; of two with the same key the later one counts.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -56,6 +57,11 @@ class JudgementCache:
         return self._video_judge is not None
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """Names and versions of the judges."""
+        return tuple(f"{one.name} {one.version}".strip() for one in (self._text_judge, self._video_judge) if one)
+
+    @property
     def used(self) -> dict[Check, Verdict]:
         """The verdicts that the results of the last `run_batched` rest on."""
         return dict(self._used)
@@ -77,38 +83,37 @@ class JudgementCache:
         results: dict[int, Result] = {}
         while len(results) < len(functions):
             waiting: dict[Check, None] = {}
-            for number, function in enumerate(functions):
-                if number in results:
-                    continue
+            for number in sorted(set(range(len(functions))) - results.keys()):
                 self._asked = {}
-                result = function()
+                result = functions[number]()
                 pending = [check for check, verdict in self._asked.items() if verdict is PENDING]
                 waiting |= dict.fromkeys(pending)
                 if not pending:
                     results[number] = result
                     self._used |= self._asked
-            self._judge([check for check in waiting if check.kind != "video"])
-            self._judge([check for check in waiting if check.kind == "video"])
+            self._judge(waiting)
         return [results[number] for number in range(len(functions))]
 
     def _lookup(self, check: Check) -> Verdict:
-        if check.kind != "video" and not check.passage.strip():
+        if not _is_video(check) and not check.passage.strip():
             return _NO_TEXT
-        judge = self._judge_for(check)
+        judge = self._judge_for(_is_video(check))
         line = self._cached.get(cache_key(judge, check)) if self._cached else None
         if line is None or (line.label is None and not isinstance(judge, ReplayJudge)):
             return PENDING
         return Verdict(line.label, line.reason, line.reply)
 
-    def _judge(self, checks: Sequence[Check]) -> None:
-        if checks:
-            judge = self._judge_for(checks[0])
-            for check, verdict in zip(checks, judge.judge(checks), strict=True):
+    def _judge(self, checks: Iterable[Check]) -> None:
+        """Judge checks and cache each verdict as it is made. Those on text come first."""
+        for is_video, batch in groupby(sorted(checks, key=_is_video), key=_is_video):
+            judge = self._judge_for(is_video)
+            pending = list(batch)
+            for check, verdict in zip(pending, judge.judge(pending), strict=True):
                 self._append(judge, check, verdict)
                 self._known[check] = verdict
 
-    def _judge_for(self, check: Check) -> Judge:
-        judge = self._video_judge if check.kind == "video" else self._text_judge
+    def _judge_for(self, is_video: bool) -> Judge:
+        judge = self._video_judge if is_video else self._text_judge
         if judge is None:
             raise InputError("a claim is to be checked against a video, and there is no video judge")
         return judge
@@ -149,8 +154,8 @@ def replay_judgements(file: str | Path, *, judge: str | None = None, video_judge
     Where the file has verdicts of several judges, name one by the beginning of its name. Raises InputError if it is ambiguous.
     """
     lines = read_verdicts(file)
-    text = _select_judge([line for line in lines if line.kind != "video"], judge, "--judge", file)
-    video = _select_judge([line for line in lines if line.kind == "video"], video_judge, "--video-judge", file)
+    text = _select_judge([line for line in lines if not _is_video(line)], judge, "--judge", file)
+    video = _select_judge([line for line in lines if _is_video(line)], video_judge, "--video-judge", file)
     return JudgementCache(text or ReplayJudge("any text judge", "", str(file)), video, file=file)
 
 
@@ -164,10 +169,14 @@ def cache_key(judge: Judge, check: Check) -> str:
     return hashlib.sha256(json.dumps([judge.name, judge.version, *check]).encode()).hexdigest()
 
 
-def _select_judge(lines: Sequence[CachedVerdict], prefix: str | None, option: str, file: str | Path) -> ReplayJudge | None:
-    judges = sorted({(line.judge, line.version) for line in lines})
-    matching = [judge for judge in judges if " ".join(judge).startswith(prefix or "")]
+def _is_video(one: Check | CachedVerdict) -> bool:
+    return one.kind == "video"
+
+
+def _select_judge(lines: Iterable[CachedVerdict], prefix: str | None, option: str, file: str | Path) -> ReplayJudge | None:
+    judges = {f"{line.judge} {line.version}": ReplayJudge(line.judge, line.version, str(file)) for line in lines}
+    matching = [name for name in judges if name.startswith(prefix or "")]
     if len(matching) > 1 or (prefix and not matching):
-        known = ", ".join(repr(" ".join(judge)) for judge in judges) or "no judge"
+        known = ", ".join(map(repr, sorted(judges))) or "no judge"
         raise InputError(f"{file}: which judge's verdicts are to be replayed? It has those of {known}: name one with {option}")
-    return ReplayJudge(*matching[0], str(file)) if matching else None
+    return judges[matching[0]] if matching else None

@@ -24,14 +24,15 @@ CLAIMS, REFERENCE_CLAIMS = "claims in the answer", "claims in the reference that
 def mirage_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
     """Return the six scores of an answer; with a video judge also those against the collection, with the same recall."""
     reference, answer, _ = case
-    info_recall = share([_in_answer(claim, case, ask) for claim in shown_claims(reference)], of=REFERENCE_CLAIMS)
-    cite_recall = share([_is_attributed(claim, case, ask) for claim in shown_claims(reference)], of=REFERENCE_CLAIMS)
-    info = share([_in_reference(statement, case, ask) for statement in answer.statements], of=CLAIMS)
+    claims = shown_claims(reference)
+    info_recall = share([is_in_answer(claim, case, ask) for claim in claims], of=REFERENCE_CLAIMS)
+    cite_recall = share([is_attributed(claim, case, ask, reference.text) for claim in claims], of=REFERENCE_CLAIMS)
+    info = share([is_in_reference(statement, case, ask) for statement in answer.statements], of=CLAIMS)
     cite = _if_relevant_known(reference, [_in_cited_claims(statement, case, ask) for statement in answer.statements])
     scores = with_f1("Info", info, info_recall) | with_f1("Cite", cite, cite_recall)
     if ask.has_video_judge:
-        info_seen = [_shown_in(reference.videos, statement, answer, ask) for statement in answer.statements]
-        cite_seen = [_shown_in(answer.videos(statement), statement, answer, ask) for statement in answer.statements]
+        info_seen = [is_shown_in(reference.videos, statement.text, answer, ask) for statement in answer.statements]
+        cite_seen = [is_shown_in(answer.videos(statement), statement.text, answer, ask) for statement in answer.statements]
         scores |= with_f1("Info", _if_relevant_known(reference, info_seen), info_recall, "(collection)")
         scores |= with_f1("Cite", share(cite_seen, of=CLAIMS), cite_recall, "(collection)")
     return scores
@@ -50,9 +51,30 @@ def list_claims(videos: Sequence[str], reference: Reference) -> str:
     return " ".join(f"Claims from {video}: {'. '.join(_claims_about(video, reference))}." for video in videos)
 
 
-def sentences_citing(video: str, answer: SystemAnswer) -> str:
-    """Return the statements that cite a video, joined."""
-    return " ".join(statement.text for statement in answer.statements if video in answer.videos(statement))
+def is_in_answer(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
+    """Return whether the answer supports a claim of the reference. An empty answer does not; the judge is not asked."""
+    if not case.answer.text:
+        return False
+    return ask(Check("passage", claim.text, case.reference.text, case.answer.text)).supported
+
+
+def is_in_reference(statement: Statement, case: Case, ask: AskJudge) -> bool | None:
+    """Return whether the reference supports a claim of the answer."""
+    return ask(Check("passage", statement.text, case.answer.text, case.reference.text)).supported
+
+
+def is_attributed(claim: ReferenceClaim, case: Case, ask: AskJudge, context: str) -> bool | None:
+    """Return whether the sentences that cite one of a claim's videos support it."""
+    cited = (
+        " ".join(statement.text for statement in case.answer.statements if video in case.answer.videos(statement))
+        for video in claim.supporting_videos
+    )
+    return any_supported((Check("claims", claim.text, context, passage) for passage in cited if passage), ask)
+
+
+def is_shown_in(videos: Sequence[str], claim: str, answer: SystemAnswer, ask: AskJudge) -> bool | None:
+    """Return whether any of these videos supports a claim of the answer."""
+    return any_supported((Check("video", claim, answer.text, video_id=video) for video in videos), ask)
 
 
 def _if_relevant_known(reference: Reference, supported: Sequence[bool | None]) -> MeasureValue:
@@ -60,30 +82,11 @@ def _if_relevant_known(reference: Reference, supported: Sequence[bool | None]) -
     return share(supported, of=CLAIMS) if reference.videos else MeasureValue(None, f"no {REFERENCE_CLAIMS}")
 
 
-def _in_answer(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
-    if not case.answer.text:
-        return False  # without asking the judge
-    return ask(Check("passage", claim.text, case.reference.text, case.answer.text)).supported
-
-
-def _in_reference(statement: Statement, case: Case, ask: AskJudge) -> bool | None:
-    return ask(Check("passage", statement.text, case.answer.text, case.reference.text)).supported
-
-
 def _in_cited_claims(statement: Statement, case: Case, ask: AskJudge) -> bool | None:
     known = [video for video in case.answer.videos(statement) if _claims_about(video, case.reference)]
     if not known:
         return False
     return ask(Check("claims", statement.text, case.answer.text, list_claims(known, case.reference))).supported
-
-
-def _is_attributed(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool | None:
-    passages = (sentences_citing(video, case.answer) for video in claim.supporting_videos)
-    return any_supported((Check("claims", claim.text, case.reference.text, passage) for passage in passages if passage), ask)
-
-
-def _shown_in(videos: Sequence[str], statement: Statement, answer: SystemAnswer, ask: AskJudge) -> bool | None:
-    return any_supported((Check("video", statement.text, answer.text, video_id=video) for video in videos), ask)
 
 
 def _claims_about(video: str, reference: Reference) -> list[str]:

@@ -15,28 +15,49 @@ It departs from its definition (mirage.py) in these points:
 For a judge that generates no reply, its label is used.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from rankvideo_rag.eval.answers.judge import PENDING, AskJudge, Check, Verdict
-from rankvideo_rag.eval.answers.mirage import list_claims, sentences_citing, shown_claims
-from rankvideo_rag.eval.answers.records import Case, ReferenceClaim
+from rankvideo_rag.eval.answers.mirage import (
+    is_attributed,
+    is_in_answer,
+    is_in_reference,
+    is_shown_in,
+    list_claims,
+    shown_claims,
+)
+from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.values import MeasureValue, with_f1
 
 SUFFIX = "(original)"
+
+
+class _YesAnywhere(NamedTuple):
+    """Reads a judge's replies as the published code does."""
+
+    ask: AskJudge
+    has_video_judge: bool
+
+    def __call__(self, check: Check) -> Verdict:
+        verdict = self.ask(check)
+        return verdict if verdict is PENDING else Verdict("yes" if says_yes(verdict) else "no")
 
 
 def original_mirage_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
     """Return the six scores as the published code prints them; none for a question without an answer."""
     if case.absent:
         return {}
-    recalls = MeasureValue(_info_recall(case, ask)), MeasureValue(_cite_recall(case, ask))
-    precisions = [(SUFFIX, _info_precision(case, ask), _cite_precision(case, ask))]
+    ask = _YesAnywhere(ask, ask.has_video_judge)
+    claims, statements, context = shown_claims(case.reference), case.answer.statements, case.answer.text
+    info_recall = _share([is_in_answer(claim, case, ask) for claim in claims])
+    cite_recall = _share([is_attributed(claim, case, ask, context) for claim in claims])
+    info = _share([is_in_reference(statement, case, ask) for statement in statements])
+    scores = with_f1("Info", info, info_recall, SUFFIX) | with_f1("Cite", _cite_precision(case, ask), cite_recall, SUFFIX)
     if ask.has_video_judge:
-        precisions.append((f"(collection){SUFFIX}", _info_precision_seen(case, ask), _cite_precision_seen(case, ask)))
-    scores: dict[str, MeasureValue] = {}
-    for suffix, info, cite in precisions:
-        scores |= with_f1("Info", MeasureValue(info), recalls[0], suffix)
-        scores |= with_f1("Cite", MeasureValue(cite), recalls[1], suffix)
+        collection = f"(collection){SUFFIX}"
+        scores |= with_f1("Info", _info_precision_seen(case, ask), info_recall, collection)
+        scores |= with_f1("Cite", _cite_precision_seen(case, ask), cite_recall, collection)
     return scores
 
 
@@ -45,49 +66,29 @@ def says_yes(verdict: Verdict) -> bool:
     return "yes" in verdict.reply.lower() if verdict.reply is not None else bool(verdict.supported)
 
 
-def _info_precision(case: Case, ask: AskJudge) -> float:
-    answer, article = case.answer, case.reference.text
-    return _share([says_yes(ask(Check("passage", one.text, answer.text, article))) for one in answer.statements])
-
-
-def _info_recall(case: Case, ask: AskJudge) -> float:
-    article, text = case.reference.text, case.answer.text
-    checks = [Check("passage", claim.text, article, text) for claim in shown_claims(case.reference)]
-    return _share([bool(text) and says_yes(ask(check)) for check in checks])
-
-
-def _cite_precision(case: Case, ask: AskJudge) -> float:
+def _cite_precision(case: Case, ask: AskJudge) -> MeasureValue:
     claims = _merged_claims(case)
-    cited = list(dict.fromkeys(video for videos in claims.values() for video in videos))
-    passage = list_claims(cited, case.reference)
-    return _share([bool(passage) and says_yes(ask(Check("claims", claim, case.answer.text, passage))) for claim in claims])
+    passage = list_claims(list(dict.fromkeys(video for videos in claims.values() for video in videos)), case.reference)
+    return _share([bool(passage) and ask(Check("claims", one, case.answer.text, passage)).supported for one in claims])
 
 
-def _cite_recall(case: Case, ask: AskJudge) -> float:
-    return _share([_is_attributed(claim, case, ask) for claim in shown_claims(case.reference)])
-
-
-def _is_attributed(claim: ReferenceClaim, case: Case, ask: AskJudge) -> bool:
-    passages = (sentences_citing(video, case.answer) for video in claim.supporting_videos)
-    return _any_yes((Check("claims", claim.text, case.answer.text, passage) for passage in passages if passage), ask)
-
-
-def _info_precision_seen(case: Case, ask: AskJudge) -> float:
+def _info_precision_seen(case: Case, ask: AskJudge) -> MeasureValue:
     texts = [statement.text for statement in case.answer.statements]
-    seen = {text for text in texts if _shown_in(case.reference.videos, text, case, ask)}
-    return len(seen) / len(texts) if texts else 0.0
+    seen = {text for text in texts if is_shown_in(case.reference.videos, text, case.answer, ask)}
+    return MeasureValue(len(seen) / len(texts) if texts else 0.0)
 
 
-def _cite_precision_seen(case: Case, ask: AskJudge) -> float:
+def _cite_precision_seen(case: Case, ask: AskJudge) -> MeasureValue:
     claims = _merged_claims(case)
     total = 0.0
     for video in dict.fromkeys(video for videos in claims.values() for video in videos):
-        total += _share([_shown_in([video], claim, case, ask) for claim, videos in claims.items() if video in videos])
-    return total / len(claims) if claims else 0.0
+        cited = [is_shown_in([video], claim, case.answer, ask) for claim, videos in claims.items() if video in videos]
+        total += _share(cited).value or 0.0
+    return MeasureValue(total / len(claims) if claims else 0.0)
 
 
 def _merged_claims(case: Case) -> dict[str, list[str]]:
-    """Claim -> videos that it cites, equal claims as one."""
+    """Return claim -> videos that it cites, equal claims as one."""
     found: dict[str, list[str]] = {}
     for statement in case.answer.statements:
         videos = found.setdefault(statement.text, [])
@@ -95,18 +96,5 @@ def _merged_claims(case: Case) -> dict[str, list[str]]:
     return found
 
 
-def _shown_in(videos: Sequence[str], claim: str, case: Case, ask: AskJudge) -> bool:
-    return _any_yes((Check("video", claim, case.answer.text, video_id=video) for video in videos), ask)
-
-
-def _any_yes(checks: Iterable[Check], ask: AskJudge) -> bool:
-    """Return whether any verdict is a yes, asking for one after the other until one is."""
-    for check in checks:
-        verdict = ask(check)
-        if verdict is PENDING or says_yes(verdict):
-            return verdict is not PENDING
-    return False
-
-
-def _share(parts: Sequence[bool]) -> float:
-    return sum(parts) / len(parts) if parts else 0.0
+def _share(parts: Sequence[bool | None]) -> MeasureValue:
+    return MeasureValue(sum(map(bool, parts)) / len(parts) if parts else 0.0)

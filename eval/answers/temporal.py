@@ -8,6 +8,7 @@ reference's claims with spans of which any citation matches one. A citation of a
 """
 
 from collections.abc import Callable
+from itertools import chain, product
 
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.values import MeasureValue, share
@@ -21,16 +22,13 @@ def temporal_scores(case: Case) -> dict[str, MeasureValue]:
     """Return the four scores of an answer; None where the reference has no spans."""
     claims = [claim.spans for claim in case.reference.claims if claim.spans]
     cited = list(dict.fromkeys(one.moment for one in case.answer.citations))
-    if not claims:
-        missing = MeasureValue(None, "no spans in the reference")
-        return {f"Time{side}@{name}": missing for name in _MATCHES for side in "PR"}
     scores = {}
     for name, matches in _MATCHES.items():
-        precise = [any(matches(one, span) for spans in claims for span in spans) for one in cited]
-        recalled = [any(matches(one, span) for one in cited for span in spans) for spans in claims]
+        precise = [any(matches(one, span) for span in chain(*claims)) for one in cited]
+        recalled = [any(matches(one, span) for one, span in product(cited, spans)) for spans in claims]
         scores[f"TimeP@{name}"] = share(precise, of="citations in the answer")
         scores[f"TimeR@{name}"] = share(recalled, of="claims with spans")
-    return scores
+    return scores if claims else dict.fromkeys(scores, MeasureValue(None, "no spans in the reference"))
 
 
 def overlaps(cited: Moment, span: Moment) -> bool:

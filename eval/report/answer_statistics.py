@@ -28,23 +28,10 @@ class ScoredAnswers(NamedTuple):
 
 def compare_answers(scored: Mapping[Variant, ScoredAnswers]) -> tuple[AnswerMeasure, ...]:
     """Return every measure of both variants and its difference, over the questions that have both values."""
-    columns = {variant: _columns(scored[variant]) for variant in VARIANTS}
-    before = columns["without"]
-    gains = {
-        name: {query: value - before[name][query] for query, value in column.items() if query in before[name]}
-        for name, column in columns["with"].items()
-    }
-    by_question = [
-        AnswerMeasure(
-            name=name,
-            estimates={variant: _estimate([*columns[variant][name].values()]) for variant in VARIANTS},
-            difference=_estimate([*gain.values()]),
-            p=permutation_p_value([*gain.values()]) if gain else None,
-        )
-        for name, gain in gains.items()
-    ]
-    overall = [name for name in scored["with"].report.measures if name not in gains]
-    return (*by_question, *(_compare_overall(name, scored) for name in overall))
+    before, after = (_columns(scored[variant]) for variant in VARIANTS)
+    by_question = [_compare(name, before[name], column) for name, column in after.items()]
+    overall = [_compare_overall(name, scored) for name in scored["with"].report.measures if name not in after]
+    return (*by_question, *overall)
 
 
 def count_answers(scored: ScoredAnswers) -> AnswerCounts:
@@ -73,6 +60,16 @@ def _columns(scored: ScoredAnswers) -> dict[str, Column]:
             if value.value is not None:
                 column[query] = value.value
     return dict(columns)
+
+
+def _compare(name: str, before: Column, after: Column) -> AnswerMeasure:
+    gains = [value - before[query] for query, value in after.items() if query in before]
+    return AnswerMeasure(
+        name=name,
+        estimates={"without": _estimate([*before.values()]), "with": _estimate([*after.values()])},
+        difference=_estimate(gains),
+        p=permutation_p_value(gains) if gains else None,
+    )
 
 
 def _estimate(values: Sequence[float]) -> Estimate:

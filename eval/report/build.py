@@ -36,7 +36,6 @@ def build_report(
     inputs: ReportInputs,
     judgements: JudgementCache,
     *,
-    judges: Sequence[str] = (),
     measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> ArchiveReport:
     """Score a folder.
@@ -44,7 +43,6 @@ def build_report(
     Args:
         inputs: the folder's contents.
         judgements: verdicts on the answers' claims.
-        judges: names and versions of the judges behind them.
         measures: names of measures as in ir-measures. The first one decides whether reranking helps.
 
     Raises InputError where runs, judgements, answers and references have no ids in common.
@@ -58,7 +56,7 @@ def build_report(
     return ArchiveReport(
         version=version("rankvideo-rag"),
         metadata=inputs.metadata,
-        judges=tuple(judges),
+        judges=judgements.judges,
         benefit=_benefit(evaluation.report, reranker, seconds["rerank"]),
         retrieval=evaluation.report,
         curve=_curve(inputs, main),

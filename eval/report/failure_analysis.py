@@ -24,12 +24,13 @@ Without an answer it is not known what the generator was given, and without a li
 skipped.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
 from rankvideo_rag.eval.answers.alce import citations_support
 from rankvideo_rag.eval.answers.judge import AskJudge, Check
 from rankvideo_rag.eval.answers.records import Case
+from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.temporal import hits
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.schema import Record
@@ -75,54 +76,59 @@ class Trace(NamedTuple):
     baseline_videos: Collection[str]  # videos that the generator is given without reranking
 
 
-class _CheckedStatement(NamedTuple):
-    text: str
-    supported: bool | None  # by its citations
-
-
 def classify(trace: Trace, ask: AskJudge) -> AnswerOutcome:
     """Return whether an answer is right, and if not, where it failed. With a video judge, cited spans are checked as well."""
-    answer = trace.case.answer
-    if not trace.case.reference.answerable and not answer.answered and not trace.case.absent:
+    case = trace.case
+    if not case.reference.answerable and not case.answer.answered and not case.absent:
         return AnswerOutcome(verdict=RIGHT)
-    statements = [
-        _CheckedStatement(one.text, bool(one.cited) and not one.dangling and citations_support(one, answer, ask, one.cited))
-        for one in answer.statements
-        if not one.visual
-    ]
-    if not trace.case.reference.answerable:
-        return next(_claim_failures(trace, statements))
-    states_claim = _states_claim(trace.case, ask)
-    supported = [one.supported for one in statements]
-    if not (answer.answered and _cites_target(trace)) or False in supported or states_claim is False:
-        return next(_failures(trace, statements))
-    if states_claim is None or None in supported:
+    support = _check_statements(case, ask)
+    if not case.reference.answerable:
+        return next(_claim_failures(trace, support))
+    states_claim = _states_claim(case, ask)
+    verdicts = (case.answer.answered and _cites_target(trace), states_claim, *support.values())
+    if False in verdicts:
+        return next(_failures(trace, support))
+    if None in verdicts:
         return AnswerOutcome(verdict=NOT_KNOWN, reason="the judge has no verdict on the answer")
     return AnswerOutcome(verdict=RIGHT)
 
 
-def _failures(trace: Trace, statements: Sequence[_CheckedStatement]) -> Iterator[AnswerOutcome]:
+def _check_statements(case: Case, ask: AskJudge) -> dict[Statement, bool | None]:
+    """Return whether its citations support each statement, without those about pictures."""
+    return {
+        one: bool(one.cited) and not one.dangling and citations_support(one, case.answer, ask, one.cited)
+        for one in case.answer.statements
+        if not one.visual
+    }
+
+
+def _failures(trace: Trace, support: Mapping[Statement, bool | None]) -> Iterator[AnswerOutcome]:
     """Yield what failed, stage by stage; at least one."""
     if trace.targets:
         yield from _retrieval_failures(trace)
         yield from _window_failures(trace)
-    yield from _claim_failures(trace, statements)
+    yield from _claim_failures(trace, support)
 
 
 def _retrieval_failures(trace: Trace) -> Iterator[AnswerOutcome]:
     if trace.indexed is not None:
-        indexed = [trace.indexed[video] for video in trace.targets if video in trace.indexed]
-        if not _overlap_target(trace, [Moment(one.video, *span) for one in indexed for span in one.clips]):
-            reasons = dict.fromkeys(one.reason for one in indexed if one.reason)
-            yield _wrong("not indexed", "; ".join(reasons) or "no clip covers the relevant time")
-    if not trace.targets.keys() & set(trace.candidates):
+        yield from _index_failures(trace, trace.indexed)
+    targets = trace.targets.keys()
+    if targets.isdisjoint(trace.candidates):
         found = f"not among the {len(trace.candidates)} candidates of the reranker"
         yield _wrong("not retrieved", found if trace.candidates else "nothing was retrieved")
     given = {clip.video for clip in trace.case.answer.clips}
-    if given and not trace.targets.keys() & given:
-        if trace.targets.keys() & set(trace.baseline_videos):
+    if given and targets.isdisjoint(given):
+        if not targets.isdisjoint(trace.baseline_videos):
             yield _wrong("demoted by the reranker", "without reranking the generator is given it")
         yield _wrong("ranked too low", f"retrieved, but not among the {len(given)} videos that the generator was given")
+
+
+def _index_failures(trace: Trace, videos: Mapping[str, IndexedVideo]) -> Iterator[AnswerOutcome]:
+    indexed = [videos[video] for video in trace.targets if video in videos]
+    if not _overlap_target(trace, [Moment(one.video, *span) for one in indexed for span in one.clips]):
+        reasons = dict.fromkeys(one.reason for one in indexed if one.reason)
+        yield _wrong("not indexed", "; ".join(reasons) or "no clip covers the relevant time")
 
 
 def _window_failures(trace: Trace) -> Iterator[AnswerOutcome]:
@@ -133,8 +139,8 @@ def _window_failures(trace: Trace) -> Iterator[AnswerOutcome]:
         yield _wrong("wrong window", "the answer cites the right video at another time")
 
 
-def _claim_failures(trace: Trace, statements: Sequence[_CheckedStatement]) -> Iterator[AnswerOutcome]:
-    unsupported = next((one.text for one in statements if one.supported is False), None)
+def _claim_failures(trace: Trace, support: Mapping[Statement, bool | None]) -> Iterator[AnswerOutcome]:
+    unsupported = next((one.text for one, supported in support.items() if supported is False), None)
     if unsupported is not None:
         yield _wrong("unsupported claim", f"its citations do not support: {unsupported}")
     yield _wrong("other", _other_reason(trace))
@@ -177,13 +183,13 @@ def _overlap_target(trace: Trace, clips: Iterable[Moment]) -> bool:
 
 def _states_claim(case: Case, ask: AskJudge) -> bool | None:
     """Whether the answer makes at least part of a claim of the reference, or cites a picture of it."""
-    reference, text = case.reference, case.answer.text
-    if any(one.visual for one in case.answer.statements) or not (reference.claims or reference.answer):
+    reference, answer = case.reference, case.answer
+    if any(one.visual for one in answer.statements) or not (reference.claims or reference.answer):
         return True
-    if not text:
+    if not answer.text:
         return False
     if not reference.claims:
-        return ask(Check("passage", reference.answer or "", reference.question, text)).supported
+        return ask(Check("passage", reference.answer or "", reference.question, answer.text)).supported
     claims = [claim for claim in reference.claims if claim.vital] or reference.claims
-    labels = [ask(Check("nugget", claim.text, reference.question, text)).label for claim in claims]
-    return True if {"yes", "partial"} & set(labels) else None if None in labels else False
+    labels = {ask(Check("nugget", claim.text, reference.question, answer.text)).label for claim in claims}
+    return True if labels & {"yes", "partial"} else None if None in labels else False

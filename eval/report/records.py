@@ -54,6 +54,11 @@ class AnswerMeasure(Record):
     difference: Estimate
     p: float | None  # permutation test, two-sided, not corrected for the number of measures
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether a variant has a value."""
+        return any(estimate.mean is not None for estimate in self.estimates.values())
+
 
 class AnswerCounts(EvaluationCounts):
     """What the measures of one variant's answers rest on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from rankvideo_rag.eval.report.answer_statistics import RIGHT_ANSWERS
 from rankvideo_rag.eval.report.failure_analysis import FAILURE_STAGES, NOT_KNOWN, WRONG, FailureStage
 from rankvideo_rag.eval.report.folder import PAGE, REPORT
 from rankvideo_rag.eval.report.glossary import describe_measure
@@ -25,6 +26,14 @@ _STAGES: dict[FailureStage, str] = {
     "other": "everything else, such as abstaining although the right clips were given",
 }
 
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
 
 def write_report(report: ArchiveReport, folder: Path) -> Path:
     """Write report.json and report.html into an existing folder. Return the path of the page."""
@@ -36,27 +45,15 @@ def write_report(report: ArchiveReport, folder: Path) -> Path:
 
 def render_html(report: ArchiveReport) -> str:
     """Return the whole page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     wrong = [one for one in report.questions if one.outcomes["with"].verdict == WRONG]
     wrong.sort(key=lambda one: FAILURE_STAGES.index(one.outcomes["with"].stage or "other"))
-    measured = [one for one in report.measures if any(estimate.mean is not None for estimate in one.estimates.values())]
-    plots = plot_gains(report), plot_cost(report), plot_calibration(report)
-    return environment.get_template("report.html").render(
+    return _ENVIRONMENT.get_template("report.html").render(
         report=report,
         variants=VARIANTS,
         conclusion=report.benefit.summary.partition(". "),
-        right=next(one for one in report.measures if one.name == "Right"),
-        plots=[plot for plot in plots if plot],
+        right=next(one for one in report.measures if one.name == RIGHT_ANSWERS),
+        plots=filter(None, (plot_gains(report), plot_cost(report), plot_calibration(report))),
         stages=_STAGES,
-        most_failures=max([1, *(count for counts in report.counts.values() for count in counts.failures.values())]),
-        measured=measured,
-        unmeasured=[one for one in report.measures if one not in measured],
         describe=describe_measure,
         wrong_count=len(wrong),
         wrong=wrong[:MAX_LISTED],

@@ -96,8 +96,8 @@ def report(
         asking = {"score_cache": "none", "device": judges.device} | options
         _ask(archive, questions, qrels, output, answer_options, stems, asking)
     inputs = read_report_folder(output, stems=stems and archive is None)
-    judgements, names = _judgements(output, inputs, judges, replay=replay)
-    found: ArchiveReport = build_report(inputs, judgements, judges=names, measures=measures.split())
+    judgements = _judgements(output, inputs, judges, replay=replay)
+    found: ArchiveReport = build_report(inputs, judgements, measures=measures.split())
     with writing(output):
         page = write_report(found, output)
     for line in (*found.notes, *_undecided(found)):
@@ -186,24 +186,21 @@ def _ask(
         )
 
 
-def _judgements(
-    output: Path, inputs: "ReportInputs", judges: _JudgeOptions, *, replay: bool
-) -> "tuple[JudgementCache, list[str]]":
-    """Return the judgements of answers, and the names of the judges."""
-    from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
+def _judgements(output: Path, inputs: "ReportInputs", judges: _JudgeOptions, *, replay: bool) -> "JudgementCache":
+    """Return the judgements of answers."""
+    from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, replay_judgements
     from rankvideo_rag.eval.report.folder import VERDICTS
 
     file = output / VERDICTS
     if replay:
-        known = dict.fromkeys(f"{line.judge} {line.version}" for line in read_verdicts(file))
-        return replay_judgements(file, judge=judges.text, video_judge=judges.video), list(known)
+        return replay_judgements(file, judge=judges.text, video_judge=judges.video)
     text = load_text_judge(judges.text, judges.text_model, judges.device)
     video = None
     if judges.video:
         answers = [answer for by_query in inputs.answers.values() for answer in by_query.values()]
         files = {name: path for answer in answers for name, path in answer.video_paths.items()}
         video = load_video_judge(judges.video, judges.video_model, files, judges.device, prompt="video-first")
-    return JudgementCache(text, video, file=file), [f"{judge.name} {judge.version}" for judge in (text, video) if judge]
+    return JudgementCache(text, video, file=file)
 
 
 def _undecided(found: "ArchiveReport") -> "Iterator[str]":

@@ -45,10 +45,10 @@ def load_video_judge(
     threshold: float = 0.0,
 ) -> "Judge":
     """Load the judge of clips. `files` maps video ids to paths; `videos` is a folder to look into otherwise."""
-    from rankvideo_rag.eval.answers.judges import load_video_judge as load
-    from rankvideo_rag.eval.answers.judges.video_judge import video_finder
+    from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge, video_finder
     from rankvideo_rag.formats.video_folder import VideoFolder
     from rankvideo_rag.media import MediaLimits
+    from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.models.vlm.prompt_spec import resolve_prompt_spec
     from rankvideo_rag.settings import Settings
 
@@ -56,4 +56,4 @@ def load_video_judge(
     # A server chooses its own device, and a recording needs none.
     device = None if name in ("server", "recorded") else device
     spec, limits = resolve_prompt_spec(prompt, model), MediaLimits.from_settings(Settings.load())
-    return load(name, model, spec=spec, find=find, device=device, threshold=threshold, limits=limits)
+    return VideoJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold, limits=limits)

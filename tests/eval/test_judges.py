@@ -14,7 +14,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.eval.answers.judge import PENDING, Check, Verdict, any_supported
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
-from rankvideo_rag.eval.answers.judges import load_judge, load_video_judge
+from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
 from rankvideo_rag.eval.answers.judges.llm import judge_from_llm, judge_from_vlm
 from rankvideo_rag.eval.answers.judges.nli import NliJudge, entailment_label
@@ -236,7 +236,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Question]:
 def test_a_judge_that_watches_says_whether_a_clip_shows_what_is_claimed(videos: tuple[Path, Question]) -> None:
     folder, asked = videos
     shows = next(stem for stem, grade in asked.judgements.items() if grade == 2)
-    judge = load_video_judge("scripted", None, spec=RANKVIDEO, find=video_finder({}, VideoFolder(folder)))
+    judge = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=video_finder({}, VideoFolder(folder)))
     checks = [
         Check("video", asked.text, video_id=shows),
         Check("video", "What is said here?", video_id=shows),

@@ -3,16 +3,10 @@
 Every VLM backend can be used as well: as a text judge through its generated replies, as a video judge through its margins.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 from rankvideo_rag.backends import backend_names, load_backend
 from rankvideo_rag.eval.answers.judge import Judge
 from rankvideo_rag.eval.answers.judges.llm import judge_from_vlm
-from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge
-from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import load_vlm
-from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
 
 _VLM = "rankvideo_rag.models.vlm"
 
@@ -23,17 +17,3 @@ def load_judge(name: str, model: str | None = None, *, device: str | None = None
         return judge_from_vlm(load_vlm(name, model, device=device))
     judge: Judge = load_backend(__name__, name, model, device=device)
     return judge
-
-
-def load_video_judge(
-    name: str,
-    model: str | None,
-    *,
-    spec: PromptSpec,
-    find: Callable[[str], str | Path],
-    device: str | None = None,
-    threshold: float = 0.0,
-    limits: MediaLimits = MediaLimits(),
-) -> Judge:
-    """Load a video judge: a VLM backend. See VideoJudge for the options."""
-    return VideoJudge(load_vlm(name, model, device=device), spec, find=find, threshold=threshold, limits=limits)
