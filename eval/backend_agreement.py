@@ -58,10 +58,23 @@ def summarize_agreement(
 ) -> BackendAgreement:
     """Decide whether two backends agree, from the margins that they gave."""
     largest = max((pair.difference for pair in pairs if pair.difference is not None), default=None)
-    different = sum(pair.same_tokens is False for pair in pairs)
-    unreported = not pairs or any(pair.same_tokens is None for pair in pairs)
+    reasons = _disagreements(pairs, largest, tolerance)
+    return BackendAgreement(
+        first_name=first_name,
+        second_name=second_name,
+        tolerance=tolerance,
+        tokens=_tokens({pair.same_tokens for pair in pairs}),
+        pairs=tuple(pairs),
+        largest=largest,
+        order_identical=_count_swapped(pairs, 0.0) == 0,
+        agree=not reasons,
+        reasons=tuple(reasons),
+    )
+
+
+def _disagreements(pairs: Sequence[PairAgreement], largest: float | None, tolerance: float) -> list[str]:
     reasons = []
-    if different:
+    if different := sum(pair.same_tokens is False for pair in pairs):
         reasons.append(f"they read different tokens in {different} pairs")
     if one_sided := sum((pair.first is None) != (pair.second is None) for pair in pairs):
         reasons.append(f"{one_sided} pairs have a margin from one of them only")
@@ -71,17 +84,13 @@ def summarize_agreement(
         reasons.append(f"the largest difference, {largest:.3g}, exceeds the tolerance of {tolerance:g}")
     if swapped := _count_swapped(pairs, tolerance):
         reasons.append(f"{swapped} times two pairs change places that lie further apart than the tolerance")
-    return BackendAgreement(
-        first_name=first_name,
-        second_name=second_name,
-        tolerance=tolerance,
-        tokens="different" if different else "unknown" if unreported else "same",
-        pairs=tuple(pairs),
-        largest=largest,
-        order_identical=_count_swapped(pairs, 0.0) == 0,
-        agree=not reasons,
-        reasons=tuple(reasons),
-    )
+    return reasons
+
+
+def _tokens(same: set[bool | None]) -> Tokens:
+    if False in same:
+        return "different"
+    return "same" if same == {True} else "unknown"
 
 
 def _pair(first: LabelLogprobs, second: LabelLogprobs, same_tokens: bool | None) -> PairAgreement:

@@ -21,16 +21,20 @@ def claim_coverage(
 
     A query without a supported claim counts 0.
     """
-    kept = [documents for documents in claims.values() if documents]
-    if not kept:
+    supported = _supported_claims([documents for documents in claims.values() if documents])
+    if not supported:
         return 0.0
-    documents = sorted(frozenset().union(*kept), reverse=True)
-    supported = {document: np.array([document in supporting for supporting in kept]) for document in documents}
     first = [supported.get(document) for document in ranking[:k]]
-    if alpha is None:
-        rows = [row for row in first if row is not None]
-        return float(np.logical_or.reduce(rows).mean()) if rows else 0.0
-    return _discounted_gain(first, alpha) / _discounted_gain(_ideal_order(list(supported.values()), k, alpha), alpha)
+    if alpha is not None:
+        return _discounted_gain(first, alpha) / _discounted_gain(_ideal_order(list(supported.values()), k, alpha), alpha)
+    rows = [row for row in first if row is not None]
+    return float(np.logical_or.reduce(rows).mean()) if rows else 0.0
+
+
+def _supported_claims(claims: Sequence[frozenset[str]]) -> dict[str, _Supported]:
+    """Return document -> which of the claims it supports, by descending id."""
+    documents = sorted(frozenset().union(*claims), reverse=True)
+    return {document: np.array([document in supporting for supporting in claims]) for document in documents}
 
 
 def _discounted_gain(rows: Iterable[_Supported | None], alpha: float) -> float:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.calibration_error import BINS, CalibrationReport, measure_calibration
 from rankvideo_rag.eval.measures import compute_measures, compute_per_query
-from rankvideo_rag.eval.retrieval import list_queries, quote_some
+from rankvideo_rag.eval.retrieval import list_queries, queries_missing, queries_without_relevant, quote_some
 from rankvideo_rag.eval.significance import PairedDifference, paired_difference
 from rankvideo_rag.eval.variance import VarianceShares, explain_variance
 from rankvideo_rag.formats.rankvideo import RelevanceScores
@@ -34,7 +34,7 @@ class StageMeans(NamedTuple):
     reranked: dict[str, float]
 
 
-class RerankingComparison(NamedTuple):
+class StageComparison(NamedTuple):
     """Both stages counted our way and the original's, and what lies between the two."""
 
     ours: StageMeans  # every query of the qrels; those without predictions count 0 after reranking
@@ -79,9 +79,7 @@ class RerankerReport(Record):
     notes: tuple[str, ...]
 
 
-def compare_reranking(
-    scores: RelevanceScores, first_stage: TrecRun, qrels: Qrels, *, depth: int = DEPTH
-) -> RerankingComparison:
+def compare_stages(scores: RelevanceScores, first_stage: TrecRun, qrels: Qrels, *, depth: int = DEPTH) -> StageComparison:
     """Measure the first stage, and its first `depth` videos reordered by margin.
 
     The first stage is ordered by (-score, id), the reranked block by (-margin, -first-stage score, id); pairs without a
@@ -93,7 +91,7 @@ def compare_reranking(
     relevant = {query: grades for query, grades in qrels.items() if query in after and max(grades.values(), default=0) > 0}
     # No predicted query may be judged: all count 0 then, where `compute_measures` would see files that do not match.
     judged = {query: videos for query, videos in after.items() if query in qrels}
-    return RerankingComparison(
+    return StageComparison(
         ours=StageMeans(len(qrels), *(compute_measures(order, qrels, MEASURES) for order in (first, judged))),
         original=StageMeans(len(relevant), *(compute_measures(order, relevant, MEASURES) for order in (first, after)))
         if relevant
@@ -113,7 +111,7 @@ def evaluate_reranker(
     edges: Sequence[float] | None = None,
     seconds_per_query: float | None = None,
 ) -> RerankerReport:
-    """Measure a reranker's benefit, calibration and variance. Orders and raises as `compare_reranking` does."""
+    """Measure a reranker's benefit, calibration and variance. Orders and raises as `compare_stages` does."""
     first, after = _rankings(scores, first_stage, depth)
     judged = {query: videos for query, videos in after.items() if query in qrels}
     if not judged:
@@ -188,17 +186,18 @@ def _calibration(
 
 def _mismatches(scores: RelevanceScores, first: Rankings, qrels: Qrels, depth: int) -> tuple[str, ...]:
     """Count what of the scores, the first stage and the judgements does not belong together."""
+    absent = queries_missing(qrels, first)
     queries = {
-        "judged queries not in the first stage, 0 in both rows": [q for q in qrels if q not in first],
-        "judged queries without predictions, 0 after reranking (the original leaves them out of both rows)": [
-            q for q in qrels if q in first and q not in scores
-        ],
-        "judged queries without a relevant video, 0 in both rows (the original leaves them out)": [
-            q for q, grades in qrels.items() if max(grades.values(), default=0) <= 0
-        ],
-        "queries with predictions and without judgements, not counted": [q for q in scores if q not in qrels],
+        "judged queries not in the first stage, 0 in both rows": absent,
+        "judged queries without predictions, 0 after reranking (the original leaves them out of both rows)": queries_missing(
+            qrels, {*scores, *absent}
+        ),
+        "judged queries without a relevant video, 0 in both rows (the original leaves them out)": queries_without_relevant(
+            qrels
+        ),
+        "queries with predictions and without judgements, not counted": queries_missing(scores, qrels),
         "queries with predictions of which none has a margin, left in the first stage's order": [
-            q for q, of_query in scores.items() if all(score.margin is None for score in of_query.values())
+            query for query in scores if not _margins(scores, query)
         ],
     }
     return (*list_queries(queries), *_mismatched_pairs(scores, first, depth))

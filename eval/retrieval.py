@@ -1,6 +1,6 @@
 """Measure runs side by side: means with intervals, the effect of ties, and paired differences from the first run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -122,6 +122,16 @@ def per_query_rows(values: Mapping[str, PerQueryValues]) -> list[dict[str, objec
     ]
 
 
+def queries_missing(queries: Iterable[str], known: Container[str]) -> list[str]:
+    """Return the queries that are not among the known ones."""
+    return [query for query in queries if query not in known]
+
+
+def queries_without_relevant(qrels: Qrels) -> list[str]:
+    """Return the judged queries without a relevant document."""
+    return [query for query, grades in qrels.items() if max(grades.values(), default=0) < 1]
+
+
 def list_queries(found: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a note for each description that has queries: how many, and the first three."""
     return [f"{what}: {len(queries)} ({quote_some(queries)})" for what, queries in found.items() if queries]
@@ -159,11 +169,9 @@ def _differences(values: Mapping[str, PerQueryValues], name: str) -> list[RunDif
 def _query_notes(run: TrecRun, qrels: Qrels) -> list[str]:
     return list_queries(
         {
-            "judged queries that the run lacks, counted 0": [query for query in qrels if query not in run],
-            "judged queries without a relevant document, counted 0": [
-                query for query, grades in qrels.items() if max(grades.values(), default=0) < 1
-            ],
-            "ranked queries without judgements, not counted": [query for query in run if query not in qrels],
+            "judged queries that the run lacks, counted 0": queries_missing(qrels, run),
+            "judged queries without a relevant document, counted 0": queries_without_relevant(qrels),
+            "ranked queries without judgements, not counted": queries_missing(run, qrels),
             "queries in which equal scores leave the order open": tied_queries(run),
         }
     )
@@ -176,7 +184,7 @@ def _claim_notes(qrels: Qrels, claims: Claims) -> list[str]:
             "judged queries without a claim that a document supports, counted 0 by measures of claims": [
                 query for query in qrels if not any(claims.get(query, {}).values())
             ],
-            "queries with claims and without judgements, not counted": [query for query in claims if query not in qrels],
+            "queries with claims and without judgements, not counted": queries_missing(claims, qrels),
         }
     )
     return [*notes, *([f"claims that no document supports, left out: {unsupported}"] if unsupported else [])]

@@ -12,7 +12,7 @@ from rankvideo_rag.cli.options import AsJson
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rankvideo_rag.eval.reranking import RerankerReport, RerankingComparison, StageMeans
+    from rankvideo_rag.eval.reranking import RerankerReport, StageComparison, StageMeans
 
 PredDir = Annotated[Path, typer.Option(help="Folder of VIDEO_reranking_MODEL.json files.")]
 FirstStage = Annotated[Path, typer.Option(help="First stage: published JSON or TREC run.")]
@@ -73,8 +73,8 @@ def compare_stages(
     from rankvideo_rag.formats.rankvideo import load_run, read_scores
     from rankvideo_rag.formats.trec import read_qrels
 
-    compare_reranking = import_optional("rankvideo_rag.eval.reranking", "eval").compare_reranking
-    found = compare_reranking(read_scores(pred_dir, model=model), load_run(first_stage), read_qrels(qrels), depth=depth)
+    measure_stages = import_optional("rankvideo_rag.eval.reranking", "eval").compare_stages
+    found = measure_stages(read_scores(pred_dir, model=model), load_run(first_stage), read_qrels(qrels), depth=depth)
     if as_json:
         print_json(comparison_to_json(found, depth))
         return
@@ -83,7 +83,7 @@ def compare_stages(
         note(line)
 
 
-def comparison_to_json(found: "RerankingComparison", depth: int) -> dict[str, Any]:
+def comparison_to_json(found: "StageComparison", depth: int) -> dict[str, Any]:
     """Return the comparison as `--json` prints it."""
     return {
         **found.ours._asdict(),
@@ -124,7 +124,7 @@ def _print_reranker(found: "RerankerReport") -> None:
         )
 
 
-def _print_comparison(found: "RerankingComparison") -> None:
+def _print_comparison(found: "StageComparison") -> None:
     out.print(f"all judged queries: {found.ours.queries}")
     out.print(_stages_table(found.ours))
     if found.original is None:

@@ -64,10 +64,10 @@ def read_captions(path: str | Path, layout: Layout, *, paragraphs: bool = False)
         empty += len(caption.spans) - len(spans)
         if spans:
             found.moments[caption.query] = dict.fromkeys((span.document_id for span in spans), 1)
-    files = {caption.file for caption in captions}  # DiDeMo has some videos as .mov and as .mp4
+    files = {caption.file: caption.video for caption in captions}  # DiDeMo has some videos as .mov and as .mp4
     counts = {
         "spans that do not end after they begin, left out": empty,
-        "videos with two file names, taken as one": len(files) - len({PurePosixPath(file).stem for file in files}),
+        "videos with two file names, taken as one": len(files) - len(set(files.values())),
     }
     found.add_counts(path, counts)
     return found

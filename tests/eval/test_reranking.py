@@ -9,7 +9,7 @@ import pytest
 import pytrec_eval
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.reranking import CUTOFFS, MEASURES, compare_reranking, evaluate_reranker
+from rankvideo_rag.eval.reranking import CUTOFFS, MEASURES, compare_stages, evaluate_reranker
 from rankvideo_rag.formats.rankvideo import RelevanceScores
 from rankvideo_rag.schema import Score
 
@@ -40,9 +40,7 @@ def trec_eval(rankings: Mapping[str, Sequence[str]], qrels: Any, *, over: Sequen
 
 def test_both_stages_by_hand() -> None:
     # c is relevant: third at first, so nDCG = 1 / log2(4) = 0.5; first after reranking.
-    found = compare_reranking(
-        scores_of({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), {"q1": FIRST["q1"]}, {"q1": {"c": 1}}, depth=10
-    )
+    found = compare_stages(scores_of({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), {"q1": FIRST["q1"]}, {"q1": {"c": 1}}, depth=10)
     assert found.ours.queries == 1
     assert found.ours.first_stage == {name: 1.0 if name.startswith("R@") else 0.5 for name in MEASURES}
     assert found.ours.reranked == dict.fromkeys(MEASURES, 1.0)
@@ -51,7 +49,7 @@ def test_both_stages_by_hand() -> None:
 
 
 def test_a_query_without_predictions_counts_0_where_the_original_leaves_it_out() -> None:
-    found = compare_reranking(scores_of({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), FIRST, {"q1": {"c": 1}, "q2": {"a": 1}})
+    found = compare_stages(scores_of({"q1": {"a": -1.0, "b": -2.0, "c": 3.0}}), FIRST, {"q1": {"c": 1}, "q2": {"a": 1}})
     assert (found.ours.queries, found.ours.first_stage["nDCG@10"], found.ours.reranked["nDCG@10"]) == (2, 0.75, 0.5)
     assert found.original is not None
     assert (found.original.queries, found.original.first_stage["nDCG@10"], found.original.reranked["nDCG@10"]) == (1, 0.5, 1.0)
@@ -62,7 +60,7 @@ def test_a_query_without_predictions_counts_0_where_the_original_leaves_it_out()
 
 def test_a_query_without_a_relevant_video_counts_0_where_the_original_leaves_it_out() -> None:
     predictions = scores_of({query: {"a": 1.0, "b": 0.0, "c": 0.0} for query in FIRST})
-    found = compare_reranking(predictions, FIRST, {"q1": {"a": 1}, "q2": {"a": 0, "b": -1}})
+    found = compare_stages(predictions, FIRST, {"q1": {"a": 1}, "q2": {"a": 0, "b": -1}})
     assert found.ours.reranked["R@5"] == 0.5
     assert found.original is not None
     assert (found.original.queries, found.original.reranked["R@5"]) == (1, 1.0)
@@ -72,11 +70,11 @@ def test_a_query_without_a_relevant_video_counts_0_where_the_original_leaves_it_
 def test_unscored_and_missing_pairs_end_the_block_in_their_order() -> None:
     first = {"q": {"d": 9.0, "b": 5.0, "a": 5.0, "c": 4.0, "e": 1.0}}  # in order: d a b c e
     predictions = scores_of({"q": {"d": None, "b": -7.0, "c": -7.0, "e": 99.0}})  # a has none; e lies below the depth
-    found = compare_reranking(predictions, first, {"q": {"b": 1}}, depth=4)
+    found = compare_stages(predictions, first, {"q": {"b": 1}}, depth=4)
     assert found.ours.reranked["nDCG@5"] == 1.0  # b c | d a | e: b before c by its score, both before the unscored
-    found = compare_reranking(predictions, first, {"q": {"d": 1}}, depth=4)
+    found = compare_stages(predictions, first, {"q": {"d": 1}}, depth=4)
     assert found.ours.reranked["nDCG@5"] == pytest.approx(1 / math.log2(4))
-    found = compare_reranking(predictions, first, {"q": {"e": 1}}, depth=4)
+    found = compare_stages(predictions, first, {"q": {"e": 1}}, depth=4)
     assert found.ours.reranked["nDCG@5"] == pytest.approx(1 / math.log2(6))
     assert found.notes == (
         "pairs among the first 4 that could not be scored, put at the end of the reranked block: 1",
@@ -87,7 +85,7 @@ def test_unscored_and_missing_pairs_end_the_block_in_their_order() -> None:
 
 def test_mismatched_inputs_are_noted() -> None:
     predictions = scores_of({"q1": {"a": None, "b": None, "c": None}, "q9": {"a": 1.0}})
-    found = compare_reranking(predictions, FIRST, {"q1": {"c": 1}, "q7": {"a": 1}})
+    found = compare_stages(predictions, FIRST, {"q1": {"c": 1}, "q7": {"a": 1}})
     assert found.ours.first_stage["nDCG@10"] == 0.25
     assert found.ours.reranked["nDCG@10"] == 0.25
     said = "\n".join(found.notes)
@@ -96,7 +94,7 @@ def test_mismatched_inputs_are_noted() -> None:
     assert "queries with predictions of which none has a margin, left in the first stage's order: 1 ('q1')" in said
     assert "predictions on videos that the first stage lacks, not used: 1" in said
     with pytest.raises(InputError, match=r"no query is in both: relevance scores of 'q9', a first stage for 'q1', 'q2'"):
-        compare_reranking(scores_of({"q9": {"a": 1.0}}), FIRST, {"q1": {"c": 1}})
+        compare_stages(scores_of({"q9": {"a": 1.0}}), FIRST, {"q1": {"c": 1}})
 
 
 def test_both_ways_of_counting_equal_trec_eval_over_an_independent_order() -> None:
@@ -110,7 +108,7 @@ def test_both_ways_of_counting_equal_trec_eval_over_an_independent_order() -> No
         qrels = {q: {v: chance.choice([0, 1, 2]) for v in chance.sample(videos, 12)} for q in queries}
         depth = chance.choice([10, 60, 1000])
 
-        found = compare_reranking(scores_of(given), first, qrels, depth=depth)
+        found = compare_stages(scores_of(given), first, qrels, depth=depth)
 
         before = {q: sorted(scores, key=lambda v: (-scores[v], v)) for q, scores in first.items()}
         after = {q: original_order(before[q], first[q], given[q], depth) for q in given}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.reranking import compare_reranking
+from rankvideo_rag.eval.reranking import compare_stages
 from rankvideo_rag.formats.rankvideo import read_queries, read_scores, write_queries
 
 
@@ -69,7 +69,7 @@ def test_scores_of_two_models_are_not_mixed(tmp_path: Path) -> None:
 def test_an_unscored_pair_does_not_rank_above_a_negative_margin(tmp_path: Path) -> None:
     write_scores(tmp_path, "a", {"q1": dict.fromkeys(("logprob_yes", "logprob_no", "logit_delta", "p_yes"), 0.0)})
     write_scores(tmp_path, "b", {"q1": entry(-3.0)})
-    found = compare_reranking(read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
+    found = compare_stages(read_scores(tmp_path), {"q1": {"a": 2.0, "b": 1.0}}, {"q1": {"b": 1}})
     assert found.ours.reranked["nDCG@5"] == 1.0
     assert "pairs of zeros, which the original would rank as margins of 0.0: 1" in found.notes
 
