@@ -49,7 +49,7 @@ def merge(
     output: Output,
 ) -> None:
     """Merge an adapter into its base model; every backend loads the result."""
-    _print_folder(_module("adapters").merge(adapter, output))
+    _print_folder(_module("adapters").merge_adapter(adapter, output))
 
 
 def _train_with_pools(config: Path, name: str, kind: str) -> None:

@@ -29,7 +29,7 @@ from rankvideo_rag.synthetic.render import sample_frames
 from rankvideo_rag.synthetic.scenes import SyntheticClip
 from rankvideo_rag.training.config import EmbedderConfig, PerceptionConfig, RerankerConfig, TrainingConfig, read_config
 from rankvideo_rag.training.embedder import train_embedder
-from rankvideo_rag.training.inputs import Footage
+from rankvideo_rag.training.inputs import FrameSource
 from rankvideo_rag.training.perception import train_perception
 from rankvideo_rag.training.reranker import train_reranker
 
@@ -80,12 +80,12 @@ class TinyTraining:
             + paraphrase_examples(clips, seed=self._seed)
             + partial_caption_examples(clips, seed=self._seed)
         )
-        return train_perception(self._config("perception", PerceptionConfig, model), told, footage=_footage(clips))
+        return train_perception(self._config("perception", PerceptionConfig, model), told, frame_source=_footage(clips))
 
     def reranker(self, model: Path, *, name: str = "reranker", easy: float = _EASY, **changes: Any) -> Path:
         """Stage two. `easy` is the lessons', `changes` are those of an ablation to the recipe."""
         config = self._config("reranker", RerankerConfig, model, name=name, prompt=SPEC, **changes)
-        return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), footage=self._footage)
+        return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), frame_source=self._footage)
 
     def embedder(self, model: Path) -> Path:
         """The embedder. Of all clips of a batch it is told which answer a question, not only of those in its lesson."""
@@ -98,15 +98,15 @@ class TinyTraining:
         }
         scenes = {clip.stem: clip.scene for lesson in taught for clip in lesson.clips}
 
-        def answers(question: str, stem: str) -> bool:
+        def is_relevant(question: str, stem: str) -> bool:
             query = asked[question]
             return query is not None and grade(query, scenes[stem]) > 0
 
-        return train_embedder(config, _examples(taught), footage=self._footage, relevance=answers)
+        return train_embedder(config, _examples(taught), frame_source=self._footage, relevance=is_relevant)
 
-    def _lessons(self, config: RerankerConfig | EmbedderConfig, learner: str, easy: float) -> list[QueryGroup]:
+    def _lessons(self, config: RerankerConfig | EmbedderConfig, state: str, easy: float) -> list[QueryGroup]:
         """As many as the steps go through."""
-        questions = _QUESTIONS_OF_A_LESSON[learner]
+        questions = _QUESTIONS_OF_A_LESSON[state]
         groups = (config.max_steps or 1) * config.gradient_accumulation * config.groups_per_batch
         count = -(-groups // questions)
         return list(query_groups(self._new, count=count, questions=questions, easy=easy, seed=self._seed))
@@ -121,7 +121,7 @@ def _examples(taught: Sequence[QueryGroup]) -> list[TrainingExample]:
     return [example for number, lesson in enumerate(taught) for example in to_training_examples(lesson, str(number))]
 
 
-def _footage(clips: Sequence[SyntheticClip]) -> Footage:
+def _footage(clips: Sequence[SyntheticClip]) -> FrameSource:
     by_stem = {clip.stem: clip for clip in clips}
 
     @cache

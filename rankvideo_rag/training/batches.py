@@ -1,7 +1,4 @@
-"""Prompts side by side: tokens padded on the left, their positions, and each video once, however many prompts show it.
-
-It knows no network and no objective.
-"""
+"""Batches of prompts: tokens padded on the left, their positions, and each video once, however many prompts show it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -13,43 +10,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rankvideo_rag.media import Frames
-from rankvideo_rag.training.inputs import LONGEST_KEPT, Footage, Reader, Tokens, shape_of
+from rankvideo_rag.training.inputs import MAX_CACHED_TOKENS, FrameSource, InputProcessor, Tokens, video_shape
 
 IGNORED = -100
-"""Stands among labels where no token is learnt."""
+"""The label of a token that does not count in the loss."""
 
 Grid = tuple[int, int, int]  # of a video: pairs of frames, rows and columns of patches
 
 
-class Row(NamedTuple):
-    """A prompt about one video, or about none."""
+class TokenizedPrompt(NamedTuple):
+    """A prompt in tokens."""
 
-    tokens: Tokens  # the answer included where one is learnt
+    tokens: Tokens  # including the answer where one is learnt
+    answer: int = 0  # tokens at the end that are learnt
+
+
+class PromptRow(NamedTuple):
+    """A tokenized prompt with its video, or without one."""
+
+    tokens: Tokens  # including the answer where one is learnt
     video: str | None = None  # its path
     grid: Grid = (0, 0, 0)
     answer: int = 0  # tokens at the end that are learnt
 
 
-class Written(NamedTuple):
-    """A prompt in tokens."""
-
-    tokens: Tokens  # the answer included where one is learnt
-    answer: int = 0  # tokens at the end that are learnt
-
-
 class Batch(NamedTuple):
-    """Rows that a network reads together. The last position of each is its own last token."""
+    """Rows that a network reads together; the last position of each row is its own last token."""
 
     tokens: Tensor  # (rows, length) ids
-    mask: Tensor  # (rows, length) 1 where there is a token
+    mask: Tensor  # (rows, length) 1 where there is a token; packing.py has a mask of attention instead
     positions: Tensor  # (3, rows, length): time, height, width
     labels: Tensor  # (rows, longest answer) ids at the end of the row
-    shown: tuple[str, ...]  # the videos, row after row, of the rows that show one
+    videos: tuple[str, ...]  # paths, row after row, of the rows that have one
     grids: Mapping[str, Grid]  # of each video
-    patches: Mapping[str, Tensor]  # (patches, values of a patch) of each video whose features are not known
+    patches: Mapping[str, Tensor]  # (patches, values of a patch) of each video whose features are not cached
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
+        """Return the batch on a device."""
         return self._replace(
             tokens=self.tokens.to(device),
             mask=self.mask.to(device),
@@ -59,21 +56,21 @@ class Batch(NamedTuple):
         )
 
 
-def batch_of(rows: Sequence[Row], reader: Reader, patches: Mapping[str, Tensor]) -> Batch:
-    """The rows as one batch, with the patches of those of their videos whose features are not known."""
+def make_batch(rows: Sequence[PromptRow], processor: InputProcessor, patches: Mapping[str, Tensor]) -> Batch:
+    """Return the rows as one batch, with the patches of those of their videos whose features are not cached."""
     length, answers = max(len(row.tokens) for row in rows), max(row.answer for row in rows)
-    tokens = np.full((len(rows), length), reader.padding_token, np.int64)
+    tokens = np.full((len(rows), length), processor.padding_token, np.int64)
     mask = np.zeros((len(rows), length), np.int64)
     labels = np.full((len(rows), answers), IGNORED, np.int64)
     for number, row in enumerate(rows):
         tokens[number, length - len(row.tokens) :] = row.tokens
         mask[number, length - len(row.tokens) :] = 1
         labels[number, answers - row.answer :] = row.tokens[len(row.tokens) - row.answer :]
-    sides = np.array([row.grid[1:] for row in rows], np.int64) // reader.merge
+    sides = np.array([row.grid[1:] for row in rows], np.int64) // processor.merge
     return Batch(
         torch.from_numpy(tokens),
         torch.from_numpy(mask),
-        torch.from_numpy(positions_of(tokens == reader.video_token, mask, sides)),
+        torch.from_numpy(mrope_positions(tokens == processor.video_token, mask, sides)),
         torch.from_numpy(labels),
         tuple(row.video for row in rows if row.video is not None),
         {row.video: row.grid for row in rows if row.video is not None},
@@ -81,52 +78,57 @@ def batch_of(rows: Sequence[Row], reader: Reader, patches: Mapping[str, Tensor])
     )
 
 
-def positions_of(
-    seen: NDArray[np.bool_],  # (rows, length): where a token of the row's video stands
+def mrope_positions(
+    is_video: NDArray[np.bool_],  # (rows, length): whether a token is one of the row's video
     mask: NDArray[np.int64],  # (rows, length)
     sides: NDArray[np.int64],  # (rows, 2): tokens of a pair of frames, in height and in width
 ) -> NDArray[np.int64]:
-    """(3, rows, length) as Qwen3-VL counts them (transformers' `get_rope_index`); 0 where there is padding.
+    """Return (3, rows, length) positions as Qwen3-VL counts them (transformers' `get_rope_index`); 0 where there is padding.
 
-    Words count on by one in all three. The tokens of a pair of frames share a time and have a height and a width of their own;
+    Text counts on by one in all three. The tokens of a pair of frames share a time and have a height and a width of their own;
     what follows begins after the longer side.
     """
     height, width = np.maximum(sides, 1).T[:, :, None]
-    words = mask - seen
-    words_before = np.cumsum(words, axis=1) - words
-    pairs_before, place = np.divmod(np.cumsum(seen, axis=1) - seen, height * width)
-    begin = words_before + pairs_before * np.maximum(height, width)
-    return np.stack([begin, begin + seen * (place // width), begin + seen * (place % width)]) * mask
+    text = mask - is_video
+    text_before = np.cumsum(text, axis=1) - text
+    pairs_before, place = np.divmod(np.cumsum(is_video, axis=1) - is_video, height * width)
+    begin = text_before + pairs_before * np.maximum(height, width)
+    return np.stack([begin, begin + is_video * (place // width), begin + is_video * (place % width)]) * mask
 
 
 class Collator:
-    """Pairs of words and a video's path to batches. What was made of a pair is kept; of a video, that it is known."""
+    """Turns pairs of a text and a video's path into batches; the rows of short prompts are cached."""
 
     def __init__(
-        self, reader: Reader, footage: Footage, write: Callable[[str, Frames], Written], *, knows: Callable[[str], bool]
+        self,
+        processor: InputProcessor,
+        frame_source: FrameSource,
+        tokenize: Callable[[str, Frames], TokenizedPrompt],
+        *,
+        is_cached: Callable[[str], bool],  # whether a video's features are cached, so that its patches are not needed
     ) -> None:
-        self._reader = reader
-        self._footage = footage
-        self._write = write
-        self._knows = knows  # whether a video's features are known, so that its patches are not needed
-        self._kept: dict[tuple[str, str], Row] = {}
+        self._processor = processor
+        self._frame_source = frame_source
+        self._tokenize = tokenize
+        self._is_cached = is_cached
+        self._rows: dict[tuple[str, str], PromptRow] = {}
 
     def batch(self, pairs: Sequence[tuple[str, str]]) -> Batch:
-        """The pairs as one batch, a row for each; no video is read for it twice, and none that is known."""
-        return batch_of(*self.rows(pairs))
+        """Return the pairs as one batch, a row for each."""
+        return make_batch(*self.rows(pairs))
 
-    def rows(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[Row], Reader, dict[str, Tensor]]:
-        """What a batch of these pairs is made of: rows, who reads them, and patches of the videos that are not known."""
-        footage = cache(self._footage)
-        rows = [self._kept.get(pair) or self._row(*pair, footage) for pair in pairs]
+    def rows(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[PromptRow], InputProcessor, dict[str, Tensor]]:
+        """Return the arguments of `make_batch` for these pairs; no video is read twice, and none whose features are cached."""
+        frames_of = cache(self._frame_source)
+        rows = [self._rows.get(pair) or self._row(*pair, frames_of) for pair in pairs]
         videos = dict.fromkeys(video for _, video in pairs)
-        patches = {video: self._reader.patches(footage(video)) for video in videos if not self._knows(video)}
-        return rows, self._reader, patches
+        patches = {video: self._processor.patches(frames_of(video)) for video in videos if not self._is_cached(video)}
+        return rows, self._processor, patches
 
-    def _row(self, words: str, video: str, footage: Footage) -> Row:
-        frames = footage(video)
-        tokens, answer = self._write(words, frames)
-        row = Row(tokens, video, self._reader.grid(shape_of(frames)), answer)
-        if len(tokens) <= LONGEST_KEPT:
-            self._kept[words, video] = row
+    def _row(self, text: str, video: str, frames_of: FrameSource) -> PromptRow:
+        frames = frames_of(video)
+        tokens, answer = self._tokenize(text, frames)
+        row = PromptRow(tokens, video, self._processor.grid(video_shape(frames)), answer)
+        if len(tokens) <= MAX_CACHED_TOKENS:
+            self._rows[text, video] = row
         return row

@@ -1,11 +1,11 @@
-"""An embedder of questions and videos: last-token pooling, InfoNCE, hard negatives that a judge has looked at.
+"""An embedder of queries and videos, by InfoNCE over the videos of a batch, with a teacher's view of hard negatives.
 
-OmniEmbed's way (Tevatron) with UniME-V2's judge (arXiv 2510.13515). What is written is a sentence-transformers model, whose
-backend here gives the very vectors that were trained.
+As in OmniEmbed (Tevatron), with the soft labels of UniME-V2 (arXiv 2510.13515). The result is a sentence-transformers model;
+the backend of that name gives the same vectors as training.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,99 +17,101 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.rankvideo import read_scores
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
-from rankvideo_rag.training.batches import Batch, Collator, Row, Written, batch_of
-from rankvideo_rag.training.checkpointing import write_record
+from rankvideo_rag.training.batches import Batch, Collator, PromptRow, TokenizedPrompt, make_batch
+from rankvideo_rag.training.checkpointing import write_training_record
 from rankvideo_rag.training.config import EmbedderConfig
-from rankvideo_rag.training.contrastive_losses import infonce, symmetric_kl
-from rankvideo_rag.training.groups import QueryGroups
-from rankvideo_rag.training.inputs import Footage, first_video, footage_of
-from rankvideo_rag.training.model_selection import MEASURES, Pools, labels_of
-from rankvideo_rag.training.trainable_embedder import Pupil, start
-from rankvideo_rag.training.trainer import Loss, run, write_once
+from rankvideo_rag.training.groups import QueryGroupBatchSampler
+from rankvideo_rag.training.inputs import FrameSource, make_frame_source, video_path
+from rankvideo_rag.training.losses import infonce, symmetric_kl
+from rankvideo_rag.training.model_selection import MEASURES, CandidatePools, labels_to_qrels
+from rankvideo_rag.training.trainable_embedder import TrainableEmbedder, load_trainable_embedder
+from rankvideo_rag.training.trainer import Loss, on_main_process, train
 
-Judgements = Mapping[tuple[str, str], float]  # (query id, document id) -> the judge's p(yes)
-
-_OUT_OF_REACH = -1e4  # a cosine that has no share in any softmax, and no gradient
-
+TeacherScores = Mapping[tuple[str, str], float]  # (query id, document id) -> the teacher's p(yes)
 
 Relevance = Callable[[str, str], bool]
-"""Whether a document (second) is relevant to a query (first), by their ids."""
+"""Returns whether a document (second) is relevant to a query (first), by their ids."""
+
+_EXCLUDED = -1e4  # a similarity that has no share in any softmax, and no gradient
 
 
 def train_embedder(
     config: EmbedderConfig,
     examples: Sequence[TrainingExample],
     *,
-    footage: Footage | None = None,
-    pools: Pools | None = None,
+    frame_source: FrameSource | None = None,
+    pools: CandidatePools | None = None,
     relevance: Relevance | None = None,
 ) -> Path:
-    """Train, and write the model: the folder that comes back, which the sentence_transformers backend loads.
+    """Train an embedder, save it and return its folder, which the sentence_transformers backend loads.
 
-    It begins with a sentence-transformers model, or with a checkpoint of stage one. `footage` gives a video's frames by its
-    path, by default those of the file. With `pools` the best checkpoint is kept. The videos of other queries in a batch are
-    negatives, unless `relevance` knows better than the examples.
+    It starts from a sentence-transformers model, or from a checkpoint of stage one. `frame_source` returns a video's frames by
+    its path; by default files are read. With `pools` the best checkpoint is kept. The videos of other queries in a batch are
+    negatives, unless `relevance` says otherwise.
     """
-    pupil = start(config)
-    frames = footage_of(pupil.embedder.info.frames, footage, keep=config.keep_frames)
-    task = EmbedderTask(config, pupil, examples, frames, pools, relevance)
-    outcome = run(task, pupil.network, config)
+    model = load_trainable_embedder(config)
+    frames = make_frame_source(model.embedder.info.frames, frame_source, keep=config.keep_frames)
+    task = EmbedderTask(config, model, examples, frames, pools, relevance)
+    result = train(task, model.network, config)
     folder = Path(config.output) / "model"
 
     def write() -> None:
         if config.adapter != "none":
-            pupil.network.merge_and_unload()
-        pupil.model.to(pupil.dtype).save_pretrained(str(folder), create_model_card=False)
-        write_record(folder, pupil.checkpoint, config, outcome, examples)
+            model.network.merge_and_unload()
+        model.model.to(model.dtype).save_pretrained(str(folder), create_model_card=False)
+        write_training_record(folder, model.checkpoint, config, result, examples)
 
-    write_once(write)
+    on_main_process(write)
     return folder
 
 
 class EmbeddingBatch(NamedTuple):
-    """Questions and videos, and what is known of each pair of them."""
+    """Queries and videos, and what is known of each pair of them."""
 
     queries: Batch
     documents: Batch  # each once
     positives: Tensor  # (queries, documents) bool: relevant
-    judged: Tensor  # (queries, documents) the judge's p(yes); nan where it was not asked
+    teacher: Tensor  # (queries, documents) the teacher's p(yes); NaN where it is unknown
 
     def to(self, device: torch.device) -> "EmbeddingBatch":
-        """The batch on a device."""
+        """Return the batch on a device."""
         return EmbeddingBatch(
-            self.queries.to(device), self.documents.to(device), self.positives.to(device), self.judged.to(device)
+            self.queries.to(device), self.documents.to(device), self.positives.to(device), self.teacher.to(device)
         )
 
 
 class EmbedderTask:
-    """Groups of one query's videos, all videos of a batch side by side, and the objective that brings like to like."""
+    """Groups of one query's videos; all videos of a batch are compared with all of its queries."""
 
     def __init__(
         self,
         config: EmbedderConfig,
-        pupil: Pupil,
+        model: TrainableEmbedder,
         examples: Sequence[TrainingExample],
-        footage: Footage,
-        pools: Pools | None,
+        frame_source: FrameSource,
+        pools: CandidatePools | None,
         relevance: Relevance | None = None,
     ) -> None:
         self.items = examples
-        self.chosen_by = MEASURES[0] if pools else None
+        self.selection_metric = MEASURES[0] if pools else None
         self._config = config
-        self._pupil = pupil
+        self._model = model
         self._pools = pools
-        self._relevant = {
-            (query, document) for query, grades in labels_of(examples).items() for document, grade in grades.items() if grade
-        }
         self._relevance = relevance
-        self._judged = judged_by(config, examples)
-        self._questions: dict[str, Row] = {}
-        self._collator = Collator(pupil.reader, footage, self._write, knows=pupil.sight.knows)
+        self._relevant = {
+            (query, document)
+            for query, grades in labels_to_qrels(examples).items()
+            for document, grade in grades.items()
+            if grade
+        }
+        self._teacher = teacher_scores(config, examples)
+        self._query_rows: dict[str, PromptRow] = {}
+        self._collator = Collator(model.processor, frame_source, self._tokenize, is_cached=model.vision.is_cached)
 
-    def batches(self, rank: int, world_size: int) -> QueryGroups:
-        """Groups of one relevant video and some that are not."""
+    def batch_sampler(self, rank: int, world_size: int) -> QueryGroupBatchSampler:
+        """Return groups of one relevant video and some that are not."""
         config = self._config
-        return QueryGroups(
+        return QueryGroupBatchSampler(
             self.items,
             negatives=config.negatives,
             groups_per_batch=config.groups_per_batch,
@@ -120,15 +122,15 @@ class EmbedderTask:
         )
 
     def collate(self, items: Sequence[TrainingExample]) -> EmbeddingBatch:
-        """Each question and each video of the groups once."""
+        """Return each query and each video of the groups once."""
         queries = {item.query_id: item.query for item in items}
-        documents = {item.doc_id: first_video(item) for item in items}
+        documents = {item.doc_id: video_path(item) for item in items}
         pairs = [[(query, document) for document in documents] for query in queries]
         return EmbeddingBatch(
-            self._asked(list(queries.values())),
-            self._shown(list(documents.values())),
+            self._query_batch(list(queries.values())),
+            self._video_batch(list(documents.values())),
             torch.tensor([[self._is_relevant(*pair) for pair in row] for row in pairs]),
-            torch.tensor([[self._judged.get(pair, math.nan) for pair in row] for row in pairs]),
+            torch.tensor([[self._teacher.get(pair, math.nan) for pair in row] for row in pairs]),
         )
 
     def _is_relevant(self, query: str, document: str) -> bool:
@@ -136,75 +138,75 @@ class EmbedderTask:
         return known or (query, document) in self._relevant
 
     def loss(self, network: Any, batch: EmbeddingBatch) -> Loss:
-        """InfoNCE without the negatives that the judge takes for relevant, and its opinion as soft labels."""
+        """Return InfoNCE without the negatives that the teacher finds relevant, plus its scores as soft labels."""
         similarity = self.vectors(network, batch.queries) @ self.vectors(network, batch.documents).T
-        reached = similarity.masked_fill(self._false_negatives(batch), _OUT_OF_REACH)
-        parts = {"infonce": infonce(reached, batch.positives, tau=self._config.tau)}
+        filtered = similarity.masked_fill(self._false_negatives(batch), _EXCLUDED)
+        parts = {"infonce": infonce(filtered, batch.positives, tau=self._config.tau)}
         total = parts["infonce"]
         if self._config.lambda_judge:
-            known = ~batch.judged.isnan()
-            parts["judge"] = symmetric_kl(similarity, batch.judged.nan_to_num(), known, tau=self._config.tau)
+            known = ~batch.teacher.isnan()
+            parts["judge"] = symmetric_kl(similarity, batch.teacher.nan_to_num(), known, tau=self._config.tau)
             total = total + self._config.lambda_judge * parts["judge"]
-        best = reached.detach().argmax(dim=1, keepdim=True)
+        best = filtered.detach().argmax(dim=1, keepdim=True)
         return Loss(total, parts | {"first_is_relevant": batch.positives.gather(1, best).float().mean()})
 
     def vectors(self, network: Any, batch: Batch) -> Tensor:
-        """(rows, dim) of length 1: the state of the last token."""
+        """Return (rows, dim) unit vectors: the state of the last token."""
         states = network(
             input_ids=batch.tokens,
             attention_mask=batch.mask,
             position_ids=batch.positions,
-            mm_encoder_outputs={"video": self._pupil.sight.see(batch)},
+            mm_encoder_outputs={"video": self._model.vision.features(batch)},
             use_cache=False,
         ).last_hidden_state
         return normalize(states[:, -1].float(), dim=1)
 
-    def judge(self, network: Any) -> dict[str, float]:
-        """How well the network orders the pools."""
+    def evaluate(self, network: Any) -> dict[str, float]:
+        """Return the measures of how the network ranks the pools."""
         if self._pools is None:
-            raise InputError("no pools were given to choose a checkpoint by")
+            raise InputError("no pools were given to select a checkpoint by")
         candidates = self._pools.candidates
-        queries = self._table(network, self._asked, dict.fromkeys(candidate.query for candidate in candidates))
-        videos = self._table(network, self._shown, dict.fromkeys(first_video(candidate) for candidate in candidates))
-        return self._pools.measured(
-            lambda some: [float(queries[one.query] @ videos[first_video(one)]) for one in some],
+        queries = self._embed(network, self._query_batch, (candidate.query for candidate in candidates))
+        videos = self._embed(network, self._video_batch, map(video_path, candidates))
+        return self._pools.measure(
+            lambda some: [float(queries[one.query] @ videos[video_path(one)]) for one in some],
             batch_size=self._config.eval_batch_size,
         )
 
-    def _table(self, network: Any, batch: Callable[[Sequence[str]], Batch], names: Mapping[str, None]) -> dict[str, Tensor]:
-        every, size = list(names), self._config.eval_batch_size
+    def _embed(self, network: Any, batch: Callable[[Sequence[str]], Batch], inputs: Iterable[str]) -> dict[str, Tensor]:
+        distinct, size = list(dict.fromkeys(inputs)), self._config.eval_batch_size
         rows = [
-            self.vectors(network, batch(every[begin : begin + size]).to(network.device)).cpu()
-            for begin in range(0, len(every), size)
+            self.vectors(network, batch(distinct[begin : begin + size]).to(network.device)).cpu()
+            for begin in range(0, len(distinct), size)
         ]
-        return dict(zip(every, torch.cat(rows), strict=True))
+        return dict(zip(distinct, torch.cat(rows), strict=True))
 
     def _false_negatives(self, batch: EmbeddingBatch) -> Tensor:
-        """(queries, documents) bool: not known to be relevant, and to the judge nearly as good as what is."""
+        """Return a (queries, documents) bool mask: unlabelled, and to the teacher nearly as good as the best positive."""
         if self._config.drop_within is None:
             return torch.zeros_like(batch.positives)
-        best = batch.judged.masked_fill(~batch.positives | batch.judged.isnan(), -math.inf).amax(dim=1, keepdim=True)
-        near = batch.judged > best - self._config.drop_within
-        return near & ~batch.positives & best.isfinite()  # nothing is near to what the judge has not seen
+        best = batch.teacher.masked_fill(~batch.positives | batch.teacher.isnan(), -math.inf).amax(dim=1, keepdim=True)
+        near = batch.teacher > best - self._config.drop_within
+        return near & ~batch.positives & best.isfinite()  # without a scored positive nothing is excluded
 
-    def _asked(self, questions: Sequence[str]) -> Batch:
-        for question in questions:
-            if question not in self._questions:
-                self._questions[question] = Row(self._pupil.question(question))
-        return batch_of([self._questions[question] for question in questions], self._pupil.reader, {})
+    def _query_batch(self, queries: Sequence[str]) -> Batch:
+        for query in queries:
+            if query not in self._query_rows:
+                self._query_rows[query] = PromptRow(self._model.query_tokens(query))
+        return make_batch([self._query_rows[query] for query in queries], self._model.processor, {})
 
-    def _shown(self, videos: Sequence[str]) -> Batch:
+    def _video_batch(self, videos: Sequence[str]) -> Batch:
         return self._collator.batch([("", video) for video in videos])
 
-    def _write(self, _: str, frames: Frames) -> Written:
-        return Written(self._pupil.video(frames))
+    def _tokenize(self, _: str, frames: Frames) -> TokenizedPrompt:
+        return TokenizedPrompt(self._model.video_tokens(frames))
 
 
-def judged_by(config: EmbedderConfig, examples: Sequence[TrainingExample]) -> Judgements:
-    """p(yes) of each pair that a judge has looked at: a reranker's files, else the teacher of the examples."""
+def teacher_scores(config: EmbedderConfig, examples: Sequence[TrainingExample]) -> TeacherScores:
+    """Return p(yes) of each scored pair: from a reranker's files (`judge`), else from the examples' teacher."""
     if config.judge is not None:
-        verdicts = read_scores(config.judge)
-        margins = {(query, video): score.margin for query, scores in verdicts.items() for video, score in scores.items()}
+        scores = read_scores(config.judge)
+        margins = {(query, video): score.margin for query, videos in scores.items() for video, score in videos.items()}
     else:
         margins = {(example.query_id, example.doc_id): example.teacher_logit_delta for example in examples}
     return {pair: _sigmoid(margin) for pair, margin in margins.items() if margin is not None}

@@ -17,22 +17,22 @@ _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic iterat
 _NEWTON_SCHULZ_STEPS = 5
 
 
-def optimizer_of(network: nn.Module, config: TrainingConfig) -> Optimizer:
-    """The optimiser that a configuration asks for, over the weights that are trained."""
+def make_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
+    """Return the configured optimizer over the weights that require gradients."""
     trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
     inside = {name: weight for name, weight in trained.items() if _is_matrix_in_block(name, weight)}
     if config.optimizer == "adamw":
-        return AdamW(_decayed(trained.values(), config), lr=config.learning_rate)
+        return AdamW(_decay_groups(trained.values(), config), lr=config.learning_rate)
     others = [weight for name, weight in trained.items() if name not in inside]
     return MuonAndAdamW(
         Muon(inside.values(), lr=config.learning_rate, weight_decay=config.weight_decay),
-        # A short memory of squares, as for the few hundred steps that Muon needs.
-        AdamW(_decayed(others, config), lr=config.adamw_learning_rate or config.learning_rate, betas=(0.9, 0.98)),
+        # A shorter average of squares than usual, as Muon needs only a few hundred steps.
+        AdamW(_decay_groups(others, config), lr=config.adamw_learning_rate or config.learning_rate, betas=(0.9, 0.98)),
     )
 
 
-def schedule_of(optimizer: Optimizer, config: TrainingConfig, *, steps: int) -> LambdaLR:
-    """The learning rate over so many steps, as a share of that of each group of weights."""
+def make_schedule(optimizer: Optimizer, config: TrainingConfig, *, steps: int) -> LambdaLR:
+    """Return the configured learning rate schedule over this many steps."""
     decay = {"num_decay_steps": round(steps * config.decay_share), "decay_type": "linear"}
     schedule: LambdaLR = get_scheduler(
         _SCHEDULES[config.schedule],
@@ -83,43 +83,43 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 
 class MuonAndAdamW(Optimizer):
-    """Two optimisers as one: a schedule, a trainer and a checkpoint see the groups of weights of both."""
+    """Two optimizers as one: schedules, trainers and checkpoints see the parameter groups of both."""
 
     def __init__(self, *parts: Optimizer) -> None:
         self.parts = parts
         super().__init__([group for part in parts for group in part.param_groups], {})
-        self.param_groups = [group for part in parts for group in part.param_groups]  # the very groups, not copies
+        self.param_groups = [group for part in parts for group in part.param_groups]  # the same objects, not copies
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Move all weights."""
+        """Update all weights."""
         loss = closure() if closure else None
         for part in self.parts:
             part.step()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each part, as the part gives it."""
+        """Return the state of each part."""
         return {"parts": [part.state_dict() for part in self.parts], "param_groups": [], "state": {}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the state of each part."""
+        """Load the state of each part."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
 def _is_matrix_in_block(name: str, weight: Tensor) -> bool:
-    """Whether Muon is for it: a block's or a merger's, no embedding, no head, no norm and no bias."""
+    """Return whether Muon updates it: a matrix of a block or a merger, not an embedding or a head."""
     return weight.ndim == 2 and any(part in f".{name}" for part in (".blocks.", ".layers.", "merger"))
 
 
-def _decayed(weights: Iterable[Tensor], config: TrainingConfig) -> list[dict[str, Any]]:
-    """Matrices decay, norms and biases do not."""
-    by_kind: dict[bool, list[Tensor]] = {True: [], False: []}
+def _decay_groups(weights: Iterable[Tensor], config: TrainingConfig) -> list[dict[str, Any]]:
+    """Return parameter groups with weight decay for matrices and without it for norms and biases."""
+    by_decay: dict[bool, list[Tensor]] = {True: [], False: []}
     for weight in weights:
-        by_kind[weight.ndim > 1].append(weight)
+        by_decay[weight.ndim > 1].append(weight)
     return [
-        {"params": of_kind, "weight_decay": config.weight_decay if matrices else 0.0}
-        for matrices, of_kind in by_kind.items()
-        if of_kind
+        {"params": group, "weight_decay": config.weight_decay if matrices else 0.0}
+        for matrices, group in by_decay.items()
+        if group
     ]

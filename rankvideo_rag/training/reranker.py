@@ -1,6 +1,6 @@
-"""Stage two of RankVideo (arXiv 2602.02444, section 3.2): from groups of one query's videos to a reranker's checkpoint.
+"""Stage two of RankVideo (arXiv 2602.02444, section 3.2): a reranker from groups of one query's videos.
 
-The prompt, and the place where the verdict is read, are those of a PromptSpec, which goes with the checkpoint.
+The prompt, and where in it the answer is read, are those of a PromptSpec, which is saved with the checkpoint.
 """
 
 import logging
@@ -15,97 +15,103 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm.label_tokens import normalize_label, token_ids_by_text
-from rankvideo_rag.training.batches import Collator, Written
-from rankvideo_rag.training.checkpointing import Learner, answers, finish, start
+from rankvideo_rag.training.batches import Collator, TokenizedPrompt
+from rankvideo_rag.training.checkpointing import TrainState, answer_logits, load_for_training, save_checkpoint
 from rankvideo_rag.training.config import RerankerConfig
-from rankvideo_rag.training.contrastive_losses import infonce
-from rankvideo_rag.training.graded_losses import lambdarank, listnet, ranknet
-from rankvideo_rag.training.groups import QueryGroups
-from rankvideo_rag.training.inputs import Footage, first_video, footage_of
-from rankvideo_rag.training.losses import bce_yes_no, teacher_distillation, weighted_pointwise
-from rankvideo_rag.training.model_selection import MEASURES, Pools, grade_of
-from rankvideo_rag.training.packing import Packed, packed
-from rankvideo_rag.training.trainer import Loss, run
+from rankvideo_rag.training.groups import QueryGroupBatchSampler
+from rankvideo_rag.training.inputs import FrameSource, make_frame_source, video_path
+from rankvideo_rag.training.losses import bce_yes_no, lambdarank, listnet, ranking_loss, ranknet
+from rankvideo_rag.training.model_selection import MEASURES, CandidatePools, relevance_grade
+from rankvideo_rag.training.packing import PackedBatch, pack_prompts
+from rankvideo_rag.training.trainer import Loss, train
 
 logger = logging.getLogger(__name__)
 
 _NO_TEACHER = -1.0
-_GRADED: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"ranknet": ranknet, "lambdarank": lambdarank, "listnet": listnet}
+_LISTWISE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "ranknet": ranknet,
+    "lambdarank": lambdarank,
+    "listnet": listnet,
+}
 
 
 def train_reranker(
-    config: RerankerConfig, examples: Sequence[TrainingExample], *, footage: Footage | None = None, pools: Pools | None = None
+    config: RerankerConfig,
+    examples: Sequence[TrainingExample],
+    *,
+    frame_source: FrameSource | None = None,
+    pools: CandidatePools | None = None,
 ) -> Path:
-    """Train, and write the checkpoint: the folder that comes back, which backends load unless it is an adapter.
+    """Train a reranker, save the checkpoint and return its folder, which backends load unless it is an adapter.
 
-    `footage` gives a video's frames by its path, by default those of the file. With `pools` the best checkpoint is kept.
+    `frame_source` returns a video's frames by its path; by default files are read. With `pools` the best checkpoint is kept.
     """
-    learner = start(config)
-    frames = footage_of(config.spec.frames, footage, keep=config.keep_frames)
-    task = RerankerTask(config, learner, examples, frames, pools)
-    outcome = run(task, learner.network, config)
-    return finish(learner, config, outcome, examples, config.spec)
+    state = load_for_training(config)
+    frames = make_frame_source(config.spec.frames, frame_source, keep=config.keep_frames)
+    result = train(RerankerTask(config, state, examples, frames, pools), state.network, config)
+    return save_checkpoint(state, config, result, examples, config.spec)
 
 
 class RankingBatch(NamedTuple):
     """Prompts, group after group, each with its relevant video first."""
 
-    prompts: Packed
+    prompts: PackedBatch
     grades: Tensor  # (groups, videos of a group)
     teacher: Tensor  # (groups, videos of a group) p(yes); below 0 where there is none
 
     def to(self, device: torch.device) -> "RankingBatch":
-        """The batch on a device."""
+        """Return the batch on a device."""
         return RankingBatch(self.prompts.to(device), self.grades.to(device), self.teacher.to(device))
 
 
 class RerankerTask:
-    """Groups of one query's videos, and the objective that orders them."""
+    """Groups of one query's videos, and the objective that ranks them."""
 
     def __init__(
         self,
         config: RerankerConfig,
-        learner: Learner,
+        state: TrainState,
         examples: Sequence[TrainingExample],
-        footage: Footage,
-        pools: Pools | None,
+        frame_source: FrameSource,
+        pools: CandidatePools | None,
     ) -> None:
         self.items = examples
-        self.chosen_by = MEASURES[0] if pools else None
+        self.selection_metric = MEASURES[0] if pools else None
         self._config = config
-        self._learner = learner
+        self._state = state
         self._pools = pools
-        self._labels = label_tokens(learner.reader.processor.tokenizer, config.spec.labels)
-        self._collator = Collator(learner.reader, footage, self._write, knows=learner.sight.knows)
+        self._labels = label_tokens(state.processor.hf.tokenizer, config.spec.labels)
+        self._collator = Collator(state.processor, frame_source, self._tokenize, is_cached=state.vision.is_cached)
 
-    def batches(self, rank: int, world_size: int) -> QueryGroups:
-        """Groups of one relevant video and some that are not."""
-        groups = QueryGroups(
+    def batch_sampler(self, rank: int, world_size: int) -> QueryGroupBatchSampler:
+        """Return groups of one relevant video and some that are not."""
+        config = self._config
+        sampler = QueryGroupBatchSampler(
             self.items,
-            negatives=self._config.negatives,
-            groups_per_batch=self._config.groups_per_batch,
-            shuffle=self._config.shuffle,
-            unanswerable=self._config.unanswerable,
-            seed=self._config.seed,
+            negatives=config.negatives,
+            groups_per_batch=config.groups_per_batch,
+            shuffle=config.shuffle,
+            unanswerable=config.unanswerable,
+            seed=config.seed,
             rank=rank,
             world_size=world_size,
         )
-        if any(groups.left_out):
-            logger.info("left out: %s", groups.left_out)
-        return groups
+        if any(sampler.skipped):
+            logger.info("skipped: %s", sampler.skipped)
+        return sampler
 
     def collate(self, items: Sequence[TrainingExample]) -> RankingBatch:
-        """Groups, one after another."""
+        """Return groups, one after another."""
         size = 1 + self._config.negatives
         teacher = [_NO_TEACHER if item.teacher_p_yes is None else item.teacher_p_yes for item in items]
         return RankingBatch(
-            packed(*self._collator.rows([(item.query, first_video(item)) for item in items])),
-            torch.tensor([grade_of(item) or 0 for item in items]).view(-1, size),
+            self._pack(items),
+            torch.tensor([relevance_grade(item) or 0 for item in items]).view(-1, size),
             torch.tensor(teacher).view(-1, size),
         )
 
     def loss(self, network: Any, batch: RankingBatch) -> Loss:
-        """The objective, averaged over the groups."""
+        """Return the objective, averaged over the groups."""
         margins = self.margins(network, batch.prompts).view(batch.grades.shape)
         total, parts = self._objective(margins, batch)
         detached = margins.detach()
@@ -113,55 +119,53 @@ class RerankerTask:
         in_order = (detached[:, :1] > detached[:, 1:]).float().mean(dim=1)[answered]
         return Loss(total, parts | ({"pair_accuracy": in_order.mean()} if len(in_order) else {}))
 
-    def margins(self, network: Any, prompts: Packed) -> Tensor:
-        """(prompts,) logp(yes) - logp(no) where the answer begins, over every token that reads as the label."""
+    def margins(self, network: Any, prompts: PackedBatch) -> Tensor:
+        """Return (prompts,) logp(yes) - logp(no) where the answer begins, over every token that reads as the label."""
         rows, columns = prompts.ends.unbind(dim=1)
         kept, places = torch.unique(columns, return_inverse=True)
-        logits = answers(self._learner, network, prompts.batch, positions=kept)[rows, places].float()
+        logits = answer_logits(self._state, network, prompts.batch, positions=kept)[rows, places].float()
         yes, no = (logits[:, tokens].logsumexp(dim=1) for tokens in self._labels)
         return yes - no
 
-    def judge(self, network: Any) -> dict[str, float]:
-        """How well the network orders the pools."""
+    def evaluate(self, network: Any) -> dict[str, float]:
+        """Return the measures of how the network ranks the pools."""
         if self._pools is None:
-            raise InputError("no pools were given to choose a checkpoint by")
-        return self._pools.measured(
-            lambda candidates: self._scores(network, candidates), batch_size=self._config.eval_batch_size
+            raise InputError("no pools were given to select a checkpoint by")
+        return self._pools.measure(
+            lambda candidates: self.margins(network, self._pack(candidates).to(network.device)).tolist(),
+            batch_size=self._config.eval_batch_size,
         )
 
-    def _scores(self, network: Any, candidates: Sequence[TrainingExample]) -> list[float]:
-        prompts = packed(*self._collator.rows([(candidate.query, first_video(candidate)) for candidate in candidates]))
-        scores: list[float] = self.margins(network, prompts.to(network.device)).tolist()
-        return scores
+    def _pack(self, examples: Sequence[TrainingExample]) -> PackedBatch:
+        return pack_prompts(*self._collator.rows([(example.query, video_path(example)) for example in examples]))
 
-    def _write(self, query: str, frames: Frames) -> Written:
-        return Written(self._learner.reader.prompt(self._config.spec.prompt(query, frames)))
+    def _tokenize(self, query: str, frames: Frames) -> TokenizedPrompt:
+        return TokenizedPrompt(self._state.processor.prompt(self._config.spec.prompt(query, frames)))
 
     def _objective(self, margins: Tensor, batch: RankingBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The objective over all groups of a batch at once, where it is one of RankVideo's parts.
-
-        Groups are of one size, so the mean over all videos is that over groups of their means; the teacher's part is averaged
-        over all videos of the batch that it knows. A group without a relevant video has no order, and counts in the others.
-        """
+        """Return the configured objective; a group without a relevant video counts in all but the pairwise part."""
         config, labels = self._config, (batch.grades >= 1).long()
-        if config.objective in _GRADED:
+        if config.objective in _LISTWISE:
             groups = zip(margins, batch.grades, strict=True)
-            return torch.stack([_GRADED[config.objective](*group) for group in groups]).mean(), {}
+            return torch.stack([_LISTWISE[config.objective](*group) for group in groups]).mean(), {}
         if config.objective == "bce":
             return bce_yes_no(margins.flatten(), labels.flatten()), {}
-        parts = {
-            "pair": infonce(margins, labels.bool(), tau=config.tau_pair),
-            "teacher": teacher_distillation(margins.flatten(), batch.teacher.flatten(), tau=config.tau_teacher),
-            "pointwise": weighted_pointwise(margins.flatten(), labels.flatten(), tau=config.tau_pointwise),
-        }
-        weights = {"pair": 1.0, "teacher": config.lambda_teacher, "pointwise": config.lambda_pointwise}
-        if config.objective != "ranking":
-            weights = {"pair" if config.objective == "pairwise" else "pointwise": 1.0}
-        return torch.stack([weight * parts[name] for name, weight in weights.items() if weight]).sum(), parts
+        total, parts = ranking_loss(
+            margins,
+            labels,
+            batch.teacher,
+            tau_pair=config.tau_pair,
+            tau_teacher=config.tau_teacher,
+            tau_pointwise=config.tau_pointwise,
+            lambda_teacher=config.lambda_teacher,
+            lambda_pointwise=config.lambda_pointwise,
+        )
+        alone = {"pairwise": "pair", "pointwise": "pointwise"}.get(config.objective)
+        return (parts[alone] if alone else total), parts
 
 
 def label_tokens(tokenizer: Any, labels: Sequence[str]) -> list[list[int]]:
-    """For each label every token that reads as it. Raises InputError for a label that no single token reads as."""
+    """Return for each label every token that reads as it. Raises InputError for a label that no single token reads as."""
     tokens = token_ids_by_text(tokenizer)
     missing = [label for label in labels if normalize_label(label) not in tokens]
     if missing:

@@ -1,8 +1,4 @@
-"""The loop around every kind of training: transformers' Trainer, told what a batch is, what is lost on it and how it is judged.
-
-A `Task` says these three things. The loop brings devices, precision, accumulation, checkpoints to resume from, the learning
-curve and the choice of the best checkpoint. It knows no prompts and no objective.
-"""
+"""The training loop of all tasks: transformers' Trainer with our batches, losses, optimizers and learning curve."""
 
 import json
 import logging
@@ -21,78 +17,77 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.training.config import SelectionConfig, TrainingConfig
-from rankvideo_rag.training.optimizers import optimizer_of, schedule_of
-from rankvideo_rag.training.vision_cache import quick_vision
+from rankvideo_rag.training.optimizers import make_optimizer, make_schedule
+from rankvideo_rag.training.vision_cache import fast_vision
 
 logger = logging.getLogger(__name__)
 
 
 class Loss(NamedTuple):
-    """What is made small, and what is worth a curve beside it."""
+    """The loss of a batch, and what else to plot."""
 
     total: Tensor  # scalar
     parts: Mapping[str, Tensor] = {}  # scalars
 
 
-class Task(Protocol):
-    """One kind of training."""
+class TrainingTask(Protocol):
+    """What one kind of training does with its data."""
 
-    chosen_by: str | None  # the measure of `judge` by which the best checkpoint is chosen; None: the last one is kept
+    selection_metric: str | None  # the measure of `evaluate` that selects the best checkpoint; None: the last one is kept
 
     @property
     def items(self) -> Sequence[Any]:
-        """What batches are made of."""
+        """Return what batches are made of."""
 
-    def batches(self, rank: int, world_size: int) -> Sampler[list[int]]:
-        """Places in `items`, batch after batch, for one of several processes; with `set_epoch`."""
+    def batch_sampler(self, rank: int, world_size: int) -> Sampler[list[int]]:
+        """Return a sampler of indices into `items` for one of several processes; with `set_epoch`, its own or its sampler's."""
 
     def collate(self, items: Sequence[Any]) -> Any:
-        """Items as a batch, which has a method `to`."""
+        """Return items as a batch, which has a method `to`."""
 
     def loss(self, network: Any, batch: Any) -> Loss:
-        """What is lost on a batch, averaged over what it is made of."""
+        """Return the loss of a batch, averaged over what it is made of."""
 
-    def judge(self, network: Any) -> Mapping[str, float]:
-        """Measures of the network as it stands."""
+    def evaluate(self, network: Any) -> Mapping[str, float]:
+        """Return the measures of a network."""
 
 
-class Outcome(NamedTuple):
-    """What came of a run."""
+class TrainingResult(NamedTuple):
+    """The outcome of a run."""
 
     steps: int
-    chosen_step: int  # the one whose weights the network has
-    measured: float | None  # by the task's measure; None where nothing was measured
+    best_step: int  # the one whose weights the network has
+    best_metric: float | None  # by the task's selection metric; None: nothing was evaluated
 
 
-def run(task: Task, network: Any, config: TrainingConfig) -> Outcome:
-    """Train the network in place. Where it is judged, it ends with the weights that were judged best."""
+def train(task: TrainingTask, network: Any, config: TrainingConfig) -> TrainingResult:
+    """Train the network in place; with a selection metric it ends with the best weights, else with the last ones.
+
+    Raises InputError when the output folder holds an earlier run and the configuration does not resume it.
+    """
     folder = Path(config.output)
-    arguments = _arguments(config, chosen_by=task.chosen_by)
-    begun = _begun(folder, arguments, resume=config.resume)
-    with quick_vision(network), _settings_kept(network):
-        trainer = _Loop(task, network, config, arguments, _Curve(folder / "curve.jsonl"))
-        trainer.train(resume_from_checkpoint=begun)
+    arguments = _training_arguments(config, selection_metric=task.selection_metric)
+    if not config.resume and arguments.process_index == 0 and (folder / "curve.jsonl").exists():
+        raise InputError(f"{folder} holds an earlier run: continue it with `resume: true`, or choose another `output`")
+    resumable = config.resume and Path(arguments.output_dir).is_dir()
+    checkpoint = get_last_checkpoint(arguments.output_dir) if resumable else None
+    with fast_vision(network), _unchanged_cache_setting(network):
+        trainer = _TaskTrainer(task, network, config, arguments, _CurveWriter(folder / "curve.jsonl"))
+        trainer.train(resume_from_checkpoint=checkpoint)
     state = trainer.state
-    return Outcome(state.global_step, state.best_global_step or state.global_step, state.best_metric)
+    return TrainingResult(state.global_step, state.best_global_step or state.global_step, state.best_metric)
 
 
-def _begun(folder: Path, arguments: TrainingArguments, *, resume: bool) -> str | None:
-    """The last checkpoint of a run that is to go on."""
-    if not resume and arguments.process_index == 0 and (folder / "curve.jsonl").exists():
-        raise InputError(f"{folder} holds an earlier run: go on with `resume: true`, or choose another `output`")
-    return get_last_checkpoint(arguments.output_dir) if resume and Path(arguments.output_dir).is_dir() else None
-
-
-def write_once(write: Callable[[], None]) -> None:
-    """Have one process write what all have; none goes on before it is written."""
+def on_main_process(write: Callable[[], None]) -> None:
+    """Call a function in one process; the others wait for it."""
     if PartialState().is_main_process:
         write()
     PartialState().wait_for_everyone()
 
 
 @contextmanager
-def _settings_kept(network: Any) -> Iterator[None]:
-    """The Trainer turns the key-value cache off; what is written afterwards is not to say so."""
+def _unchanged_cache_setting(network: Any) -> Iterator[None]:
+    """Restore `use_cache` afterwards: the Trainer turns it off, and the saved configuration should not say so."""
     before = vars(network.config).get("use_cache")
     try:
         yield
@@ -102,22 +97,19 @@ def _settings_kept(network: Any) -> Iterator[None]:
             network.config.use_cache = before
 
 
-def is_on_cpu(config: TrainingConfig) -> bool:
-    """Whether training runs on the CPU."""
-    return config.device == "cpu" or not torch.cuda.is_available()
+def loading_dtype(config: TrainingConfig) -> torch.dtype:
+    """Return the dtype to load weights in: float32 where they are trained, bfloat16 for frozen ones that compute in it."""
+    return torch.bfloat16 if config.adapter != "none" and uses_bfloat16(config) else torch.float32
 
 
 def uses_bfloat16(config: TrainingConfig) -> bool:
-    """Whether the network computes in bfloat16."""
+    """Return whether the network computes in bfloat16: by default on GPUs that have it, never on the CPU."""
     if config.precision == "auto":
-        return not is_on_cpu(config) and torch.cuda.is_bf16_supported()
+        return config.device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return config.precision == "bfloat16"
 
 
-def _arguments(config: TrainingConfig, *, chosen_by: str | None) -> TrainingArguments:
-    if chosen_by and config.save_steps:
-        raise InputError("with pools a checkpoint is saved whenever it is judged: leave save_steps out, and set eval_steps")
-    every = config.eval_steps if isinstance(config, SelectionConfig) else None
+def _training_arguments(config: TrainingConfig, *, selection_metric: str | None) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(Path(config.output) / "steps"),
         num_train_epochs=config.epochs,
@@ -134,45 +126,57 @@ def _arguments(config: TrainingConfig, *, chosen_by: str | None) -> TrainingArgu
         report_to=[] if config.report_to == "none" else [config.report_to],
         disable_tqdm=True,
         remove_unused_columns=False,
-        ddp_find_unused_parameters=False,  # all that is trained is used in every batch
+        ddp_find_unused_parameters=False,  # all trained weights are used in every batch
         dataloader_pin_memory=False,
         save_total_limit=2,
-        **(
-            {"eval_strategy": "steps", "eval_steps": every, "save_strategy": "steps", "save_steps": every}
-            | {"load_best_model_at_end": True, "metric_for_best_model": chosen_by, "greater_is_better": True}
-            if chosen_by
-            else {"save_strategy": "steps", "save_steps": config.save_steps}
-            if config.save_steps
-            else {"save_strategy": "no"}
-        ),
+        **_saving_options(config, selection_metric),
     )
     if arguments.n_gpu > 1:
         raise InputError(
             f"one process for {arguments.n_gpu} GPUs: start one for each (torchrun --nproc-per-node {arguments.n_gpu} "
-            f"$(which rankvideo) train …), or let it see one (CUDA_VISIBLE_DEVICES=0)"
+            f"$(which rankvideo) train …), or use one (CUDA_VISIBLE_DEVICES=0)"
         )
     return arguments
 
 
-class _Loop(Trainer):  # type: ignore[misc]
+def _saving_options(config: TrainingConfig, selection_metric: str | None) -> dict[str, Any]:
+    if selection_metric is None:
+        return {"save_strategy": "steps", "save_steps": config.save_steps} if config.save_steps else {"save_strategy": "no"}
+    if config.save_steps:
+        raise InputError("with pools a checkpoint is saved whenever it is evaluated: leave save_steps out, and set eval_steps")
+    every = config.eval_steps if isinstance(config, SelectionConfig) else None
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": selection_metric,
+        "greater_is_better": True,
+    }
+
+
+class _TaskTrainer(Trainer):  # type: ignore[misc]
     """The Trainer of a task."""
 
     loss_is_scaled_for_ga = False  # a task's loss is a mean over its batch: the Trainer divides it by the batches of a step
 
-    def __init__(self, task: Task, network: Any, config: TrainingConfig, arguments: TrainingArguments, curve: "_Curve") -> None:
+    def __init__(
+        self, task: TrainingTask, network: Any, config: TrainingConfig, arguments: TrainingArguments, curve: "_CurveWriter"
+    ) -> None:
         self._task = task
         self._config = config
         self._sums: dict[str, Tensor] = {}
         self._losses = 0
-        judged = task.items if task.chosen_by else None  # only that there is something is asked
-        super().__init__(network, arguments, train_dataset=task.items, eval_dataset=judged, callbacks=[curve])
+        eval_dataset = task.items if task.selection_metric else None  # only checked for being there
+        super().__init__(network, arguments, train_dataset=task.items, eval_dataset=eval_dataset, callbacks=[curve])
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Batches of this process alone: the sampler knows of the others, so accelerate must not divide them again."""
+        """Return the batches of this process: the sampler divides them, so accelerate must not do so again."""
         loader: DataLoader[Any] = DataLoader(
             self._task.items,  # type: ignore[arg-type]
-            batch_sampler=self._task.batches(self.args.process_index, self.args.world_size),
+            batch_sampler=self._task.batch_sampler(self.args.process_index, self.args.world_size),
             collate_fn=self._task.collate,
             num_workers=self._config.workers,
         )
@@ -180,17 +184,17 @@ class _Loop(Trainer):  # type: ignore[misc]
         return prepared
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The optimiser that the configuration names."""
-        self.optimizer = optimizer_of(model or self.model, self._config)
+        """Create the optimizer that the configuration names."""
+        self.optimizer = make_optimizer(model or self.model, self._config)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """The schedule that the configuration names."""
-        self.lr_scheduler = schedule_of(optimizer or self.optimizer, self._config, steps=num_training_steps)
+        """Create the schedule that the configuration names."""
+        self.lr_scheduler = make_schedule(optimizer or self.optimizer, self._config, steps=num_training_steps)
         return self.lr_scheduler
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Tensor:
-        """What the task says is lost."""
+        """Return the task's loss."""
         loss = self._task.loss(model, inputs)
         self._losses += 1
         for name, part in loss.parts.items():
@@ -198,36 +202,36 @@ class _Loop(Trainer):  # type: ignore[misc]
         return loss.total
 
     def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> AbstractContextManager[Any]:
-        """Around all of a loss: the features of videos are computed outside of the network's own forward."""
+        """Autocast all of a loss: video features are computed outside of the network's own forward."""
         autocast: AbstractContextManager[Any] = self.accelerator.autocast()
         return autocast
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """What the task measures."""
+        """Return the task's measures."""
         self.model.eval()
         with torch.no_grad(), self.accelerator.autocast():
-            measures = {f"eval_{name}": value for name, value in self._task.judge(self.model).items()}
+            measures = {f"eval_{name}": value for name, value in self._task.evaluate(self.model).items()}
         self.log(measures)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, measures)
         return measures
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """The loss with its parts, each the mean since the last time."""
+        """Log the loss with its parts, each the mean since the last time."""
         if "loss" in logs:
             logs |= {name: (value / self._losses).item() for name, value in self._sums.items()}
             self._sums, self._losses = {}, 0
         super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: nothing reads it."""
+        """Return 0: operations are not counted."""
         return 0
 
     def _prepare_inputs(self, inputs: Any) -> Any:
         return inputs.to(self.args.device)
 
 
-class _Curve(TrainerCallback):  # type: ignore[misc]
-    """Writes what is logged, one JSON object on each line; a run that goes on begins with what was written before it."""
+class _CurveWriter(TrainerCallback):  # type: ignore[misc]
+    """Writes what is logged as JSON Lines; a resumed run begins with what was logged before it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -240,10 +244,7 @@ class _Curve(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
             entry = state.log_history[-1]
-            logger.info("step %d of %d: %s", entry["step"], state.max_steps, _shown(entry))
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in entry.items() if name not in ("step", "epoch"))
+            logger.info("step %d of %d: %s", entry["step"], state.max_steps, figures)
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(entry)}\n")
-
-
-def _shown(entry: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in entry.items() if name not in ("step", "epoch"))

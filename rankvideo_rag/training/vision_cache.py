@@ -1,7 +1,4 @@
-"""The eyes of a network of the Qwen3-VL family in training: two exact rewrites that make them faster, and features kept.
-
-It knows tensors and the modules of transformers' Qwen3-VL, no prompts, no objective and no files.
-"""
+"""Video features of a Qwen3-VL network in training: a cache of them, and two exact rewrites that compute them faster."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,38 +18,38 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import (
 from rankvideo_rag.training.batches import Batch
 
 
-class Sight:
-    """What a network sees of a batch's videos. With `cached`, each video's features are computed once and kept in memory."""
+class VisionFeatureCache:
+    """Computes the features of a batch's videos; with `enabled` those of each video once, and keeps them in memory."""
 
-    def __init__(self, backbone: Any, *, cached: bool) -> None:
+    def __init__(self, backbone: Any, *, enabled: bool) -> None:
         self._backbone = backbone  # a Qwen3VLModel
-        self._cached = cached
-        self._kept: dict[str, Tensor] = {}
+        self._enabled = enabled
+        self._cache: dict[str, Tensor] = {}
 
-    def knows(self, video: str) -> bool:
-        """Whether the video's patches are needed no more."""
-        return video in self._kept
+    def is_cached(self, video: str) -> bool:
+        """Return whether the video's patches are no longer needed."""
+        return video in self._cache
 
-    def see(self, batch: Batch) -> Any:
-        """The features of each row's video, row after row, as the network takes them; None where no row shows one."""
-        if not batch.shown:
+    def features(self, batch: Batch) -> Any:
+        """Return the features of each row's video, row after row, as the network takes them; None without videos."""
+        if not batch.videos:
             return None
-        features = self._features(batch)
-        rows = torch.cat([features[video] for video in batch.shown], dim=1).to(batch.tokens.device)
+        features = self._features_by_video(batch)
+        rows = torch.cat([features[video] for video in batch.videos], dim=1).to(batch.tokens.device)
         first, *deeper = rows.unbind()
         return BaseModelOutputWithDeepstackFeatures(pooler_output=(first,), deepstack_features=[(layer,) for layer in deeper])
 
-    def _features(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Of each video (1 + deepstack layers, tokens, hidden size)."""
-        if not self._cached:
-            return self._computed(batch)
+    def _features_by_video(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return (1 + deepstack layers, tokens, hidden size) of each video."""
+        if not self._enabled:
+            return self._compute(batch)
         if batch.patches:
             with torch.no_grad():
-                self._kept |= {video: features.cpu() for video, features in self._computed(batch).items()}
-        return self._kept
+                self._cache |= {video: features.cpu() for video, features in self._compute(batch).items()}
+        return self._cache
 
-    def _computed(self, batch: Batch) -> dict[str, Tensor]:
-        """Of the videos that come with patches."""
+    def _compute(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the features of the videos that come with patches."""
         grids = torch.tensor([batch.grids[video] for video in batch.patches], device=batch.tokens.device)
         found = self._backbone.get_video_features(torch.cat(list(batch.patches.values())), grids, return_dict=True)
         layers = torch.stack([torch.cat(layer) for layer in (found.pooler_output, *found.deepstack_features)])
@@ -61,16 +58,15 @@ class Sight:
 
 
 @contextmanager
-def quick_vision(network: nn.Module) -> Iterator[None]:
-    """Within it, attention among the patches of a pair of frames is one call for all pairs, and cutting into patches is a
-    product of matrices.
+def fast_vision(network: nn.Module) -> Iterator[None]:
+    """Within it, compute attention of all pairs of frames in one call, and the patch embedding as a matrix product.
 
-    transformers calls attention once for each pair of frames, in each layer; a Conv3d whose steps are as long as its kernel
-    is slow on the CPU. Outputs and gradients are the same up to rounding.
+    transformers calls attention once for each pair of frames, in each layer; a Conv3d with strides equal to its kernel is slow
+    on the CPU. Outputs and gradients are the same up to rounding.
     """
-    changed = [module for module in network.modules() if _rewrite(module) is not None]
+    changed = [module for module in network.modules() if _faster_forward(module) is not None]
     for module in changed:
-        module.forward = MethodType(_rewrite(module), module)
+        module.forward = MethodType(_faster_forward(module), module)
     try:
         yield
     finally:
@@ -78,21 +74,21 @@ def quick_vision(network: nn.Module) -> Iterator[None]:
             del module.forward
 
 
-def _rewrite(module: nn.Module) -> Any:
+def _faster_forward(module: nn.Module) -> Any:
     if isinstance(module, Qwen3VLVisionPatchEmbed) and isinstance(module.proj, nn.Conv3d):
-        return _embed
+        return _embed_patches
     if isinstance(module, Qwen3VLVisionAttention) and module.config._attn_implementation == "sdpa":
         return _attend
     return None
 
 
-def _embed(self: Any, hidden_states: Tensor) -> Tensor:
+def _embed_patches(self: Any, hidden_states: Tensor) -> Tensor:
     weight = self.proj.weight
     return linear(hidden_states.to(weight.dtype), weight.flatten(1), self.proj.bias)
 
 
 def _attend(self: Any, hidden_states: Tensor, cu_seqlens: Tensor, **options: Any) -> Tensor:
-    """As the class's own, for pairs of frames with equally many patches; the class's own for others."""
+    """Attend within all pairs of frames at once, if they have equally many patches; otherwise as the class does."""
     lengths = set(cu_seqlens.diff().tolist())
     if len(lengths) > 1:
         original: Tensor = type(self).forward(self, hidden_states, cu_seqlens, **options)
@@ -102,6 +98,6 @@ def _attend(self: Any, hidden_states: Tensor, cu_seqlens: Tensor, **options: Any
     queries, keys = apply_rotary_pos_emb_vision(*parts[:2], cos, sin)
     # (pairs of frames, heads, patches, head size)
     q, k, v = (part.view(-1, *lengths, self.num_heads, self.head_dim).transpose(1, 2) for part in (queries, keys, parts[2]))
-    seen = scaled_dot_product_attention(q, k, v, scale=self.scaling)
-    projected: Tensor = self.proj(seen.transpose(1, 2).reshape(hidden_states.shape))
+    attended = scaled_dot_product_attention(q, k, v, scale=self.scaling)
+    projected: Tensor = self.proj(attended.transpose(1, 2).reshape(hidden_states.shape))
     return projected

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
-from rankvideo_rag.training.groups import LeftOut, QueryGroups
+from rankvideo_rag.training.groups import QueryGroupBatchSampler, SkippedExamples
 
 
 def example(query: str, document: str, label: int | None) -> TrainingExample:
@@ -28,7 +28,7 @@ def examples(queries: int, *, positives: int = 1, negatives: int = 4) -> list[Tr
     ]
 
 
-def groups_of(batches: QueryGroups) -> list[list[int]]:
+def groups_of(batches: QueryGroupBatchSampler) -> list[list[int]]:
     size = batches.group_size
     assert all(len(batch) % size == 0 for batch in batches)
     return [batch[i : i + size] for batch in batches for i in range(0, len(batch), size)]
@@ -45,7 +45,7 @@ def test_no_positive_is_among_the_negatives_of_ten_thousand_groups() -> None:
     given = examples(1000, positives=3, negatives=7)
     # A document that two annotators saw differently, and one that is in the file twice.
     given += [line for q in range(1000) for line in (example(f"q{q}", "v0", 0), example(f"q{q}", "v9", 0))]
-    batches = QueryGroups(given, negatives=5, groups_per_batch=8)
+    batches = QueryGroupBatchSampler(given, negatives=5, groups_per_batch=8)
     chosen: Counter[str] = Counter()
     for epoch in range(10):
         batches.set_epoch(epoch)
@@ -64,7 +64,7 @@ def test_no_positive_is_among_the_negatives_of_ten_thousand_groups() -> None:
 @pytest.mark.parametrize("groups_per_batch", [1, 4, 10, 99])
 def test_an_epoch_has_every_usable_query_once(groups_per_batch: int) -> None:
     given = examples(10)
-    batches = QueryGroups(given, groups_per_batch=groups_per_batch)
+    batches = QueryGroupBatchSampler(given, groups_per_batch=groups_per_batch)
     assert sorted(queries_of(groups_of(batches), given)) == [f"q{i}" for i in range(10)]
     sizes = [len(batch) // 3 for batch in batches]
     assert sizes == {1: [1] * 10, 4: [4, 4, 2], 10: [10], 99: [10]}[groups_per_batch]
@@ -72,14 +72,14 @@ def test_an_epoch_has_every_usable_query_once(groups_per_batch: int) -> None:
 
 
 def test_a_group_is_the_papers_unless_told_otherwise() -> None:
-    assert QueryGroups(examples(1)).group_size == 3
-    assert [len(batch) for batch in QueryGroups(examples(1), negatives=4)] == [5]
+    assert QueryGroupBatchSampler(examples(1)).group_size == 3
+    assert [len(batch) for batch in QueryGroupBatchSampler(examples(1), negatives=4)] == [5]
 
 
 @pytest.mark.parametrize(("negatives", "times"), [(2, [1, 1]), (3, [1, 2]), (4, [2, 2]), (7, [3, 4])])
 def test_where_negatives_are_too_few_each_is_there_as_often_as_the_other(negatives: int, times: list[int]) -> None:
     given = examples(1, negatives=2)
-    ((_, *drawn),) = QueryGroups(given, negatives=negatives)
+    ((_, *drawn),) = QueryGroupBatchSampler(given, negatives=negatives)
     assert sorted(Counter(drawn).values()) == times
 
 
@@ -93,8 +93,8 @@ def test_what_no_group_can_be_made_of_is_counted() -> None:
         example("nobody knows", "a", None),
         example("q0", "unjudged", None),
     ]
-    batches = QueryGroups(given, negatives=4)
-    assert batches.left_out == LeftOut(without_positive=2, without_negative=2, unjudged=2)
+    batches = QueryGroupBatchSampler(given, negatives=4)
+    assert batches.skipped == SkippedExamples(without_positive=2, without_negative=2, unjudged=2)
     for epoch in range(20):
         batches.set_epoch(epoch)
         found = groups_of(batches)
@@ -104,16 +104,16 @@ def test_what_no_group_can_be_made_of_is_counted() -> None:
 
 def test_the_teachers_label_makes_groups_where_people_did_not_judge() -> None:
     given = [TrainingExample(query_id="q", query="q", doc_id=f"v{i}", teacher_label=i) for i in (0, 1)]
-    assert list(QueryGroups(given, negatives=1)) == [[1, 0]]
+    assert list(QueryGroupBatchSampler(given, negatives=1)) == [[1, 0]]
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_three_ranks_have_equal_batches_of_different_queries(shuffle: bool) -> None:
     given = examples(20)
-    ranks = [QueryGroups(given, groups_per_batch=4, shuffle=shuffle, rank=rank, world_size=3) for rank in range(3)]
+    ranks = [QueryGroupBatchSampler(given, groups_per_batch=4, shuffle=shuffle, rank=rank, world_size=3) for rank in range(3)]
     assert [[len(batch) for batch in batches] for batches in ranks] == [[12, 6]] * 3
     assert [len(batches) for batches in ranks] == [2] * 3
-    whole = groups_of(QueryGroups(given, shuffle=shuffle))
+    whole = groups_of(QueryGroupBatchSampler(given, shuffle=shuffle))
     assert [groups_of(batches) for batches in ranks] == [whole[rank:18:3] for rank in range(3)]
     queries = [query for batches in ranks for query in queries_of(groups_of(batches), given)]
     assert len(set(queries)) == len(queries) == 18  # two sit the epoch out
@@ -121,17 +121,17 @@ def test_three_ranks_have_equal_batches_of_different_queries(shuffle: bool) -> N
 
 def test_seed_and_epoch_alone_decide() -> None:
     given = examples(50)
-    batches, again = QueryGroups(given, seed=1), QueryGroups(given, seed=1)
+    batches, again = QueryGroupBatchSampler(given, seed=1), QueryGroupBatchSampler(given, seed=1)
     first = list(batches)
     assert list(batches) == first == list(again)
     batches.set_epoch(1)
     assert list(batches) != first
     batches.set_epoch(0)
-    assert list(batches) == first != list(QueryGroups(given, seed=2))
+    assert list(batches) == first != list(QueryGroupBatchSampler(given, seed=2))
 
 
 def test_an_epoch_under_way_does_not_change_with_the_next() -> None:
-    batches = QueryGroups(examples(50))
+    batches = QueryGroupBatchSampler(examples(50))
     expected, under_way = list(batches), iter(batches)
     head = [next(under_way)]
     batches.set_epoch(1)
@@ -146,7 +146,7 @@ def test_without_shuffling_queries_come_in_the_order_of_the_file() -> None:
         example("late", "b", 0),
         example("early", "b", 1),
     ]
-    batches = QueryGroups(given, shuffle=False)
+    batches = QueryGroupBatchSampler(given, shuffle=False)
     first = groups_of(batches)
     assert queries_of(first, given) == ["early", *(f"q{i}" for i in range(30)), "late"]
     batches.set_epoch(1)
@@ -159,26 +159,26 @@ def test_without_shuffling_queries_come_in_the_order_of_the_file() -> None:
     [
         ({"negatives": 0}, "negatives=0, groups_per_batch=1"),
         ({"groups_per_batch": 0}, "negatives=2, groups_per_batch=0"),
-        ({"rank": 2, "world_size": 2}, "rank 2 is none of 2 ranks"),
-        ({"rank": -1}, "rank -1 is none of 1 ranks"),
+        ({"rank": 2, "world_size": 2}, "rank 2 is not one of 2 ranks"),
+        ({"rank": -1}, "rank -1 is not one of 1 ranks"),
         ({"world_size": 3}, r"2 of 3 queries have a relevant video and one that is not, at least 3 \(one for each rank\)"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        QueryGroups([*examples(2), example("q2", "v0", 1)], **options)
+        QueryGroupBatchSampler([*examples(2), example("q2", "v0", 1)], **options)
 
 
 def test_a_data_set_without_a_single_group_says_what_it_lacks() -> None:
     given = [example("a", "v", 1), example("b", "v", 0), example("c", "v", None)]
-    with pytest.raises(InputError, match="2 have no relevant video, 1 no other, 1 examples nobody judged"):
-        QueryGroups(given)
+    with pytest.raises(InputError, match="2 have no relevant video, 1 no other, 1 examples have no judgement"):
+        QueryGroupBatchSampler(given)
 
 
 # --- with torch and accelerate --------------------------------------------------------------------------------------
 
 
-def loader(given: list[TrainingExample], batches: QueryGroups) -> DataLoader[Any]:
+def loader(given: list[TrainingExample], batches: QueryGroupBatchSampler) -> DataLoader[Any]:
     return DataLoader(given, batch_sampler=batches, collate_fn=lambda group: [line.query_id for line in group])  # type: ignore[arg-type]
 
 
@@ -193,7 +193,7 @@ def epoch_of_a_trainer(ready: Any, epoch: int) -> list[list[str]]:
 
 def test_torch_loads_groups() -> None:
     given = examples(7)
-    batches = QueryGroups(given, groups_per_batch=2)
+    batches = QueryGroupBatchSampler(given, groups_per_batch=2)
     loaded = loader(given, batches)
     assert len(loaded) == 4
     assert list(loaded) == [[given[place].query_id for place in batch] for batch in batches]
@@ -204,7 +204,7 @@ def test_a_run_that_stops_in_its_third_epoch_goes_on_where_it_stopped(world_size
     given = examples(30)
 
     def ready() -> Any:
-        batches = QueryGroups(given, groups_per_batch=2, rank=world_size - 1, world_size=world_size)
+        batches = QueryGroupBatchSampler(given, groups_per_batch=2, rank=world_size - 1, world_size=world_size)
         return prepare_data_loader(
             loader(given, batches), torch.device("cpu"), num_processes=1, process_index=0, put_on_device=True
         )

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.measures import compute_measures
-from rankvideo_rag.training.contrastive_losses import infonce, symmetric_kl
-from rankvideo_rag.training.graded_losses import lambdarank, listnet, ranknet
 from rankvideo_rag.training.losses import (
     bce_yes_no,
-    pairwise_softmax,
+    infonce,
+    lambdarank,
+    listnet,
     ranking_loss,
+    ranknet,
+    symmetric_kl,
     teacher_distillation,
     weighted_pointwise,
 )
@@ -26,10 +28,9 @@ GRADED: dict[str, GroupObjective] = {"ranknet": ranknet, "lambdarank": lambdaran
 OF_A_GROUP: dict[str, GroupObjective] = {
     **GRADED,
     "bce_yes_no": bce_yes_no,
-    "pairwise_softmax": pairwise_softmax,
     "weighted_pointwise": weighted_pointwise,
     "teacher_distillation": lambda margins, grades: teacher_distillation(margins, grades / 3),
-    "ranking_loss": lambda margins, grades: ranking_loss(margins, grades, grades / 3),
+    "ranking_loss": lambda margins, grades: ranking_loss(margins[None], grades[None], grades[None] / 3)[0],
 }
 GRADES = [[3, 0, 1, 1], [1, 0], [2], [1, 1, 1]]  # several, one pair, one video, no negatives
 
@@ -169,7 +170,6 @@ def test_margins_of_ten_thousand_keep_loss_and_gradient_finite(
         *((name, grades) for name in ("ranknet", "lambdarank") for grades in ([0, 0, 0], [2, 2, 2], [0], [1])),
         ("listnet", [0]),
         ("listnet", [1]),
-        ("pairwise_softmax", [1]),
     ],
 )
 def test_a_group_without_order_has_nothing_to_learn_from_and_says_so_with_a_gradient_of_zero(
@@ -180,9 +180,8 @@ def test_a_group_without_order_has_nothing_to_learn_from_and_says_so_with_a_grad
     assert gradient(lambda m: OF_A_GROUP[name](m, judged), margins) == [0.0] * len(grades)
 
 
-@pytest.mark.parametrize("name", ["listnet", "pairwise_softmax"])
-def test_softmax_objectives_draw_videos_of_one_grade_together(name: str) -> None:
-    slopes = gradient(lambda m: OF_A_GROUP[name](m, torch.tensor([1, 1])), torch.tensor([2.0, -1.0]))
+def test_listnet_pulls_the_margins_of_videos_of_one_grade_together() -> None:
+    slopes = gradient(lambda m: listnet(m, torch.tensor([1, 1])), torch.tensor([2.0, -1.0]))
     assert slopes[0] > 0 > slopes[1]
 
 
@@ -201,7 +200,7 @@ def test_groups_of_other_shapes_are_refused(name: str) -> None:
 
 
 def test_a_depth_at_which_nobody_looks_is_refused() -> None:
-    with pytest.raises(InputError, match="k = 0 looks at no video"):
+    with pytest.raises(InputError, match="k = 0: nDCG@k needs"):
         lambdarank(torch.zeros(2), torch.tensor([1, 0]), k=0)
 
 

@@ -11,10 +11,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST, PromptSpec
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
-from rankvideo_rag.training.batches import Collator, Written
-from rankvideo_rag.training.inputs import Reader
-from rankvideo_rag.training.packing import Packed, packed
-from rankvideo_rag.training.vision_cache import Sight
+from rankvideo_rag.training.batches import Collator, TokenizedPrompt
+from rankvideo_rag.training.inputs import InputProcessor
+from rankvideo_rag.training.packing import PackedBatch, pack_prompts
+from rankvideo_rag.training.vision_cache import VisionFeatureCache
 
 QUESTIONS = ("a red square", "a blue circle that is still, seen for a long time", "no", "a red square moves")
 
@@ -29,29 +29,32 @@ def network(folder: Path) -> Any:
     return AutoModelForImageTextToText.from_pretrained(folder).eval()
 
 
-def footage(path: str) -> Frames:
+def frame_source(path: str) -> Frames:
     """Noise; one video is wider and longer than the others."""
     count, width = (8, 96) if path == "wide" else (4, 64)
     pixels = np.random.default_rng(len(path)).integers(0, 256, (count, 64, width, 3), dtype=np.uint8)
     return Frames(pixels, np.arange(count) / 2)
 
 
-def prompts(folder: Path, spec: PromptSpec, pairs: list[tuple[str, str]]) -> Packed:
-    reader = Reader(AutoProcessor.from_pretrained(folder), model_type="qwen3_vl")
+def prompts(folder: Path, spec: PromptSpec, pairs: list[tuple[str, str]]) -> PackedBatch:
+    processor = InputProcessor(AutoProcessor.from_pretrained(folder), model_type="qwen3_vl")
     collator = Collator(
-        reader, footage, lambda q, frames: Written(reader.prompt(spec.prompt(q, frames))), knows=lambda _: False
+        processor,
+        frame_source,
+        lambda q, frames: TokenizedPrompt(processor.prompt(spec.prompt(q, frames))),
+        is_cached=lambda _: False,
     )
-    return packed(*collator.rows(pairs))
+    return pack_prompts(*collator.rows(pairs))
 
 
 @torch.inference_mode()
-def last_logits(network: Any, made: Packed) -> torch.Tensor:
+def last_logits(network: Any, made: PackedBatch) -> torch.Tensor:
     """(prompts, vocabulary) at the end of each prompt."""
     logits = network(
         input_ids=made.batch.tokens,
         attention_mask=made.batch.mask,
         position_ids=made.batch.positions,
-        mm_encoder_outputs={"video": Sight(network.model, cached=False).see(made.batch)},
+        mm_encoder_outputs={"video": VisionFeatureCache(network.model, enabled=False).features(made.batch)},
         use_cache=False,
     ).logits
     return logits[made.ends[:, 0], made.ends[:, 1]]
@@ -67,8 +70,8 @@ def test_questions_on_one_video_share_a_row_and_have_the_answers_of_rows_of_thei
 
 def test_what_one_question_asks_changes_no_other_answer(folder: Path, network: Any) -> None:
     kept, changed = ("a red square", "first"), [("is it blue", "first"), ("is it a green star, or what is it", "first")]
-    answers = [last_logits(network, prompts(folder, VIDEO_FIRST, [other, kept]))[1] for other in changed]
-    torch.testing.assert_close(answers[0], answers[1], atol=2e-5, rtol=0)
+    answer_logits = [last_logits(network, prompts(folder, VIDEO_FIRST, [other, kept]))[1] for other in changed]
+    torch.testing.assert_close(answer_logits[0], answer_logits[1], atol=2e-5, rtol=0)
 
 
 def test_prompts_that_begin_with_the_question_keep_rows_of_their_own(folder: Path, network: Any) -> None:
@@ -84,5 +87,5 @@ def test_an_equal_pair_is_read_once_and_answered_twice(folder: Path, network: An
     pairs = [("a red square", "first"), ("a blue circle", "first"), ("a red square", "first")]
     made = prompts(folder, VIDEO_FIRST, pairs)
     assert made.batch.tokens.shape[1] == prompts(folder, VIDEO_FIRST, pairs[:2]).batch.tokens.shape[1]
-    answers = last_logits(network, made)
-    assert torch.equal(answers[0], answers[2])
+    answer_logits = last_logits(network, made)
+    assert torch.equal(answer_logits[0], answer_logits[2])

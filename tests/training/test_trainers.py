@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from torch.utils.data import BatchSampler
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, Qwen3VLForConditionalGeneration
 from typer.testing import CliRunner
 
@@ -28,22 +29,21 @@ from rankvideo_rag.schema import FrameBudget, Score
 from rankvideo_rag.synthetic import render_archive
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 from rankvideo_rag.testing.tiny_embedders import tiny_omni_embedder
-from rankvideo_rag.training.adapters import merge
-from rankvideo_rag.training.batches import Collator, Written
-from rankvideo_rag.training.checkpointing import Learner
+from rankvideo_rag.training.adapters import merge_adapter
+from rankvideo_rag.training.batches import Collator, TokenizedPrompt
+from rankvideo_rag.training.checkpointing import TrainState
 from rankvideo_rag.training.config import EmbedderConfig, PerceptionConfig, RerankerConfig, TrainingConfig, read_config
-from rankvideo_rag.training.contrastive_losses import infonce, symmetric_kl
-from rankvideo_rag.training.embedder import EmbedderTask, judged_by, train_embedder
-from rankvideo_rag.training.inputs import Reader, shape_of
-from rankvideo_rag.training.losses import ranking_loss
-from rankvideo_rag.training.model_selection import pools_of
-from rankvideo_rag.training.optimizers import Muon, MuonAndAdamW, optimizer_of, orthogonalize, schedule_of
-from rankvideo_rag.training.packing import packed
-from rankvideo_rag.training.perception import Batches, Captioned, PerceptionTask, captions_of, train_perception
+from rankvideo_rag.training.embedder import EmbedderTask, teacher_scores, train_embedder
+from rankvideo_rag.training.inputs import InputProcessor, video_shape
+from rankvideo_rag.training.losses import infonce, symmetric_kl, teacher_distillation, weighted_pointwise
+from rankvideo_rag.training.model_selection import make_pools
+from rankvideo_rag.training.optimizers import Muon, MuonAndAdamW, make_optimizer, make_schedule, orthogonalize
+from rankvideo_rag.training.packing import pack_prompts
+from rankvideo_rag.training.perception import CaptionedVideo, PerceptionTask, collect_captions, train_perception
 from rankvideo_rag.training.reranker import RerankerTask, train_reranker
 from rankvideo_rag.training.synthesis.prompts import CAPTION
-from rankvideo_rag.training.trainable_embedder import start as start_pupil
-from rankvideo_rag.training.vision_cache import Sight, quick_vision
+from rankvideo_rag.training.trainable_embedder import load_trainable_embedder
+from rankvideo_rag.training.vision_cache import VisionFeatureCache, fast_vision
 
 SPECS = (RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST)
 # Few tokens, so that a step is quick.
@@ -62,7 +62,7 @@ def network(folder: Path) -> Any:
     return AutoModelForImageTextToText.from_pretrained(folder)
 
 
-def footage(path: str) -> Frames:
+def frame_source(path: str) -> Frames:
     """Noise that follows from the path; every fifth video is wider, and has an odd number of frames."""
     seed = int(path)
     count, width = (5, 96) if seed % 5 == 4 else (8, 64)
@@ -70,14 +70,17 @@ def footage(path: str) -> Frames:
     return Frames(pixels, np.arange(count) / 2 + seed % 3)
 
 
-def reader_of(folder: Path) -> Reader:
-    return Reader(AutoProcessor.from_pretrained(folder), model_type="qwen3_vl")
+def input_processor(folder: Path) -> InputProcessor:
+    return InputProcessor(AutoProcessor.from_pretrained(folder), model_type="qwen3_vl")
 
 
-def collator_of(folder: Path, spec: PromptSpec, watched: Callable[[str], Frames] = footage) -> Collator:
-    reader = reader_of(folder)
+def collator_of(folder: Path, spec: PromptSpec, watched: Callable[[str], Frames] = frame_source) -> Collator:
+    processor = input_processor(folder)
     return Collator(
-        reader, watched, lambda query, frames: Written(reader.prompt(spec.prompt(query, frames))), knows=lambda _: False
+        processor,
+        watched,
+        lambda query, frames: TokenizedPrompt(processor.prompt(spec.prompt(query, frames))),
+        is_cached=lambda _: False,
     )
 
 
@@ -128,31 +131,31 @@ def weights(model: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 @pytest.mark.parametrize("video", ["0", "2", "4"])
 def test_the_tokens_of_training_are_those_of_inference(folder: Path, spec: PromptSpec, video: str) -> None:
-    prompt = spec.prompt("Is a star shown?", footage(video))
-    assert reader_of(folder).prompt(prompt).tolist() == load(str(folder), device="cpu").token_ids(prompt)
+    prompt = spec.prompt("Is a star shown?", frame_source(video))
+    assert input_processor(folder).prompt(prompt).tolist() == load(str(folder), device="cpu").token_ids(prompt)
 
 
 @pytest.mark.parametrize("video", ["0", "4"])
 def test_the_patches_of_training_are_those_of_the_processor(folder: Path, video: str) -> None:
-    reader = reader_of(folder)
-    expected = reader.processor.video_processor(
-        videos=[torch.tensor(footage(video).pixels).permute(0, 3, 1, 2)],
+    processor = input_processor(folder)
+    expected = processor.hf.video_processor(
+        videos=[torch.tensor(frame_source(video).pixels).permute(0, 3, 1, 2)],
         do_resize=False,
         do_sample_frames=False,
         return_tensors="pt",
     )
-    torch.testing.assert_close(reader.patches(footage(video)), expected["pixel_values_videos"], atol=1e-6, rtol=0)
-    assert [reader.grid(shape_of(footage(video)))] == [tuple(grid) for grid in expected["video_grid_thw"].tolist()]
+    torch.testing.assert_close(processor.patches(frame_source(video)), expected["pixel_values_videos"], atol=1e-6, rtol=0)
+    assert [processor.grid(video_shape(frame_source(video)))] == [tuple(grid) for grid in expected["video_grid_thw"].tolist()]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_the_positions_of_training_are_those_of_the_model(folder: Path, network: Any, spec: PromptSpec) -> None:
     batch = collator_of(folder, spec).batch([("a star", "0"), ("is a blue circle still there?", "4"), ("a", "4")])
-    shown = torch.tensor([batch.grids[video] for video in batch.shown])
+    videos = torch.tensor([batch.grids[video] for video in batch.videos])
     expected, _ = network.model.get_rope_index(
         batch.tokens,
         mm_token_type_ids=2 * (batch.tokens == network.config.video_token_id).int(),
-        video_grid_thw=shown,
+        video_grid_thw=videos,
         attention_mask=batch.mask,
     )
     assert torch.equal(batch.positions, expected)
@@ -165,28 +168,30 @@ def test_the_margins_of_training_are_those_of_the_checkpoint_in_use(folder: Path
     used = load(str(folder), device="cpu", batch_size=1)
     expected = []
     for query, video in pairs:
-        [answer] = used.label_logprobs([spec.prompt(query, footage(video))], spec.labels)
+        [answer] = used.label_logprobs([spec.prompt(query, frame_source(video))], spec.labels)
         assert answer.values is not None
         expected.append(answer.values[0] - answer.values[1])
     task = task_of(folder, network, RerankerConfig(model=str(folder), output="unused", prompt=spec))
     collator = collator_of(folder, spec)
-    together = task.margins(network, packed(*collator.rows(pairs))).tolist()  # two prompts share a video each
+    together = task.margins(network, pack_prompts(*collator.rows(pairs))).tolist()  # two prompts share a video each
     apart = pairs[:2]  # of two lengths: padded on the left
-    assert task.margins(network, packed(*collator.rows(apart))).tolist() == pytest.approx(expected[:2], abs=1e-5)
-    alone = [task.margins(network, packed(*collator.rows([pair]))).item() for pair in pairs]
+    assert task.margins(network, pack_prompts(*collator.rows(apart))).tolist() == pytest.approx(expected[:2], abs=1e-5)
+    alone = [task.margins(network, pack_prompts(*collator.rows([pair]))).item() for pair in pairs]
     assert together == pytest.approx(expected, abs=1e-5)
     assert alone == pytest.approx(expected, abs=1e-5)
     assert max(expected) - min(expected) > 0.1  # margins that differ, so that a mix-up would show
 
 
-def learner_of(folder: Path, network: Any) -> Learner:
+def train_state(folder: Path, network: Any) -> TrainState:
     checkpoint = fetch_checkpoint(str(folder), backend="transformers", setting="model")
-    return Learner(network.eval(), reader_of(folder), Sight(network.model, cached=False), checkpoint, torch.float32)
+    return TrainState(
+        network.eval(), input_processor(folder), VisionFeatureCache(network.model, enabled=False), checkpoint, torch.float32
+    )
 
 
 def task_of(folder: Path, network: Any, config: RerankerConfig) -> RerankerTask:
     """What a run does with a batch, outside of a run."""
-    return RerankerTask(config, learner_of(folder, network), examples(), footage, None)
+    return RerankerTask(config, train_state(folder, network), examples(), frame_source, None)
 
 
 @pytest.mark.parametrize("videos", [("0", "1", "2"), ("0", "4")], ids=["of one size", "of two sizes"])
@@ -197,13 +202,13 @@ def test_quick_vision_changes_neither_outputs_nor_gradients(folder: Path, networ
 
     def seen() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         network.zero_grad()
-        found = Sight(network.model, cached=False).see(batch)
+        found = VisionFeatureCache(network.model, enabled=False).features(batch)
         every = torch.stack([layer for [layer] in (found.pooler_output, *found.deepstack_features)])
         every.square().mean().backward()
         return every.detach(), {name: weight.grad for name, weight in network.model.visual.named_parameters()}
 
     expected, gradients = seen()
-    with quick_vision(network):
+    with fast_vision(network):
         found, quick = seen()
     torch.testing.assert_close(found, expected, atol=3e-6, rtol=1e-5)
     for name, gradient in gradients.items():
@@ -217,14 +222,14 @@ def test_quick_vision_changes_neither_outputs_nor_gradients(folder: Path, networ
 
 def watched_by(used: Path, spec: PromptSpec, of: Sequence[TrainingExample]) -> list[float]:
     """The margins that the transformers backend gives these examples."""
-    prompts = [spec.prompt(example.query, footage(example.videos[0])) for example in of]
+    prompts = [spec.prompt(example.query, frame_source(example.videos[0])) for example in of]
     found = [answer.values for answer in load(str(used), device="cpu").label_logprobs(prompts, spec.labels)]
     return [values[0] - values[1] for values in found if values is not None]
 
 
 def test_stage_two_learns_to_order_videos_that_it_sees_again_and_again(folder: Path, tmp_path: Path) -> None:
     few = examples(3)
-    found = train_reranker(reranker(folder, tmp_path, max_steps=25), few, footage=footage)
+    found = train_reranker(reranker(folder, tmp_path, max_steps=25), few, frame_source=frame_source)
     assert found == tmp_path / "model"
     assert curve(tmp_path, "loss")[-1] < 0.9 * curve(tmp_path, "loss")[0]
     assert curve(tmp_path, "pair_accuracy")[-1] == 1.0
@@ -240,26 +245,39 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_groups_of_the_papers(folder: P
     loss = task.loss(network, batch)
     margins = task.margins(network, batch.prompts)
     labels, teacher = torch.tensor([1, 0, 0]), torch.tensor([0.9, 0.1, 0.1])
-    expected = torch.stack([ranking_loss(group, labels, teacher) for group in margins.view(2, 3)]).mean()
+    per_group = [  # section 3.2
+        -torch.log_softmax(group / 10, dim=0)[0]
+        + 5 * teacher_distillation(group, teacher, tau=5)
+        + 0.5 * weighted_pointwise(group, labels, tau=1)
+        for group in margins.view(2, 3)
+    ]
+    expected = torch.stack(per_group).mean()
     torch.testing.assert_close(loss.total, expected, atol=1e-6, rtol=0)
     weighted = loss.parts["pair"] + 5 * loss.parts["teacher"] + 0.5 * loss.parts["pointwise"]  # section 3.2's weights
     torch.testing.assert_close(weighted, expected, atol=1e-6, rtol=0)
 
 
-def test_every_video_is_captioned_once_in_an_epoch_in_the_order_of_the_file_if_so_told() -> None:
-    told = Batches(5, 2, shuffle=False, seed=0)
-    assert list(told) == [[0, 1], [2, 3], [4]]
-    assert len(told) == 3
-    shuffled = Batches(50, 8, shuffle=True, seed=0)
+def test_each_caption_is_used_once_per_epoch_in_file_order_without_shuffling(folder: Path, network: Any) -> None:
+    def sampler(count: int, size: int, *, shuffle: bool, rank: int = 0, world_size: int = 1) -> BatchSampler:
+        config = PerceptionConfig(model="x", output="y", batch_size=size, shuffle=shuffle, seed=0)
+        captions = [CaptionedVideo("A disc.", str(number)) for number in range(count)]
+        return PerceptionTask(config, train_state(folder, network), captions, frame_source).batch_sampler(rank, world_size)
+
+    in_order = sampler(5, 2, shuffle=False)
+    assert list(in_order) == [[0, 1], [2, 3], [4]]
+    assert len(in_order) == 3
+    shuffled = sampler(50, 8, shuffle=True)
     first = list(shuffled)
-    shuffled.set_epoch(1)
+    shuffled.sampler.set_epoch(1)  # as accelerate's DataLoader does
     second = list(shuffled)
     for epoch in (first, second):
         assert sorted(place for batch in epoch for place in batch) == list(range(50))
     assert first != second
-    ranks = [list(Batches(5, 2, shuffle=True, seed=0, rank=rank, world_size=2)) for rank in (0, 1)]
-    assert [len(batches) for batches in ranks] == [1, 1]  # as many for each, so one video sits the epoch out
+    ranks = [list(sampler(5, 2, shuffle=True, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert [len(batches) for batches in ranks] == [1, 1]  # as many for each, so one video is left out of the epoch
     assert len(set(ranks[0][0] + ranks[1][0])) == 4
+    with pytest.raises(InputError, match="1 videos for 2 processes"):
+        sampler(1, 2, shuffle=True, world_size=2)
 
 
 @pytest.mark.parametrize("objective", ["pairwise", "pointwise", "bce", "ranknet", "lambdarank", "listnet"])
@@ -273,21 +291,21 @@ def test_other_objectives_move_the_weights_too(folder: Path, network: Any, objec
 
 def test_stage_one_learns_captions_and_is_taught_nothing_but_what_the_assistant_says(folder: Path, tmp_path: Path) -> None:
     config = perception(folder, tmp_path, max_steps=12, batch_size=3)
-    found = train_perception(config, examples(3), footage=footage)
+    found = train_perception(config, examples(3), frame_source=frame_source)
     losses = curve(tmp_path, "loss")
     assert losses[-1] < 0.5 * losses[0]
     assert not (found / "prompt_spec.json").exists()  # it says nothing of yes and no
 
 
 def test_the_loss_of_a_caption_is_that_of_its_tokens_and_the_end_of_the_turn(folder: Path, network: Any) -> None:
-    captions = captions_of(examples(1))
-    learner = learner_of(folder, network)
-    task = PerceptionTask(perception(folder, Path("unused")), learner, captions, footage)
-    processor, used, taught = learner.reader.processor, load(str(folder), device="cpu"), []
+    captions = collect_captions(examples(1))
+    state = train_state(folder, network)
+    task = PerceptionTask(perception(folder, Path("unused")), state, captions, frame_source)
+    processor, used, taught = state.processor.hf, load(str(folder), device="cpu"), []
     for caption, video in captions[:2]:
-        prompt = used.token_ids(CAPTION.prompt(footage(video)))
+        prompt = used.token_ids(CAPTION.prompt(frame_source(video)))
         answer = processor.tokenizer(f"<think>{caption}</think><|im_end|>")["input_ids"]
-        row = task.collate([Captioned(caption, video)])
+        row = task.collate([CaptionedVideo(caption, video)])
         assert row.tokens[0].tolist() == prompt + answer
         with torch.no_grad():
             logits = network(
@@ -309,7 +327,7 @@ def test_a_vision_that_is_cached_or_frozen_gives_the_weights_of_one_that_does_no
         config = reranker(folder, tmp_path / vision, vision=vision, max_steps=2, max_gradient_norm=1e9)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("rankvideo_rag.training.trainer.optimizer_of", without_eyes)
-            found[vision] = weights(train_reranker(config, examples(), footage=footage))
+            found[vision] = weights(train_reranker(config, examples(), frame_source=frame_source))
     before = weights(folder)
     for name, weight in found["trained"].items():
         torch.testing.assert_close(found["frozen"][name], weight, atol=1e-5, rtol=0, msg=name)
@@ -330,13 +348,13 @@ def test_frames_are_read_once_where_they_are_kept_or_their_features_are(folder: 
 
     def counted(path: str) -> Frames:
         read.append(path)
-        return footage(path)
+        return frame_source(path)
 
-    train_reranker(reranker(folder, tmp_path / "a", max_steps=3), examples(3), footage=counted)
+    train_reranker(reranker(folder, tmp_path / "a", max_steps=3), examples(3), frame_source=counted)
     assert sorted(read) == sorted(set(read))
     read.clear()
     kept = reranker(folder, tmp_path / "b", vision="trained", keep_frames=True, max_steps=3)
-    train_reranker(kept, examples(3), footage=counted)
+    train_reranker(kept, examples(3), frame_source=counted)
     assert sorted(read) == sorted(set(read))
 
 
@@ -350,7 +368,7 @@ def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
 ) -> None:
     # Two batches an epoch: it is killed in the middle of the third one, a step after its last checkpoint.
     options: dict[str, Any] = {"max_steps": 7, "schedule": "cosine", "optimizer": optimizer, "adapter": "none"}
-    whole = train_reranker(reranker(folder, tmp_path / "whole", **options), examples(), footage=footage)
+    whole = train_reranker(reranker(folder, tmp_path / "whole", **options), examples(), frame_source=frame_source)
     steps = 0
 
     def killed(self: RerankerTask, network: Any, batch: Any) -> Any:
@@ -365,10 +383,10 @@ def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RerankerTask, "loss", killed)
         with pytest.raises(Killed):
-            train_reranker(reranker(folder, tmp_path / "cut", **options), examples(), footage=footage)
+            train_reranker(reranker(folder, tmp_path / "cut", **options), examples(), frame_source=frame_source)
     with pytest.raises(InputError, match="resume: true"):
-        train_reranker(reranker(folder, tmp_path / "cut", **options), examples(), footage=footage)
-    resumed = train_reranker(reranker(folder, tmp_path / "cut", resume=True, **options), examples(), footage=footage)
+        train_reranker(reranker(folder, tmp_path / "cut", **options), examples(), frame_source=frame_source)
+    resumed = train_reranker(reranker(folder, tmp_path / "cut", resume=True, **options), examples(), frame_source=frame_source)
     found = weights(resumed)
     for name, weight in weights(whole).items():
         torch.testing.assert_close(found[name], weight, atol=1e-6, rtol=0, msg=name)
@@ -378,9 +396,9 @@ def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
 
 def test_the_checkpoint_that_orders_the_pools_best_is_kept_and_not_the_last_one(folder: Path, tmp_path: Path) -> None:
     # The pools contradict the training data: every step makes their order worse.
-    contrary = pools_of([example.model_copy(update={"true_label": 1 - example.true_label}) for example in examples(3)])
+    contrary = make_pools([example.model_copy(update={"true_label": 1 - example.true_label}) for example in examples(3)])
     config = reranker(folder, tmp_path, max_steps=6, eval_steps=2, learning_rate=3e-3)
-    found = train_reranker(config, examples(3), footage=footage, pools=contrary)
+    found = train_reranker(config, examples(3), frame_source=frame_source, pools=contrary)
     judged = curve(tmp_path, "eval_nDCG@10")
     record = yaml.safe_load((found / "training.yaml").read_text())
     assert len(judged) == 3
@@ -394,18 +412,18 @@ def test_the_checkpoint_that_orders_the_pools_best_is_kept_and_not_the_last_one(
 
 def test_ranking_pools_counts_what_the_first_stage_missed_and_breaks_ties_by_its_order() -> None:
     of_one = examples(1)  # d0 is relevant
-    pools = pools_of(of_one, {"q0": {"d0": 1, "d9": 1}, "q7": {"d1": 1}})
+    pools = make_pools(of_one, {"q0": {"d0": 1, "d9": 1}, "q7": {"d1": 1}})
     # By hand: d0 second, so 1 / log2(3), of an ideal of 1 + 1 / log2(3) for two relevant documents.
-    found = pools.measured(lambda some: [2.0 if one.doc_id == "d1" else 1.0 for one in some], batch_size=3)
+    found = pools.measure(lambda some: [2.0 if one.doc_id == "d1" else 1.0 for one in some], batch_size=3)
     assert found["nDCG@10"] == pytest.approx(0.630930 / 1.630930, abs=1e-5)
     assert found["R@10"] == 0.5
     with pytest.raises(InputError, match="no document is relevant"):
-        pools_of(of_one, {"q0": {"d1": 0}})
+        make_pools(of_one, {"q0": {"d1": 0}})
 
 
 def test_a_checkpoint_names_its_prompt_and_its_run_and_is_an_ordinary_one(folder: Path, tmp_path: Path) -> None:
     config = reranker(folder, tmp_path, max_steps=1, prompt="video-first", frames=FrameBudget(max_frames=8))
-    found = train_reranker(config, examples(), footage=footage)
+    found = train_reranker(config, examples(), frame_source=frame_source)
     assert load_prompt_spec(found) == VIDEO_FIRST.model_copy(update={"frames": FrameBudget(max_frames=8)})
     assert load_prompt_spec(folder) is None
     assert read_config(found / "training.yaml", RerankerConfig) == config
@@ -487,7 +505,7 @@ frames: {{max_frames: 4, min_pixels: 4096, max_pixels: 16384}}
     assert matrices["base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight"].shape == (16, 256)
     with pytest.raises(InputError, match="is an adapter"):
         load(str(adapter))
-    merged = merge(adapter, tmp_path / "merged")
+    merged = merge_adapter(adapter, tmp_path / "merged")
     assert load_prompt_spec(merged) == told.spec
     before, after = load_file(base / "model.safetensors"), load_file(merged / "model.safetensors")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -495,16 +513,16 @@ frames: {{max_frames: 4, min_pixels: 4096, max_pixels: 16384}}
     assert all(name.endswith("_proj.weight") and "language_model" in name for name in changed)
     assert (
         load(str(merged), device="cpu")
-        .label_logprobs([told.spec.prompt("something red", footage("0"))], told.spec.labels)[0]
+        .label_logprobs([told.spec.prompt("something red", frame_source("0"))], told.spec.labels)[0]
         .values
     )
     with pytest.raises(InputError, match="is not empty"):
-        merge(adapter, tmp_path / "merged")
+        merge_adapter(adapter, tmp_path / "merged")
 
 
 def test_a_merged_adapter_gives_the_margins_of_training(folder: Path, tmp_path: Path) -> None:
     config = reranker(folder, tmp_path, adapter="lora", vision="cached", merge=True, max_steps=3, learning_rate=1e-2)
-    found = train_reranker(config, examples(3), footage=footage, pools=pools_of(examples(3)))
+    found = train_reranker(config, examples(3), frame_source=frame_source, pools=make_pools(examples(3)))
     assert found == tmp_path / "model"
     base = AutoModelForImageTextToText.from_pretrained(folder)
     adapted = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
@@ -519,7 +537,7 @@ def test_qlora_without_its_package_says_which_one(folder: Path, tmp_path: Path) 
     if find_spec("bitsandbytes"):
         pytest.skip("it is installed")
     with pytest.raises(MissingDependency, match="pip install bitsandbytes"):
-        train_reranker(reranker(folder, tmp_path, adapter="qlora", vision="frozen"), examples(), footage=footage)
+        train_reranker(reranker(folder, tmp_path, adapter="qlora", vision="frozen"), examples(), frame_source=frame_source)
 
 
 # The embedder
@@ -534,18 +552,18 @@ def embedder(folder: Path, output: Path, **options: Any) -> EmbedderConfig:
 @pytest.mark.parametrize("adapter", ["none", "lora"])
 def test_the_embedder_that_is_written_gives_the_vectors_that_were_trained(folder: Path, tmp_path: Path, adapter: Any) -> None:
     config = embedder(folder, tmp_path, adapter=adapter, max_steps=12, query_prompt="Find: ", merge=adapter == "lora")
-    found = train_embedder(config, examples(3), footage=footage)
+    found = train_embedder(config, examples(3), frame_source=frame_source)
     assert curve(tmp_path, "infonce")[-1] < 0.7 * curve(tmp_path, "infonce")[0]
     used = load_embedder("sentence_transformers", str(found), device="cpu")
     assert (used.info.query_prompt, used.info.document_prompt, used.info.pooling) == ("Find: ", "", "lasttoken")
-    again = start_pupil(embedder(found, tmp_path / "again"))
-    task = EmbedderTask(config, again, examples(3), footage, None)
+    again = load_trainable_embedder(embedder(found, tmp_path / "again"))
+    task = EmbedderTask(config, again, examples(3), frame_source, None)
     batch = task.collate(examples(3)[:8])
     with torch.no_grad():
         queries, videos = (task.vectors(again.network.eval(), side).numpy() for side in (batch.queries, batch.documents))
     expected = used.embed_queries(["a red square number 0", "a red square number 1"])
     np.testing.assert_allclose(queries, np.stack(expected), atol=1e-5)
-    clips = [ClipMedia(footage(str(number))) for number in range(8)]
+    clips = [ClipMedia(frame_source(str(number))) for number in range(8)]
     np.testing.assert_allclose(videos, np.stack(used.embed_clips(clips)), atol=1e-5)
 
 
@@ -562,33 +580,33 @@ def test_relevant_videos_of_a_query_and_what_the_judge_finds_as_good_are_none_of
         for example in examples(2)
     ]
     config = embedder(folder, Path("unused"))
-    pupil = start_pupil(config)
-    task = EmbedderTask(config, pupil, some, footage, None)
+    trainable = load_trainable_embedder(config)
+    task = EmbedderTask(config, trainable, some, frame_source, None)
     batch = task.collate(some[:2] + some[3:6])
     assert batch.positives.tolist() == [[True, True, False, False, False], [False, False, False, True, False]]
     batch = task.collate(some)
-    loss = task.loss(pupil.network, batch)
-    similarity = task.vectors(pupil.network, batch.queries) @ task.vectors(pupil.network, batch.documents).T
+    loss = task.loss(trainable.network, batch)
+    similarity = task.vectors(trainable.network, batch.queries) @ task.vectors(trainable.network, batch.documents).T
     kept = [0, 1, 3, 4, 5, 6, 7]  # of q0: without d2
     first = infonce(similarity[:1, kept], batch.positives[:1, kept], tau=0.02)
     second = infonce(similarity[1:], batch.positives[1:], tau=0.02)
     torch.testing.assert_close(loss.total, (first + second) / 2, atol=1e-4, rtol=1e-5)
-    soft = EmbedderTask(embedder(folder, Path("unused"), lambda_judge=2.0), pupil, some, footage, None)
+    soft = EmbedderTask(embedder(folder, Path("unused"), lambda_judge=2.0), trainable, some, frame_source, None)
     shares = symmetric_kl(similarity[:1, :4], torch.sigmoid(torch.tensor([[3.0, 5.0, 6.0, -4.0]])), tau=0.02)
     expected = loss.total + 2.0 * shares  # averaged over the queries that were judged: the first
-    torch.testing.assert_close(soft.loss(pupil.network, batch).total, expected, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(soft.loss(trainable.network, batch).total, expected, atol=1e-3, rtol=1e-4)
 
 
 def test_a_judges_files_are_read_in_place_of_the_teacher(folder: Path, tmp_path: Path) -> None:
     score = Score(margin=0.0, p_yes=0.5, logprob_yes=-1.0, logprob_no=-1.0)
     (tmp_path / "d1_reranking_judge.json").write_bytes(scores_to_json("d1", {"q0": score}))
-    config = embedder(folder, tmp_path / "unused", judge=str(tmp_path))
-    assert judged_by(config, examples(1)) == {("q0", "d1"): 0.5}
+    config = embedder(folder, tmp_path / "unused", evaluate=str(tmp_path))
+    assert teacher_scores(config, examples(1)) == {("q0", "d1"): 0.5}
 
 
 def test_an_embedder_is_chosen_by_the_order_of_its_pools(folder: Path, tmp_path: Path) -> None:
     config = embedder(folder, tmp_path, eval_steps=2, max_steps=3)
-    found = train_embedder(config, examples(3), footage=footage, pools=pools_of(examples(3)))
+    found = train_embedder(config, examples(3), frame_source=frame_source, pools=make_pools(examples(3)))
     judged = curve(tmp_path, "eval_nDCG@10")
     assert len(judged) == 2  # at step 2, and at the end
     assert yaml.safe_load((found / "training.yaml").read_text())["used"]["outcome"]["measured"] == max(judged)
@@ -636,7 +654,7 @@ def test_the_defaults_are_the_papers_and_the_preset_the_repositorys() -> None:
 
 def test_muon_moves_the_matrices_of_blocks_and_mergers_and_nothing_else(network: Any) -> None:
     config = reranker(Path("x"), Path("y"), optimizer="muon", vision="trained", adamw_learning_rate=5e-4)
-    found = optimizer_of(network, config)
+    found = make_optimizer(network, config)
     assert isinstance(found, MuonAndAdamW)
     names = {id(weight): name for name, weight in network.named_parameters()}
     muon = {names[id(weight)] for group in found.parts[0].param_groups for weight in group["params"]}
@@ -689,7 +707,7 @@ def test_the_learning_rate_rises_stays_and_falls_as_told(schedule: Any, expected
     config = reranker(Path("x"), Path("y"), schedule=schedule, warmup_share=0.2, decay_share=0.4, learning_rate=1.0)
     weight = torch.nn.Parameter(torch.zeros(2, 2))
     optimizer = torch.optim.SGD([weight], lr=1.0)
-    rates = schedule_of(optimizer, config, steps=10)
+    rates = make_schedule(optimizer, config, steps=10)
     found = []
     for _ in range(10):
         found.append(rates.get_last_lr()[0])
@@ -701,15 +719,15 @@ def test_the_learning_rate_rises_stays_and_falls_as_told(schedule: Any, expected
 def test_examples_without_a_path_or_a_caption_are_refused(folder: Path, tmp_path: Path) -> None:
     bare = [TrainingExample(query_id="q", query="a star", doc_id=str(i), true_label=i) for i in (0, 1)]
     with pytest.raises(InputError, match="names no file to watch"):
-        train_reranker(reranker(folder, tmp_path / "a"), bare, footage=footage)
+        train_reranker(reranker(folder, tmp_path / "a"), bare, frame_source=frame_source)
     with pytest.raises(InputError, match="has a caption"):
-        train_perception(perception(folder, tmp_path / "b"), bare, footage=footage)
+        train_perception(perception(folder, tmp_path / "b"), bare, frame_source=frame_source)
 
 
 def test_a_model_of_another_family_is_refused(tmp_path: Path) -> None:
     other = tiny_omni_embedder(tmp_path / "omni")
     with pytest.raises((InputError, ModelError)):
-        train_embedder(embedder(other, tmp_path / "out"), examples(), footage=footage)
+        train_embedder(embedder(other, tmp_path / "out"), examples(), frame_source=frame_source)
 
 
 def test_the_command_trains_as_its_file_says_and_prints_where(folder: Path, tmp_path: Path) -> None:

@@ -10,17 +10,16 @@ from torch import Tensor
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import FirstStage, TrainingExample, VideoEvidence, read_examples, write_examples
-from rankvideo_rag.training.losses import (
-    REPOSITORY,
-    pairwise_softmax,
-    ranking_loss,
-    teacher_distillation,
-    weighted_pointwise,
-)
+from rankvideo_rag.training.losses import infonce, ranking_loss, teacher_distillation, weighted_pointwise
 
 MARGINS = torch.tensor([2.0, -1.0, 0.5])
 LABELS = torch.tensor([1, 0, 0])
 TEACHER = torch.tensor([0.9, 0.1, -1.0])
+
+
+def ranking(margins: Tensor, labels: Tensor, teacher: Tensor, **options: float) -> Tensor:
+    """The loss of one group."""
+    return ranking_loss(margins[None], labels[None], teacher[None], **options)[0]
 
 
 def printed(loss: Tensor) -> float:
@@ -36,18 +35,18 @@ def cross_entropy(logit: float, target: float) -> float:
 
 
 def test_each_loss_has_the_value_of_the_reference() -> None:
-    assert printed(pairwise_softmax(MARGINS, LABELS)) == 0.956098
+    assert printed(infonce(MARGINS[None], LABELS[None] >= 1, tau=10)) == 0.956098
     assert printed(teacher_distillation(MARGINS, TEACHER)) == 0.585577
     assert printed(weighted_pointwise(MARGINS, LABELS)) == 0.265199
 
 
 def test_the_total_has_the_weights_of_the_paper_and_on_demand_those_of_its_code() -> None:
-    assert printed(ranking_loss(MARGINS, LABELS, TEACHER)) == 4.016583
-    assert printed(ranking_loss(MARGINS, LABELS, TEACHER, **REPOSITORY)) == 4.149183
+    assert printed(ranking(MARGINS, LABELS, TEACHER)) == 4.016583
+    assert printed(ranking(MARGINS, LABELS, TEACHER, lambda_pointwise=1.0)) == 4.149183
 
 
 def test_other_temperatures_and_weights_count() -> None:
-    found = ranking_loss(
+    found = ranking(
         MARGINS, LABELS, TEACHER, tau_pair=2, tau_teacher=3, tau_pointwise=4, lambda_teacher=0.5, lambda_pointwise=2
     )
     shares = [math.exp(s / 2) for s in (2.0, -1.0, 0.5)]
@@ -57,20 +56,6 @@ def test_other_temperatures_and_weights_count() -> None:
     assert float(found) == pytest.approx(pair + 0.5 * teacher + 2 * pointwise, rel=1e-6)
 
 
-@pytest.mark.parametrize("label", [0, 1])
-def test_a_group_without_order_has_plain_cross_entropy(label: int) -> None:
-    labels = torch.full((3,), label)
-    expected = sum(cross_entropy(s, label) for s in (2.0, -1.0, 0.5)) / 3
-    for teacher in (TEACHER, torch.full((3,), -1.0)):
-        assert float(ranking_loss(MARGINS, labels, teacher, lambda_teacher=99, tau_pointwise=9)) == pytest.approx(expected)
-
-
-def test_several_relevant_videos_share_the_ranking_loss() -> None:
-    shares = [math.exp(s / 10) for s in (2.0, -1.0, 0.5)]
-    expected = -(math.log(shares[0] / sum(shares)) + math.log(shares[2] / sum(shares))) / 2
-    assert float(pairwise_softmax(MARGINS, torch.tensor([2, 0, 1]))) == pytest.approx(expected)
-
-
 def test_where_the_teacher_said_nothing_its_loss_is_zero_with_a_gradient_of_zero() -> None:
     margins = MARGINS.clone().requires_grad_()
     loss = teacher_distillation(margins, torch.full((3,), -1.0))
@@ -78,41 +63,37 @@ def test_where_the_teacher_said_nothing_its_loss_is_zero_with_a_gradient_of_zero
     assert loss.item() == 0.0
     assert margins.grad is not None
     assert margins.grad.tolist() == [0.0, 0.0, 0.0]
-    assert printed(ranking_loss(MARGINS, LABELS, torch.full((3,), -1.0))) == round(0.956098 + 0.5 * 0.265199, 6)
+    assert printed(ranking(MARGINS, LABELS, torch.full((3,), -1.0))) == round(0.956098 + 0.5 * 0.265199, 6)
 
 
 @pytest.mark.parametrize("labels", [[1, 0, 0], [1, 0, 1], [0, 0, 0], [1, 1, 1]])
 def test_gradients_agree_with_finite_differences(labels: list[int]) -> None:
     margins = MARGINS.double().requires_grad_()
-    ranking_loss(margins, torch.tensor(labels), TEACHER).backward()
+    ranking(margins, torch.tensor(labels), TEACHER).backward()
     assert margins.grad is not None
     step = 1e-6
     for i in range(3):
         nudge = step * torch.eye(3, dtype=torch.float64)[i]
-        above, below = (ranking_loss(MARGINS.double() + s * nudge, torch.tensor(labels), TEACHER) for s in (1, -1))
+        above, below = (ranking(MARGINS.double() + s * nudge, torch.tensor(labels), TEACHER) for s in (1, -1))
         assert float(margins.grad[i]) == pytest.approx(float(above - below) / (2 * step), rel=1e-5, abs=1e-9)
 
 
 def test_half_precision_margins_are_computed_in_32_bits() -> None:
-    loss = ranking_loss(MARGINS.bfloat16(), LABELS, TEACHER.bfloat16().float())
+    loss = ranking(MARGINS.bfloat16(), LABELS, TEACHER.bfloat16().float())
     assert loss.dtype == torch.float32
-    assert float(ranking_loss(MARGINS.bfloat16(), LABELS, TEACHER)) == pytest.approx(4.016583, abs=1e-6)
+    assert float(ranking(MARGINS.bfloat16(), LABELS, TEACHER)) == pytest.approx(4.016583, abs=1e-6)
 
 
 def test_large_margins_stay_finite() -> None:
-    assert torch.isfinite(ranking_loss(torch.tensor([-1e4, 1e4]), torch.tensor([1, 0]), torch.tensor([1.5, 0.0])))
+    assert torch.isfinite(ranking(torch.tensor([-1e4, 1e4]), torch.tensor([1, 0]), torch.tensor([1.5, 0.0])))
 
 
 def test_tensors_that_do_not_belong_together_are_refused() -> None:
-    with pytest.raises(InputError, match=r"got shapes \[\(3,\), \(2,\), \(3,\)\]"):
-        ranking_loss(MARGINS, LABELS[:2], TEACHER)
-    with pytest.raises(InputError, match="got shapes"):
-        pairwise_softmax(MARGINS[:, None], LABELS[:, None])
+    with pytest.raises(InputError, match=r"got shapes \[\(1, 3\), \(1, 2\)\]"):
+        ranking(MARGINS, LABELS[:2], TEACHER)
     with pytest.raises(InputError, match="got shapes"):
         weighted_pointwise(MARGINS[:0], LABELS[:0])
-    with pytest.raises(InputError, match="none of the 3 videos is relevant"):
-        pairwise_softmax(MARGINS, torch.zeros(3))
-    with pytest.raises(InputError, match="write -1 where the teacher said nothing"):
+    with pytest.raises(InputError, match="write -1 where the teacher gave none"):
         teacher_distillation(MARGINS, torch.tensor([0.5, math.nan, 0.5]))
 
 
