@@ -51,22 +51,13 @@ def captions(
     """Caption videos with a multimodal model."""
     from rankvideo_rag.models.vlm import load_vlm
     from rankvideo_rag.schema import FrameBudget
-    from rankvideo_rag.training.synthesis.captions import caption
+    from rankvideo_rag.training.synthesis.captions import CaptionOptions, caption_videos
 
     frames = FrameBudget(fps=fps, max_frames=max_frames, min_frames=min(FrameBudget().min_frames, max_frames))
+    options = CaptionOptions(ids=ids, frames=frames, max_tokens=max_tokens, batch_size=batch_size)
     vlm = load_vlm(backend, model, device=device)
     with progress("captions") as advance:
-        report = caption(
-            vlm,
-            videos,
-            output=output,
-            archive=archive,
-            ids=ids,
-            frames=frames,
-            max_tokens=max_tokens,
-            batch_size=batch_size,
-            progress=advance,
-        )
+        report = caption_videos(vlm, videos, output=output, archive=archive, options=options, progress=advance)
     _finish(report, as_json=as_json)
 
 
@@ -84,15 +75,14 @@ def queries(
 ) -> None:
     """Write questions about captioned videos; also as .tsv and .qrels beside the .jsonl."""
     from rankvideo_rag.models.vlm import load_vlm
-    from rankvideo_rag.training.synthesis.queries import synthesize_queries
+    from rankvideo_rag.training.synthesis.queries import QueryOptions, synthesize_queries
     from rankvideo_rag.training.synthesis.video_texts import read_video_texts
 
     texts = read_video_texts(captions)
+    options = QueryOptions(per_view=per_view, max_tokens=max_tokens, batch_size=batch_size)
     vlm = load_vlm(backend, model, device=device)
     with progress("queries") as advance:
-        report = synthesize_queries(
-            vlm, texts, output=output, per_view=per_view, max_tokens=max_tokens, batch_size=batch_size, progress=advance
-        )
+        report = synthesize_queries(vlm, texts, output=output, options=options, progress=advance)
     _finish(report, as_json=as_json)
 
 
@@ -121,27 +111,22 @@ def labels(
     from rankvideo_rag.formats.rankvideo import load_run, read_queries
     from rankvideo_rag.formats.trec import read_qrels
     from rankvideo_rag.models.vlm import load_vlm
-    from rankvideo_rag.training.synthesis.labels import Shown, label
+    from rankvideo_rag.training.synthesis.labels import LabelInputs, LabelOptions, label_pairs
     from rankvideo_rag.training.synthesis.video_texts import read_video_texts
 
-    texts, words = read_queries(queries, header=header), read_video_texts(captions)
-    run, judgements = load_run(first_stage), read_qrels(qrels)
+    texts, videos = read_queries(queries, header=header), read_video_texts(captions)
+    inputs = LabelInputs(texts, videos, load_run(first_stage), read_qrels(qrels))
+    options = LabelOptions(
+        depth=depth,
+        caption_words=caption_words,
+        asr_words=asr_words,
+        max_tokens=max_tokens,
+        probabilities=not label_only,
+        batch_size=batch_size,
+    )
     vlm = load_vlm(backend, model, device=device)
     with progress("labels") as advance:
-        report = label(
-            vlm,
-            texts,
-            words,
-            run,
-            judgements,
-            output=output,
-            depth=depth,
-            shown=Shown(caption_words, asr_words),
-            max_tokens=max_tokens,
-            probabilities=not label_only,
-            batch_size=batch_size,
-            progress=advance,
-        )
+        report = label_pairs(vlm, inputs, output=output, options=options, progress=advance)
     _finish(report, as_json=as_json)
 
 
@@ -162,17 +147,17 @@ def mine(
     as_json: AsJson = False,
 ) -> None:
     """Mine hard negatives from a teacher's labels, and count what each rule leaves out."""
-    from rankvideo_rag.training.synthesis.hard_negatives import Rules, mine_file
+    from rankvideo_rag.training.synthesis.hard_negatives import MiningOptions, mine_file
 
-    rules = Rules(
-        trusted=neg_threshold,
-        suspected=pos_threshold,
-        within=top_k,
+    options = MiningOptions(
+        neg_threshold=neg_threshold,
+        pos_threshold=pos_threshold,
+        top_k=top_k,
         ratio=ratio,
-        most=max_negatives,
+        max_negatives=max_negatives,
         judge_margin=judge_margin,
     )
-    report = mine_file(labels, output=output, rules=rules)
+    report = mine_file(labels, output=output, options=options)
     render(report._asdict(), lambda: _print_mining(report), as_json=as_json)
     if not report.lines:
         raise typer.Exit(FAILED)

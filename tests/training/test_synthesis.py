@@ -29,11 +29,11 @@ from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
-from rankvideo_rag.training.synthesis.captions import caption
-from rankvideo_rag.training.synthesis.hard_negatives import RULES, Rules, mine, mine_file
-from rankvideo_rag.training.synthesis.labels import Shown, candidates, label
-from rankvideo_rag.training.synthesis.parsing import Thought, Unreadable, answer, questions, thought
-from rankvideo_rag.training.synthesis.queries import materials, synthesize_queries
+from rankvideo_rag.training.synthesis.captions import CaptionOptions, caption_videos
+from rankvideo_rag.training.synthesis.hard_negatives import MiningOptions, mine_file, mine_query
+from rankvideo_rag.training.synthesis.labels import LabelInputs, LabelOptions, label_pairs, select_candidates
+from rankvideo_rag.training.synthesis.parsing import Thought, Unreadable, parse_answer, parse_questions, parse_thought
+from rankvideo_rag.training.synthesis.queries import QueryOptions, synthesize_queries, view_texts
 from rankvideo_rag.training.synthesis.step_output import StepOutput, SynthesisReport
 from rankvideo_rag.training.synthesis.video_texts import VideoText, read_video_texts
 
@@ -49,7 +49,8 @@ SCHOOL = {
 
 def synthesize(*arguments: str | Path, dies: int = 0) -> "subprocess.CompletedProcess[str]":
     """The command in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "LITTLE_WRITER_DIES": str(dies)}
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "LITTLE_WRITER_DIES": str(dies)}
     return subprocess.run(
         [*COMMAND, *map(str, arguments), "--json"], check=False, capture_output=True, text=True, env=environment
     )
@@ -60,7 +61,7 @@ def in_process(*arguments: str | Path) -> Any:
 
 
 def asked(path: Path, texts: dict[str, VideoText], vlm: Any = None, **options: Any) -> SynthesisReport:
-    return synthesize_queries(vlm or LittleWriter(), texts, output=path, **options)
+    return synthesize_queries(vlm or LittleWriter(), texts, output=path, options=QueryOptions(**options))
 
 
 # --- the whole way --------------------------------------------------------------------------------------------------
@@ -71,20 +72,20 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four steps over the little world, uninterrupted. The first stage is the archive's own search."""
     folder = tmp_path_factory.mktemp("whole")
     vlm = LittleWriter()
-    report = caption(vlm, [world.videos], output=folder / "captions.jsonl", archive=world.archive, ids="content")
+    report = caption_videos(
+        vlm, [world.videos], output=folder / "captions.jsonl", archive=world.archive, options=CaptionOptions(ids="content")
+    )
     assert (report.items, report.lines, report.counts) == (12, 12, {"ok": 12})
     texts = read_video_texts(folder / "captions.jsonl")
     asked(folder / "queries.jsonl", texts)
     (folder / "first.json").write_text(json.dumps(first_stage(world, read_queries(folder / "queries.tsv"))))
-    label(
-        vlm,
+    inputs = LabelInputs(
         read_queries(folder / "queries.tsv"),
         texts,
         json.loads((folder / "first.json").read_text()),
         read_qrels(folder / "queries.qrels"),
-        output=folder / "labels.jsonl",
-        batch_size=5,
     )
+    label_pairs(vlm, inputs, output=folder / "labels.jsonl", options=LabelOptions(batch_size=5))
     mine_file(folder / "labels.jsonl", output=folder / "train.jsonl")
     return folder
 
@@ -249,7 +250,7 @@ def test_a_caption_that_cannot_be_read_is_counted_and_never_an_empty_one(
     world: World, tmp_path: Path, text: str, tokens: int, code: str
 ) -> None:
     to = tmp_path / "captions.jsonl"
-    report = caption(Says(text, tokens=tokens), [world.videos / "clip-01.mp4"], output=to)
+    report = caption_videos(Says(text, tokens=tokens), [world.videos / "clip-01.mp4"], output=to)
     assert (report.counts, report.lines, report.to_retry, to.read_bytes()) == ({code: 1}, 0, 0, b"")
     [fault] = report.failures
     assert fault.key == ("clip-01",)
@@ -262,11 +263,11 @@ def test_every_video_given_has_one_outcome_and_what_broke_is_tried_again(world: 
     for stem in ("clip-01", "clip-02"):
         (folder / f"{stem}.mp4").write_bytes((world.videos / f"{stem}.mp4").read_bytes())
     (folder / "text.mp4").write_text("no video")
-    report = caption(LittleWriter(), [folder], output=tmp_path / "c.jsonl")
+    report = caption_videos(LittleWriter(), [folder], output=tmp_path / "c.jsonl")
     assert report.counts == {"ok": 2, "not_media": 1}
     assert (report.items, report.lines, report.to_retry) == (3, 2, 1)
     (folder / "text.mp4").write_bytes((world.videos / "clip-03.mp4").read_bytes())
-    report = caption(LittleWriter(), [folder], output=tmp_path / "c.jsonl")
+    report = caption_videos(LittleWriter(), [folder], output=tmp_path / "c.jsonl")
     assert (report.counts, report.resumed, report.to_retry) == ({"ok": 3}, 2, 0)
     assert read_video_texts(tmp_path / "c.jsonl").keys() == {"clip-01", "clip-02", "text"}
     assert read_video_texts(tmp_path / "c.jsonl")["text"].asr is None  # nobody has looked for it
@@ -275,7 +276,7 @@ def test_every_video_given_has_one_outcome_and_what_broke_is_tried_again(world: 
 def test_a_video_that_the_archive_does_not_hold_is_not_captioned_without_its_words(world: World, tmp_path: Path) -> None:
     strange = tmp_path / "strange.mp4"
     strange.write_bytes((world.videos / "clip-01.mp4").read_bytes() + b"\0")
-    report = caption(LittleWriter(), [strange], output=tmp_path / "c.jsonl", archive=world.archive)
+    report = caption_videos(LittleWriter(), [strange], output=tmp_path / "c.jsonl", archive=world.archive)
     assert (report.counts, report.to_retry, report.lines) == ({"not_in_archive": 1}, 1, 0)
 
 
@@ -283,8 +284,10 @@ def test_a_name_that_no_run_file_can_hold_is_refused_with_the_remedy(world: Worl
     spaced = tmp_path / "my holiday.mp4"
     spaced.write_bytes((world.videos / "clip-01.mp4").read_bytes())
     with pytest.raises(InputError, match=r"'my holiday' must be one word.*--ids content"):
-        caption(LittleWriter(), [spaced], output=tmp_path / "c.jsonl")
-    assert caption(LittleWriter(), [spaced], output=tmp_path / "d.jsonl", ids="content").counts == {"ok": 1}
+        caption_videos(LittleWriter(), [spaced], output=tmp_path / "c.jsonl")
+    assert caption_videos(
+        LittleWriter(), [spaced], output=tmp_path / "d.jsonl", options=CaptionOptions(ids="content")
+    ).counts == {"ok": 1}
 
 
 @pytest.mark.parametrize(("fps", "most", "frames"), [("1", "32", 4), ("2", "32", 8), ("4", "32", 16), ("4", "6", 6)])
@@ -318,9 +321,14 @@ def test_a_model_that_writes_rubbish_gives_counts_and_no_lines(world: World, tmp
     vlm = load(str(tiny_qwen3_vl(tmp_path / "tiny")), device="cpu")
     small = FrameBudget(max_frames=4, min_pixels=64 * 64, max_pixels=64 * 64)
     videos = [world.videos / f"clip-0{n}.mp4" for n in (1, 2)]
-    seen = caption(vlm, videos, output=tmp_path / "c.jsonl", frames=small, max_tokens=8)
+    seen = caption_videos(vlm, videos, output=tmp_path / "c.jsonl", options=CaptionOptions(frames=small, max_tokens=8))
     written = asked(tmp_path / "q.jsonl", {"v3": SCHOOL["v3"]}, vlm, max_tokens=8)
-    judged = label(vlm, {"q": "a dog"}, SCHOOL, {"q": {"v3": 0.5}}, {"q": {"v3": 1}}, output=tmp_path / "l.jsonl", max_tokens=8)
+    judged = label_pairs(
+        vlm,
+        LabelInputs({"q": "a dog"}, SCHOOL, {"q": {"v3": 0.5}}, {"q": {"v3": 1}}),
+        output=tmp_path / "l.jsonl",
+        options=LabelOptions(max_tokens=8),
+    )
     for report in (seen, written, judged):
         assert (report.lines, report.to_retry) == (0, 0)
         assert sum(report.counts.values()) - report.counts.get("nothing_to_read", 0) == report.items
@@ -342,7 +350,7 @@ def test_a_model_that_writes_rubbish_gives_counts_and_no_lines(world: World, tmp
     ],
 )
 def test_a_thought_is_what_stands_between_its_tags(text: str, found: Thought | str) -> None:
-    read = thought(Generation(text, 3), max_tokens=9)
+    read = parse_thought(Generation(text, 3), max_tokens=9)
     assert (read.reason.partition(":")[0] if isinstance(read, Unreadable) else read) == found
 
 
@@ -362,7 +370,7 @@ def test_a_thought_is_what_stands_between_its_tags(text: str, found: Thought | s
 )
 def test_an_answer_is_read_from_its_tags_and_guessed_from_nothing_else(text: str, found: int | str) -> None:
     # Fault 9 of the original: its expression can never match, and "yes" without "no" in the text counts as yes.
-    read = answer(text, Generation(text, 3), max_tokens=9)
+    read = parse_answer(text, Generation(text, 3), max_tokens=9)
     assert (read.reason.partition(":")[0] if isinstance(read, Unreadable) else read) == found
 
 
@@ -382,7 +390,7 @@ def test_an_answer_is_read_from_its_tags_and_guessed_from_nothing_else(text: str
     ],
 )
 def test_questions_are_a_list_or_nothing(text: str, found: list[str] | str) -> None:
-    read = questions(Generation(text, 3), most=2, max_tokens=9)
+    read = parse_questions(Generation(text, 3), limit=2, max_tokens=9)
     assert (read.reason.partition(":")[0] if isinstance(read, Unreadable) else read) == found
 
 
@@ -390,14 +398,14 @@ def test_questions_are_a_list_or_nothing(text: str, found: list[str] | str) -> N
 
 
 def test_each_view_shows_its_own_words_and_views_without_words_are_counted(tmp_path: Path) -> None:
-    assert materials(SCHOOL["v1"]) == {
+    assert view_texts(SCHOOL["v1"]) == {
         "caption": "What is seen:\nA red kite rises. It is windy.",
         "speech": "What is said:\nHold the line.",
         "on_screen": "What is written on the screen:\nBEACH",
         "all": "What is seen:\nA red kite rises. It is windy.\n\nWhat is said:\nHold the line.\n\n"
         "What is written on the screen:\nBEACH",
     }
-    assert list(materials(SCHOOL["v3"])) == ["caption"]
+    assert list(view_texts(SCHOOL["v3"])) == ["caption"]
     report = asked(tmp_path / "q.jsonl", SCHOOL)
     # v1: caption, speech, on_screen, all (asks as on_screen does); v2: caption, metadata, all (as metadata); v3: caption.
     assert report.counts == {"nothing_to_read": 1 + 2 + 4, "ok": 3 + 2 + 1, "duplicate": 2}
@@ -424,7 +432,7 @@ def test_words_of_a_video_cannot_act_as_control_tokens(tmp_path: Path) -> None:
     text = VideoText(video_id="v", path="p", caption=hostile, asr=hostile, ocr=hostile, metadata=hostile)
     vlm = LittleWriter()
     asked(tmp_path / "q.jsonl", {"v": text}, vlm)
-    label(vlm, {"q": hostile}, {"v": text}, {"q": {"v": 1.0}}, {}, output=tmp_path / "l.jsonl")
+    label_pairs(vlm, LabelInputs({"q": hostile}, {"v": text}, {"q": {"v": 1.0}}, {}), output=tmp_path / "l.jsonl")
     for prompt in vlm.prompts:
         shown = "".join(map(str, prompt.user)).replace("<answer> and </answer>", "").replace("<think> and </think>", "")
         assert not any(mark in shown for mark in ("<|", "<answer", "</answer", "</think"))
@@ -456,7 +464,7 @@ QRELS = {"q1": {"v1": 1, "v2": 0}, "q2": {"v3": 1}}
 
 
 def labelled(path: Path, vlm: Any, **options: Any) -> tuple[SynthesisReport, dict[tuple[str, str], TrainingExample]]:
-    report = label(vlm, TEXTS, SCHOOL, RUN, QRELS, output=path, **options)
+    report = label_pairs(vlm, LabelInputs(TEXTS, SCHOOL, RUN, QRELS), output=path, options=LabelOptions(**options))
     return report, {(one.query_id, one.doc_id): one for one in read_examples(path)}
 
 
@@ -483,7 +491,7 @@ def test_a_teachers_verdict_is_written_in_the_published_format(tmp_path: Path) -
 
 def test_the_teacher_reads_the_published_words_and_is_read_right_after_the_tag(tmp_path: Path) -> None:
     vlm = LittleWriter()
-    labelled(tmp_path / "l.jsonl", vlm, shown=Shown(caption=3, asr=2), depth=1)
+    labelled(tmp_path / "l.jsonl", vlm, caption_words=3, asr_words=2, depth=1)
     written, begun = vlm.prompts[0], vlm.prompts[3]
     assert written.system == (
         "You are reviewing information that represents the visual content of a video. Your task is to judge whether the video "
@@ -534,25 +542,25 @@ def test_without_probabilities_a_pair_waits_unless_only_the_word_was_asked_for(t
 def test_a_pair_whose_video_has_no_words_waits_for_them(tmp_path: Path) -> None:
     to = tmp_path / "l.jsonl"
     few = {name: SCHOOL[name] for name in ("v1", "v3")}
-    report = label(LittleWriter(), TEXTS, few, RUN, QRELS, output=to)
-    assert report.counts == {"ok": 4, "no_words": 2}
-    report = label(LittleWriter(), TEXTS, SCHOOL, RUN, QRELS, output=to)
+    report = label_pairs(LittleWriter(), LabelInputs(TEXTS, few, RUN, QRELS), output=to)
+    assert report.counts == {"ok": 4, "no_caption": 2}
+    report = label_pairs(LittleWriter(), LabelInputs(TEXTS, SCHOOL, RUN, QRELS), output=to)
     assert (report.counts, report.resumed) == ({"ok": 6}, 4)
 
 
 def test_ranks_in_the_place_of_scores_are_not_taken_for_scores(tmp_path: Path) -> None:
     write_run(tmp_path / "run.trec", {"q": ["c", "a", "b"]}, tag="ours")
     ours = {"q": {"c": 3.0, "a": 2.0, "b": 1.0}}
-    assert [pair.meta for pair in candidates({"q": "x"}, ours, {}, depth=2)] == [
+    assert [pair.meta for pair in select_candidates({"q": "x"}, ours, {}, depth=2)] == [
         FirstStage(rank=1, score=None),
         FirstStage(rank=2, score=None),
     ]
-    assert [pair.meta.score for pair in candidates({"q": "x"}, {"q": {"c": 3.0, "a": 1.5}}, {}, depth=2)] == [3.0, 1.5]
+    assert [pair.meta.score for pair in select_candidates({"q": "x"}, {"q": {"c": 3.0, "a": 1.5}}, {}, depth=2)] == [3.0, 1.5]
 
 
 def test_a_first_stage_of_other_queries_is_refused() -> None:
     with pytest.raises(InputError, match="results for none of the 2 queries"):
-        candidates(TEXTS, {"q9": {"v1": 1.0}}, QRELS, depth=2)
+        select_candidates(TEXTS, {"q9": {"v1": 1.0}}, QRELS, depth=2)
 
 
 # --- negatives ------------------------------------------------------------------------------------------------------
@@ -588,20 +596,20 @@ TRUSTED = judged("t", -9.0, rank=9)
 @pytest.mark.parametrize(
     ("pair", "fate"),
     [
-        (judged("n", -6.0), "trusted"),  # alpha 1 itself
-        (judged("n", -5.99), "hard"),
-        (judged("n", None, says=0), "hard"),  # a no without a margin is not trusted
-        (judged("n", 0.5), "suspected_positive"),
-        (judged("n", -7.99, says=1), "suspected_positive"),
-        (judged("n", -8.0, says=1), "hard"),  # alpha 2 itself
-        (judged("n", None, says=1), "suspected_positive"),
-        (judged("n", 0.5, true=0), "misjudged"),
-        (judged("n", -9.0, true=0), "trusted"),
-        (judged("n", None), "no_verdict"),
+        (judged("n", -6.0), "confident_negative"),  # alpha 1 itself
+        (judged("n", -5.99), "hard_negative"),
+        (judged("n", None, says=0), "hard_negative"),  # a no without a margin is not trusted
+        (judged("n", 0.5), "likely_positive"),
+        (judged("n", -7.99, says=1), "likely_positive"),
+        (judged("n", -8.0, says=1), "hard_negative"),  # alpha 2 itself
+        (judged("n", None, says=1), "likely_positive"),
+        (judged("n", 0.5, true=0), "contradicted"),
+        (judged("n", -9.0, true=0), "confident_negative"),
+        (judged("n", None), "no_label"),
     ],
 )
 def test_each_threshold_stands_where_the_paper_puts_it(pair: TrainingExample, fate: str) -> None:
-    assert mine([POSITIVE, TRUSTED, pair], RULES).pairs == ("positive", "trusted", fate)
+    assert mine_query([POSITIVE, TRUSTED, pair], MiningOptions()).pairs == ("positive", "confident_negative", fate)
 
 
 @pytest.mark.parametrize(
@@ -613,40 +621,41 @@ def test_each_threshold_stands_where_the_paper_puts_it(pair: TrainingExample, fa
         (judged("p", 5.0, true=1, score=0.5), "positive"),  # the negative has twice its score, not more
         (judged("p", 5.0, true=1, score=0.49), "outscored"),
         (judged("p", 5.0, true=1, score=-0.1), "outscored"),
-        (judged("p", -1.0, true=1), "misjudged"),
-        (judged("p", None, true=1), "no_verdict"),
+        (judged("p", -1.0, true=1), "contradicted"),
+        (judged("p", None, true=1), "no_label"),
     ],
 )
 def test_a_query_whose_positive_is_filtered_is_left_out_with_all_its_pairs(positive: TrainingExample, fate: str) -> None:
-    found = mine([positive, TRUSTED], RULES)
+    found = mine_query([positive, TRUSTED], MiningOptions())
     if fate == "positive":
-        assert found == ("kept", ("positive", "trusted"))
+        assert found == ("kept", ("positive", "confident_negative"))
     else:
-        assert found == ("without_positive", (fate, "query_left_out"))
+        assert found == ("without_positive", (fate, "query_dropped"))
 
 
 def test_a_query_without_a_trusted_negative_is_left_out() -> None:
-    left_out = ("query_left_out", "query_left_out")
-    assert mine([POSITIVE, judged("n", -5.0)], RULES) == ("without_trusted_negative", left_out)
-    assert mine([POSITIVE], RULES).query == "without_trusted_negative"
-    assert mine([TRUSTED], RULES).query == "without_positive"
+    left_out = ("query_dropped", "query_dropped")
+    assert mine_query([POSITIVE, judged("n", -5.0)], MiningOptions()) == ("without_confident_negative", left_out)
+    assert mine_query([POSITIVE], MiningOptions()).query == "without_confident_negative"
+    assert mine_query([TRUSTED], MiningOptions()).query == "without_positive"
 
 
 def test_of_many_negatives_the_hardest_are_kept_and_a_trusted_one_among_them() -> None:
     hard = [judged(f"h{rank}", -1.0, rank=rank) for rank in (4, 2, 3, 5)]
     pairs = [POSITIVE, TRUSTED, *hard, judged("t2", -8.0, rank=10)]
-    fates = mine(pairs, RULES).pairs
-    assert fates == ("positive", "trusted", "surplus", "hard", "hard", "surplus", "surplus")
-    assert mine(pairs, Rules(most=1)).pairs.count("surplus") == 5
-    assert "surplus" not in mine(pairs, Rules(most=6)).pairs
+    fates = mine_query(pairs, MiningOptions()).pairs
+    assert fates == ("positive", "confident_negative", "surplus", "hard_negative", "hard_negative", "surplus", "surplus")
+    assert mine_query(pairs, MiningOptions(max_negatives=1)).pairs.count("surplus") == 5
+    assert "surplus" not in mine_query(pairs, MiningOptions(max_negatives=6)).pairs
 
 
 def test_by_the_rule_of_unime_a_negative_as_good_as_the_positive_is_dropped() -> None:
     doubtful = judged("p", 0.1, true=1)  # p(yes) 0.525
     near, far = judged("n", -0.0, says=0), judged("f", -0.1, says=0)  # p(yes) 0.5 and 0.475
-    assert mine([doubtful, TRUSTED, near, far], Rules(judge_margin=0.03)).pairs[2:] == ("as_good_as_positive", "hard")
-    assert mine([doubtful, TRUSTED, near, far], Rules(judge_margin=0.01)).pairs[2:] == ("hard", "hard")
-    assert mine([doubtful, TRUSTED, near, far], RULES).pairs[2:] == ("hard", "hard")
+    pairs, both = [doubtful, TRUSTED, near, far], ("hard_negative", "hard_negative")
+    assert mine_query(pairs, MiningOptions(judge_margin=0.03)).pairs[2:] == ("as_good_as_positive", "hard_negative")
+    assert mine_query(pairs, MiningOptions(judge_margin=0.01)).pairs[2:] == both
+    assert mine_query(pairs, MiningOptions()).pairs[2:] == both
 
 
 def test_every_pair_and_query_of_a_file_is_counted_once_and_what_is_kept_is_published_unchanged(tmp_path: Path) -> None:
@@ -658,7 +667,7 @@ def test_every_pair_and_query_of_a_file_is_counted_once_and_what_is_kept_is_publ
     write_examples(tmp_path / "labels.jsonl", [TRUSTED, unscored[0], whole, lost, unscored[1], judged("y", 1.0)])
     report = mine_file(tmp_path / "labels.jsonl", output=tmp_path / "train.jsonl")
     assert report.queries == {"kept": 2, "without_positive": 1}
-    assert report.pairs == {"trusted": 2, "positive": 2, "not_retrieved": 1, "suspected_positive": 1}
+    assert report.pairs == {"confident_negative": 2, "positive": 2, "not_retrieved": 1, "likely_positive": 1}
     assert (report.lines, report.without_ratio) == (4, 2)
     negatives = [one.model_copy(update={"true_label": 0}) for one in (TRUSTED, unscored[1])]
     assert list(read_examples(tmp_path / "train.jsonl")) == [negatives[0], unscored[0], whole, negatives[1]]
@@ -694,10 +703,10 @@ def test_the_command_says_what_became_of_everything(tmp_path: Path) -> None:
         "failures": [],
     }
     in_words = CliRunner().invoke(app, ["queries", str(captions), *map(str, to)])
-    assert "3 given, 3 of them done before; 6 lines" in in_words.output
+    assert "3 items, 3 of them done before; 6 lines" in in_words.output
     write_examples(tmp_path / "labels.jsonl", [POSITIVE, TRUSTED])
     mined = in_process("mine", tmp_path / "labels.jsonl", "--output", tmp_path / "train.jsonl", "--neg-threshold", "-9.5")
-    assert (mined.exit_code, json.loads(mined.stdout)["queries"]) == (1, {"without_trusted_negative": 1})
+    assert (mined.exit_code, json.loads(mined.stdout)["queries"]) == (1, {"without_confident_negative": 1})
     mined = in_process("mine", tmp_path / "labels.jsonl", "--output", tmp_path / "train.jsonl")
     assert (mined.exit_code, json.loads(mined.stdout)["lines"]) == (0, 2)
 

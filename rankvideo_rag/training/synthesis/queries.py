@@ -1,6 +1,6 @@
-"""Step two: a language model writes questions from five views of a video: what is seen, said, written, told of it, and all.
+"""Step two: write questions about videos with a language model, from their caption, speech, on-screen text, metadata, and all.
 
-Beside the lines stand the same questions in the published formats: a TSV of texts, and qrels in which each is answered by the
+Beside the lines, the questions are written in the published formats: a TSV of texts, and qrels in which each is answered by the
 video that it was written from.
 """
 
@@ -19,7 +19,7 @@ from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.synthesis.parsing import Unreadable, questions
+from rankvideo_rag.training.synthesis.parsing import Unreadable, parse_questions
 from rankvideo_rag.training.synthesis.prompts import QUESTIONS, sections
 from rankvideo_rag.training.synthesis.step_output import Result, StepOutput, SynthesisReport, failed, process
 from rankvideo_rag.training.synthesis.video_texts import VideoText
@@ -32,11 +32,22 @@ _HEADINGS: Mapping[View, str] = {
     "on_screen": "What is written on the screen",
     "metadata": "What its publisher says of it",
 }
-_MOST_LETTERS = 6_000  # of one view that a model is shown
+_MAX_VIEW_LENGTH = 6_000  # characters of one view in a prompt
+
+
+class QueryOptions(Record):
+    """How questions are written."""
+
+    per_view: int = Field(1, ge=1)
+    max_tokens: int = Field(1024, ge=1)
+    batch_size: int = Field(4, ge=1)
+
+
+DEFAULTS = QueryOptions()
 
 
 class SyntheticQuery(Record):
-    """A question with the video that it was written from, and what of it the writer saw."""
+    """A question with the video, and the view of it, that it was written from."""
 
     query_id: str = Field(min_length=1)
     query: str = Field(min_length=1)
@@ -49,28 +60,26 @@ def synthesize_queries(
     videos: Mapping[str, VideoText],
     *,
     output: str | Path,
-    per_view: int = 1,
-    max_tokens: int = 1024,
-    batch_size: int = 4,
+    options: QueryOptions = DEFAULTS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> SynthesisReport:
-    """Have questions written about the videos, to a .jsonl file of SyntheticQuery lines, with a .tsv and a .qrels beside it.
+    """Write questions about the videos to a .jsonl file of SyntheticQuery lines, with a .tsv and a .qrels beside it.
 
-    Counted are questions (`ok`, `duplicate`: asked from an earlier view of the same video) and views that gave none: nothing
-    is there to read, or, for `all`, nothing more than one view has.
+    Questions are counted as `ok` or `duplicate` (asked from an earlier view of the same video), views without any as
+    `nothing_to_read` (no text; for `all`, no more than one other view has) or with their reason.
     """
     if Path(output).suffix != ".jsonl":
         raise InputError(f"{output}: a name that ends in .jsonl is needed, as a .tsv and a .qrels of that name are written too")
-    options = {"model": vlm.name, "prompt": QUESTIONS.fingerprint, "per_view": per_view, "max_tokens": max_tokens}
-    writer = _Writer(vlm, per_view, max_tokens)
-    with StepOutput(output, step="queries", options=options) as step:
-        waiting = step.pending(map(_Asked, videos.values()))
-        process(step, waiting, writer.ask, batch_size=batch_size, progress=progress)
-        _publish(Path(output))
+    header = {"model": vlm.name, "prompt": QUESTIONS.fingerprint, **options.model_dump(exclude={"batch_size"})}
+    writer = _QueryWriter(vlm, options)
+    with StepOutput(output, step="queries", options=header) as step:
+        pending = step.pending(map(_VideoItem, videos.values()))
+        process(step, pending, writer.write, batch_size=options.batch_size, progress=progress)
+        _export(Path(output))
         return step.report()
 
 
-class _Asked(NamedTuple):
+class _VideoItem(NamedTuple):
     video: VideoText
 
     @property
@@ -82,65 +91,65 @@ class _Asked(NamedTuple):
         return fingerprint(self.video.model_dump(exclude={"path"}))
 
 
-class _Writer(NamedTuple):
+class _QueryWriter(NamedTuple):
     """What is the same for all videos of a run."""
 
     vlm: VLM
-    per_view: int
-    max_tokens: int
+    options: QueryOptions
 
-    def ask(self, batch: Sequence[_Asked]) -> list[Result]:
-        """All views of these videos at once."""
-        prompts = [(one.video.video_id, view, prompt) for one in batch for view, prompt in self._prompts(one.video).items()]
-        written = generate_each(self.vlm, [prompt for _, _, prompt in prompts], max_tokens=self.max_tokens)
-        replies: dict[str, dict[View, Generation | ModelError]] = {one.video.video_id: {} for one in batch}
-        for (video, view, _), reply in zip(prompts, written, strict=True):
-            replies[video][view] = reply
-        return [self._result(one.video.video_id, replies[one.video.video_id]) for one in batch]
+    def write(self, batch: Sequence[_VideoItem]) -> list[Result]:
+        """Generate questions from all views of these videos at once."""
+        prompts = {(one.video.video_id, view): prompt for one in batch for view, prompt in self._prompts(one.video).items()}
+        generations = dict(
+            zip(prompts, generate_each(self.vlm, list(prompts.values()), max_tokens=self.options.max_tokens), strict=True)
+        )
+        return [
+            self._parse(one.key[0], {view: text for (video, view), text in generations.items() if video == one.key[0]})
+            for one in batch
+        ]
 
     def _prompts(self, video: VideoText) -> dict[View, Prompt]:
-        count = str(self.per_view)
-        return {view: QUESTIONS.prompt(material=material, count=count) for view, material in materials(video).items()}
+        count = str(self.options.per_view)
+        return {view: QUESTIONS.prompt(material=text, count=count) for view, text in view_texts(video).items()}
 
-    def _result(self, video: str, replies: Mapping[View, Generation | ModelError]) -> Result:
-        written = {view: reply for view, reply in replies.items() if not isinstance(reply, ModelError)}
-        if len(written) < len(replies):
-            return failed(f"model: {next(reply for reply in replies.values() if isinstance(reply, ModelError))}", retry=True)
-        lines: dict[str, SyntheticQuery] = {}  # by what it reads as
-        counts = Counter(nothing_to_read=len(get_args(View)) - len(replies))
+    def _parse(self, video: str, generations: Mapping[View, Generation | ModelError]) -> Result:
+        lines: dict[str, SyntheticQuery] = {}  # by lower-case text
+        counts = Counter(nothing_to_read=len(get_args(View)) - len(generations))
         reasons: list[str] = []
-        for view, reply in written.items():
-            read = questions(reply, most=self.per_view, max_tokens=self.max_tokens)
-            if isinstance(read, Unreadable):
-                counts[read.reason.partition(":")[0]] += 1
-                reasons.append(f"{read.reason} ({view})")
+        for view, generation in generations.items():
+            if isinstance(generation, ModelError):
+                return failed(f"model: {generation}", retry=True)
+            parsed = parse_questions(generation, limit=self.options.per_view, max_tokens=self.options.max_tokens)
+            if isinstance(parsed, Unreadable):
+                counts[parsed.reason.partition(":")[0]] += 1
+                reasons.append(f"{parsed.reason} ({view})")
                 continue
-            for number, text in enumerate(read, start=1):
+            for number, text in enumerate(parsed, start=1):
                 query = SyntheticQuery(query_id=f"{video}-{view}-{number}", query=text, video_id=video, view=view)
                 counts["duplicate" if text.casefold() in lines else "ok"] += 1
                 lines.setdefault(text.casefold(), query)
         return Result(tuple(lines.values()), counts, tuple(reasons))
 
 
-def materials(video: VideoText) -> dict[View, str]:
-    """What the writer reads for each view that has words; for `all` only where more than one has."""
+def view_texts(video: VideoText) -> dict[View, str]:
+    """Return what the model reads for each view that has text; `all` only where more than one has."""
     views: tuple[tuple[View, str | None], ...] = (
         ("caption", video.caption),
         ("speech", video.asr),
         ("on_screen", video.ocr),
         ("metadata", video.metadata),
     )
-    known = {view: clean(text, max_length=_MOST_LETTERS) for view, text in views if text and clean(text)}
-    found: dict[View, str] = {view: sections([(_HEADINGS[view], words)]) for view, words in known.items()}
+    known = {view: clean(text, max_length=_MAX_VIEW_LENGTH) for view, text in views if text and clean(text)}
+    found: dict[View, str] = {view: sections([(_HEADINGS[view], text)]) for view, text in known.items()}
     if len(known) > 1:
-        found["all"] = sections([(_HEADINGS[view], words) for view, words in known.items()])
+        found["all"] = sections([(_HEADINGS[view], text) for view, text in known.items()])
     return found
 
 
-def _publish(path: Path) -> None:
-    """The same questions as a TSV and as qrels."""
-    written = list(read_records(path, SyntheticQuery, what="synthetic query"))
-    texts = "".join(f"{query.query_id}\t{query.query}\n" for query in written)
-    qrels = "".join(f"{query.query_id} 0 {query.video_id} 1\n" for query in written)
+def _export(path: Path) -> None:
+    """Write the questions as a TSV and as qrels."""
+    queries = list(read_records(path, SyntheticQuery, what="synthetic query"))
+    texts = "".join(f"{query.query_id}\t{query.query}\n" for query in queries)
+    qrels = "".join(f"{query.query_id} 0 {query.video_id} 1\n" for query in queries)
     replace_file(path.with_suffix(".tsv"), texts.encode())
     replace_file(path.with_suffix(".qrels"), qrels.encode())

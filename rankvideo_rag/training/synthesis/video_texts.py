@@ -1,7 +1,4 @@
-"""A video in words: a caption, what is said and written in it, what its publisher says of it. The lines of captions.jsonl.
-
-It knows no models. An archive is read where one is given; no media is opened.
-"""
+"""The text of videos: a caption, speech, on-screen text and metadata. The lines of captions.jsonl."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,18 +14,18 @@ from rankvideo_rag.text import clean
 
 
 class VideoText(Record):
-    """What is known of a video in words. None: nobody has looked for it; empty: there is none."""
+    """The text of a video. None: not extracted; empty: there is none."""
 
     video_id: str = Field(min_length=1)
     path: str
     caption: str = Field(min_length=1)
-    asr: str | None = None  # what is said
-    ocr: str | None = None  # what is written on the screen
+    asr: str | None = None
+    ocr: str | None = None
     metadata: str | None = None  # title and descriptions
 
 
-class ArchiveWords(NamedTuple):
-    """What an archive holds of a video."""
+class ArchiveText(NamedTuple):
+    """The text of a video in an archive."""
 
     asr: str
     ocr: str
@@ -36,30 +33,30 @@ class ArchiveWords(NamedTuple):
 
 
 def read_video_texts(path: str | Path) -> dict[str, VideoText]:
-    """The videos of a file, by id. Raises InputError, naming the line, for what is none, and for an id that comes twice."""
+    """Read a file of VideoText lines, by video id. Raises InputError, naming the line, for a bad line or a repeated id."""
     found: dict[str, VideoText] = {}
-    for video in read_records(path, VideoText, what="video in words"):
+    for video in read_records(path, VideoText, what="video text"):
         check_word(video.video_id, "video id", path)
         if video.video_id in found:
-            raise InputError(f"{path}: video {video.video_id!r} comes a second time: leave one of the two")
+            raise InputError(f"{path}: video {video.video_id!r} comes a second time: remove one of the two")
         found[video.video_id] = video
     return found
 
 
-def archive_words(store: Store, content: str) -> ArchiveWords | None:
-    """The words of the video with this content (the id that archives give it); None where the archive has no such video.
+def read_archive_text(store: Store, video_id: str) -> ArchiveText | None:
+    """Return the text of a video in an archive; None where the archive does not hold it.
 
-    Its title counts only where the file itself has one: the name of a file is nobody's description.
+    The title counts only where the file's metadata has one: a file name is not a description.
     """
-    video = store.videos([content]).get(content)
+    video = store.videos([video_id]).get(video_id)
     if video is None:
         return None
-    spans = store.spans(content)
-    described = " ".join([video.probe.title or "", _joined(spans, "description")])
-    return ArchiveWords(_joined(spans, "speech"), _joined(spans, "on_screen"), clean(described))
+    spans = store.spans(video_id)
+    metadata = " ".join([video.probe.title or "", _join(spans, "description")])
+    return ArchiveText(_join(spans, "speech"), _join(spans, "on_screen"), clean(metadata))
 
 
-def _joined(spans: Iterable[TextSpan], channel: TextChannel) -> str:
-    """The words of a channel in order of time; what stands on the screen again and again is said once."""
+def _join(spans: Iterable[TextSpan], channel: TextChannel) -> str:
+    """Return the texts of a channel in order of time; repeated on-screen text is kept once."""
     texts = [clean(span.text) for span in sorted(spans, key=lambda span: span.start) if span.channel == channel]
     return " ".join(dict.fromkeys(texts) if channel == "on_screen" else texts)
