@@ -16,10 +16,10 @@ from rankvideo_rag.indexing.run import input_files
 from rankvideo_rag.media.discover import discover
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.database import DATABASE
 from rankvideo_rag.storage.gc import disk_usage
 from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, resolve_settings
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.tables import DATABASE
 
 # For an empty archive. An hour of video is about 1 GB; a clip embedder takes some minutes for it on a CPU, and the 512 numbers
 # of each of its 120 clips, stored twice, and its text take about 1 MB.

@@ -19,9 +19,9 @@ from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.ocr import load_ocr_reader
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.settings import FAISS, Settings
+from rankvideo_rag.storage.database import DATABASE
 from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, Models, check_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import DATABASE
 from rankvideo_rag.storage.vector_index import IndexOptions, update_index_files
 from rankvideo_rag.storage.writer import open_writer
 
@@ -95,7 +95,7 @@ def run_index(store: Store, run: IndexRun, *, on_event: OnEvent = lambda event: 
     """Bring the archive and its index files up to date with the files of a run."""
     report = run.engine(store, run.job, on_event=on_event)
     if run.settings.vector_store == FAISS:
-        update_index_files(store, scale=IndexOptions(gpu=run.settings.gpu))
+        update_index_files(store, options=IndexOptions(gpu=run.settings.gpu))
     return report
 
 

@@ -16,7 +16,7 @@ from rankvideo_rag.errors import ArchiveLocked
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.indexing.build import IndexEvent
 from rankvideo_rag.schema import FileOutcome
-from rankvideo_rag.storage.storage_errors import convert_errors
+from rankvideo_rag.storage.database import convert_errors
 
 REPORT = "report.jsonl"
 _NOT_REACHED = "not_reached: the run ended before this file was processed; run the same command again to continue"

@@ -19,8 +19,8 @@ from rankvideo_rag.nodes import clip_to_node
 from rankvideo_rag.ranking.fusion import ChannelScores, FusedHit, max_fusion, reciprocal_rank_fusion, standard_score_fusion
 from rankvideo_rag.schema import Channel, Clip, TextChannel
 from rankvideo_rag.settings import Fusion
+from rankvideo_rag.storage.database import TEXT_CHANNELS
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import TEXT_CHANNELS
 from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import Neighbour, VectorIndex
 

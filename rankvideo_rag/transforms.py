@@ -15,8 +15,8 @@ from rankvideo_rag.indexing.file_state import MediaFile, compute_video_id, read_
 from rankvideo_rag.indexing.run import prepare
 from rankvideo_rag.nodes import clip_to_node, node_to_clip
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.database import TEXT_CHANNELS
 from rankvideo_rag.storage.index_config import Models
-from rankvideo_rag.storage.tables import TEXT_CHANNELS
 from rankvideo_rag.storage.text_rows import text_within
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from rankvideo_rag.eval.benchmarks.clustered import ClusteredVectors
 from rankvideo_rag.models.embedders import EmbedderInfo
 from rankvideo_rag.schema import Clip, FileOutcome, FrameBudget, Probe, Record, Video
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.flat_index import TopK
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.index_files import IvfPqTuning
 from rankvideo_rag.storage.store import KnownFile, Store
@@ -84,17 +83,21 @@ def benchmark_search(
 
 
 def _fill(folder: Path, source: ClusteredVectors, questions: NDArray[np.float32]) -> NDArray[np.int64]:
-    """An archive of these vectors; the row numbers of the true neighbours of each question, best first."""
-    store, done, best = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0, TopK(len(questions), DEPTH)
+    """Write an archive of these vectors; return the true neighbours of each question as row numbers, best first."""
+    store, done = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0
+    nearest = faiss.ResultHeap(len(questions), DEPTH, keep_max=True)
     with open_writer(store) as writer:
         for number, batch in enumerate(source.clips()):
             stored = batch.astype(np.float16)
             _put(writer, number, stored)
             clips = np.arange(done + 1, done + 1 + len(stored))  # as SQLite counts rows
-            best.add(clips, questions @ stored.astype(np.float32).T)
+            scores = questions @ stored.astype(np.float32).T
+            nearest.add_result(scores, np.broadcast_to(clips, scores.shape))
             done += len(stored)
     store.close()
-    return best.numbers()
+    nearest.finalize()
+    found: NDArray[np.int64] = nearest.I
+    return found
 
 
 def _put(writer: ArchiveWriter, number: int, vectors: NDArray[np.float16]) -> None:

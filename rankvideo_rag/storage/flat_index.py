@@ -1,6 +1,6 @@
-"""What a derived index of vectors does, and the simplest that does it: every vector is compared with the question.
+"""Exact search: FAISS compares the query with every vector, on the CPU or on a GPU.
 
-Vectors are float16 as they are stored, so nothing is lost; half the bytes to read make it twice as fast as float32.
+Vectors stay float16, as the archive stores them: nothing is lost, and half the bytes of float32 are read.
 """
 
 from collections.abc import Iterator
@@ -10,71 +10,52 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from rankvideo_rag.errors import InputError
 from rankvideo_rag.storage.index_files import FaissIndex
-from rankvideo_rag.storage.stored_vectors import Snapshot
+from rankvideo_rag.storage.stored_vectors import BATCH, Snapshot
 
-_AT_ONCE = 4096  # rows
+_GPU_MAX_K = 2048  # neighbours that FAISS returns on a GPU
 
+Clips = NDArray[np.int64]  # row numbers of clips
 Vector = NDArray[np.float32]
 
 
-class Scored(NamedTuple):
+class ScoredClips(NamedTuple):
     """Clips with their inner products, best first."""
 
-    clips: NDArray[np.int64]
-    products: Vector
+    clips: Clips
+    scores: Vector
 
 
 class SearchableIndex(Protocol):
-    """An index of vectors."""
+    """An index of vectors: FlatIndex, GpuIndex, IvfPqIndex or ExternalIndex."""
 
     def __len__(self) -> int: ...
 
     @property
     def dim(self) -> int:
-        """Numbers in a vector."""
+        """Dimensions of a vector."""
 
-    def search(self, vector: Vector, depth: int, among: NDArray[np.int64] | None) -> Scored:
-        """The `depth` clips with the largest inner products; `among` restricts them to those clips."""
+    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
+        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
 
 
 class StoredIndex(SearchableIndex, Protocol):
-    """An index that has the vectors themselves."""
+    """An index that can return its vectors."""
 
-    def batches(self) -> Iterator[tuple[NDArray[np.int64], Vector]]:
-        """All clips and their vectors, some thousands at a time."""
-
-
-class TopK:
-    """The rows with the largest products for each of some questions, of rows that come a batch at a time."""
-
-    def __init__(self, questions: int, k: int) -> None:
-        self._numbers = np.empty((questions, 0), dtype=np.int64)
-        self._products = np.empty((questions, 0), dtype=np.float32)
-        self._k = k
-
-    def add(self, numbers: NDArray[np.int64], products: Vector) -> None:
-        """Look at some more rows: their numbers, and their products with each question, (questions, rows)."""
-        every_product = np.hstack([self._products, products])
-        every_number = np.hstack([self._numbers, np.broadcast_to(numbers, products.shape)])
-        k = min(self._k, every_product.shape[1])
-        kept = np.argpartition(-every_product, k - 1, axis=1)[:, :k]
-        self._products, self._numbers = (np.take_along_axis(of, kept, axis=1) for of in (every_product, every_number))
-
-    def numbers(self) -> NDArray[np.int64]:
-        """The rows of each question, best first, (questions, k)."""
-        return np.take_along_axis(self._numbers, np.argsort(-self._products, axis=1, kind="stable"), axis=1)
+    def batches(self) -> Iterator[tuple[Clips, Vector]]:
+        """Yield all clips with their vectors (n, dim)."""
 
 
 class FlatIndex:
-    """All vectors, searched one and all."""
+    """A FAISS flat index over float16 vectors."""
 
     def __init__(self, index: FaissIndex) -> None:
         self.index = index
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> "FlatIndex":
-        """The index of these vectors, of which some thousands at a time are held beside it."""
+    def build(cls, snapshot: Snapshot) -> "FlatIndex":
+        """Return the index of all vectors of a snapshot."""
         flat = faiss.IndexScalarQuantizer(snapshot.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         index = faiss.IndexIDMap2(flat)
         for batch in snapshot.read(snapshot.clips):
@@ -86,19 +67,65 @@ class FlatIndex:
 
     @property
     def dim(self) -> int:
-        """Numbers in a vector."""
+        """Dimensions of a vector."""
         return int(self.index.d)
 
-    def search(self, vector: Vector, depth: int, among: NDArray[np.int64] | None) -> Scored:
-        """The `depth` clips with the largest inner products; `among` restricts them to those clips."""
-        chosen: Any = None if among is None else faiss.SearchParameters(sel=faiss.IDSelectorBatch(among))  # type: ignore[call-arg]
-        products, clips = self.index.search(vector[None], depth, params=chosen)
-        there = clips[0] >= 0  # FAISS fills up with -1 where it found fewer than asked
-        return Scored(clips[0][there], products[0][there])
+    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
+        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
+        selector: Any = None if among is None else faiss.SearchParameters(sel=faiss.IDSelectorBatch(among))  # type: ignore[call-arg]
+        scores, clips = self.index.search(vector[None], depth, params=selector)
+        found = clips[0] >= 0  # FAISS pads with -1
+        return ScoredClips(clips[0][found], scores[0][found])
 
-    def batches(self) -> Iterator[tuple[NDArray[np.int64], Vector]]:
-        """All clips and their vectors, some thousands at a time."""
+    def batches(self) -> Iterator[tuple[Clips, Vector]]:
+        """Yield all clips with their vectors (n, dim)."""
         clips = faiss.vector_to_array(self.index.id_map)
-        for at in range(0, len(clips), _AT_ONCE):
-            some = clips[at : at + _AT_ONCE]
-            yield some, self.index.index.reconstruct_n(at, len(some))
+        for start in range(0, len(clips), BATCH):
+            batch = clips[start : start + BATCH]
+            yield batch, self.index.index.reconstruct_n(start, len(batch))
+
+
+class GpuIndex:
+    """A flat index in the memory of GPU 0. Filtered queries go to the CPU index: FAISS has no filters on GPUs."""
+
+    def __init__(self, cpu_index: StoredIndex) -> None:
+        self._cpu_index = cpu_index
+        self._index = to_gpu(faiss.IndexFlatIP(cpu_index.dim))
+        clips = []
+        for batch, vectors in cpu_index.batches():
+            self._index.add(vectors)
+            clips.append(batch)
+        self._clips = np.concatenate(clips)
+
+    def __len__(self) -> int:
+        return len(self._cpu_index)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return self._cpu_index.dim
+
+    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
+        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
+        if among is not None or depth > _GPU_MAX_K:
+            return self._cpu_index.search(vector, depth, among)
+        scores, positions = self._index.search(vector[None], depth)
+        return ScoredClips(self._clips[positions[0]], scores[0])
+
+
+def check_gpu() -> None:
+    """Raise InputError unless the installed FAISS can use a GPU."""
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise InputError(
+            "the installed FAISS supports CPUs only. faiss-cpu and faiss-gpu install the same module, so: "
+            "pip uninstall faiss-cpu, then pip install --force-reinstall --no-deps faiss-gpu (Linux). Or leave --gpu out."
+        )
+    if faiss.get_num_gpus() < 1:
+        raise InputError("faiss-gpu finds no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES. Or leave --gpu out.")
+
+
+def to_gpu(index: FaissIndex) -> FaissIndex:
+    """Copy a flat index to the memory of GPU 0, its vectors as float16."""
+    options = faiss.GpuClonerOptions()
+    options.useFloat16 = True
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index, options)

@@ -1,7 +1,7 @@
-"""What an archive still holds although nothing refers to it, and giving its space back to the disk.
+"""Garbage collection: rows without a file, stale derived files, and free space inside the database.
 
-A run leaves none of it by itself: it comes from crashes of other tools, older versions and edits by hand. What deletions leave
-is space inside the database, and bytes in it that are no more read: both go when it is compacted. Knows no media.
+Indexing leaves no such rows or files; they come from killed processes, other tools and manual edits. Deletions leave free space
+in the database, and their bytes stay readable in it until it is compacted.
 """
 
 import sqlite3
@@ -10,28 +10,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag.schema import Record
+from rankvideo_rag.storage.database import DATABASE, TEXT_TABLES, convert_errors
 from rankvideo_rag.storage.index_files import EXTERNAL_STATE
-from rankvideo_rag.storage.storage_errors import convert_errors
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import DATABASE, TEXT_TABLES
 from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
 from rankvideo_rag.storage.writer import open_writer
 
-_HELD = "SELECT video_id FROM videos WHERE video_id IN (SELECT video_id FROM files)"
-_CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_HELD})"
-# Table -> which of its rows nothing refers to, in the order in which they can be deleted.
+_VIDEOS = "SELECT video_id FROM videos WHERE video_id IN (SELECT video_id FROM files)"
+_CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_VIDEOS})"
+# Table -> condition of its orphaned rows, in the order in which they can be deleted.
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
     "perceptual_hashes": f"clip NOT IN ({_CLIPS})",
     **dict.fromkeys(TEXT_TABLES.values(), f"rowid NOT IN ({_CLIPS})"),
-    "spans": f"video_id NOT IN ({_HELD})",
-    "clips": f"video_id NOT IN ({_HELD})",
-    "videos": f"video_id NOT IN ({_HELD})",
+    "spans": f"video_id NOT IN ({_VIDEOS})",
+    "clips": f"video_id NOT IN ({_VIDEOS})",
+    "videos": f"video_id NOT IN ({_VIDEOS})",
 }
 
 
 class DiskUsage(Record):
-    """What an archive takes on disk, in bytes."""
+    """The size of an archive's parts, in bytes."""
 
     database: int  # with its write-ahead log
     vector_index: int
@@ -39,15 +38,15 @@ class DiskUsage(Record):
 
 
 class Garbage(NamedTuple):
-    """What there was, or is."""
+    """What can be deleted."""
 
-    rows: dict[str, int]  # table -> rows that nothing refers to
-    files: list[str]  # derived files that are stale or damaged, and pieces that a crash left
-    free_bytes: int  # of the database, at least: those of whole pages that deletions have emptied
+    rows: dict[str, int]  # table -> orphaned rows
+    files: list[str]  # derived files that are stale or damaged, and unfinished ones
+    free_bytes: int  # in the database, at least: only whole empty pages are counted
 
 
 class GcResult(NamedTuple):
-    """What was collected, or would be."""
+    """What was deleted, or would be."""
 
     garbage: Garbage
     before: DiskUsage
@@ -55,11 +54,17 @@ class GcResult(NamedTuple):
 
 
 def collect_garbage(folder: Path, *, dry_run: bool = False) -> GcResult:
-    """Delete what nothing refers to and give the space back; a dry run only counts. Nobody else may write meanwhile."""
+    """Delete orphaned rows and useless files, compact the database and rebuild the vector index if it was not current.
+
+    Videos, clips, text, vectors and outcomes of the archive's files are the same afterwards, and no file of the archive holds
+    bytes of removed videos any more. A dry run changes nothing.
+
+    Raises ArchiveLocked if another process writes the archive, DiskFull if there is no room for a second copy of the database.
+    """
     with closing(Store.open(folder)) as store:
         before = disk_usage(folder)
         with open_writer(store) as writer:
-            garbage = Garbage(orphans(store.connection), _useless_files(store), _free_bytes(store.connection))
+            garbage = Garbage(count_orphans(store.connection), _useless_files(store), _free_bytes(store.connection))
             if dry_run:
                 return GcResult(garbage, before, None)
             if any(garbage.rows.values()):
@@ -74,17 +79,16 @@ def collect_garbage(folder: Path, *, dry_run: bool = False) -> GcResult:
 
 
 def disk_usage(folder: Path) -> DiskUsage:
-    """What an archive takes on disk, by part."""
-    found = {file: file.stat().st_size for file in folder.iterdir() if file.is_file()}
-    database = sum(size for file, size in found.items() if file.name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"))
-    derived = {*derived_files(folder), *(file.with_suffix(".json") for file in derived_files(folder))}
-    derived.add(folder / EXTERNAL_STATE)
-    vector_index = sum(size for file, size in found.items() if file in derived)
-    return DiskUsage(database=database, vector_index=vector_index, other=sum(found.values()) - database - vector_index)
+    """Return the size of an archive's parts."""
+    sizes = {file: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+    database = sum(size for file, size in sizes.items() if file.name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"))
+    derived = {folder / EXTERNAL_STATE, *(path for file in derived_files(folder) for path in (file, file.with_suffix(".json")))}
+    vector_index = sum(size for file, size in sizes.items() if file in derived)
+    return DiskUsage(database=database, vector_index=vector_index, other=sum(sizes.values()) - database - vector_index)
 
 
-def orphans(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many rows of each table nothing refers to."""
+def count_orphans(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return the number of orphaned rows of each table."""
     return {
         table: connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()[0]
         for table, condition in _ORPHANS.items()
@@ -92,15 +96,14 @@ def orphans(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def delete_orphans(connection: sqlite3.Connection) -> None:
-    """Delete them, in the caller's transaction."""
+    """Delete orphaned rows, in the caller's transaction."""
     for table, condition in _ORPHANS.items():
         connection.execute(f"DELETE FROM {table} WHERE {condition}")
 
 
 def _useless_files(store: Store) -> list[str]:
-    stale = [file for file in derived_files(store.folder) if find_fault(file, store.generation)]
-    pieces = list(store.folder.glob(f"{DATABASE}.new*"))
-    return sorted(file.name for file in [*stale, *pieces])
+    faulty = [file for file in derived_files(store.folder) if find_fault(file, store.generation)]
+    return sorted(file.name for file in [*faulty, *store.folder.glob(f"{DATABASE}.new*")])
 
 
 def _free_bytes(connection: sqlite3.Connection) -> int:

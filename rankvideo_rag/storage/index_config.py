@@ -1,4 +1,4 @@
-"""How the videos of an archive are made: everything that decides what is stored for the same bytes."""
+"""The index config of an archive: every setting and model that decides what is stored for the same bytes."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,27 +13,15 @@ from rankvideo_rag.models.ocr import OCRReader
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import FrameSampling, SegmentBy, Settings
 
-KEY_TOLERANCE = 1.0  # seconds by which a key frame may lie off the time that is wanted, twice as many at a clip's ends
+KEY_TOLERANCE = 1.0  # seconds between a wanted frame and the key frame that replaces it; twice that at a clip's ends
 
-# The settings that an archive remembers, so that a later run or question need not repeat them.
-ARCHIVE_SETTINGS = (
-    "profile",
-    "embedder",
-    "embedder_model",
-    "clip_seconds",
-    "clip_overlap",
-    "segment_by",
-    "frame_sampling",
-    "audio_only",
-    "subtitles",
-    "asr",
-    "asr_model",
-    "ocr",
-)
+_OPTIONS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling", "audio_only", "subtitles")
+# Settings that later runs and searches take from the archive.
+ARCHIVE_SETTINGS = ("profile", "embedder", "embedder_model", *_OPTIONS, "asr", "asr_model", "ocr")
 
 
 class Models(NamedTuple):
-    """The models that make words and vectors; None for a kind of words that is switched off."""
+    """The loaded models of an indexing run; None for speech or on-screen text that is switched off."""
 
     embedder: Embedder
     transcriber: Transcriber | None
@@ -41,9 +29,9 @@ class Models(NamedTuple):
 
 
 class IndexConfig(Record):
-    """The settings of an archive with the models they stand for."""
+    """The settings of an archive and the models that they load."""
 
-    settings: dict[str, Any]  # the ARCHIVE_SETTINGS ones
+    settings: dict[str, Any]  # ARCHIVE_SETTINGS
     embedder: EmbedderInfo
     clip_seconds: float
     clip_overlap: float
@@ -54,20 +42,6 @@ class IndexConfig(Record):
     transcriber: str | None  # with model and revision
     text_reader: str | None
 
-    @property
-    def fingerprint(self) -> str:
-        """A hash of all that decides the outcome for the same bytes."""
-        relevant = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}})
-        return hashlib.sha256(relevant.encode()).hexdigest()[:32]
-
-    @property
-    def frame_options(self) -> dict[str, Any]:
-        """How the frames of a clip are read: the arguments of `media.read_frames`."""
-        if self.frame_sampling == "exact":
-            return {"budget": self.embedder.frames}
-        min_frames = self.embedder.frames.min_frames if self.frame_sampling == "keyframes" else None
-        return {"budget": self.embedder.frames, "key_frames": KeyFrameSampling(KEY_TOLERANCE, min_frames)}
-
     @classmethod
     def from_settings(
         cls, settings: Settings, embedder: EmbedderInfo, *, transcriber: str | None = None, text_reader: str | None = None
@@ -76,46 +50,53 @@ class IndexConfig(Record):
         return cls(
             settings={name: getattr(settings, name) for name in ARCHIVE_SETTINGS},
             embedder=embedder,
-            clip_seconds=settings.clip_seconds,
-            clip_overlap=settings.clip_overlap,
-            segment_by=settings.segment_by,
-            frame_sampling=settings.frame_sampling,
-            audio_only=settings.audio_only,
-            subtitles=settings.subtitles,
             transcriber=transcriber,
             text_reader=text_reader,
+            **{name: getattr(settings, name) for name in _OPTIONS},
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides the outcome for the same bytes."""
+        relevant = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}})
+        return hashlib.sha256(relevant.encode()).hexdigest()[:32]
+
+    @property
+    def frame_options(self) -> dict[str, Any]:
+        """Arguments of `media.read_frames` for a clip."""
+        if self.frame_sampling == "exact":
+            return {"budget": self.embedder.frames}
+        min_frames = self.embedder.frames.min_frames if self.frame_sampling == "keyframes" else None
+        return {"budget": self.embedder.frames, "key_frames": KeyFrameSampling(KEY_TOLERANCE, min_frames)}
 
 
 def resolve_settings(folder: object, config: Mapping[str, Any], given: Settings) -> Settings:
-    """The archive's remembered settings, overridden by those that were given.
+    """Return the archive's settings, overridden by those that were set explicitly.
 
-    Raises ArchiveMismatch when another embedder is named: its vectors would not be comparable. A local model may lie elsewhere
-    than it did: whether it is the same one is known once it is loaded (`check_embedder`).
+    Raises ArchiveMismatch if another embedder is named: its vectors are not comparable. A local model may have moved; whether
+    it is the same is known once it is loaded (`check_embedder`).
     """
-    asked = {name: getattr(given, name) for name in given.given}
-    # What was remembered for the sake of a reranker is not another's.
-    stale = {"keep_order_below"} if asked.keys() & {"reranker", "reranker_model"} else set()
-    remembered = {name: value for name, value in config["settings"].items() if name not in stale}
+    explicit = {name: getattr(given, name) for name in given.given}
+    stored = config["settings"]
     for name in ("embedder", "embedder_model"):
-        if name in asked and asked[name] != remembered[name] and not Path(str(asked[name])).exists():
+        if name in explicit and explicit[name] != stored[name] and not Path(str(explicit[name])).exists():
             raise _mismatch(folder, str(EmbedderInfo(**config["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")
-    return Settings.load(**(remembered | asked))
+    return Settings.load(**(stored | explicit))
 
 
 def check_embedder(folder: object, config: Mapping[str, Any], info: EmbedderInfo) -> None:
-    """Raise ArchiveMismatch, naming both, unless the archive's vectors were made by this very embedder."""
-    made_with = EmbedderInfo(**config["embedder"])
-    differ = [name for name in EmbedderInfo.model_fields if getattr(made_with, name) != getattr(info, name)]
-    if made_with.revision is not None and made_with.revision == info.revision:
-        differ = [name for name in differ if name != "model"]  # the same weights under another name or in another place
+    """Raise ArchiveMismatch, with the differences, unless this embedder made the archive's vectors."""
+    stored = EmbedderInfo(**config["embedder"])
+    differ = [name for name in EmbedderInfo.model_fields if getattr(stored, name) != getattr(info, name)]
+    if stored.revision is not None and stored.revision == info.revision:
+        differ = [name for name in differ if name != "model"]  # the same weights under another name or path
     if differ:
-        details = ", ".join(f"{name} {getattr(made_with, name)!r} / {getattr(info, name)!r}" for name in differ)
-        raise _mismatch(folder, str(made_with), f"{info}; they differ in {details}")
+        details = ", ".join(f"{name} {getattr(stored, name)!r} / {getattr(info, name)!r}" for name in differ)
+        raise _mismatch(folder, str(stored), f"{info}; they differ in {details}")
 
 
-def _mismatch(folder: object, made_with: str, asked: str) -> ArchiveMismatch:
+def _mismatch(folder: object, stored: str, given: str) -> ArchiveMismatch:
     return ArchiveMismatch(
-        f"the archive at {folder} was made with the embedder {made_with}, not with {asked}. "
-        f"Leave the embedder and the profile to the archive, or index the videos into another folder."
+        f"the archive at {folder} was made with the embedder {stored}, not with {given}. "
+        f"Leave out the embedder and the profile to use the archive's, or index the videos into another folder."
     )

@@ -1,12 +1,11 @@
-"""The files that are derived from an archive's vectors: what they are called, whether they are whole, how they are replaced.
+"""The FAISS files of an archive: their names, checks and replacement. They are derived from archive.db and can be rebuilt.
 
-    visual.faiss   FAISS's index: all of the vectors where they are few, else codes of them
-    visual.rescore  with many vectors: the vectors themselves (`vector_rows`)
-    visual.json    the manifest: written last, it says which bytes the others must have, and of which generation they are
+    visual.faiss     the FAISS index: all vectors (flat), or their codes (IVF-PQ)
+    visual.rescore   with an IVF-PQ index: the vectors themselves (`rescore_file`)
+    visual.json      the manifest, written last: checksums of the others, and the generation they were built from
 
-The manifest and the FAISS file are hashed whole before a byte of them is used: FAISS reads a file with a zeroed tail without a
-word, and gives wrong answers. At 200 bytes a vector that takes .15 s for a million. The rows, eight times as large, are checked
-row by row as they are read. This file does not know how vectors are searched.
+The manifest and the FAISS file are hashed whole before use: FAISS reads a file with a zeroed tail without an error and then
+returns wrong results. Vectors in the re-score file are checked one by one as they are read.
 """
 
 import fcntl
@@ -28,24 +27,25 @@ from rankvideo_rag.storage.rescore_file import RescoreFile
 
 logger = logging.getLogger(__name__)
 
-FaissIndex = Any  # the types that come with FAISS know the members of no kind of index
+FaissIndex = Any  # FAISS's type stubs miss the members of indexes
 
-EXTERNAL_STATE = "vectors.copy.json"  # what a vector store elsewhere holds of an archive
+EXTERNAL_STATE = "vectors.copy.json"  # what an external vector store holds of an archive
 ABSENT = "is absent"
 DAMAGED = "is damaged: its bytes are not those that were written"
 STALE = "is stale: the archive has changed since"
-LEFT_BEHIND = "was left behind by a writer that died"
+UNUSED = "is not needed any more"
+PARTIAL = "was left by a process that was killed while it wrote"
 
 
 class IvfPqTuning(Record):
-    """How two tiers are searched, and what was measured when they were built."""
+    """How an IVF-PQ index is searched, and what was measured when it was built."""
 
-    trained_on: int  # vectors that there were when the lists were last learnt
+    trained_on: int  # vectors in the archive when the lists were trained
     lists: int
-    probes: int  # lists that are looked into for 100 neighbours
-    candidates: int  # scored exactly for each neighbour that is asked for
-    recall_at_100: float  # of exact search, over vectors of the archive with noise added
-    rescore_sha256: str  # of the tables of the rows file
+    probes: int  # lists searched for 100 neighbours
+    candidates: int  # re-scored for each neighbour returned
+    recall_at_100: float  # against exact search, for vectors of the archive with noise added
+    rescore_sha256: str  # of the tables in the re-score file
 
 
 class Manifest(Record):
@@ -55,100 +55,88 @@ class Manifest(Record):
     generation: int
     vectors: int
     dim: int
-    ivfpq: IvfPqTuning | None = None
+    ivfpq: IvfPqTuning | None = None  # None for a flat index
 
 
 class IndexPaths:
-    """The names of the derived files of one channel."""
+    """The paths of the derived files in an archive's folder."""
 
-    def __init__(self, folder: Path, channel: str) -> None:
-        self.folder, self.channel = folder, channel
-        self.index = folder / f"{channel}.faiss"
-        self.rows = folder / f"{channel}.rescore"
-        self.manifest = folder / f"{channel}.json"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index = folder / "visual.faiss"
+        self.rescore = folder / "visual.rescore"
+        self.manifest = folder / "visual.json"
 
-    def unfinished(self, file: Path) -> Path:
-        """What a file is called while it is written."""
+    def partial(self, file: Path) -> Path:
+        """Return the name of a file while it is written."""
         return file.with_name(f".{file.name}.{os.getpid()}")
 
-    def drop_pieces(self) -> None:
-        """Delete what killed writers left. Only while no other process builds."""
-        for piece in _pieces(self.folder, self.channel):
-            logger.info("deleting %s, which a writer that died has left", piece)
-            drop(piece)
-
-
-def drop(piece: Path) -> None:
-    """Delete an unfinished file. Where the disk refuses even that, it is left to the next building."""
-    try:
-        piece.unlink(missing_ok=True)
-    except OSError as error:
-        logger.warning("%s cannot be deleted: %s", piece, error.strerror)
+    def partials(self) -> list[Path]:
+        """Return the unfinished files, of this process or of killed ones."""
+        return [file for kind in ("faiss", "rescore", "json") for file in self.folder.glob(f".visual.{kind}.*")]
 
 
 def derived_files(folder: Path) -> list[Path]:
-    """The files in an archive's folder that were derived from its vectors, and what a killed writer left of one."""
-    return sorted([*folder.glob("*.faiss"), *folder.glob("*.rescore"), *_pieces(folder, "*")])
-
-
-def _pieces(folder: Path, channel: str) -> list[Path]:
-    return [piece for kind in ("faiss", "rescore", "json") for piece in folder.glob(f".{channel}.{kind}.*")]
+    """Return the derived files in an archive's folder, with unfinished ones and without the manifest."""
+    paths = IndexPaths(folder)
+    return sorted([file for file in (paths.index, paths.rescore) if file.exists()] + paths.partials())
 
 
 def find_fault(file: Path, generation: int) -> str | None:
-    """What is wrong with a derived file, in words; None where it is whole and shows that generation of the archive.
-
-    Every byte is read.
-    """
-    if file.suffix not in (".faiss", ".rescore"):
-        return LEFT_BEHIND
-    files = IndexPaths(file.parent, file.stem)
-    manifest, fault = read_manifest(files)
+    """Return what is wrong with a derived file; None if it is whole and matches the archive's generation. Reads every byte."""
+    paths = IndexPaths(file.parent)
+    if file not in (paths.index, paths.rescore):
+        return PARTIAL
+    manifest, fault = read_manifest(paths)
     if manifest is None or not file.is_file():
         return fault or ABSENT
-    fault = _fault_of_rows(files, manifest) if file.suffix == ".rescore" else _fault_of_index(file, manifest)
+    fault = _rescore_fault(paths, manifest) if file == paths.rescore else _index_fault(file, manifest)
     return fault or (None if manifest.generation == generation else STALE)
 
 
-def _fault_of_index(file: Path, manifest: Manifest) -> str | None:
+def _index_fault(file: Path, manifest: Manifest) -> str | None:
     with open(file, "rb") as data:
         return None if hashlib.file_digest(data, "sha256").hexdigest() == manifest.sha256 else DAMAGED
 
 
-def _fault_of_rows(files: IndexPaths, manifest: Manifest) -> str | None:
+def _rescore_fault(paths: IndexPaths, manifest: Manifest) -> str | None:
     if manifest.ivfpq is None:
-        return "is not needed any more"
-    rows = RescoreFile.open(files.rows, manifest.vectors, manifest.dim, manifest.ivfpq.rescore_sha256)
-    return DAMAGED if rows is None or rows.first_fault() is not None else None
+        return UNUSED
+    rescore = open_rescore_file(paths, manifest)
+    return DAMAGED if rescore is None or not rescore.is_whole() else None
 
 
-def read_manifest(files: IndexPaths) -> tuple[Manifest | None, str | None]:
-    """The manifest, or what is wrong with it."""
+def open_rescore_file(paths: IndexPaths, manifest: Manifest) -> RescoreFile | None:
+    """Open the re-score file of a manifest; None if its size or tables differ. Raises FileNotFoundError."""
+    assert manifest.ivfpq is not None
+    return RescoreFile.open(paths.rescore, manifest.vectors, manifest.dim, manifest.ivfpq.rescore_sha256)
+
+
+def read_manifest(paths: IndexPaths) -> tuple[Manifest | None, str | None]:
+    """Return the manifest, or what is wrong with it."""
     try:
-        found = json.loads(files.manifest.read_bytes())
+        found = json.loads(paths.manifest.read_bytes())
         check = found.pop("check", None)
         manifest = Manifest.model_validate(found)
     except FileNotFoundError:
         return None, ABSENT
     except (ValueError, AttributeError, ValidationError):
         return None, DAMAGED
-    if check is None:
-        return None, "is stale: an older version of rankvideo-rag wrote it"
-    return (manifest, None) if check == _check(manifest) else (None, DAMAGED)
+    return (manifest, None) if check == _checksum(manifest) else (None, DAMAGED)
 
 
-def write_manifest(files: IndexPaths, manifest: Manifest) -> None:
-    """Write the manifest: from now on it is the truth about the other files."""
-    said = manifest.model_dump(mode="json") | {"check": _check(manifest)}
-    replace_file(files.manifest, json.dumps(said).encode())
+def write_manifest(paths: IndexPaths, manifest: Manifest) -> None:
+    """Replace the manifest; from then on the other files must match it."""
+    content = manifest.model_dump(mode="json") | {"check": _checksum(manifest)}
+    replace_file(paths.manifest, json.dumps(content).encode())
 
 
-def _check(manifest: Manifest) -> str:
+def _checksum(manifest: Manifest) -> str:
     return hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()
 
 
 def read_index(file: Path, sha256: str) -> FaissIndex | None:
-    """The FAISS index in `file`; None unless it holds the very bytes that were written. Memory holds it once."""
+    """Read a FAISS index; None if its bytes have another hash. Raises FileNotFoundError."""
     with open(file, "rb") as data:
         if hashlib.file_digest(data, "sha256").hexdigest() != sha256:
             return None
@@ -157,18 +145,16 @@ def read_index(file: Path, sha256: str) -> FaissIndex | None:
 
 
 def write_index(index: FaissIndex, file: Path) -> str:
-    """Write an index to `file`, have it on the disk, and give the hash of its bytes."""
+    """Write a FAISS index, flush it to disk and return the sha256 of its bytes."""
     with open(file, "wb") as out:
-        sink = _Hashing(out)
-        faiss.write_index(index, faiss.PyCallbackIOWriter(sink.write))  # type: ignore[attr-defined]
+        writer = _HashingWriter(out)
+        faiss.write_index(index, faiss.PyCallbackIOWriter(writer.write))  # type: ignore[attr-defined]
         out.flush()
         os.fsync(out.fileno())
-    return sink.sha256.hexdigest()
+    return writer.sha256.hexdigest()
 
 
-class _Hashing:
-    """A file that hashes what is written to it."""
-
+class _HashingWriter:
     def __init__(self, out: BinaryIO) -> None:
         self._out, self.sha256 = out, hashlib.sha256()
 
@@ -177,25 +163,33 @@ class _Hashing:
         return self._out.write(data)
 
 
+def delete_quietly(file: Path) -> None:
+    """Delete an unfinished file; log a warning if that fails, since the next build tries again."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s cannot be deleted: %s", file, error.strerror)
+
+
 @contextmanager
 def build_lock(folder: Path) -> Iterator[None]:
-    """Wait until no other process builds derived files in this folder, and keep others waiting meanwhile.
+    """Let one process at a time build derived files in `folder`; others wait.
 
-    Where the file system has no locks two may build at once: each makes whole files, and the later one's stay.
+    On a file system without locks two may build at once: each writes whole files, and the later ones stay.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _lock(descriptor, folder)
         yield
     finally:
-        os.close(descriptor)  # frees the lock
+        os.close(descriptor)  # releases the lock
 
 
 def _lock(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        logger.info("another process derives the vector index of %s: waiting for it", folder)
+        logger.info("waiting for another process that builds the vector index of %s", folder)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
         logger.info("%s cannot be locked (%s)", folder, error)

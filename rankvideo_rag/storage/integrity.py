@@ -1,36 +1,43 @@
-"""Whether an archive is whole: the database itself, what refers to what, the full-text index, the vectors, the derived files.
+"""Integrity check of an archive: database, references, texts, full-text index, vectors and derived files.
 
-Every fault is one line with what to do. What is derived can be made again on the spot; what came from a video is marked, and
-`rankvideo update` reads that video again. Opens no media and runs no model.
+Derived data can be rebuilt at once; what came from a video is marked, and `rankvideo update` indexes that video again.
 """
 
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from rankvideo_rag.schema import Record, TextChannel
-from rankvideo_rag.storage.gc import delete_orphans, orphans
+from rankvideo_rag.storage.database import CREATE_TEXT_TABLES, TEXT_TABLES, convert_errors
+from rankvideo_rag.storage.gc import count_orphans, delete_orphans
 from rankvideo_rag.storage.index_config import IndexConfig
-from rankvideo_rag.storage.storage_errors import convert_errors
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.tables import CREATE_TEXT_TABLES, TEXT_TABLES
-from rankvideo_rag.storage.text_rows import clean_texts, clip_texts, index_text
+from rankvideo_rag.storage.text_rows import clip_texts, index_text
 from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
 from rankvideo_rag.storage.writer import ArchiveWriter, open_writer
 from rankvideo_rag.text import clean
 
-_MOST = 20  # faults of one kind that are looked for
-_LENGTH = (0.99, 1.01)  # of a unit vector that was rounded to float16
-_AT_ONCE = 4096  # vectors held at once
+_MAX_PROBLEMS = 20  # reported by one check
+_UNIT_LENGTH = (0.99, 1.01)  # of a unit vector rounded to float16
+_BATCH = 4096  # vectors
+
+_TEXT_COLUMNS = (("spans", "text"), ("videos", "title"))
+_DANGLING_FILES = "video_id NOT IN (SELECT video_id FROM videos)"
+_MISSING_VECTORS = """
+SELECT v.video_id, v.vectors, count(x.clip) FROM videos v LEFT JOIN clips USING (video_id) LEFT JOIN vectors x USING (clip)
+WHERE v.config_hash <> '' GROUP BY v.video_id HAVING count(x.clip) <> v.vectors
+"""
+_WITHOUT_CLIPS = "SELECT video_id FROM videos WHERE config_hash <> '' AND video_id NOT IN (SELECT video_id FROM clips)"
 
 
 class IntegrityProblem(Record):
-    """Something that is not as it should be."""
+    """Something in an archive that is not as it should be."""
 
     check: str
     problem: str
@@ -39,97 +46,101 @@ class IntegrityProblem(Record):
 
 
 class _Check(NamedTuple):
-    """Looks for faults of one kind; `mend`, if there is one, makes what is derived again."""
+    """A check for one kind of problem; `repair` rebuilds what can be derived."""
 
     name: str
-    look: Callable[[Store], Iterator[str]]
+    find: Callable[[Store], Iterator[str]]
     fix: str
-    mend: Callable[[ArchiveWriter, Store], None] | None = None
+    repair: Callable[[ArchiveWriter, Store], None] | None = None
 
 
 def check_integrity(folder: Path, *, repair: bool = False) -> list[IntegrityProblem]:
-    """Every fault of the archive at `folder`; with `repair` what can be made again is, and says so.
+    """Return every problem of the archive at `folder`, at most 20 per check; with `repair`, fix what can be derived.
 
-    Raises ArchiveError where it cannot be opened at all, ArchiveLocked while another process writes it.
+    An empty list means: every row refers to existing rows, every text is clean and in the full-text index, every vector has the
+    embedder's size and length, and every derived file matches the database byte by byte. Repairing loses no text and no vector
+    that was right; videos with wrong vectors are marked for `rankvideo update`.
+
+    Raises ArchiveError if the archive cannot be opened, ArchiveLocked if another process writes it.
     """
     with closing(Store.open(folder)) as store, open_writer(store) as writer:
-        return [fault for check in _CHECKS for fault in _faults(check, store, writer if repair else None)]
+        return [problem for check in _CHECKS for problem in _run(check, store, writer if repair else None)]
 
 
-def _faults(check: _Check, store: Store, writer: ArchiveWriter | None) -> list[IntegrityProblem]:
-    problems = _looked(check, store)
-    if not problems or writer is None or check.mend is None:
-        return [IntegrityProblem(check=check.name, problem=problem, fix=check.fix) for problem in problems]
-    check.mend(writer, store)
-    left = set(_looked(check, store))
+def _run(check: _Check, store: Store, writer: ArchiveWriter | None) -> list[IntegrityProblem]:
+    problems = left = _find(check, store)
+    if problems and writer and check.repair:
+        check.repair(writer, store)
+        left = _find(check, store)
     return [IntegrityProblem(check=check.name, problem=p, fix=check.fix, repaired=p not in left) for p in problems]
 
 
-def _looked(check: _Check, store: Store) -> list[str]:
+def _find(check: _Check, store: Store) -> list[str]:
     try:
-        return [problem for problem, _ in zip(check.look(store), range(_MOST), strict=False)]
+        return list(islice(check.find(store), _MAX_PROBLEMS))
     except sqlite3.DatabaseError as error:
-        return [f"cannot be examined: {error}"]
+        return [f"cannot be checked: {error}"]
 
 
-def _database(store: Store) -> Iterator[str]:
-    for (line,) in store.connection.execute(f"PRAGMA integrity_check({_MOST})"):
+def _find_database_errors(store: Store) -> Iterator[str]:
+    for (line,) in store.connection.execute(f"PRAGMA integrity_check({_MAX_PROBLEMS})"):
         if line != "ok":
             yield str(line)
 
 
-def _index_config(store: Store) -> Iterator[str]:
+def _find_config_errors(store: Store) -> Iterator[str]:
     try:
         IndexConfig.model_validate(store.index_config)
     except ValueError as error:
         yield f"the index config cannot be read: {error}"
 
 
-def _references(store: Store) -> Iterator[str]:
-    for table, rows in orphans(store.connection).items():
+def _find_orphans(store: Store) -> Iterator[str]:
+    for table, rows in count_orphans(store.connection).items():
         if rows:
             yield f"{rows} rows of {table} belong to no file"
-    dangling = "SELECT count(*) FROM files WHERE video_id NOT IN (SELECT video_id FROM videos)"
-    (files,) = store.connection.execute(dangling).fetchone()
+    (files,) = store.connection.execute(f"SELECT count(*) FROM files WHERE {_DANGLING_FILES}").fetchone()
     if files:
-        yield f"{files} files belong to a video that is not there"
+        yield f"{files} files belong to a video that does not exist"
 
 
-def _mend_references(writer: ArchiveWriter, store: Store) -> None:
+def _repair_references(writer: ArchiveWriter, store: Store) -> None:
     with writer.maintenance(vectors_changed=True) as connection:
         delete_orphans(connection)
-        connection.execute(
-            "UPDATE files SET video_id = NULL, config_hash = '' WHERE video_id NOT IN (SELECT video_id FROM videos)"
-        )
+        connection.execute(f"UPDATE files SET video_id = NULL, config_hash = '' WHERE {_DANGLING_FILES}")
 
 
-def _texts(store: Store) -> Iterator[str]:
-    for table, column in (("spans", "text"), ("videos", "title")):
-        dirty = sum(clean(text) != text for (text,) in store.connection.execute(f"SELECT {column} FROM {table}"))
-        if dirty:
-            yield f"{dirty} texts in {table} hold invisible characters or control tokens"
+def _find_unclean_texts(store: Store) -> Iterator[str]:
+    for table, column in _TEXT_COLUMNS:
+        unclean = sum(clean(text) != text for (text,) in store.connection.execute(f"SELECT {column} FROM {table}"))
+        if unclean:
+            yield f"{unclean} texts in {table} have invisible characters or control tokens"
 
 
-def _mend_texts(writer: ArchiveWriter, store: Store) -> None:
+def _clean_texts(writer: ArchiveWriter, store: Store) -> None:
     with writer.maintenance(vectors_changed=False) as connection:
-        clean_texts(connection)
+        for table, column in _TEXT_COLUMNS:
+            for row, text in connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
+                if (cleaned := clean(text)) != text:
+                    connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (cleaned, row))
+        connection.execute("DELETE FROM spans WHERE text = ''")
 
 
-def _word_index(store: Store) -> Iterator[str]:
+def _find_full_text_errors(store: Store) -> Iterator[str]:
     for channel, table in TEXT_TABLES.items():
         try:
             store.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
-            yield f"the full-text index of {channel} words contradicts its own rows ({error})"
+            yield f"the full-text index of {channel} contradicts its own rows ({error})"
 
 
-def _word_rows(store: Store) -> Iterator[str]:
+def _find_wrong_text_rows(store: Store) -> Iterator[str]:
     for video_id in _video_ids(store):
         wrong = 0
         for clip, texts in clip_texts(store.connection, video_id):
             wrong += any(_indexed_text(store, channel, clip) != text for channel, text in texts.items())
         if wrong:
-            yield f"the words of {wrong} clips of video {video_id} are not in the full-text index as they were said"
+            yield f"the full-text index differs from the text of {wrong} clips of video {video_id}"
 
 
 def _indexed_text(store: Store, channel: TextChannel, clip: int) -> str:
@@ -137,7 +148,7 @@ def _indexed_text(store: Store, channel: TextChannel, clip: int) -> str:
     return row[0] if row else ""
 
 
-def _mend_words(writer: ArchiveWriter, store: Store) -> None:
+def _rebuild_full_text(writer: ArchiveWriter, store: Store) -> None:
     with writer.maintenance(vectors_changed=False) as connection:
         for table in TEXT_TABLES.values():
             connection.execute(f"DROP TABLE {table}")
@@ -147,39 +158,34 @@ def _mend_words(writer: ArchiveWriter, store: Store) -> None:
             index_text(connection, video_id)
 
 
-def _vectors(store: Store) -> Iterator[str]:
-    for video_id, bad in _bad_vectors(store).items():
-        yield f"{len(bad)} vectors of video {video_id} have a wrong size or length"
-    for video_id, made, there in store.connection.execute(_FEWER).fetchall():
-        yield f"video {video_id} has {there} of the {made} vectors that were made of it"
+def _find_vector_errors(store: Store) -> Iterator[str]:
+    for video_id, clips in _bad_vectors(store).items():
+        yield f"{len(clips)} vectors of video {video_id} have a wrong size or length"
+    for video_id, expected, found in store.connection.execute(_MISSING_VECTORS).fetchall():
+        yield f"video {video_id} has {found} of its {expected} vectors"
     for (video_id,) in store.connection.execute(_WITHOUT_CLIPS).fetchall():
         yield f"video {video_id} has no clips"
 
 
-_FEWER = """SELECT v.video_id, v.vectors, count(x.clip) FROM videos v LEFT JOIN clips USING (video_id)
-LEFT JOIN vectors x USING (clip) WHERE v.config_hash <> '' GROUP BY v.video_id HAVING count(x.clip) <> v.vectors"""
-
-_WITHOUT_CLIPS = "SELECT video_id FROM videos WHERE config_hash <> '' AND video_id NOT IN (SELECT video_id FROM clips)"
-
-
-def _mend_vectors(writer: ArchiveWriter, store: Store) -> None:
+def _mark_videos(writer: ArchiveWriter, store: Store) -> None:
     bad = _bad_vectors(store)
-    hurt = {row[0] for sql in (_FEWER, _WITHOUT_CLIPS) for row in store.connection.execute(sql)} | set(bad)
+    affected = {row[0] for sql in (_MISSING_VECTORS, _WITHOUT_CLIPS) for row in store.connection.execute(sql)} | set(bad)
     with writer.maintenance(vectors_changed=True) as connection:
         connection.executemany("DELETE FROM vectors WHERE clip = ?", [(clip,) for clips in bad.values() for clip in clips])
         for table in ("videos", "files"):
-            connection.executemany(f"UPDATE {table} SET config_hash = '' WHERE video_id = ?", [(id_,) for id_ in hurt])
+            mark = f"UPDATE {table} SET config_hash = '' WHERE video_id = ?"
+            connection.executemany(mark, [(video_id,) for video_id in affected])
 
 
 def _bad_vectors(store: Store) -> dict[str, list[int]]:
-    """Video -> the clips whose vector is not of the embedder's size, or not of length 1 where these are."""
+    """Return video -> clips whose vector has not the embedder's size, or not length 1 although it should."""
     found: dict[str, list[int]] = {}
     try:
         embedder = IndexConfig.model_validate(store.index_config).embedder
     except ValueError:
-        return found  # what a vector should be is not known any more, which the check of the index config tells
+        return found  # reported by the check of the index config
     rows = store.connection.execute("SELECT video_id, clip, vector FROM vectors JOIN clips USING (clip) ORDER BY clip")
-    while batch := rows.fetchmany(_AT_ONCE):
+    while batch := rows.fetchmany(_BATCH):
         for video_id, clip, data in batch:
             if not _is_vector(data, embedder.dim, unit=embedder.normalized):
                 found.setdefault(video_id, []).append(clip)
@@ -190,23 +196,23 @@ def _is_vector(data: bytes, dim: int, *, unit: bool) -> bool:
     if len(data) != 2 * dim:
         return False
     norm = float(np.linalg.norm(np.frombuffer(data, dtype=np.float16).astype(np.float32)))
-    return bool(np.isfinite(norm)) and norm > 0 and (not unit or _LENGTH[0] <= norm <= _LENGTH[1])
+    return bool(np.isfinite(norm)) and norm > 0 and (not unit or _UNIT_LENGTH[0] <= norm <= _UNIT_LENGTH[1])
 
 
-def _marked(store: Store) -> Iterator[str]:
+def _find_marked_files(store: Store) -> Iterator[str]:
     marked = "SELECT count(*), min(path) FROM files WHERE config_hash = ''"
     files, first = store.connection.execute(marked).fetchone()
     if files:
-        yield f"{files} files are marked to be read again, the first {os.fsdecode(first)!r}"
+        yield f"{files} files are marked to be indexed again, the first {os.fsdecode(first)!r}"
 
 
-def _derived(store: Store) -> Iterator[str]:
+def _find_faulty_files(store: Store) -> Iterator[str]:
     for file in derived_files(store.folder):
         if fault := find_fault(file, store.generation):
             yield f"{file.name} {fault}"
 
 
-def _mend_derived(writer: ArchiveWriter, store: Store) -> None:
+def _rebuild_derived_files(writer: ArchiveWriter, store: Store) -> None:
     for file in derived_files(store.folder):
         if find_fault(file, store.generation):
             with convert_errors(store.folder):
@@ -219,15 +225,15 @@ def _video_ids(store: Store) -> list[str]:
 
 
 _REPAIR = "rankvideo doctor ARCHIVE --repair"
-_AGAIN = f"{_REPAIR} marks these videos, then rankvideo update ARCHIVE reads them again"
+_REINDEX = "rankvideo update ARCHIVE indexes them again"
 _CHECKS = (
-    _Check("database", _database, "restore the archive from a copy, or index the videos again into another folder"),
-    _Check("index config", _index_config, "index the videos again into another folder: how this archive is made is lost"),
-    _Check("references", _references, f"{_REPAIR} deletes what belongs to nothing", _mend_references),
-    _Check("texts", _texts, f"{_REPAIR} cleans them", _mend_texts),
-    _Check("word index", _word_index, f"{_REPAIR} builds it again from the stored words", _mend_words),
-    _Check("words", _word_rows, f"{_REPAIR} indexes the stored words again", _mend_words),
-    _Check("vectors", _vectors, _AGAIN, _mend_vectors),
-    _Check("marked", _marked, "rankvideo update ARCHIVE reads them again"),
-    _Check("vector index", _derived, f"{_REPAIR} derives it again; so does the next search", _mend_derived),
+    _Check("database", _find_database_errors, "restore a backup, or index the videos again into another folder"),
+    _Check("index config", _find_config_errors, "index the videos again into another folder: the settings are lost"),
+    _Check("references", _find_orphans, f"{_REPAIR} deletes orphaned rows", _repair_references),
+    _Check("texts", _find_unclean_texts, f"{_REPAIR} cleans them", _clean_texts),
+    _Check("full-text index", _find_full_text_errors, f"{_REPAIR} rebuilds it from the stored text", _rebuild_full_text),
+    _Check("text rows", _find_wrong_text_rows, f"{_REPAIR} indexes the stored text again", _rebuild_full_text),
+    _Check("vectors", _find_vector_errors, f"{_REPAIR} marks these videos, then {_REINDEX}", _mark_videos),
+    _Check("marked", _find_marked_files, _REINDEX),
+    _Check("vector index", _find_faulty_files, f"{_REPAIR} rebuilds it; so does the next search", _rebuild_derived_files),
 )

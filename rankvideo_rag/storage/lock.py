@@ -1,4 +1,4 @@
-"""One writer at a time: an advisory lock on a file of the archive, which the kernel frees when its holder dies."""
+"""The writer lock: an advisory lock on a file of the archive, which the kernel releases when its process ends."""
 
 import fcntl
 import json
@@ -16,59 +16,61 @@ from rankvideo_rag.errors import ArchiveError, ArchiveLocked
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 2.0  # seconds for which a dead holder's lock is waited for
+_DEAD_HOLDER_SECONDS = 2.0  # wait for the lock of a killed process: one that it was starting may hold it for a moment
 
 
 @contextmanager
 def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the writer's lock of an archive. Raises ArchiveLocked at once when another process holds it, saying which, and
-    ArchiveError where this user may not write."""
+    """Hold the writer lock of an archive.
+
+    Raises ArchiveLocked at once if another process holds it, naming that process, and ArchiveError if this user may not write.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        lock = open(folder / "writer.lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed by the next line but one
+        lock = open(folder / "writer.lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed by the next statement
     except OSError as error:
         raise ArchiveError(f"the archive at {folder} cannot be written: {error.strerror}") from error
     with lock as file:
-        _take(file, folder)
-        _note(file.fileno(), folder)
+        _acquire(file, folder)
+        _write_holder(file.fileno(), folder)
         yield
 
 
-def _take(file: TextIO, folder: Path) -> None:
-    until = time.monotonic() + _PATIENCE
+def _acquire(file: TextIO, folder: Path) -> None:
+    until = time.monotonic() + _DEAD_HOLDER_SECONDS
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = _noted(file.read())
+            holder = _parse_holder(file.read())
             if not _is_dead(holder) or time.monotonic() > until:
-                who = "process {pid} on {host} since {since}".format_map(holder) if holder else "another process"
-                raise ArchiveLocked(f"the archive at {folder} is being written by {who}: wait for it") from None
+                name = "process {pid} on {host} since {since}".format_map(holder) if holder else "another process"
+                raise ArchiveLocked(f"the archive at {folder} is being written by {name}: wait for it") from None
         time.sleep(0.01)
 
 
-def _note(descriptor: int, folder: Path) -> None:
-    """Say who holds the lock. It holds all the same where a full disk takes no note: to delete something may be what helps."""
+def _write_holder(descriptor: int, folder: Path) -> None:
+    """Record who holds the lock. A full disk only costs the record: deleting videos must still be possible."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    note = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+    holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
     try:
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, note.encode())
+        os.write(descriptor, holder.encode())
     except OSError as error:
-        logger.warning("the lock of the archive at %s does not say who holds it: %s", folder, error.strerror)
+        logger.warning("the lock of the archive at %s does not name its process: %s", folder, error.strerror)
 
 
-def _noted(note: str) -> dict[str, Any]:
-    """Who holds the lock; nothing in the moment between taking it and writing the note."""
+def _parse_holder(text: str) -> dict[str, Any]:
+    """Return who holds the lock; {} between locking and writing the record."""
     try:
-        return dict(json.loads(note))
+        return dict(json.loads(text))
     except ValueError:
         return {}
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether the holder was killed: then only a process that it was just starting has the lock still, for a moment."""
+    """Return whether the holder was a process of this host that no longer exists."""
     if holder.get("host") != socket.gethostname():
         return False
     try:

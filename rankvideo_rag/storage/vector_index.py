@@ -1,13 +1,12 @@
-"""The vectors of an archive, ready to be searched: derived from the stored ones, rebuilt when absent, stale or damaged.
+"""The vectors of an archive, ready to be searched; derived from the stored ones and rebuilt if absent, stale or damaged.
 
-Few vectors are searched one and all, as float16 like the stored ones, so the result is exact. Many are searched in two tiers
-(`two_tiers`). Both give inner products of what is stored, over unit vectors cosines. Not known here: models and questions.
+With fewer than `IndexOptions.flat_below` vectors the index is flat and exact; with more it is an IVF-PQ index with re-scoring.
+Both return inner products with the stored vectors: cosines, if these are unit vectors.
 """
 
 import logging
 import tempfile
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,30 +15,29 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.errors import ArchiveError
 from rankvideo_rag.files import sync_folder
-from rankvideo_rag.storage.flat_index import FlatIndex, SearchableIndex
-from rankvideo_rag.storage.gpu_index import GpuIndex, check_gpu
+from rankvideo_rag.storage.flat_index import FlatIndex, GpuIndex, SearchableIndex, check_gpu
 from rankvideo_rag.storage.index_files import (
     DAMAGED,
     EXTERNAL_STATE,
-    STALE,
     FaissIndex,
     IndexPaths,
     IvfPqTuning,
     Manifest,
     build_lock,
+    delete_quietly,
     derived_files,
-    drop,
     find_fault,
+    open_rescore_file,
     read_index,
     read_manifest,
     write_index,
     write_manifest,
 )
-from rankvideo_rag.storage.ivfpq_build import Built, IndexOptions, build_ivfpq
+from rankvideo_rag.storage.ivfpq_build import BuiltIndex, IndexOptions, build_ivfpq
 from rankvideo_rag.storage.ivfpq_index import IvfPqIndex
 from rankvideo_rag.storage.rescore_file import RescoreFile
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.stored_vectors import Snapshot, read_vectors, snapshot
+from rankvideo_rag.storage.stored_vectors import Snapshot, snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -47,171 +45,163 @@ __all__ = ["IndexOptions", "Neighbour", "VectorIndex", "derived_files", "find_fa
 
 
 class Neighbour(NamedTuple):
-    """A clip near a question."""
+    """A clip near a query."""
 
     clip: int  # row number in the store
     cosine: float
 
 
 class VectorIndex:
-    """The vectors of one channel, ready to be searched. Immutable: it shows the generation it was opened at."""
+    """The vectors of an archive at one generation. Immutable."""
 
-    def __init__(self, searched: SearchableIndex | None, generation: int) -> None:
-        self._searched = searched  # None when no clip has a vector
+    def __init__(self, index: SearchableIndex | None, generation: int) -> None:
+        self._index = index  # None if no clip has a vector
         self.generation = generation
 
     def __len__(self) -> int:
-        return 0 if self._searched is None else len(self._searched)
+        return 0 if self._index is None else len(self._index)
 
     @property
     def dim(self) -> int:
-        """Numbers in a vector; 0 when there is no vector."""
-        return 0 if self._searched is None else self._searched.dim
+        """Dimensions of a vector; 0 if there are no vectors."""
+        return 0 if self._index is None else self._index.dim
 
     @property
     def tuning(self) -> IvfPqTuning | None:
-        """How two tiers are searched, and the recall that was measured when they were built; None for a flat index."""
-        return self._searched.tuning if isinstance(self._searched, IvfPqIndex) else None
+        """How an IVF-PQ index is searched and the recall that was measured; None for other indexes."""
+        return self._index.tuning if isinstance(self._index, IvfPqIndex) else None
 
     @classmethod
-    def open(cls, store: Store, channel: str = "visual", *, scale: IndexOptions | None = None) -> "VectorIndex":
-        """The index of the store's present generation: from its files if they are whole and current, else built anew.
+    def open(cls, store: Store, options: IndexOptions | None = None) -> "VectorIndex":
+        """Open the index of the archive's present generation: from its files if they are whole and current, else rebuilt.
 
-        Raises MissingDependency where the scale asks for a GPU and FAISS cannot use one, ArchiveError where many vectors find
-        no room on the disk.
+        Files that cannot be written (a full or read-only disk) cost a warning and the next build.
+
+        Raises InputError if a GPU is asked for and FAISS cannot use one, ArchiveError if stored vectors differ in size or a
+        large index has no room on disk.
         """
-        scale, files = scale or IndexOptions(), IndexPaths(store.folder, channel)
-        if scale.gpu:
+        options = options or IndexOptions()
+        if options.gpu:
             check_gpu()
-        found = _Reader(store, files, scale).current()
+        files = _IndexFiles(store, options)
+        found = files.load()
         if found is None:
-            with build_lock(store.folder):  # it may be another process that is building it
-                reader = _Reader(store, files, scale)
-                found = reader.current() or _Builder(store, files, scale).build(reader)
-        searched = found._searched
-        return (
-            cls(GpuIndex(searched), found.generation) if scale.gpu and isinstance(searched, FlatIndex | IvfPqIndex) else found
-        )
+            with build_lock(store.folder):  # another process may be building it
+                found = files.load() or files.build()
+        if options.gpu and isinstance(found._index, FlatIndex | IvfPqIndex):
+            return cls(GpuIndex(found._index), found.generation)
+        return found
 
     def search(self, vector: NDArray[np.float32], *, depth: int, among: NDArray[np.int64] | None = None) -> list[Neighbour]:
-        """The `depth` clips nearest to a unit vector (dim,), best first; `among` restricts them to those row numbers."""
-        if self._searched is None or (among is not None and not len(among)):
+        """Return the `depth` clips nearest to a unit vector (dim,), best first, of the row numbers in `among` if given."""
+        if self._index is None or (among is not None and not len(among)):
             return []
         depth = min(depth, len(self) if among is None else len(among))
-        clips, cosines = self._searched.search(np.ascontiguousarray(vector, dtype=np.float32), depth, among)
+        clips, cosines = self._index.search(np.ascontiguousarray(vector, dtype=np.float32), depth, among)
         return [Neighbour(clip, cosine) for clip, cosine in zip(clips.tolist(), cosines.tolist(), strict=True)]
 
 
-def update_index_files(store: Store, *, scale: IndexOptions | None = None) -> None:
-    """Bring the files up to date, so that the first question need not. Where vectors are searched elsewhere there are none."""
+def update_index_files(store: Store, options: IndexOptions | None = None) -> None:
+    """Rebuild the derived files if they are not current, so that the first search need not.
+
+    Does nothing if the archive's vectors are searched in an external store only.
+    """
     if derived_files(store.folder) or not (store.folder / EXTERNAL_STATE).exists():
-        VectorIndex.open(store, scale=scale)
+        VectorIndex.open(store, options)
 
 
-class _Reader:
-    """Reads the files of an index, and says what is wrong with them."""
+class _IndexFiles:
+    """Loads the derived files of an archive, or builds them."""
 
-    def __init__(self, store: Store, files: IndexPaths, scale: IndexOptions) -> None:
-        self._store, self._files, self._scale = store, files, scale
-        self._manifest, self._fault = read_manifest(files)
+    def __init__(self, store: Store, options: IndexOptions) -> None:
+        self._store, self._options, self._paths = store, options, IndexPaths(store.folder)
+        self._damaged = False
 
-    def current(self) -> VectorIndex | None:
-        """The index in the files; None where they are absent, damaged, of another generation or of the other kind."""
-        manifest = self._manifest
-        if manifest is None or manifest.generation != self._store.generation or not self._right_kind(manifest):
-            self._fault = self._fault or STALE
+    def load(self) -> VectorIndex | None:
+        """Return the index in the files; None if they are absent, damaged, of another generation or of the other kind."""
+        manifest, fault = read_manifest(self._paths)
+        if manifest is None:
+            self._damaged = fault == DAMAGED
             return None
-        searched = self._searched(manifest)
-        return None if searched is None else VectorIndex(searched, manifest.generation)
+        is_right_kind = (manifest.ivfpq is not None) == (manifest.vectors >= self._options.flat_below)
+        if manifest.generation != self._store.generation or not is_right_kind:
+            return None
+        index = self._read(manifest)
+        return None if index is None else VectorIndex(index, manifest.generation)
 
-    def former(self) -> IvfPqIndex | None:
-        """The two tiers in the files, of whatever generation, if they are whole."""
-        manifest = self._manifest
-        found = self._searched(manifest) if manifest and manifest.ivfpq and self._fault == STALE else None
-        return found if isinstance(found, IvfPqIndex) else None
-
-    def warn(self) -> None:
-        """Say so, where bytes are not those that were written."""
-        if self._fault == DAMAGED:
-            logger.warning("%s is damaged: rebuilding it from the archive's stored vectors", self._files.index)
-
-    def _right_kind(self, manifest: Manifest) -> bool:
-        return (manifest.ivfpq is not None) == (manifest.vectors >= self._scale.flat_below)
-
-    def _searched(self, manifest: Manifest) -> "FlatIndex | IvfPqIndex | None":
+    def _read(self, manifest: Manifest) -> FlatIndex | IvfPqIndex | None:
         try:
-            index = read_index(self._files.index, manifest.sha256)
-            tuning = manifest.ivfpq
-            if index is None or tuning is None:
-                self._fault = DAMAGED if index is None else self._fault
-                return None if index is None else FlatIndex(index)
-            rows = RescoreFile.open(self._files.rows, manifest.vectors, manifest.dim, tuning.rescore_sha256)
+            index = read_index(self._paths.index, manifest.sha256)
+            rescore = open_rescore_file(self._paths, manifest) if manifest.ivfpq else None
         except FileNotFoundError:
             return None
-        if rows is None:
-            self._fault = DAMAGED
-            return None
-        return IvfPqIndex(index, rows, tuning, self._files.rows, partial(_fetch, self._store, self._files.channel))
+        if index is not None and manifest.ivfpq is None:
+            return FlatIndex(index)
+        if index is not None and manifest.ivfpq and rescore is not None:
+            return self._ivfpq(index, rescore, manifest.ivfpq)
+        self._damaged = True
+        return None
 
+    def _ivfpq(self, codes: FaissIndex, rescore: RescoreFile, tuning: IvfPqTuning) -> IvfPqIndex:
+        return IvfPqIndex(codes, rescore, tuning, file=self._paths.rescore, fetch=self._store.vectors)
 
-def _fetch(store: Store, channel: str, clips: NDArray[np.int64]) -> dict[int, NDArray[np.float16]]:
-    found = read_vectors(store, channel, clips)
-    return dict(zip(found.clips.tolist(), found.vectors, strict=True))
+    def _former(self) -> IvfPqIndex | None:
+        """Return the IVF-PQ index of an earlier generation if its files are whole."""
+        manifest, _ = read_manifest(self._paths)
+        index = self._read(manifest) if manifest and manifest.ivfpq and not self._damaged else None
+        return index if isinstance(index, IvfPqIndex) else None
 
+    def build(self) -> VectorIndex:
+        """Build the index of the present generation and write its files."""
+        if self._damaged:
+            logger.warning("%s is damaged: rebuilding it from the stored vectors", self._paths.index)
+        for file in self._paths.partials():
+            logger.info("deleting %s, which a killed process left", file)
+            delete_quietly(file)
+        with snapshot(self._store) as vectors:
+            if not len(vectors.clips):
+                return VectorIndex(None, vectors.generation)
+            if len(vectors.clips) < self._options.flat_below:
+                flat = FlatIndex.build(vectors)
+                self._write(flat.index, vectors)
+                return VectorIndex(flat, vectors.generation)
+            return VectorIndex(self._build_ivfpq(vectors), vectors.generation)
 
-class _Builder:
-    """Builds an index and puts its files in place, if they can be written."""
+    def _build_ivfpq(self, vectors: Snapshot) -> IvfPqIndex:
+        """Build with the re-score file in the archive, or in the temporary folder if the archive cannot be written."""
+        size = f"{len(vectors.clips):,} vectors need {len(vectors.clips) * (vectors.dim * 2 + 12) / 1e9:.1f} GB"
+        with ExitStack() as cleanup:
+            for folder in (self._paths.folder, Path(cleanup.enter_context(tempfile.TemporaryDirectory()))):
+                partial = self._paths.partial(folder / self._paths.rescore.name)
+                cleanup.callback(delete_quietly, partial)
+                try:
+                    built = build_ivfpq(vectors, partial, self._options, self._former())
+                except OSError as error:
+                    logger.warning("%s cannot be written (%s): %s while they are searched", partial, error, size)
+                    continue
+                if folder == self._paths.folder:
+                    self._write(built.codes, vectors, built, partial)
+                return self._ivfpq(built.codes, built.rescore, built.tuning)
+        raise ArchiveError(f"there is no room to build the vector index of {self._paths.folder}: {size} in it or in $TMPDIR")
 
-    def __init__(self, store: Store, files: IndexPaths, scale: IndexOptions) -> None:
-        self._store, self._files, self._scale = store, files, scale
-
-    def build(self, reader: _Reader) -> VectorIndex:
-        """The index of the archive as it is now."""
-        reader.warn()
-        self._files.drop_pieces()
-        with snapshot(self._store, self._files.channel) as still:
-            if not len(still.clips):
-                return VectorIndex(None, still.generation)
-            if len(still.clips) < self._scale.flat_below:
-                flat = FlatIndex.of(still)
-                self._keep(flat.index, still)
-                return VectorIndex(flat, still.generation)
-            return VectorIndex(self._two_tiers(still, reader.former()), still.generation)
-
-    def _two_tiers(self, still: Snapshot, former: IvfPqIndex | None) -> IvfPqIndex:
-        with ExitStack() as cleaning:
-            built, unfinished = self._built(still, former, cleaning)
-            if unfinished.parent == self._files.folder:
-                self._keep(built.lists, still, built, unfinished)
-        fetch = partial(_fetch, self._store, self._files.channel)
-        return IvfPqIndex(built.lists, built.rows, built.tuning, self._files.rows, fetch)
-
-    def _built(self, still: Snapshot, former: IvfPqIndex | None, cleaning: ExitStack) -> tuple[Built, Path]:
-        """The index, and its rows' file: in the archive, or where that is full or read-only among the temporary files."""
-        need = f"{len(still.clips):,} vectors need {len(still.clips) * (still.dim * 2 + 12) / 1e9:.1f} GB"
-        for folder in (self._files.folder, Path(cleaning.enter_context(tempfile.TemporaryDirectory()))):
-            unfinished = self._files.unfinished(folder / self._files.rows.name)
-            cleaning.callback(drop, unfinished)
-            try:
-                return build_ivfpq(still, unfinished, self._scale, former), unfinished
-            except OSError as error:
-                logger.warning("%s cannot be written (%s): %s for the time that they are searched", unfinished, error, need)
-        raise ArchiveError(f"there is no room to derive the vector index of {self._files.folder}: {need} in it or in $TMPDIR")
-
-    def _keep(self, index: FaissIndex, still: Snapshot, built: Built | None = None, rows: Path | None = None) -> None:
-        """Write the index for the next reader. It can be derived again, so a full or read-only disk only costs that time."""
-        unfinished = self._files.unfinished(self._files.index)
+    def _write(
+        self, index: FaissIndex, vectors: Snapshot, built: BuiltIndex | None = None, rescore: Path | None = None
+    ) -> None:
+        """Write the index for later processes; a disk that refuses costs them only the time to build it again."""
+        partial = self._paths.partial(self._paths.index)
         try:
-            sha256 = write_index(index, unfinished)
-            unfinished.replace(self._files.index)
-            rows.replace(self._files.rows) if rows else self._files.rows.unlink(missing_ok=True)
-            sync_folder(self._files.folder)
-            ivfpq = built.tuning if built else None
+            sha256 = write_index(index, partial)
+            partial.replace(self._paths.index)
+            rescore.replace(self._paths.rescore) if rescore else self._paths.rescore.unlink(missing_ok=True)
+            sync_folder(self._paths.folder)
             manifest = Manifest(
-                sha256=sha256, generation=still.generation, vectors=len(still.clips), dim=still.dim, ivfpq=ivfpq
+                sha256=sha256,
+                generation=vectors.generation,
+                vectors=len(vectors.clips),
+                dim=vectors.dim,
+                ivfpq=built.tuning if built else None,
             )
-            write_manifest(self._files, manifest)
+            write_manifest(self._paths, manifest)
         except OSError as error:
-            drop(unfinished)
-            why = "it will be derived again when the archive is next opened"
-            logger.warning("%s cannot be written (%s): %s", self._files.index, error, why)
+            delete_quietly(partial)
+            logger.warning("%s cannot be written (%s): it will be built again when it is next opened", self._paths.index, error)

@@ -1,4 +1,4 @@
-"""Writing to an archive: one writer at a time, one transaction for each video."""
+"""Write access to an archive: one writer at a time, one transaction per video."""
 
 import json
 import os
@@ -13,47 +13,49 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.media.discover import absolute_path
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video
+from rankvideo_rag.storage.database import TEXT_TABLES, convert_errors
 from rankvideo_rag.storage.lock import writer_lock
-from rankvideo_rag.storage.storage_errors import convert_errors
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.tables import TEXT_TABLES
 from rankvideo_rag.storage.text_rows import index_text, write_spans
 from rankvideo_rag.text import clean
 
 TITLE_LENGTH = 200  # characters
-REMOVED_REASON = "removed: it was taken out of the archive on purpose"
+REMOVED_REASON = "removed: it was removed from the archive on purpose"
 
-# Of the paths of a video the first that has subtitle files beside it gives the words.
+# The subtitle files of a video: those beside the first of its paths that has any.
 _SIDECARS = """coalesce(
   (SELECT f.sidecars FROM files f WHERE f.video_id = videos.video_id AND f.sidecars <> '' ORDER BY path LIMIT 1), '')"""
 
 
 @contextmanager
 def open_writer(store: Store) -> Iterator["ArchiveWriter"]:
-    """The one writer of an archive. Raises ArchiveLocked at once when another process writes it."""
+    """Lock an archive for writing. Raises ArchiveLocked at once if another process holds the lock."""
     with writer_lock(store.folder):
         yield ArchiveWriter(store)
 
 
 class ArchiveWriter:
-    """What may be done to an archive while its lock is held. Every text goes through `text.clean` here, whoever made it."""
+    """Writes to an archive while its lock is held. Every method is one transaction; every text is cleaned (`text.clean`).
+
+    Methods raise DiskFull or ArchiveError if the disk refuses a write; the archive then is as it was before.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def set_index_config(self, config: Mapping[str, Any]) -> None:
-        """Record how videos are made from now on."""
+        """Record how videos are indexed from now on."""
         with self._transaction() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE key = 'index_config'", (json.dumps(config, sort_keys=True),))
 
     def add_sources(self, inputs: Iterable[Path]) -> None:
-        """Remember what the archive is made from, so that it can be kept in step with it."""
+        """Record folders and files that `rankvideo update` keeps the archive in sync with."""
         with self._transaction() as connection:
             paths = [(os.fsencode(absolute_path(given)),) for given in inputs]
             connection.executemany("INSERT OR IGNORE INTO sources VALUES (?)", paths)
 
     def remove_sources(self, inputs: Iterable[Path]) -> None:
-        """Forget inputs: from now on nothing is looked for there."""
+        """Forget sources: nothing is looked for there any more."""
         with self._transaction() as connection:
             connection.executemany("DELETE FROM sources WHERE path = ?", [(os.fsencode(given),) for given in inputs])
 
@@ -62,40 +64,51 @@ class ArchiveWriter:
         video: Video,
         clips: Sequence[Clip],
         spans: Sequence[TextSpan],
-        vectors: Mapping[str, NDArray[np.float16]],  # clip_id -> (dim,)
+        vectors: Mapping[str, NDArray[np.float16]],
         *,
         file: KnownFile,
         moved_from: Sequence[Path] = (),
         work_seconds: float | None = None,
-        perceptual_hashes: Mapping[str, bytes] = {},  # clip_id -> what it looks like
+        perceptual_hashes: Mapping[str, bytes] = {},
     ) -> None:
-        """Write one video whole and the outcome of its file, in one transaction; what was known of this content goes.
+        """Write a video with all that belongs to it and the outcome of its file, in the place of what was known of it.
 
-        `moved_from` are paths at which the same content lay; `work_seconds` is what it cost to make, None where only a part
-        of it was made anew.
+        Args:
+            video: the video; its identity is its content.
+            clips: its clips.
+            spans: its timed text.
+            vectors: clip_id -> vector (dim,), for clips that have one.
+            file: the file it was read from.
+            moved_from: former paths of the file.
+            work_seconds: time spent on it; None keeps what is recorded, if only a part was processed again.
+            perceptual_hashes: clip_id -> perceptual hash.
         """
         with self._transaction() as connection:
-            self._empty(connection, video.video_id)
-            connection.execute("INSERT OR IGNORE INTO videos VALUES (?1, '', '', '', '', NULL, '', 0, NULL)", (video.video_id,))
-            facts = (
-                clean(video.title, max_length=TITLE_LENGTH),
-                video.probe.model_dump_json(),
-                file.config_hash,
-                *_verdict(file.outcome),
-            )
+            self._delete_content(connection, video.video_id)
+            connection.execute("INSERT OR IGNORE INTO videos VALUES (?, '', '', '', '', NULL, '', 0, NULL)", (video.video_id,))
             connection.execute(
-                "UPDATE videos SET title = ?, probe = ?, config_hash = ?, outcome = ?, reason = ?, vectors = ?, "
-                "work_seconds = coalesce(?, work_seconds) "
-                "WHERE video_id = ?",
-                (*facts, sum(clip.clip_id in vectors for clip in clips), work_seconds, video.video_id),
+                """
+                UPDATE videos SET title = ?, probe = ?, config_hash = ?, outcome = ?, reason = ?, vectors = ?,
+                  work_seconds = coalesce(?, work_seconds)
+                WHERE video_id = ?
+                """,
+                (
+                    clean(video.title, max_length=TITLE_LENGTH),
+                    video.probe.model_dump_json(),
+                    file.config_hash,
+                    *_outcome_columns(file.outcome),
+                    sum(clip.clip_id in vectors for clip in clips),
+                    work_seconds,
+                    video.video_id,
+                ),
             )
             write_spans(connection, video.video_id, spans)
             for clip in clips:
-                self._put_clip(connection, clip, vectors.get(clip.clip_id), perceptual_hashes.get(clip.clip_id))
+                _insert_clip(connection, clip, vectors.get(clip.clip_id), perceptual_hashes.get(clip.clip_id))
             index_text(connection, video.video_id)
             self._put_file(connection, file, moved_from)
             connection.execute(f"UPDATE videos SET sidecars = {_SIDECARS} WHERE video_id = ?", (video.video_id,))
-            connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            _increment_generation(connection)
 
     def put_descriptions(self, video_id: str, spans: Sequence[TextSpan]) -> None:
         """Write descriptions of clips of a video, in place of those of the same clips, in one transaction."""
@@ -108,48 +121,46 @@ class ArchiveWriter:
             index_text(connection, video_id)
 
     def put_file(self, file: KnownFile, *, moved_from: Sequence[Path] = ()) -> None:
-        """Record the outcome of a path that brought no new video: skipped, failed, or one more path of known content.
+        """Record the outcome of a path without new content: skipped, failed, or another path of a known video.
 
-        `moved_from` are paths at which that content lay: the file was renamed or moved.
+        `moved_from` are former paths of the file.
         """
         with self._transaction() as connection:
             self._put_file(connection, file, moved_from)
             if file.outcome.video_id:
-                self._settle(connection, file.outcome.video_id)
+                self._after_path_change(connection, file.outcome.video_id)
 
     def delete_path(self, path: Path) -> None:
-        """Forget a path whose file is no more, and its video where no other path holds it."""
+        """Delete a path whose file is gone, and its video unless another path holds it."""
         with self._transaction() as connection:
             rows = connection.execute("DELETE FROM files WHERE path = ? RETURNING video_id", (os.fsencode(path),)).fetchall()
             for (video_id,) in rows:
                 if video_id:
-                    self._settle(connection, video_id)
+                    self._after_path_change(connection, video_id)
 
     def remove_video(self, video_id: str) -> None:
-        """Take a video out. Its content stays out until `allow_video`, whatever it is called; its files are skipped."""
+        """Remove a video. Its content stays out, whatever its path, until `allow_video`; its files count as skipped."""
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO removed VALUES (?)", (video_id,))
-            connection.execute(
-                "UPDATE files SET video_id = NULL, outcome = 'skipped', reason = ? WHERE video_id = ?",
-                (REMOVED_REASON, video_id),
-            )
-            self._delete(connection, video_id)
+            skip = "UPDATE files SET video_id = NULL, outcome = 'skipped', reason = ? WHERE video_id = ?"
+            connection.execute(skip, (REMOVED_REASON, video_id))
+            self._delete_video(connection, video_id)
 
     def allow_video(self, video_id: str) -> None:
-        """Let content come in again that was taken out."""
+        """Let a removed video be indexed again."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM removed WHERE video_id = ?", (video_id,))
 
     @contextmanager
     def maintenance(self, *, vectors_changed: bool) -> Iterator[sqlite3.Connection]:
-        """One transaction over the tables themselves, for upkeep. Where `vectors` change, what derives from them is stale."""
+        """Give direct access to the tables in one transaction; with `vectors_changed` derived files become stale."""
         with self._transaction() as connection:
             yield connection
             if vectors_changed:
-                connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                _increment_generation(connection)
 
     def compact(self) -> None:
-        """Give the space of what was deleted back to the disk, its bytes with it. Needs as much room again while it works."""
+        """Overwrite deleted data and return its space to the disk. Needs as much free space as the database takes."""
         with self._store.lock, convert_errors(self._store.folder):
             connection = self._store.connection
             for table in TEXT_TABLES.values():
@@ -157,33 +168,30 @@ class ArchiveWriter:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    @staticmethod
-    def _put_clip(
-        connection: sqlite3.Connection, clip: Clip, vector: NDArray[np.float16] | None, perceptual_hash: bytes | None
-    ) -> None:
-        number = connection.execute(
-            'INSERT INTO clips (clip_id, video_id, start, "end") VALUES (?, ?, ?, ?)',
-            (clip.clip_id, clip.video_id, clip.start, clip.end),
-        ).lastrowid
-        if vector is not None:
-            connection.execute("INSERT INTO vectors VALUES (?, 'visual', ?)", (number, vector.astype(np.float16).tobytes()))
-        if perceptual_hash is not None:
-            connection.execute("INSERT INTO perceptual_hashes VALUES (?, ?)", (number, perceptual_hash))
-
     def _put_file(self, connection: sqlite3.Connection, file: KnownFile, moved_from: Sequence[Path]) -> None:
         path = os.fsencode(file.outcome.path)
         before = connection.execute("SELECT video_id FROM files WHERE path = ?", (path,)).fetchone()
-        row = (path, file.size, file.mtime_ns, file.outcome.video_id, *_verdict(file.outcome), file.config_hash, file.sidecars)
-        connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                path,
+                file.size,
+                file.mtime_ns,
+                file.outcome.video_id,
+                *_outcome_columns(file.outcome),
+                file.config_hash,
+                file.sidecars,
+            ),
+        )
         connection.executemany("DELETE FROM files WHERE path = ?", [(os.fsencode(path),) for path in moved_from])
         if before and before[0] not in (None, file.outcome.video_id):
-            self._settle(connection, before[0])
+            self._after_path_change(connection, before[0])
 
-    def _settle(self, connection: sqlite3.Connection, video_id: str) -> None:
-        """After its paths have changed: forget a video that none holds; else give it its name, and see to its words."""
+    def _after_path_change(self, connection: sqlite3.Connection, video_id: str) -> None:
+        """Delete a video without paths; else update its title and mark it if its subtitle files are others now."""
         (first,) = connection.execute("SELECT min(path) FROM files WHERE video_id = ?", (video_id,)).fetchone()
         if first is None:
-            self._delete(connection, video_id)
+            self._delete_video(connection, video_id)
             return
         (probe,) = connection.execute("SELECT probe FROM videos WHERE video_id = ?", (video_id,)).fetchone()
         title = title_of(Probe.model_validate_json(probe), Path(os.fsdecode(first)))
@@ -191,14 +199,14 @@ class ArchiveWriter:
         stale = f"SELECT video_id FROM videos WHERE video_id = ? AND sidecars <> {_SIDECARS}"
         connection.execute(f"UPDATE files SET config_hash = '' WHERE video_id IN ({stale})", (video_id,))
 
-    def _delete(self, connection: sqlite3.Connection, video_id: str) -> None:
-        self._empty(connection, video_id)
+    def _delete_video(self, connection: sqlite3.Connection, video_id: str) -> None:
+        self._delete_content(connection, video_id)
         connection.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
-        connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+        _increment_generation(connection)
 
     @staticmethod
-    def _empty(connection: sqlite3.Connection, video_id: str) -> None:
-        """Remove the clips of a video with their words and vectors; the video and its files stay."""
+    def _delete_content(connection: sqlite3.Connection, video_id: str) -> None:
+        """Delete the clips of a video with their text and vectors; the video and its files stay."""
         for table in TEXT_TABLES.values():
             connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT clip FROM clips WHERE video_id = ?)", (video_id,))
         connection.execute("DELETE FROM clips WHERE video_id = ?", (video_id,))
@@ -218,9 +226,26 @@ class ArchiveWriter:
 
 
 def title_of(probe: Probe, path: Path) -> str:
-    """What a video is called: as its container says, else as its file is named."""
+    """Return a video's title: from its container's metadata, else its file name without suffix."""
     return clean(probe.title or path.stem, max_length=TITLE_LENGTH)
 
 
-def _verdict(outcome: FileOutcome) -> tuple[Outcome, str | None]:
+def _insert_clip(
+    connection: sqlite3.Connection, clip: Clip, vector: NDArray[np.float16] | None, perceptual_hash: bytes | None
+) -> None:
+    number = connection.execute(
+        'INSERT INTO clips (clip_id, video_id, start, "end") VALUES (?, ?, ?, ?)',
+        (clip.clip_id, clip.video_id, clip.start, clip.end),
+    ).lastrowid
+    if vector is not None:
+        connection.execute("INSERT INTO vectors VALUES (?, ?)", (number, vector.astype(np.float16).tobytes()))
+    if perceptual_hash is not None:
+        connection.execute("INSERT INTO perceptual_hashes VALUES (?, ?)", (number, perceptual_hash))
+
+
+def _increment_generation(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+
+
+def _outcome_columns(outcome: FileOutcome) -> tuple[Outcome, str | None]:
     return outcome.outcome, clean(outcome.reason) if outcome.reason else None

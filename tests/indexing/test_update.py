@@ -1,4 +1,4 @@
-"""Keeping an archive: in step with its folders, free of what was taken out, examined and mended, and told of in plain words."""
+"""Keeping an archive: update, remove, gc, doctor, failures, info and dry runs."""
 
 import json
 import os
@@ -37,17 +37,17 @@ def rankvideo(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [*map(str, arguments)])
 
 
-def told(*arguments: str | Path) -> Any:
+def json_of(*arguments: str | Path) -> Any:
     return json.loads(rankvideo(*arguments, "--json").stdout)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    """Every file of an archive but the note of who wrote last."""
+    """Return every file of an archive but the writer lock, which names its last holder."""
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "writer.lock"}
 
 
 def names_in(archive: Path) -> list[str]:
-    """What can be found, by file name."""
+    """Return the file names of the archive's videos."""
     with closing(Store.open(archive)) as store:
         return sorted(Path(video.path).name for video in store.videos().values())
 
@@ -58,7 +58,7 @@ def work(report: IndexReport) -> tuple[int, int]:
 
 @pytest.fixture
 def videos(world: World, tmp_path: Path) -> Path:
-    """Three clips in a folder, the first with subtitles beside it; others may be put beside them."""
+    """Three clips in a folder, the first with subtitles beside it."""
     (tmp_path / "videos").mkdir()
     for name, clip in zip("abc", world.clips, strict=False):
         shutil.copy2(world.videos / f"{clip.stem}.mp4", tmp_path / "videos" / f"{name}.mp4")
@@ -76,15 +76,15 @@ def updated(archive: Path, *inputs: Path, **options: Any) -> UpdateReport:
     return update(archive, Settings.load(), inputs, **options)
 
 
-def ends_as_made_anew(archive: Path, videos: Path, tmp_path: Path) -> None:
-    index([videos], tmp_path / "anew", PLAIN)
-    assert dump(archive) == dump(tmp_path / "anew")
+def assert_equals_new_archive(archive: Path, videos: Path, tmp_path: Path) -> None:
+    index([videos], tmp_path / "new", PLAIN)
+    assert dump(archive) == dump(tmp_path / "new")
 
 
 # update
 
 
-def test_nothing_changed_costs_nothing(archive: Path) -> None:
+def test_an_update_without_changes_does_nothing(archive: Path) -> None:
     before = dump(archive)
     done = updated(archive)
     assert (done.report.unchanged, *work(done.report)) == (3, 0, 0)
@@ -92,7 +92,7 @@ def test_nothing_changed_costs_nothing(archive: Path) -> None:
     assert dump(archive) == before
 
 
-def test_a_renamed_and_a_moved_file_keep_all_that_was_made_of_them(archive: Path, videos: Path, tmp_path: Path) -> None:
+def test_renamed_and_moved_files_are_not_processed_again(archive: Path, videos: Path, tmp_path: Path) -> None:
     (videos / "b.mp4").rename(videos / "renamed.mp4")
     (videos / "deep").mkdir()
     for name in ("a.mp4", "a.srt"):
@@ -101,19 +101,17 @@ def test_a_renamed_and_a_moved_file_keep_all_that_was_made_of_them(archive: Path
     assert work(done.report) == (0, 0)
     assert [path.name for path in done.forgotten] == ["a.mp4", "b.mp4"]
     assert names_in(archive) == ["a.mp4", "c.mp4", "renamed.mp4"]
-    ends_as_made_anew(archive, videos, tmp_path)
+    assert_equals_new_archive(archive, videos, tmp_path)
 
 
-def test_a_replaced_file_is_read_again_and_what_was_there_is_gone(
-    archive: Path, videos: Path, world: World, tmp_path: Path
-) -> None:
+def test_a_replaced_file_is_indexed_again(archive: Path, videos: Path, world: World, tmp_path: Path) -> None:
     shutil.copy(world.videos / f"{world.clips[-1].stem}.mp4", videos / "b.mp4")
     done = updated(archive)
     assert (done.report.unchanged, done.report.embeddings) == (2, 1)
-    ends_as_made_anew(archive, videos, tmp_path)
+    assert_equals_new_archive(archive, videos, tmp_path)
 
 
-def test_a_new_and_a_deleted_file_and_one_that_comes_back(archive: Path, videos: Path, world: World, tmp_path: Path) -> None:
+def test_new_deleted_and_returning_files_are_followed(archive: Path, videos: Path, world: World, tmp_path: Path) -> None:
     shutil.copy2(world.videos / f"{world.clips[-1].stem}.mp4", videos / "new.mp4")
     (videos / "c.mp4").rename(tmp_path / "elsewhere.mp4")
     done = updated(archive)
@@ -121,11 +119,11 @@ def test_a_new_and_a_deleted_file_and_one_that_comes_back(archive: Path, videos:
     assert names_in(archive) == ["a.mp4", "b.mp4", "new.mp4"]
     (tmp_path / "elsewhere.mp4").rename(videos / "c.mp4")
     assert updated(archive).report.embeddings == 1
-    ends_as_made_anew(archive, videos, tmp_path)
+    assert_equals_new_archive(archive, videos, tmp_path)
 
 
 @pytest.mark.parametrize("change", ["written", "replaced", "deleted"])
-def test_subtitles_that_change_beside_a_file_change_its_words_and_not_its_vectors(
+def test_changed_subtitle_files_change_the_text_and_not_the_vectors(
     archive: Path, videos: Path, tmp_path: Path, change: str
 ) -> None:
     if change == "deleted":
@@ -138,32 +136,32 @@ def test_subtitles_that_change_beside_a_file_change_its_words_and_not_its_vector
     with closing(Store.open(archive)) as store:
         assert len(store.search_text("speech", "kingfisher", depth=5)) == (change != "deleted")
         assert len(store.search_text("speech", "heron", depth=5)) == (change == "written")
-    ends_as_made_anew(archive, videos, tmp_path)
+    assert_equals_new_archive(archive, videos, tmp_path)
 
 
-def test_of_two_copies_the_one_that_stays_keeps_the_video(archive: Path, videos: Path, tmp_path: Path) -> None:
+def test_a_video_stays_while_one_copy_of_it_stays(archive: Path, videos: Path, tmp_path: Path) -> None:
     shutil.copy2(videos / "b.mp4", videos / "b-copy.mp4")
     assert work(updated(archive).report) == (0, 0)
     (videos / "b.mp4").unlink()
     assert work(updated(archive).report) == (0, 0)
     assert names_in(archive) == ["a.mp4", "b-copy.mp4", "c.mp4"]
-    ends_as_made_anew(archive, videos, tmp_path)
+    assert_equals_new_archive(archive, videos, tmp_path)
 
 
-def test_when_the_copy_that_brought_the_subtitles_goes_its_words_go_too(archive: Path, videos: Path, tmp_path: Path) -> None:
+def test_subtitles_are_deleted_with_the_copy_they_belong_to(archive: Path, videos: Path, tmp_path: Path) -> None:
     shutil.copy2(videos / "a.mp4", videos / "z.mp4")
     updated(archive)
     for name in ("a.mp4", "a.srt"):
         (videos / name).unlink()
     assert updated(archive).report.embeddings == 0
-    ends_as_made_anew(archive, videos, tmp_path)
+    assert_equals_new_archive(archive, videos, tmp_path)
 
 
-@pytest.mark.parametrize("sight", ["empty", "gone"])
-def test_a_disk_that_is_not_mounted_does_not_empty_an_archive(archive: Path, videos: Path, tmp_path: Path, sight: str) -> None:
+@pytest.mark.parametrize("folder", ["empty", "gone"])
+def test_an_unmounted_disk_does_not_empty_the_archive(archive: Path, videos: Path, tmp_path: Path, folder: str) -> None:
     before = dump(archive)
     videos.rename(tmp_path / "unmounted")
-    if sight == "empty":
+    if folder == "empty":
         videos.mkdir()
     done = updated(archive)
     assert [(place.folder, place.files) for place in done.kept] == [(videos, 3)]
@@ -173,7 +171,7 @@ def test_a_disk_that_is_not_mounted_does_not_empty_an_archive(archive: Path, vid
     assert names_in(archive) == []
 
 
-def test_update_says_what_it_did_and_what_it_kept(archive: Path, videos: Path) -> None:
+def test_update_reports_what_it_deleted_and_kept(archive: Path, videos: Path) -> None:
     (videos / "c.mp4").unlink()
     done = rankvideo("update", archive)
     assert done.exit_code == 0
@@ -181,10 +179,10 @@ def test_update_says_what_it_did_and_what_it_kept(archive: Path, videos: Path) -
     for name in ("a.mp4", "b.mp4", "a.srt"):
         (videos / name).unlink()
     assert "Is a disk not mounted?" in rankvideo("update", archive).stderr
-    assert told("update", archive)["kept"] == [{"folder": str(videos), "files": 2}]
+    assert json_of("update", archive)["kept"] == [{"folder": str(videos), "files": 2}]
 
 
-def test_an_archive_that_does_not_know_where_it_came_from_asks(archive: Path, videos: Path) -> None:
+def test_an_archive_without_sources_asks_for_them(archive: Path, videos: Path) -> None:
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
         connection.execute("DELETE FROM sources")
     with pytest.raises(InputError, match="has no sources"):
@@ -196,7 +194,7 @@ def test_an_archive_that_does_not_know_where_it_came_from_asks(archive: Path, vi
 # remove and gc
 
 
-def test_what_is_removed_stays_out_under_any_name_until_it_is_named_again(archive: Path, videos: Path) -> None:
+def test_a_removed_video_stays_out_under_any_name_until_it_is_indexed_by_name(archive: Path, videos: Path) -> None:
     before = dump(archive)
     gone = remove(archive, [str(videos / "a.mp4")])
     assert gone.paths == (videos / "a.mp4",)
@@ -216,20 +214,20 @@ def test_what_is_removed_stays_out_under_any_name_until_it_is_named_again(archiv
 def test_videos_are_removed_by_id_and_by_folder(archive: Path, videos: Path) -> None:
     with closing(Store.open(archive)) as store:
         first = next(iter(store.videos()))
-    assert told("remove", archive, first)["videos"] == [first]
+    assert json_of("remove", archive, first)["videos"] == [first]
     assert "2 videos taken out" in rankvideo("remove", archive, videos).stdout
     assert names_in(archive) == []
     with pytest.raises(InputError, match="has no video and no file 'nonsense'"):
         remove(archive, ["nonsense"])
 
 
-def test_the_bytes_of_what_was_removed_leave_the_disk_with_gc_and_not_before_it_is_told_to(archive: Path, videos: Path) -> None:
+def test_gc_erases_the_bytes_of_removed_videos_and_a_dry_run_does_not(archive: Path, videos: Path) -> None:
     cues = (f"{n}\n00:00:0{n % 3},000 --> 00:00:03,000\nThe heron waits for {n} days.\n" for n in range(2_000))
     (videos / "a.srt").write_text("\n".join(cues))
     updated(archive)
     remove(archive, [str(videos / "a.mp4")])
     before = bytes_of(archive)
-    dry = told("gc", archive, "--dry-run")
+    dry = json_of("gc", archive, "--dry-run")
     assert dry["after"] is None
     assert bytes_of(archive) == before
     held = dump(archive)
@@ -241,7 +239,7 @@ def test_the_bytes_of_what_was_removed_leave_the_disk_with_gc_and_not_before_it_
     assert check_integrity(archive) == []
 
 
-def test_gc_deletes_rows_that_belong_to_nothing_and_pieces_of_files(archive: Path) -> None:
+def test_gc_deletes_orphaned_rows_and_unfinished_files(archive: Path) -> None:
     held = dump(archive)
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
         connection.execute("INSERT INTO text_speech (rowid, text) VALUES (999, 'orphan')")
@@ -281,7 +279,7 @@ def flip_a_byte(archive: Path) -> None:
     (archive / "visual.faiss").write_bytes(data)
 
 
-def stretch_a_vector(archive: Path) -> None:
+def scale_a_vector(archive: Path) -> None:
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
         (vector,) = connection.execute("SELECT vector FROM vectors ORDER BY clip LIMIT 1").fetchone()
         longer = (np.frombuffer(vector, np.float16) * np.float16(3)).tobytes()
@@ -292,56 +290,53 @@ ANY_CLIP = "(SELECT min(clip) FROM clips)"
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vector file": (flip_a_byte, r"vector index: visual\.faiss is damaged"),
     "vector file without manifest": (lambda archive: (archive / "visual.json").unlink(), r"vector index: visual\.faiss"),
-    "piece of a file": (lambda archive: (archive / ".visual.faiss.1").touch(), "left behind by a writer that died"),
-    "orphan words": (
-        sql("INSERT INTO text_speech (rowid, text) VALUES (999, 'x')"),
-        "1 rows of text_speech",
-    ),
-    "orphan spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL, NULL, '[]')"), "1 rows of spans"),
-    "video that is not there": (
+    "unfinished file": (lambda archive: (archive / ".visual.faiss.1").touch(), "left by a process that was killed"),
+    "orphaned text": (sql("INSERT INTO text_speech (rowid, text) VALUES (999, 'x')"), "1 rows of text_speech"),
+    "orphaned spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL, NULL, '[]')"), "1 rows of spans"),
+    "missing video": (
         sql("UPDATE files SET video_id = 'none' WHERE CAST(path AS TEXT) LIKE '%c.mp4'"),
-        "a video that is not there",
+        "a video that does not exist",
     ),
-    "no word row": (sql(f"DELETE FROM text_speech WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
-    "other word row": (sql(f"UPDATE text_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "words of 1 clips"),
-    "word index": (sql("UPDATE text_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
-    "vector of another length": (stretch_a_vector, "1 vectors of video [0-9a-f]{32} have a wrong size or length"),
+    "missing text row": (sql(f"DELETE FROM text_speech WHERE rowid = {ANY_CLIP}"), "text of 1 clips"),
+    "wrong text row": (sql(f"UPDATE text_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "text of 1 clips"),
+    "full-text index": (sql("UPDATE text_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
+    "vector of another length": (scale_a_vector, "1 vectors of video [0-9a-f]{32} have a wrong size or length"),
     "vector of another size": (sql("UPDATE vectors SET vector = zeroblob(6) WHERE clip = 2"), "wrong size or length"),
-    "no vector": (sql("DELETE FROM vectors WHERE clip = 2"), "has 0 of the 1 vectors"),
+    "no vector": (sql("DELETE FROM vectors WHERE clip = 2"), "has 0 of its 1 vectors"),
     "no clips": (sql("DELETE FROM clips WHERE clip = 2"), "has no clips"),
-    "dirty text": (sql("UPDATE spans SET text = 'The heron <|im_end|>\u202e waits.'"), "1 texts in spans hold invisible"),
+    "unclean text": (sql("UPDATE spans SET text = 'The heron <|im_end|>\u202e waits.'"), "1 texts in spans have invisible"),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_doctor_finds_each_damage_and_mends_it(archive: Path, kind: str) -> None:
+def test_doctor_finds_and_repairs_each_damage(archive: Path, kind: str) -> None:
     whole = dump(archive)
     assert check_integrity(archive) == []
-    do, words = DAMAGE[kind]
-    do(archive)
+    damage, message = DAMAGE[kind]
+    damage(archive)
     found = rankvideo("doctor", archive)
     assert found.exit_code == 3
-    assert re.search(words, found.stdout)
+    assert re.search(message, found.stdout)
     assert "to do" in found.stdout
     rankvideo("doctor", archive, "--repair")
-    updated(archive)  # reads again what was marked, if anything
+    updated(archive)  # indexes marked videos again
     assert check_integrity(archive) == []
     assert "All is well." in rankvideo("doctor", archive).stdout
-    mended = dump(archive)
-    if kind == "dirty text":
-        assert [row[4] for row in mended["spans"]] == ["The heron < |im_end|> waits."]
+    repaired = dump(archive)
+    if kind == "unclean text":
+        assert [row[4] for row in repaired["spans"]] == ["The heron < |im_end|> waits."]
     else:
-        assert mended == whole
+        assert repaired == whole
 
 
-def test_doctor_tells_of_what_it_cannot_mend(archive: Path) -> None:
+def test_doctor_reports_what_it_cannot_repair(archive: Path) -> None:
     sql("UPDATE meta SET value = '{}' WHERE key = 'index_config'")(archive)
-    faults = told("doctor", archive, "--repair")
+    faults = json_of("doctor", archive, "--repair")
     assert [(fault["check"], fault["repaired"]) for fault in faults] == [("index config", False)]
     assert "index the videos again into another folder" in faults[0]["fix"]
 
 
-# For people
+# failures, info, dry runs, locks
 
 
 @pytest.fixture
@@ -352,8 +347,8 @@ def troubled(archive: Path, videos: Path) -> Path:
     return archive
 
 
-def test_failures_tell_code_and_remedy_of_every_file_that_is_not_well(troubled: Path, videos: Path) -> None:
-    found = {Path(failure["path"]).name: failure for failure in told("info", troubled, "--failed")}
+def test_failures_list_code_and_hint_of_every_file_that_is_not_ok(troubled: Path, videos: Path) -> None:
+    found = {Path(failure["path"]).name: failure for failure in json_of("info", troubled, "--failed")}
     assert {name: (f["outcome"], f["code"], f["retried"]) for name, f in found.items()} == {
         "bad.mp4": ("skipped", "not_media", False),
         "loose.mp4": ("skipped", "broken_link", False),
@@ -365,15 +360,15 @@ def test_failures_tell_code_and_remedy_of_every_file_that_is_not_well(troubled: 
     assert "To do: fix or delete the link" in report.stdout
 
 
-def test_every_code_that_a_file_may_end_with_has_a_remedy() -> None:
-    sources = [file.read_text() for room in ("rankvideo_rag/media", "indexing") for file in (ROOT / room).rglob("*.py")]
+def test_every_reason_code_has_a_hint() -> None:
+    sources = [file.read_text() for package in ("rankvideo_rag/media", "indexing") for file in (ROOT / package).rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'(?:MediaError|Refusal)\(\s*"(\w+)"', source)}
     assert len(codes) > 15
     assert codes <= set(failure_hints.HINTS)
 
 
-def test_info_tells_what_an_archive_holds(troubled: Path, videos: Path) -> None:
-    facts = told("info", troubled)
+def test_info_shows_what_an_archive_holds(troubled: Path, videos: Path) -> None:
+    facts = json_of("info", troubled)
     assert (facts["videos"], facts["clips"], facts["vectors"], facts["files"]) == (3, 3, 3, 5)
     assert (facts["ok"], facts["skipped"], facts["spans_speech"]) == (3, 2, 1)
     assert facts["words"] == {"speech": {"all": 3, "LATIN": 3}}  # The heron waits.
@@ -388,7 +383,9 @@ def test_info_tells_what_an_archive_holds(troubled: Path, videos: Path) -> None:
     assert [line.partition(":")[0] for line in facts["not_ok"]] == ["skipped", "skipped"]
 
 
-def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_counts_files_and_opens_none(
+    archive: Path, videos: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy2(world.videos / f"{world.clips[-1].stem}.mp4", videos / "new.mp4")
     (videos / "b.mp4").rename(videos / "renamed.mp4")
     os.utime(videos / "c.mp4", ns=(1, 1))
@@ -396,12 +393,12 @@ def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: 
     opened: list[str] = []
     real = os.open
 
-    def watched(path: Any, *arguments: Any, **options: Any) -> int:
+    def recording_open(path: Any, *arguments: Any, **options: Any) -> int:
         opened.append(str(path))
         return real(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", watched)
+        patch.setattr(os, "open", recording_open)
         found = plan_index([videos], archive, Settings.load())
     assert (found.files, found.unchanged, found.new, found.moved, found.changed, found.retried) == (4, 1, 1, 1, 1, 0)
     assert found.bytes_to_read == sum((videos / name).stat().st_size for name in ("new.mp4", "c.mp4"))
@@ -412,20 +409,20 @@ def test_a_dry_run_counts_and_opens_nothing(archive: Path, videos: Path, world: 
     assert bytes_of(archive) == before
 
 
-def test_a_dry_run_of_a_new_archive_makes_none(videos: Path, tmp_path: Path) -> None:
+def test_a_dry_run_creates_no_archive(videos: Path, tmp_path: Path) -> None:
     done = rankvideo("index", videos, "--output", tmp_path / "none", "--dry-run")
     assert "3 files: 3 new" in done.stdout
     assert "assumed" in done.stdout
     assert not (tmp_path / "none").exists()
 
 
-def test_a_dry_run_with_other_options_says_that_all_is_made_again(archive: Path, videos: Path) -> None:
+def test_a_dry_run_with_other_options_counts_every_file_as_changed(archive: Path, videos: Path) -> None:
     found = plan_index([videos], archive, Settings.load(clip_seconds=7.0))
     assert (found.changed_options, found.unchanged, found.retried) == (("clip_seconds: 30.0 -> 7.0",), 0, 3)
 
 
 @pytest.mark.parametrize("command", ["update", "gc", "doctor"])
-def test_who_comes_while_another_writes_is_told_who_holds_the_lock(archive: Path, command: str) -> None:
+def test_a_command_that_needs_the_lock_names_the_process_that_holds_it(archive: Path, command: str) -> None:
     with writer_lock(archive):
         done = rankvideo(command, archive)
     assert isinstance(done.exception, ArchiveLocked)
@@ -433,6 +430,6 @@ def test_who_comes_while_another_writes_is_told_who_holds_the_lock(archive: Path
 
 
 def test_the_lock_of_a_killed_writer_is_free(archive: Path) -> None:
-    (archive / "writer.lock").write_text('{"pid": 4194304000, "ho')  # as torn as a full disk may leave it
+    (archive / "writer.lock").write_text('{"pid": 4194304000, "ho')  # as a full disk may leave it
     with writer_lock(archive):
         assert json.loads((archive / "writer.lock").read_text())["pid"] == os.getpid()

@@ -1,4 +1,4 @@
-"""Words are found in any script, at the first place, as people write them; what was found before is found as before."""
+"""Full-text search in many scripts, and the format of an archive."""
 
 import doctest
 import math
@@ -14,14 +14,14 @@ from rankvideo_rag.errors import ArchiveMismatch
 from rankvideo_rag.indexing.segment import segment
 from rankvideo_rag.schema import FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage import full_text, tables
+from rankvideo_rag.storage import database, full_text
 from rankvideo_rag.storage.full_text import match_expression, normalize
 from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import open_writer
 from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
-EVERY = [sentence for sentences in SENTENCES.values() for sentence in sentences]
+ALL_SENTENCES = [sentence for sentences in SENTENCES.values() for sentence in sentences]
 
 
 def config() -> IndexConfig:
@@ -34,10 +34,10 @@ def video_of(number: int) -> Video:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """One video of one clip for each sentence."""
+    """One video with one clip for each sentence."""
     store = Store.create(tmp_path_factory.mktemp("languages") / "archive", config().model_dump(mode="json"))
     with open_writer(store) as writer:
-        for number, sentence in enumerate(EVERY):
+        for number, sentence in enumerate(ALL_SENTENCES):
             video = video_of(number)
             outcome = FileOutcome(path=video.path, outcome="ok", clips=1, video_id=video.video_id)
             span = TextSpan(channel="speech", text=sentence, start=1.0, end=5.0, source="test")
@@ -48,7 +48,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("said", ["", "On and on a voice talks of the weather, and of anything but what the sign shows."])
-def test_what_is_said_in_a_clip_does_not_change_how_well_its_sign_matches(tmp_path: Path, said: str) -> None:
+def test_speech_does_not_change_how_well_on_screen_text_matches(tmp_path: Path, said: str) -> None:
     store = Store.create(tmp_path / "archive", config().model_dump(mode="json"))
     with closing(store), open_writer(store) as writer:
         for number, sign in enumerate(["Penrow Street 61", "Mill Lane 4", "Winter fair"]):
@@ -65,13 +65,11 @@ def test_what_is_said_in_a_clip_does_not_change_how_well_its_sign_matches(tmp_pa
 
 def found(store: Store, question: str) -> list[str]:
     clips = store.clips(numbers := store.search_text("speech", question, depth=5))
-    return [EVERY[int(clips[number].video_id, 16)] for number in numbers]
+    return [ALL_SENTENCES[int(clips[number].video_id, 16)] for number in numbers]
 
 
 @pytest.mark.parametrize(("language", "question", "sentence"), QUESTIONS)
-def test_a_question_finds_its_sentence_first_in_its_language(
-    archive: Store, language: str, question: str, sentence: int
-) -> None:
+def test_a_question_ranks_its_sentence_first(archive: Store, language: str, question: str, sentence: int) -> None:
     assert found(archive, question)[:1] == [SENTENCES[language][sentence]]
 
 
@@ -95,37 +93,37 @@ def test_a_question_finds_its_sentence_first_in_its_language(
         ("x\u00adylo\u200bphone", "xylophone"),
     ],
 )
-def test_the_same_word_is_found_however_it_is_written(written: str, asked: str) -> None:
+def test_spellings_of_the_same_word_match(written: str, asked: str) -> None:
     assert _matches(written, asked)
 
 
 @pytest.mark.parametrize(("written", "asked"), [("大学", "学大"), ("北京大学", "京学"), ("กา", "มา"), ("하늘", "늘하")])
-def test_characters_that_do_not_stand_side_by_side_are_no_word(written: str, asked: str) -> None:
+def test_characters_that_are_not_adjacent_do_not_match(written: str, asked: str) -> None:
     assert not _matches(written, asked)
 
 
 def _matches(written: str, asked: str) -> bool:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(";".join(tables.CREATE_TEXT_TABLES))
+        connection.executescript(";".join(database.CREATE_TEXT_TABLES))
         connection.execute("INSERT INTO text_speech (text) VALUES (?)", (normalize(written),))
         found = connection.execute("SELECT count(*) FROM text_speech WHERE text_speech MATCH ?", (match_expression(asked),))
         return bool(found.fetchone()[0])
 
 
 @pytest.mark.parametrize("question", ["ـ", "?!", "", "🦊"])
-def test_a_question_without_words_finds_nothing(archive: Store, question: str) -> None:
+def test_a_question_without_terms_finds_nothing(archive: Store, question: str) -> None:
     assert archive.search_text("speech", question, depth=5) == {}
 
 
 @pytest.mark.parametrize(
     "question", ["望" * 2_000, "กา" * 1_000, "a" * 2_000, 'a" OR NEAR(b) * : ^ ' * 80, "भ" * 500, "x\ud800y\x00z"]
 )
-def test_any_question_can_be_asked(archive: Store, question: str) -> None:
+def test_any_question_is_accepted(archive: Store, question: str) -> None:
     assert len(archive.search_text("speech", question, depth=5)) <= 5
 
 
-def test_english_is_ranked_as_it_was(archive: Store) -> None:
-    """Against the tokenizer of format 1 alone, over the same English sentences: the same clips in the same order."""
+def test_english_is_ranked_as_by_the_default_tokenizer(archive: Store) -> None:
+    """Porter stemming over unicode61 without our normalisation gives the same English ranking."""
     old = sqlite3.connect(":memory:")
     old.execute("CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'porter unicode61 remove_diacritics 2')")
     new = sqlite3.connect(":memory:")
@@ -140,12 +138,12 @@ def test_english_is_ranked_as_it_was(archive: Store) -> None:
         assert [score for _, score in after] == pytest.approx([score for _, score in before])
 
 
-def test_the_examples_in_docstrings_are_true() -> None:
+def test_docstring_examples() -> None:
     result = doctest.testmod(full_text)
     assert (result.attempted, result.failed) == (3, 0)
 
 
-def test_an_archive_of_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_an_archive_of_another_format_is_refused(tmp_path: Path) -> None:
     Store.create(tmp_path, config().model_dump(mode="json")).close()
     for version in ("0", "2"):
         with closing(sqlite3.connect(tmp_path / "archive.db")) as connection, connection:

@@ -1,5 +1,6 @@
-"""All that an archive holds, in an order and a form that do not depend on how it came about: read from its files with SQL and
-FAISS alone. Left out are row numbers, the generation and the time that was spent.
+"""The content of an archive in an order that does not depend on how it was written, read with SQL and FAISS alone.
+
+Row numbers, the generation and work times are left out.
 """
 
 import json
@@ -11,8 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-# What is told of -> its rows, without their numbers.
-_ROWS = {
+_QUERIES = {
     "index config": "SELECT value FROM meta WHERE key IN ('index_config', 'schema_version') ORDER BY key",
     "sources": "SELECT path FROM sources ORDER BY path",
     "removed": "SELECT video_id FROM removed ORDER BY video_id",
@@ -25,28 +25,28 @@ _ROWS = {
         for table in ("text_speech", "text_on_screen", "text_description")
     },
     "perceptual hashes": "SELECT clip_id, hex(hash) FROM perceptual_hashes LEFT JOIN clips USING (clip) ORDER BY clip_id",
-    "vectors": "SELECT clip_id, channel, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id, channel",
+    "vectors": "SELECT clip_id, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id",
 }
 
 
 def dump(archive: Path) -> dict[str, list[Any]]:
-    """What is in archive.db and in the vector files beside it."""
+    """Return the content of archive.db and of the vector files beside it."""
     with closing(sqlite3.connect(archive / "archive.db")) as connection:
-        held = {name: connection.execute(sql).fetchall() for name, sql in _ROWS.items()}
-        clips = dict(connection.execute("SELECT clip, clip_id FROM clips").fetchall())
-    searched = _rows_file(archive) if (archive / "visual.rescore").exists() else _flat_index(archive)
-    return held | {"searched vectors": sorted((clips.get(n), data.hex().upper()) for n, data in searched)}
+        content = {name: connection.execute(sql).fetchall() for name, sql in _QUERIES.items()}
+        clip_ids = dict(connection.execute("SELECT clip, clip_id FROM clips").fetchall())
+    indexed = _rescore_file(archive) if (archive / "visual.rescore").exists() else _flat_index(archive)
+    return content | {"indexed vectors": sorted((clip_ids.get(n), data.hex().upper()) for n, data in indexed)}
 
 
 def _flat_index(archive: Path) -> list[tuple[int, bytes]]:
     index = faiss.read_index(str(archive / "visual.faiss"))
-    numbers = faiss.vector_to_array(index.id_map).tolist()
-    return [(n, index.reconstruct(n).astype(np.float16).tobytes()) for n in numbers]
+    clips = faiss.vector_to_array(index.id_map).tolist()
+    return [(n, index.reconstruct(n).astype(np.float16).tobytes()) for n in clips]
 
 
-def _rows_file(archive: Path) -> list[tuple[int, bytes]]:
-    """The vectors one after the other, then the numbers of their clips."""
-    made = json.loads((archive / "visual.json").read_bytes())
-    data, size = (archive / "visual.rescore").read_bytes(), made["dim"] * 2
-    numbers = np.frombuffer(data, np.int64, made["vectors"], made["vectors"] * size).tolist()
-    return [(n, data[at * size : (at + 1) * size]) for at, n in enumerate(numbers)]
+def _rescore_file(archive: Path) -> list[tuple[int, bytes]]:
+    """Return the vectors, which lie one after the other and are followed by the numbers of their clips."""
+    manifest = json.loads((archive / "visual.json").read_bytes())
+    data, size = (archive / "visual.rescore").read_bytes(), manifest["dim"] * 2
+    clips = np.frombuffer(data, np.int64, manifest["vectors"], manifest["vectors"] * size).tolist()
+    return [(n, data[at * size : (at + 1) * size]) for at, n in enumerate(clips)]

@@ -34,7 +34,7 @@ from support import system_calls
 from support.archive_dump import dump
 from support.kill_runs import MADE, Life, corrupt
 from support.recorded_decoder import RecordedDecoder
-from support.vectors import put, topics
+from support.vectors import clustered_vectors, put_clips
 
 _TO_READ = 64 << 10  # bytes: SQLite puts 32 KiB beside a database that nobody has open, whoever opens it
 _MANY = IndexOptions(flat_below=40)  # vectors, so that few are many
@@ -72,7 +72,7 @@ def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], 
     def many() -> None:
         shutil.rmtree(life.archive)
         with closing(Store.create(life.archive, {})) as store:
-            put(store, topics(60, seed=3, dim=8))
+            put_clips(store, clustered_vectors(60, seed=3, dim=8))
 
     def repair() -> None:
         check_integrity(life.archive, repair=True)
@@ -84,10 +84,10 @@ def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], 
     ]
 
 
-def _read(archive: Path, scale: IndexOptions | None = None) -> None:
+def _read(archive: Path, options: IndexOptions | None = None) -> None:
     with closing(Store.open(archive)) as store:
         store.videos()
-        VectorIndex.open(store, scale=scale)
+        VectorIndex.open(store, options=options)
 
 
 def _damage(archive: Path) -> None:

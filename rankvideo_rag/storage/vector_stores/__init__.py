@@ -1,8 +1,7 @@
-"""Where the vectors of an archive are searched: in FAISS on this machine, or in a copy that any LlamaIndex vector store holds.
+"""Where the vectors of an archive are searched: in FAISS on this machine, or in any LlamaIndex vector store.
 
-One file per store, each with `load(uri, dim, collection)`; the store's name is what stands before the first colon of
-`--vector-store milvus:URI`. `package.module:function` names a function from the vectors' dimension to a LlamaIndex vector
-store.
+A vector store is one file here with `load(uri, dim, collection)`, named by `--vector-store milvus:URI`.
+`package.module:function` names a function elsewhere that takes the vectors' dimensions and returns a LlamaIndex vector store.
 """
 
 import hashlib
@@ -15,47 +14,45 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.settings import FAISS, Settings
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import IndexOptions, VectorIndex
-from rankvideo_rag.storage.vector_stores.copy import open_external_index
-
-Maker = Callable[[int], BasePydanticVectorStore]  # from the numbers in a vector
+from rankvideo_rag.storage.vector_stores.external_index import VectorStoreFactory, open_external_index
 
 
 def open_vector_index(store: Store, settings: Settings) -> VectorIndex:
-    """The vectors of an archive as it is now, searched where the settings say.
+    """Open the vectors of an archive's present generation, in the store that the settings name.
 
-    Raises InputError for a place that cannot be, MissingDependency, and ArchiveError where a vector store does not answer.
+    Raises InputError for an unknown store, MissingDependency, and ArchiveError if a vector store does not respond.
     """
     if settings.vector_store == FAISS:
-        return VectorIndex.open(store, scale=IndexOptions(gpu=settings.gpu))
-    return open_external_index(store, settings.vector_store, _maker(settings.vector_store, store))
+        return VectorIndex.open(store, IndexOptions(gpu=settings.gpu))
+    return open_external_index(store, settings.vector_store, _factory(settings.vector_store, store))
 
 
-def check_vector_store(place: str) -> None:
-    """Raise InputError for a place that cannot be, MissingDependency for one whose package is not installed."""
-    if place != FAISS:
-        _loader(place)
+def check_vector_store(name: str) -> None:
+    """Raise InputError for an unknown vector store, MissingDependency if its package is not installed."""
+    if name != FAISS:
+        _loader(name)
 
 
-def _maker(place: str, store: Store) -> Maker:
-    load, uri = _loader(place)
+def _factory(name: str, store: Store) -> VectorStoreFactory:
+    load, uri = _loader(name)
     if uri is None:
         return load
     uri, _, collection = uri.partition("#")
-    return lambda dim: load(uri, dim=dim, collection=collection or _own_collection(store))
+    return lambda dim: load(uri, dim=dim, collection=collection or _default_collection(store))
 
 
-def _loader(place: str) -> tuple[Callable[..., BasePydanticVectorStore], str | None]:
-    """The function that opens a store, and the address that it takes; a function of somebody's own takes none."""
-    kind, _, where = place.partition(":")
+def _loader(name: str) -> tuple[Callable[..., BasePydanticVectorStore], str | None]:
+    """Return the function that opens a vector store and its URI; a function outside this package takes none."""
+    kind, _, uri = name.partition(":")
     kinds = backend_names(__name__)
-    if not where:
-        usable = ", ".join(f"{name}:URI" for name in kinds)
+    if not uri:
+        usable = ", ".join(f"{kind}:URI" for kind in kinds)
         raise InputError(
-            f"vector_store = {place!r}: give {FAISS}, {usable}, or package.module:function that gives a vector store"
+            f"vector_store = {name!r}: give {FAISS}, {usable}, or package.module:function that returns a vector store"
         )
-    return (find_loader(__name__, kind), where) if kind in kinds else (find_loader(__name__, place), None)
+    return (find_loader(__name__, kind), uri) if kind in kinds else (find_loader(__name__, name), None)
 
 
-def _own_collection(store: Store) -> str:
-    """A collection that no archive in another place has."""
+def _default_collection(store: Store) -> str:
+    """Return a collection name that depends on the archive's path, so that archives do not share one."""
     return f"rankvideo_{hashlib.sha256(str(store.folder.resolve()).encode()).hexdigest()[:16]}"

@@ -1,0 +1,98 @@
+"""archive.db: its tables, connections to it, and errors of the disk below it."""
+
+import errno
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
+
+from rankvideo_rag.errors import ArchiveError, DiskFull
+from rankvideo_rag.schema import TextChannel
+from rankvideo_rag.storage.full_text import TOKENIZER
+
+SCHEMA_VERSION = 1
+DATABASE = "archive.db"
+TEXT_CHANNELS: tuple[TextChannel, ...] = get_args(TextChannel)
+
+# Text as `full_text.normalize` returns it: one table per channel, with a row for each clip that has such text. BM25 divides by
+# the length of the row: in one table for all channels, a sign would count less the more is said while it is shown.
+TEXT_TABLES = {channel: f"text_{channel}" for channel in TEXT_CHANNELS}
+CREATE_TEXT_TABLES = tuple(
+    f'CREATE VIRTUAL TABLE {table} USING fts5 (text, tokenize = "{TOKENIZER}")' for table in TEXT_TABLES.values()
+)
+
+# sources: the inputs of the archive. removed: content that stays out until it is indexed by name.
+# videos.config_hash, files.config_hash: fingerprint of the index config; '' marks what must be indexed again.
+# files.sidecars: state of the subtitle files beside a path; videos.sidecars: of those that its text came from.
+# videos.vectors: how many of its clips got a vector. spans.words: [[text, start, end], ...] where words are timed.
+CREATE_TABLES = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT;
+CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT;
+CREATE TABLE videos (
+  video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, config_hash TEXT NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT, sidecars TEXT NOT NULL DEFAULT '', vectors INTEGER NOT NULL DEFAULT 0, work_seconds REAL
+) STRICT;
+CREATE TABLE files (
+  path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+  video_id TEXT REFERENCES videos ON DELETE SET NULL, outcome TEXT NOT NULL, reason TEXT, config_hash TEXT NOT NULL,
+  sidecars TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX files_of_video ON files (video_id);
+CREATE INDEX files_of_size ON files (size);
+CREATE TABLE clips (
+  clip INTEGER PRIMARY KEY AUTOINCREMENT, clip_id TEXT NOT NULL UNIQUE,
+  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, start REAL NOT NULL, "end" REAL NOT NULL
+) STRICT;
+CREATE INDEX clips_of_video ON clips (video_id);
+CREATE VIEW clip_facts AS
+  SELECT clip, clip_id, c.video_id, title, start, "end", json_extract(probe, '$.duration') AS duration,
+    CAST((SELECT min(path) FROM files f WHERE f.video_id = c.video_id) AS TEXT) AS file_path
+  FROM clips c JOIN videos USING (video_id);
+CREATE TABLE spans (
+  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, channel TEXT NOT NULL, text TEXT NOT NULL,
+  start REAL NOT NULL, "end" REAL NOT NULL, source TEXT NOT NULL, confidence REAL,
+  language TEXT, words TEXT NOT NULL DEFAULT '[]'
+) STRICT;
+CREATE INDEX spans_of_video ON spans (video_id, start);
+CREATE TABLE vectors (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, vector BLOB NOT NULL) STRICT;
+CREATE TABLE perceptual_hashes (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, hash BLOB NOT NULL) STRICT;
+{"; ".join(CREATE_TEXT_TABLES)};
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection that threads may share; transactions begin and end explicitly."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+@contextmanager
+def convert_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of SQLite or the system while writing under `folder` into ArchiveError, or DiskFull."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        raise (DiskFull if _is_disk_full(error) else ArchiveError)(
+            f"writing the archive at {folder} failed: {error}. {shutil.disk_usage(existing).free:,} bytes are free there. "
+            f"What was committed before is safe; free some space and run the same command again to continue."
+        ) from error
+
+
+def is_disk_error(error: sqlite3.Error) -> bool:
+    """Return whether SQLite failed because of the disk, not because of the file's content."""
+    return _primary_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _is_disk_full(error: sqlite3.OperationalError | OSError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return _primary_code(error) == sqlite3.SQLITE_FULL
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
