@@ -45,7 +45,7 @@ def a_few(world: World, folder: Path, count: int = 3) -> Path:
 def dump(archive: Path) -> list[object]:
     """All that an archive holds, without the times and numbers of its making."""
     store = Store.open(archive)
-    vectors = store.vectors("visual")
+    vectors = store.vectors()
     clips = store.clips(vectors.clips.tolist())
     held: list[object] = sorted(
         (clips[number].clip_id, vector.tobytes())
@@ -231,7 +231,7 @@ def test_a_damaged_vector_file_is_rebuilt_before_it_answers(world: World, tmp_pa
         (file if damage == "gone" else manifest).unlink()
     store = Store.open(tmp_path / "archive")
     found = VectorIndex.open(store)
-    stored = store.vectors("visual")
+    stored = store.vectors()
     for number, vector in zip(stored.clips.tolist(), stored.vectors.astype(np.float32), strict=True):
         exact = stored.vectors.astype(np.float32) @ vector
         best = found.search(vector, depth=len(stored.clips))

@@ -73,7 +73,7 @@ def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching:
     assert [file.outcome for file in report.files] == ["ok", "ok", "ok", "ok", "partial", "ok"]
     store, budget = Store.open(tmp_path / "archive"), watching.info.frames
     paths = {video.video_id: video.path for video in store.videos().values()}
-    stored = store.vectors("visual")
+    stored = store.vectors()
     clips = list(store.clips(stored.clips.tolist()).values())
     shown = iter(watching.shown)
     assert len(clips) == len(watching.shown) > 30
