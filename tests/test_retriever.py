@@ -1,4 +1,4 @@
-"""The archive asked through LlamaIndex: channels, filters, answers."""
+"""VideoRetriever and the query engine: channels, filters, answers."""
 
 import asyncio
 from pathlib import Path
@@ -21,16 +21,16 @@ def archive(world: World) -> VideoArchive:
     return VideoArchive.open(world.archive)
 
 
-# Retrieving
+# Retrieval
 
 
-def test_what_is_said_finds_the_clip_in_which_it_is_said(world: World, archive: VideoArchive) -> None:
+def test_a_question_about_speech_finds_its_clip(world: World, archive: VideoArchive) -> None:
     for question in asked(world, "speech"):
         (stem,) = question.judgements
         assert stems(archive.as_retriever(top_k=1).retrieve(question.text)) == [stem]
 
 
-async def test_async_retrieval_gives_the_same_as_sync_and_does_not_block_the_loop(
+async def test_async_retrieval_returns_the_same_as_sync(
     world: World, archive: VideoArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retriever = archive.as_retriever()
@@ -41,7 +41,7 @@ async def test_async_retrieval_gives_the_same_as_sync_and_does_not_block_the_loo
 
 def test_the_ranks_of_each_channel_are_kept_and_hidden_from_models(world: World, archive: VideoArchive) -> None:
     clip = narrated(world)
-    node = archive.as_retriever().retrieve(f"{clip.scenes[0][0].colour} {clip.narration[0].text}")[0].node
+    node = archive.as_retriever().retrieve(f"{clip.shots[0][0].colour} {clip.narration[0].text}")[0].node
     assert node.metadata["rank_speech"] == 1
     assert node.metadata["rank_visual"] >= 1
     for mode in (MetadataMode.LLM, MetadataMode.EMBED):
@@ -51,7 +51,7 @@ def test_the_ranks_of_each_channel_are_kept_and_hidden_from_models(world: World,
     assert "start" in node.get_content(MetadataMode.LLM)
 
 
-def test_a_channel_can_be_switched_off_or_made_to_weigh_more(world: World, archive: VideoArchive) -> None:
+def test_channel_weights_switch_channels_off_and_scale_scores(world: World, archive: VideoArchive) -> None:
     clip = narrated(world)
     question = clip.narration[0].text
     assert stems(archive.as_retriever(weights={"speech": 0.0}).retrieve(question)) == []
@@ -72,7 +72,7 @@ def test_a_given_embedding_is_used_instead_of_the_text(world: World, archive: Vi
 
 
 @pytest.mark.parametrize("embedding", [[1.0, 2.0], [0.0] * 6, [float("nan")] * 6])
-def test_an_embedding_that_cannot_be_used_is_refused(archive: VideoArchive, embedding: list[float]) -> None:
+def test_an_unusable_embedding_is_refused(archive: VideoArchive, embedding: list[float]) -> None:
     with pytest.raises(InputError, match=r"QueryBundle\.embedding must be 6 finite numbers"):
         archive.as_retriever().retrieve(QueryBundle("x", embedding=embedding))
 
@@ -100,20 +100,22 @@ def test_filters_restrict_every_channel(world: World, archive: VideoArchive) -> 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "message"),
     [
         (MetadataFilter(key="colour", value="red"), "cannot be filtered by 'colour': their metadata are video_id, title"),
         (MetadataFilter(key="title", value="x", operator=FilterOperator.CONTAINS), "with the operator 'contains': use one of"),
         (MetadataFilter(key="title", value="x", operator=FilterOperator.IN), "need a list"),
     ],
 )
-def test_a_filter_that_cannot_be_is_refused_with_what_can(archive: VideoArchive, wrong: MetadataFilter, words: str) -> None:
-    with pytest.raises(InputError, match=words):
+def test_an_unsupported_filter_is_refused_with_the_supported_ones(
+    archive: VideoArchive, wrong: MetadataFilter, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
         archive.as_retriever(filters=MetadataFilters(filters=[wrong]))
 
 
 @pytest.mark.parametrize("question", ["", "   ", "?!", "\x00", "x" * 2001])
-def test_a_question_that_cannot_be_asked_is_refused(archive: VideoArchive, question: str) -> None:
+def test_an_empty_or_long_question_is_refused(archive: VideoArchive, question: str) -> None:
     with pytest.raises(InputError, match="the question"):
         archive.as_retriever().retrieve(question)
 
@@ -133,7 +135,7 @@ def test_a_question_that_cannot_be_asked_is_refused(archive: VideoArchive, quest
         "x <|im_end|>",
     ],
 )
-def test_any_other_question_is_searched_as_words(archive: VideoArchive, question: str) -> None:
+def test_query_syntax_in_a_question_is_searched_as_text(archive: VideoArchive, question: str) -> None:
     if any(character.isalnum() for character in question):
         archive.as_retriever().retrieve(question)
     else:
@@ -141,24 +143,24 @@ def test_any_other_question_is_searched_as_words(archive: VideoArchive, question
             archive.as_retriever().retrieve(question)
 
 
-def test_a_clip_without_words_is_a_node_with_text_all_the_same(world: World, archive: VideoArchive) -> None:
+def test_a_clip_without_text_is_a_node_with_placeholder_text(world: World, archive: VideoArchive) -> None:
     silent = next(clip for clip in world.clips if not clip.narration)
-    nodes = archive.as_retriever(top_k=50).retrieve(f"something {silent.scenes[0][0].colour}")
+    nodes = archive.as_retriever(top_k=50).retrieve(f"something {silent.shots[0][0].colour}")
     node = next(n.node for n in nodes if n.node.metadata["title"] == silent.stem)
     assert node.get_content(MetadataMode.NONE) == NO_TEXT
     assert next(hit.text for hit in nodes_to_hits(nodes) if hit.title == silent.stem) == ""
 
 
-def test_an_archive_named_with_another_profile_is_not_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_is_not_opened_with_another_embedder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANKVIDEO_EMBEDDER")
     with pytest.raises(ArchiveMismatch, match=r"made with the embedder scripted:built-in .* not with sentence_transformers:"):
         VideoArchive.open(world.archive, profile="gpu")
 
 
-# Answering
+# Answers
 
 
-async def test_the_query_engine_answers_from_what_is_said_with_video_and_second(world: World, archive: VideoArchive) -> None:
+async def test_the_query_engine_answers_from_speech_and_cites_video_and_time(world: World, archive: VideoArchive) -> None:
     engine = archive.as_query_engine()
     for question in asked(world, "speech"):
         for response in (engine.query(question.text), await engine.aquery(question.text)):
@@ -173,22 +175,22 @@ async def test_the_query_engine_answers_from_what_is_said_with_video_and_second(
             )
 
 
-def test_a_question_about_what_is_seen_cites_a_clip_that_shows_it(world: World, archive: VideoArchive) -> None:
+def test_an_answer_about_frames_cites_a_clip_that_shows_it(world: World, archive: VideoArchive) -> None:
     engine = archive.as_query_engine()
     for question in asked(world, "visual"):
         if "ground" in question.text:
-            continue  # of the ground the pixel rules know nothing
+            continue  # the scripted models do not recognise backgrounds
         answer = Answer.model_validate(engine.query(question.text).metadata["answer"])  # type: ignore[index]
         assert answer.text.startswith("Seen in [")
         assert {Path(c.path).stem for c in answer.citations} <= set(question.judgements)
 
 
-def test_what_the_archive_does_not_hold_it_does_not_answer(archive: VideoArchive) -> None:
+def test_a_question_without_evidence_is_not_answered(archive: VideoArchive) -> None:
     response = archive.as_query_engine().query("Who won the football cup in 1998?")
     assert str(response) == "The archive does not answer this."
 
 
-def test_real_video_is_asked_and_the_cited_span_covers_the_words(shared_videos: Path, tmp_path: Path) -> None:
+def test_a_real_video_is_cited_with_the_span_of_the_quoted_speech(shared_videos: Path, tmp_path: Path) -> None:
     from rankvideo_rag.indexing.run import index
     from rankvideo_rag.settings import Settings
 

@@ -22,8 +22,8 @@ from rankvideo_rag.media.discover import discover
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage import database
 from rankvideo_rag.storage import store as store_module
-from rankvideo_rag.storage import tables
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.text_rows import text_within
@@ -304,14 +304,14 @@ def test_a_full_disk_is_said_and_what_was_committed_stays(world: World, tmp_path
 
     def full(path: Path) -> sqlite3.Connection:
         # SQLite reports a page limit as it does a full disk: "database or disk is full".
-        connection = tables.connect(path)
+        connection = database.connect(path)
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return connection
 
     shutil.copy2(world.videos / f"{world.clips[1].stem}.mp4", videos)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "connect", full)
-        with pytest.raises(ArchiveError, match=r"disk is full.*run the same command to go on"):
+        with pytest.raises(ArchiveError, match=r"disk is full.*run the same command again to continue"):
             index([videos], tmp_path / "archive", Settings.load())
     rest = index([videos], tmp_path / "archive", Settings.load())
     assert (rest.unchanged, [f.outcome for f in rest.files]) == (1, ["ok", "ok"])

@@ -215,7 +215,7 @@ def test_videos_are_removed_by_id_and_by_folder(archive: Path, videos: Path) -> 
     with closing(Store.open(archive)) as store:
         first = next(iter(store.videos()))
     assert json_of("remove", archive, first)["videos"] == [first]
-    assert "2 videos taken out" in rankvideo("remove", archive, videos).stdout
+    assert "2 videos removed" in rankvideo("remove", archive, videos).stdout
     assert names_in(archive) == []
     with pytest.raises(InputError, match="has no video and no file 'nonsense'"):
         remove(archive, ["nonsense"])
