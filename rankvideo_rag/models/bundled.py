@@ -1,7 +1,4 @@
-"""Models that ship with the package, by names that hold on every machine, as a path into an installation would not.
-
-It knows where they lie, not what they are.
-"""
+"""Models that ship with the package, by names that do not depend on where the package is installed."""
 
 from pathlib import Path
 
@@ -10,15 +7,15 @@ _FOLDER = Path(__file__).parents[1] / "synthetic" / "models"
 
 
 def is_bundled(model: str) -> bool:
-    """Whether a name is that of a model which ships with the package."""
+    """Return whether a name is that of a bundled model."""
     return model.startswith(_PREFIX)
 
 
 def local_folder(model: str) -> Path:
-    """Where a model lies if it is no hub model: a path as it is, `bundled:NAME` inside the package."""
+    """Return the folder of a model that is not on the hub: a path, or `bundled:NAME` inside the package."""
     return _FOLDER / model.removeprefix(_PREFIX) if is_bundled(model) else Path(model).expanduser()
 
 
 def bundled_names() -> list[str]:
-    """The names of the models that ship."""
+    """Return the names of the bundled models."""
     return [f"{_PREFIX}{folder.name}" for folder in sorted(_FOLDER.glob("*/"))]

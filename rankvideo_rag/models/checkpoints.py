@@ -1,7 +1,4 @@
-"""Where a model's weights lie and which ones they are: a local folder or a name on the Hugging Face hub.
-
-Shared by the backends that load such weights. It knows nothing of torch: it names, checks and explains.
-"""
+"""Locate a model's files, in a local folder or on the Hugging Face hub, and identify them by revision."""
 
 import hashlib
 import re
@@ -24,8 +21,8 @@ from rankvideo_rag.models.bundled import bundled_names, is_bundled, local_folder
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
-# What decides a model's answers: weights, shapes, vocabulary, chat template, prompts, pooling.
-_COUNTED = {".safetensors", ".json", ".jinja", ".txt", ".model"}
+# Files that determine a model's output: weights, configuration, vocabulary, chat template, prompts, pooling.
+_FILE_TYPES = {".safetensors", ".json", ".jinja", ".txt", ".model"}
 _WHOLE_UP_TO = 64 << 20  # bytes
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
 
@@ -38,10 +35,9 @@ class Checkpoint(NamedTuple):
 
 
 def fetch_checkpoint(model: str | None, *, backend: str, setting: str) -> Checkpoint:
-    """The files of a model: in a folder, bundled, or of a hub model, which is downloaded where it is not in the cache.
+    """Return the files of a model: a local folder, a bundled model, or a hub model, which is downloaded unless it is cached.
 
-    Only weights in safetensors and their settings are downloaded, never code. `setting` is the option by which a person
-    chooses the model: errors name it.
+    Only safetensors weights and configuration are downloaded, never code. Errors name `setting`, the option of the model.
     """
     if not model:
         raise InputError(f"backend {backend!r} needs a model: set {setting} to a hub name or a local folder")
@@ -56,19 +52,19 @@ def fetch_checkpoint(model: str | None, *, backend: str, setting: str) -> Checkp
             f"{setting} = {model!r}: the models that ship with the package are {', '.join(bundled_names()) or 'missing'}"
         )
     if not _HUB_NAME.fullmatch(model):
-        raise InputError(f"{setting} = {model!r}: there is no such folder, and it is no hub name (owner/name)")
+        raise InputError(f"{setting} = {model!r}: there is no such folder, and it is not a hub name (owner/name)")
     folder = Path(_from_hub(model, setting))
     return Checkpoint(folder, folder.name)  # …/snapshots/<commit>
 
 
 def cached_file(model: str, name: str) -> Path | None:
-    """The file of that name of a hub model, where it is in the cache of downloads."""
+    """Return the path of a hub model's file if it is in the download cache."""
     found = try_to_load_from_cache(model, name) if _HUB_NAME.fullmatch(model) else None
     return Path(found) if isinstance(found, str) else None
 
 
 def _refuse_adapter(folder: Path, setting: str) -> None:
-    """A folder of LoRA weights loads as nothing, or as its base without them."""
+    """Raise InputError for a folder of LoRA weights, which would load as the base model without them."""
     if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
         raise InputError(
             f"{setting} = {str(folder)!r} is an adapter, not a model: merge it into its base first "
@@ -77,45 +73,45 @@ def _refuse_adapter(folder: Path, setting: str) -> None:
 
 
 def _from_hub(model: str, setting: str) -> str:
-    remedy = f"choose another with {setting}, or profile = 'tiny', which needs no download"
+    advice = f"choose another with {setting}, or profile = 'tiny', which needs no download"
     try:
-        # One call for all files: asked for one by one, each would wait for an unreachable hub again.
-        return str(snapshot_download(model, allow_patterns=[f"*{suffix}" for suffix in sorted(_COUNTED)]))
+        # One call for all files: separate calls would each wait for an unreachable hub.
+        return str(snapshot_download(model, allow_patterns=[f"*{suffix}" for suffix in sorted(_FILE_TYPES)]))
     except GatedRepoError as error:
-        raise ModelError(f"the hub gives {model!r} only to accounts that accepted its terms: log in, or {remedy}") from error
+        raise ModelError(f"the hub requires accepting the terms of {model!r}: log in, or {advice}") from error
     except RepositoryNotFoundError as error:
         raise InputError(
             f"{setting} = {model!r}: no such folder here, and no such model (or a private one) on the hub"
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
         raise ModelError(
-            f"{model!r} is neither a local folder nor in the cache of downloads, and the hub cannot be reached (offline?): "
-            f"connect once, set {setting} to a local folder, or {remedy}. ({_first_line(error)})"
+            f"{model!r} is neither a local folder nor in the download cache, and the hub cannot be reached (offline?): "
+            f"connect once, set {setting} to a local folder, or {advice}. ({_first_line(error)})"
         ) from error
     except OSError as error:
-        raise ModelError(f"cannot download {model!r} to the cache of downloads: {_first_line(error)}") from error
+        raise ModelError(f"cannot download {model!r} to the download cache: {_first_line(error)}") from error
 
 
 @contextmanager
 def wrap_loading_errors(model: str, *, setting: str, device: str) -> Iterator[None]:
-    """Turn whatever a loading library raises into an error that says what was tried and what to do."""
+    """Turn any error of a loading library into a ModelError that says what was tried and what to do."""
     try:
         yield
     except Exception as error:
         raise ModelError(
-            f"cannot load {model!r} on {device!r}: {_first_line(error)}. Only safetensors weights are read, and no code that "
-            f"comes with a model is run. Choose another model with {setting}, or another device"
+            f"cannot load {model!r} on {device!r}: {_first_line(error)}. Only safetensors weights are read, and code of a "
+            f"model is never run. Choose another model with {setting}, or another device"
         ) from error
 
 
 def weights_checksum(folder: Path) -> str:
-    """16 hex digits over the names and sizes of the files that decide a model's answers, and over their bytes.
+    """Return 16 hex digits over the names, sizes and bytes of the files that determine a model's output.
 
-    Of a file above 64 MiB it reads 64 samples of 64 KiB, so that a model of 18 GB costs a moment: training moves nearly
-    every weight, which samples see; a patch of a few weights between them they do not.
+    Of a file above 64 MiB only 64 samples of 64 KiB are read, so that a model of 18 GB takes a moment: they show
+    training, which changes nearly every weight, but not a change of a few weights between them.
     """
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _COUNTED and path.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _FILE_TYPES and path.is_file()):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""Ranking, apart from any framework: fusing lists of clips, judging pairs of question and clip, ordering by the verdicts."""
+"""Ranking: fusion of channels, scoring pairs of a question and a clip, ordering by score."""

@@ -1,7 +1,7 @@
-"""Scores that were computed once, kept in an SQLite file that threads and processes may share.
+"""Cache scores in an SQLite file that threads and processes may share.
 
-A score is kept under what made it (`score_key`): model with revision, prompt spec, content of the file, span and question.
-Knows no models: a key's parts are the caller's word.
+The key of a score (`score_key`) is what it was computed from: model with revision, prompt spec, content of the file, span and
+question.
 """
 
 import hashlib
@@ -17,40 +17,40 @@ from pydantic import ValidationError
 
 from rankvideo_rag.errors import MediaError, RankVideoError
 from rankvideo_rag.files import file_hash
-from rankvideo_rag.ranking.cache_file import CacheFile, Unusable
+from rankvideo_rag.ranking.cache_file import CacheFile, CacheUnusable
 from rankvideo_rag.schema import Score
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_VERSION = 1  # of what a key is made of
+_VERSION = 1  # of the keys' parts
 _MODEL = "CAST(substr(key, 66) AS TEXT)"  # in SQL: what follows the 64 digits of the digest and the colon
-# Two changes of a file within one tick of a file system's clock leave the same times: so young a file is not remembered.
+# Two changes within one tick of a file system's clock have the same times: the hash of such a recent file is not cached.
 _CLOCK_TICK = 2.0  # seconds, of the coarsest (FAT)
 
 
 class CacheInfo(NamedTuple):
-    """What a cache holds."""
+    """Counts of what a cache holds."""
 
     path: str
     entries: int  # scores
     bytes: int  # on disk
     models: dict[str, int]  # model -> scores
-    files: int  # whose content is known
+    files: int  # whose hash is cached
 
 
 def default_cache_path() -> Path:
-    """rankvideo/scores.db in the user's cache folder: $XDG_CACHE_HOME, or ~/.cache."""
+    """Return rankvideo/scores.db in the user's cache folder: $XDG_CACHE_HOME, or ~/.cache."""
     folder = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification: a relative path is to be ignored.
+    # The XDG base directory specification says to ignore a relative path.
     return (Path(folder) if os.path.isabs(folder) else Path.home() / ".cache") / "rankvideo" / "scores.db"
 
 
-def open_cache(place: str | None) -> "ScoreCache | None":
-    """The cache that the setting `score_cache` asks for: a path, "none" for no cache, None for the default place."""
-    if place == "none":
+def open_cache(path: str | None) -> "ScoreCache | None":
+    """Return the cache for the setting `score_cache`: a path, "none" for no cache, None for the default path."""
+    if path == "none":
         return None
-    return ScoreCache(Path(place).expanduser() if place else default_cache_path())
+    return ScoreCache(Path(path).expanduser() if path else default_cache_path())
 
 
 def score_key(
@@ -63,10 +63,10 @@ def score_key(
     question: str,
     variant: str = "",
 ) -> str:
-    """What a score is kept under: a sha256 of all that made it, a colon, the model (so that its scores can be counted).
+    """Return the key of a score: a sha256 of what it is computed from, a colon, and the model (to count its scores).
 
     `spec` is the prompt spec's fingerprint, `content` comes from `content_of`; start and end are seconds or None;
-    `variant` is whatever else changed the score, such as having reasoned first.
+    `variant` is anything else that affects the score, such as reasoning.
     """
     span = [None if seconds is None else float(seconds) + 0.0 for seconds in (start, end)]  # + 0.0: -0.0 is 0.0
     made_of = json.dumps([_VERSION, model, spec, content, span, question, variant], allow_nan=False)
@@ -74,10 +74,10 @@ def score_key(
 
 
 class ScoreCache:
-    """Scores on disk. Safe under threads, processes and forks; a pickle is its path.
+    """Scores on disk. Safe with threads, processes and forks; it is pickled as its path.
 
-    Where the file cannot be used (full disk, no permission) it says so once and remembers nothing: ranking goes on without
-    it. A damaged file is set aside, with a warning, and begun anew.
+    Where the file cannot be used (full disk, no permission), a warning is logged once and nothing is cached. A damaged file is
+    renamed, with a warning, and replaced by a new one.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -86,48 +86,48 @@ class ScoreCache:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The cache file."""
         return self._file.path
 
     def get(self, key: str) -> Score | None:
-        """The score kept under a key, or None."""
-        kept = self._trying(lambda: self._file.read("scores", _bytes(key)))
+        """Return the score of a key, or None."""
+        kept = self._warn_if_unusable(lambda: self._file.read("scores", _bytes(key)))
         try:
             return None if kept is None else Score.model_validate_json(kept)
-        except ValidationError:  # written by another version of this package: its checksum holds, but it is of no use
+        except ValidationError:  # written by another version of this package
             return None
 
     def put(self, key: str, score: Score) -> None:
-        """Keep a score whose status is ok; any other is not kept, as the next attempt may do better."""
+        """Store a score whose status is ok; others are not stored, as the next attempt may succeed."""
         if score.status == "ok" and score.margin is not None:
             kept = score.model_dump_json().encode()
-            self._trying(lambda: self._file.write("scores", _bytes(key), kept))
+            self._warn_if_unusable(lambda: self._file.write("scores", _bytes(key), kept))
 
     def content_of(self, path: str | Path) -> str:
-        """The sha256 of a file's bytes, read once for as long as the file stays as it is.
+        """Return the sha256 of a file's bytes, which are read again only when the file has changed.
 
-        Path, device, inode, size and both times tell whether it did: a file replaced under the same name, even one with the
-        old size and time of modification, is read again. Raises MediaError for a file that cannot be read.
+        Path, device, inode, size and both times are compared: a file replaced under the same name, even one with the old size
+        and modification time, is read again. Raises MediaError for a file that cannot be read.
         """
         name, state = os.fsencode(Path(path).absolute()), _state(path)
-        known = self._trying(lambda: self._file.read("contents", name))
+        known = self._warn_if_unusable(lambda: self._file.read("contents", name))
         if known is not None and json.loads(known)[:-1] == list(state):
             return str(json.loads(known)[-1])
         content = file_hash(path)
         if _state(path) != state:
-            raise MediaError("changed", f"{path} changed while it was read: try again when it is finished")
+            raise MediaError("changed", f"{path} changed while it was read: try again when it is complete")
         if time.time() - max(state.changed_ns, state.modified_ns) / 1e9 > _CLOCK_TICK:
-            self._trying(lambda: self._file.write("contents", name, json.dumps([*state, content]).encode()))
+            self._warn_if_unusable(lambda: self._file.write("contents", name, json.dumps([*state, content]).encode()))
         return content
 
     def info(self) -> CacheInfo:
-        """What is kept here. Raises RankVideoError where the file cannot be used."""
+        """Count what the cache holds. Raises RankVideoError where the file cannot be used."""
         models = dict(self._run(f"SELECT {_MODEL}, count(*) FROM scores GROUP BY 1 ORDER BY 1"))
         files = self._run("SELECT count(*) FROM contents")[0][0]
         return CacheInfo(str(self.path), sum(models.values()), self._file.size(), models, files)
 
     def clear(self, model: str | None = None) -> int:
-        """Forget the scores of one model, named as in `info`, or everything; returns how many scores that were."""
+        """Delete the scores of one model, named as in `info`, or everything; return how many scores were deleted."""
         if model is None:
             (count,) = self._run("SELECT count(*) FROM scores")[0]
             self._run("DELETE FROM scores")
@@ -140,7 +140,7 @@ class ScoreCache:
         return int(count)
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         self._file.close()
 
     def __reduce__(self) -> tuple[type["ScoreCache"], tuple[Path]]:
@@ -149,34 +149,34 @@ class ScoreCache:
     def _run(self, statement: str, *values: str) -> list[Any]:
         try:
             return self._file.run(statement, values)
-        except Unusable as error:
+        except CacheUnusable as error:
             raise RankVideoError(f"the score cache {self.path} cannot be used: {error}") from error
 
-    def _trying(self, work: Callable[[], T]) -> T | None:
+    def _warn_if_unusable(self, work: Callable[[], T]) -> T | None:
         try:
             return work()
-        except Unusable as error:
+        except CacheUnusable as error:
             if not self._warned:
-                logger.warning("the score cache %s cannot be used (%s): going on without it", self.path, error)
+                logger.warning("the score cache %s cannot be used (%s): continuing without it", self.path, error)
             self._warned = True
             return None
 
 
 class _State(NamedTuple):
-    """What changes when a file does."""
+    """Changes when a file does."""
 
     device: int
     inode: int
     size: int  # bytes
     modified_ns: int
-    changed_ns: int  # unlike the time of modification, nobody can set it
+    changed_ns: int  # unlike the modification time, it cannot be set
 
 
 def _state(path: str | Path) -> _State:
     try:
         stat = os.stat(path)
     except FileNotFoundError as error:
-        raise MediaError("vanished", f"{path} is not there") from error
+        raise MediaError("vanished", f"{path} does not exist") from error
     except OSError as error:
         raise MediaError("io", f"{path}: {error.strerror}") from error
     return _State(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)

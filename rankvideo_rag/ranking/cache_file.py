@@ -1,7 +1,4 @@
-"""An SQLite file of rows that can be had again: shared by threads and processes, replaced by a new one when it is damaged.
-
-What is kept are checksummed values under keys, table by table. Knows nothing of scores.
-"""
+"""An SQLite file of checksummed key-value tables, shared by threads and processes, and replaced by a new one when damaged."""
 
 import fcntl
 import hashlib
@@ -19,13 +16,13 @@ from rankvideo_rag.errors import InputError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_APPLICATION = 0x52565343  # "RVSC" in the file's header: whose file it is
+_APPLICATION = 0x52565343  # "RVSC" in the file's header
 _VERSION = 1
 _TABLES = ("scores", "contents")
-_WAIT = 10.0  # seconds for another process to finish writing
-_BESIDE = ("-wal", "-shm")  # SQLite's own files beside the main one
-# The file is whole and yet cannot be used now: full disk, no permission, locked for too long. Any other fault means damage.
-_TROUBLE = frozenset(
+_WAIT = 10.0  # seconds to wait for another process to finish writing
+_SUFFIXES = ("-wal", "-shm")  # SQLite's own files beside the main one
+# The file is intact but cannot be used now: full disk, no permission, locked for too long. Any other error means damage.
+_UNUSABLE = frozenset(
     {
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_BUSY,
@@ -38,19 +35,19 @@ _TROUBLE = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-_of_the_parent: list[sqlite3.Connection] = []  # after a fork: closing them here would disturb the parent's file
+_parent_connections: list[sqlite3.Connection] = []  # after a fork: closing them here would disturb the parent's file
 
 
-class Unusable(Exception):
-    """The file cannot be read or written now, though it may be whole."""
+class CacheUnusable(Exception):
+    """The file cannot be read or written now, though it may be intact."""
 
 
 class _Damage(Exception):
-    """Bytes that were not written so."""
+    """The file holds bytes that were not written by us."""
 
 
 class CacheFile:
-    """Values under keys. Made at the first use; after a fork the child opens it for itself; a pickle is its path."""
+    """Key-value tables, created at the first use. After a fork the child opens the file itself; it is pickled as its path."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
@@ -63,75 +60,75 @@ class CacheFile:
         return CacheFile, (self.path,)
 
     def read(self, table: str, key: bytes) -> bytes | None:
-        """The value under a key, if there is one and its checksum holds."""
+        """Return the value of a key, if there is one and its checksum matches."""
 
-        def look(connection: sqlite3.Connection) -> bytes | None:
+        def select(connection: sqlite3.Connection) -> bytes | None:
             for value, checksum in connection.execute(f"SELECT value, checksum FROM {table} WHERE key = ?", (key,)):
                 if not isinstance(value, bytes) or checksum != _checksum(key, value):
-                    raise _Damage("a row has another checksum than it was written with")
+                    raise _Damage("a row does not match its checksum")
                 return value
             return None
 
-        return self._do(look)
+        return self._do(select)
 
     def write(self, table: str, key: bytes, value: bytes) -> None:
-        """Put a value under a key."""
+        """Store a value under a key."""
         row = (key, value, _checksum(key, value))
         self.run(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", row)
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """The rows that a statement returns."""
+        """Return the rows of a statement."""
         return self._do(lambda connection: connection.execute(statement, values).fetchall())
 
     def size(self) -> int:
-        """Bytes on disk."""
-        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", *_BESIDE))
+        """Return the bytes on disk."""
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", *_SUFFIXES))
         return sum(file.stat().st_size for file in files if file.exists())
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
-        with self._held():
+        """Close the file; the next use opens it again."""
+        with self._locked():
             self._disconnect()
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Work on the file; when that shows damage, on a new one. Raises Unusable, and InputError for somebody else's file."""
-        with self._held():
+        """Do the work; where that shows damage, on a new file. Raises CacheUnusable; InputError for another program's file."""
+        with self._locked():
             try:
                 return self._attempt(work)
             except _Damage as damage:
-                self._set_aside(str(damage))
+                self._rename_damaged(str(damage))
             try:
                 return self._attempt(work)
             except _Damage as damage:
-                raise Unusable(f"a new file is damaged too: {damage}") from damage
+                raise CacheUnusable(f"a new file is damaged too: {damage}") from damage
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return work(self._opened())
+            return work(self._open())
         except OSError as error:
-            raise Unusable(str(error)) from error
+            raise CacheUnusable(str(error)) from error
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE:  # the lower byte of an extended code
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE:  # the lower byte of an extended code
                 self._disconnect()
-                raise Unusable(str(error)) from error
+                raise CacheUnusable(str(error)) from error
             raise _Damage(str(error)) from error
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
-        """One thread at a time."""
+    def _locked(self) -> Iterator[None]:
+        """Allow one thread at a time."""
         if self._process != os.getpid():  # forked: lock and connection are copies of the parent's
             if self._connection is not None:
-                _of_the_parent.append(self._connection)
+                _parent_connections.append(self._connection)
             self._connection, self._lock, self._process = None, threading.RLock(), os.getpid()
         with self._lock:
             yield
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            # For nobody else's eyes: the folder where it is new, and the file.
+            # Private to the user: the file, and its folder where that is new.
             self.path.parent.parent.mkdir(parents=True, exist_ok=True)
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
-            with self._alone():
+            with self._exclusive():
                 self._inode = _inode(self.path)
                 connection = _connect(self.path)
                 try:
@@ -143,8 +140,8 @@ class CacheFile:
         return self._connection
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other process and no other object of this one opens the file, or sets it aside, meanwhile."""
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other processes, and other objects of this one, from opening or renaming the file meanwhile."""
         with open(self.path.with_name(f"{self.path.name}.lock"), "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -154,12 +151,12 @@ class CacheFile:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != _APPLICATION:
-            raise InputError(f"{self.path} is a database of something else, not a score cache: name another file")
+            raise InputError(f"{self.path} is another database, not a score cache: name another file")
         if version > _VERSION:
             raise InputError(f"the score cache {self.path} was made by a newer version of rankvideo: name another file")
         if not tables:
             connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL: power loss may take the last rows, never the file's order.
+        # NORMAL: a power failure may lose the last rows, but does not damage the file.
         connection.execute("PRAGMA synchronous = NORMAL")
         if application != _APPLICATION:
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -174,26 +171,28 @@ class CacheFile:
             self._connection.close()
             self._connection = None
 
-    def _set_aside(self, found: str) -> None:
-        """Give the damaged file another name, unless another process did so already."""
+    def _rename_damaged(self, found: str) -> None:
+        """Rename the damaged file, unless another process did so already."""
         self._disconnect()
-        with self._alone():
+        with self._exclusive():
             if not self.path.exists() or self.path.stat().st_ino != self._inode:
                 return
-            aside = self.path.with_name(f"{self.path.name}.damaged")
-            for suffix in (*_BESIDE, ""):
+            damaged = self.path.with_name(f"{self.path.name}.damaged")
+            for suffix in (*_SUFFIXES, ""):
                 file = self.path.with_name(self.path.name + suffix)
                 if file.exists():
-                    file.replace(aside.with_name(aside.name + suffix))
-        logger.warning("the score cache %s is damaged (%s): set aside as %s, scores are made anew", self.path, found, aside)
+                    file.replace(damaged.with_name(damaged.name + suffix))
+        logger.warning(
+            "the score cache %s is damaged (%s): renamed to %s, scores are computed again", self.path, found, damaged
+        )
 
 
 def _inode(path: Path) -> int:
-    """The file's inode number; a file that is not there is made, empty."""
+    """Return the file's inode number; create an empty file where there is none."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
-        # An existing file is never opened here: closing it would free the locks that SQLite holds for this process.
+        # An existing file is never opened here: closing it would release the locks that SQLite holds for this process.
         made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             return os.fstat(made).st_ino

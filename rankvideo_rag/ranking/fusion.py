@@ -1,8 +1,8 @@
-"""Channels become one list, by their ranks or by their scores.
+"""Fuse the results of several channels into one list, by rank or by score.
 
-By ranks every channel has the same say, whether it knows much or little of the question: weighted reciprocal-rank fusion
-(Cormack, Clarke and Buettcher, SIGIR 2009). By scores a clip counts as far as it stands out in its channel: the sum of standard
-scores (Renda and Straccia, SAC 2003; on scores against ranks Bruch, Gai and Ingber, TOIS 2023).
+By rank all channels count equally, however well they match the question: weighted reciprocal rank fusion (Cormack, Clarke and
+Buettcher, SIGIR 2009). By score a clip counts as far as it stands out in its channel: the sum of standard scores (Renda and
+Straccia, SAC 2003; on scores against ranks Bruch, Gai and Ingber, TOIS 2023).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ class FusedHit(NamedTuple):
     """An item of the fused list."""
 
     item: int
-    score: float  # the greater the better, comparable within one list only
-    ranks: dict[str, int]  # channel -> rank there, from 1; a channel that did not find the item is absent
+    score: float  # greater is better; comparable within one list only
+    ranks: dict[str, int]  # channel -> rank there, from 1; without channels that did not find the item
 
 
 def reciprocal_rank_fusion(
     rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float], k: float = 60.0
 ) -> list[FusedHit]:
-    """One list from several, best first; equal scores in order of item, so that the same input gives the same list.
+    """Fuse rankings into one list, best first; equal scores are ordered by item, so that the result is deterministic.
 
-    A channel whose weight is absent counts 1. An item is expected at most once in a list.
+    A channel without a weight counts 1. Each ranking holds an item at most once.
     """
     fused = [
         FusedHit(item, sum(weights.get(channel, 1.0) / (k + rank) for channel, rank in found.items()), found)
@@ -34,14 +34,14 @@ def reciprocal_rank_fusion(
 
 
 class ChannelScores(NamedTuple):
-    """What a channel gives the items that it found; `others`, so many, have 0."""
+    """A channel's scores of the items that it found; that many `others` have 0."""
 
     found: Mapping[int, float]
     others: int = 0
 
 
 def standard_scores(scores: ChannelScores) -> dict[int, float]:
-    """By how many standard deviations each found item exceeds the mean of all; one below it counts as little as one not found.
+    """Return by how many standard deviations each found item exceeds the mean of all, at least 0.
 
     >>> standard_scores(ChannelScores({1: 4.0, 2: 2.0}, others=2))
     {1: 1.507556722888818, 2: 0.30151134457776363}
@@ -55,8 +55,9 @@ def standard_scores(scores: ChannelScores) -> dict[int, float]:
 
 
 def max_fusion(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
-    """Each item's greatest weighted score. Words that answer together stand in one channel: summed over channels, one word
-    that is both said and shown would count like two.
+    """Return each item's greatest weighted score over text channels.
+
+    A sum would count a word that is both spoken and on screen like two words that match together.
 
     >>> max_fusion({"speech": {1: 2.0, 2: 3.0}, "on_screen": {1: 4.0}}, weights={"speech": 1.0, "on_screen": 0.5})
     {1: 2.0, 2: 3.0}
@@ -71,9 +72,9 @@ def max_fusion(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: 
 def standard_score_fusion(
     channels: Mapping[str, ChannelScores], rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float]
 ) -> list[FusedHit]:
-    """One list from the scores of several channels, best first, equal ones in order of item; `rankings` say who found it where.
+    """Fuse the scores of channels into one list, best first, equal scores ordered by item; `rankings` give the ranks reported.
 
-    A channel whose weight is absent counts 1. An item that only a ranking has is left out.
+    A channel without a weight counts 1. An item that is in a ranking only is left out.
     """
     sums: dict[int, float] = {}
     for channel, scores in channels.items():
@@ -85,7 +86,7 @@ def standard_score_fusion(
 
 
 def _ranks(rankings: Mapping[str, Sequence[int]]) -> dict[int, dict[str, int]]:
-    """Item -> channel -> rank, from 1."""
+    """Return item -> channel -> rank, from 1."""
     ranks: dict[int, dict[str, int]] = {}
     for channel, items in rankings.items():
         for rank, item in enumerate(items, start=1):

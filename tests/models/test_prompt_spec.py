@@ -116,12 +116,12 @@ def test_an_unknown_prompt_is_refused_with_the_names_there_are() -> None:
 
 
 def test_the_vocabulary_of_qwen_writes_tag_and_labels_with_the_ids_that_are_known_of_it() -> None:
-    """Runs where the tokenizer of a Qwen3-VL lies in the cache of downloads: its ids cannot be had without its vocabulary."""
+    """Runs where the tokenizer of a Qwen3-VL is in the download cache: its ids cannot be known without its vocabulary."""
     transformers = pytest.importorskip("transformers")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained("Qwen/Qwen3-VL-8B-Instruct", local_files_only=True)
     except OSError:
-        pytest.skip("the tokenizer of Qwen/Qwen3-VL-8B-Instruct is not in the cache of downloads")
+        pytest.skip("the tokenizer of Qwen/Qwen3-VL-8B-Instruct is not in the download cache")
     assert tokenizer("<answer>yes", add_special_tokens=False).input_ids == [27, 9217, 29, 9693]
     assert tokenizer("<answer>no", add_special_tokens=False).input_ids == [27, 9217, 29, 2152]
     reading = {id: tokenizer.decode([id]).strip().lower() for id in range(len(tokenizer))}

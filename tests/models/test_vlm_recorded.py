@@ -133,7 +133,7 @@ def test_half_a_line_at_the_end_is_left_out_with_a_warning(tmp_path: Path, caplo
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             first, second = load(str(file)).label_logprobs([PROMPT, other], LABELS)
-        assert "half a line" in caplog.text
+        assert "was cut off" in caplog.text
         assert first.values is not None
         assert second.values is None
         recording, source = recorder(file)
@@ -158,7 +158,7 @@ def test_killed_in_the_first_line_a_recording_begins_anew(tmp_path: Path) -> Non
         (lambda lines: [lines[0], "", *lines[1:]], "line 2"),
         (lambda lines: [lines[0], lines[1], lines[2].replace("-0.33", "NaN #")], "line 3"),
         (lambda lines: [lines[0], lines[1], lines[2].replace('"values"', '"value"')], "line 3"),
-        (lambda lines: [lines[0], lines[1].replace('["yes","no"]', '["yes"]'), lines[2]], "line 2: 2 numbers for 1 labels"),
+        (lambda lines: [lines[0], lines[1].replace('["yes","no"]', '["yes"]'), lines[2]], "line 2 .*2 numbers for 1 labels"),
         (lambda lines: lines[1:], "line 1"),
         (lambda lines: [*lines, lines[0]], "line 4"),
         (lambda lines: ['{"some":"json"}'], "line 1"),

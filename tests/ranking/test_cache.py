@@ -206,7 +206,7 @@ def test_a_digit_changed_in_a_whole_database_is_noticed_said_and_set_aside(
     connection.close()
     cache = ScoreCache(path)
     assert cache.get(key()) is None
-    assert "is damaged (a row has another checksum than it was written with): set aside as" in caplog.text
+    assert "is damaged (a row does not match its checksum): renamed to" in caplog.text
     assert b"9.5" in (tmp_path / "scores.db.damaged").read_bytes()
     cache.put(key(), score(1.5))
     assert cache.get(key()) == score(1.5)
@@ -232,7 +232,7 @@ def test_somebody_elses_database_is_refused_and_not_touched(tmp_path: Path) -> N
         connection.execute("CREATE TABLE videos (id)")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(InputError, match="is a database of something else"):
+    with pytest.raises(InputError, match="is another database"):
         ScoreCache(path).get(key())
     assert path.read_bytes() == before
 
@@ -246,7 +246,7 @@ def test_a_place_where_nothing_can_be_written_is_said_once_and_ranking_goes_on(
         cache.put(key(), score(1.0))
         assert cache.get(key()) is None
         assert cache.content_of(video) == hashlib.sha256(b"frames").hexdigest()
-    assert caplog.text.count("going on without it") == 1
+    assert caplog.text.count("continuing without it") == 1
     with pytest.raises(RankVideoError, match="cannot be used"):
         cache.info()
 
@@ -290,7 +290,7 @@ def test_a_file_too_young_to_tell_its_changes_apart_is_not_remembered(tmp_path: 
 
 
 def test_a_file_that_is_not_there_has_no_content(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="is not there"):
+    with pytest.raises(MediaError, match="does not exist"):
         ScoreCache(tmp_path / "scores.db").content_of(tmp_path / "none.mp4")
 
 

@@ -440,7 +440,7 @@ def test_a_checkpoint_names_its_prompt_and_its_run_and_is_an_ordinary_one(folder
 
 def test_a_prompt_file_that_says_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "prompt_spec.json").write_text('{"name": "x", "wording": "y"}')
-    with pytest.raises(InputError, match=r"prompt_spec\.json is no prompt: .*wording"):
+    with pytest.raises(InputError, match=r"prompt_spec\.json is not a PromptSpec: .*wording"):
         load_prompt_spec(tmp_path)
 
 

@@ -1,6 +1,6 @@
-"""Embedders put questions and clips into one vector space. One file per backend; each has `load(model, **options) -> Embedder`.
+"""Embedders map questions and clips into one vector space. One file per backend; each has `load(model, **options) -> Embedder`.
 
-Nothing here opens media or knows a store: frames and sound come in as arrays, unit vectors go out.
+Inputs are arrays of frames and audio, outputs are unit vectors.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Vector = NDArray[np.float32]  # (dim,), length 1
 
 
 class EmbedderInfo(Record):
-    """Everything that decides what a vector means. Recorded in an archive; another one cannot read its vectors."""
+    """Everything that determines what a vector means. It is recorded in an archive, which other embedders cannot read."""
 
     backend: str
     model: str | None
@@ -40,16 +40,16 @@ class Embedder(Protocol):
 
     @property
     def info(self) -> EmbedderInfo:
-        """What the vectors mean."""
+        """Describe the vectors."""
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vector | None]:
-        """A vector for each question; None where the embedder cannot say anything about it."""
+        """Return a vector for each question; None for one that cannot be embedded."""
 
     def embed_clips(self, clips: Sequence[ClipMedia]) -> list[Vector | None]:
-        """A vector for each clip; None where there is nothing to embed (no picture, and a model without ears)."""
+        """Return a vector for each clip; None where there is nothing to embed, such as audio only for a model of frames."""
 
 
 def load_embedder(backend: str, model: str | None = None, *, device: str | None = None) -> Embedder:
-    """The backend of that name with a model loaded: a hub name or a local path; None where the backend needs none."""
+    """Load a model, a hub name or a local path, with the backend of that name; None where the backend needs no model."""
     embedder: Embedder = load_backend(__name__, backend, model, device=device)
     return embedder

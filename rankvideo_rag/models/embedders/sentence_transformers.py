@@ -1,6 +1,6 @@
-"""Embedding models that sentence-transformers loads: those of video (and sound), and those of pictures, the CLIP family.
+"""Embedding models loaded by sentence-transformers: models of video (and audio), and of pictures, such as CLIP.
 
-A picture model embeds each frame; the clip's vector is the mean of their unit vectors, of length 1 again.
+A picture model embeds each frame; the clip's vector is the normalized mean of their unit vectors.
 """
 
 from collections import defaultdict
@@ -31,10 +31,10 @@ InputType = Literal["query", "document"]
 
 
 def load(model: str | None, *, device: str | None = None, batch_size: int = 8) -> "SentenceTransformersEmbedder":
-    """Load a model by hub name or local folder. Without a device: a GPU where there is one, else the CPU."""
+    """Load a model by hub name or local folder. The default device is a GPU if there is one, else the CPU."""
     checkpoint = fetch_checkpoint(model, backend="sentence_transformers", setting=_SETTING)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    # On a GPU as the checkpoint was saved, mostly bfloat16; processors are slow with that.
+    # On a GPU the checkpoint's dtype, mostly bfloat16, which most CPUs emulate slowly.
     dtype = "auto" if device.startswith("cuda") else "float32"
     with wrap_loading_errors(str(model), setting=_SETTING, device=device):
         network = SentenceTransformer(
@@ -48,7 +48,7 @@ def load(model: str | None, *, device: str | None = None, batch_size: int = 8) -
 
 
 class SentenceTransformersEmbedder:
-    """A SentenceTransformer behind our types. One thread at a time runs it; others wait."""
+    """A SentenceTransformer as an Embedder. Thread-safe: one thread at a time runs it."""
 
     def __init__(self, network: SentenceTransformer, *, model: str, revision: str, batch_size: int) -> None:
         self._network = network
@@ -63,17 +63,17 @@ class SentenceTransformersEmbedder:
 
     @property
     def info(self) -> EmbedderInfo:
-        """What the vectors mean."""
+        """Describe the vectors."""
         return self._info
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vector | None]:
-        """A vector for each question; None for one without words."""
-        # As {"text": …}: sentence-transformers would open a bare string that looks like a picture's address or path.
+        """Return a vector for each question; None for an empty one."""
+        # As {"text": …}: sentence-transformers would open a plain string that looks like a picture's URL or path.
         questions = [{"text": clean(text)} for text in texts]
         return self._embed([question if question["text"] else None for question in questions], "query", what="question")
 
     def embed_clips(self, clips: Sequence[ClipMedia]) -> list[Vector | None]:
-        """A vector for each clip; None where it holds nothing that the model takes."""
+        """Return a vector for each clip; None where it has no input that the model takes."""
         if "image" in self._modalities:
             return self._embed_pictures(clips)
         return self._embed([self._clip_input(clip) or None for clip in clips], "document", what="clip")
@@ -101,20 +101,20 @@ class SentenceTransformersEmbedder:
         return found
 
     def _embed(self, items: Sequence[Mapping[str, Any] | None], task: InputType, *, what: str) -> list[Vector | None]:
-        """Unit vectors of the items that are not None. Items that need other processing never share a batch."""
-        alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        """Return unit vectors of the items that are not None. Only items of the same kind and frame rate share a batch."""
+        by_kind: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for index, item in enumerate(items):
             if item is not None:
-                alike[(*item, _frame_rate(item))].append(index)
+                by_kind[(*item, _frame_rate(item))].append(index)
         vectors: list[Vector | None] = [None] * len(items)
-        for (*_, frame_rate), indices in alike.items():
+        for (*_, frame_rate), indices in by_kind.items():
             rows = self._encode([items[index] for index in indices], task, frame_rate)
             for index, row in zip(indices, rows, strict=True):
                 vectors[index] = self._unit(row, f"{what} {index}")
         return vectors
 
     def _encode(self, items: Sequence[Any], task: InputType, frame_rate: float | None) -> NDArray[np.float32]:
-        """(items, dim) float32, as the model gives them."""
+        """Return (items, dim) float32 vectors as the model computes them."""
         prompt = self._query_prompt if task == "query" else self._document_prompt
         options = {"processing_kwargs": {"video": self._video_options(frame_rate)}} if "video" in items[0] else {}
         with self._lock:
@@ -130,13 +130,13 @@ class SentenceTransformersEmbedder:
         if frame_rate is not None:
             options["fps"] = frame_rate  # Qwen2.5-Omni spaces frames by this, not by the metadata
         if isinstance(_video_processor(self._network), Qwen3VLVideoProcessor):
-            options["cap_pixels_per_frame"] = False  # concerns resizing only; unsaid, it draws a warning
+            options["cap_pixels_per_frame"] = False  # affects resizing only; without it the processor warns
         return options
 
     def _unit(self, row: NDArray[np.floating[Any]], what: str) -> Vector:
         length = float(np.linalg.norm(row.astype(np.float64)))
         if not np.isfinite(length) or length == 0:
-            raise ModelError(f"{self._model!r} gave {what} a vector of length {length}, which cannot be compared")
+            raise ModelError(f"{self._model!r} computed for {what} a vector of length {length}, which cannot be compared")
         return (row / length).astype(np.float32)
 
     def _describe(self, revision: str) -> EmbedderInfo:
@@ -156,25 +156,25 @@ class SentenceTransformersEmbedder:
 
 
 def _modalities(network: SentenceTransformer, model: str) -> tuple[str, ...]:
-    """What of a clip the model takes: ("video",), ("video", "audio"), or ("image",) for one that sees frames singly."""
+    """Return which inputs of a clip the model takes: ("video",), ("video", "audio"), or ("image",) for single frames."""
     if network.supports("text") and network.supports("video"):
-        return ("video", "audio") if _hears(network) else ("video",)
+        return ("video", "audio") if _takes_audio(network) else ("video",)
     if network.supports("text") and network.supports("image"):
         return ("image",)
     raise ModelError(
         f"{model!r} takes {', '.join(map(str, network.modalities))}: an archive needs a model of text and video, or of text "
-        f"and image. Choose one with {_SETTING}"
+        f"and image: choose one with {_SETTING}"
     )
 
 
-def _hears(network: SentenceTransformer) -> bool:
-    """Whether sound can be given beside a video: our media room brings it at 16 kHz, and nobody here resamples."""
-    ear = getattr(network.processor, "feature_extractor", None)
-    return network.supports(("audio", "video")) and getattr(ear, "sampling_rate", None) == SAMPLE_RATE
+def _takes_audio(network: SentenceTransformer) -> bool:
+    """Return whether audio can be embedded with a video: at 16 kHz, as `media` decodes it."""
+    extractor = getattr(network.processor, "feature_extractor", None)
+    return network.supports(("audio", "video")) and getattr(extractor, "sampling_rate", None) == SAMPLE_RATE
 
 
 def _refuse_guessed_pooling(network: SentenceTransformer, model: str) -> None:
-    """Where no modules.json tells how to pool, sentence-transformers takes the mean of all tokens and says nothing."""
+    """Raise ModelError without a modules.json: sentence-transformers would silently take the mean of all tokens."""
     if not network.module_kwargs and any(isinstance(module, Pooling) for module in network):
         raise ModelError(
             f"{model!r} has no modules.json, so how its tokens become one vector is not known, and a guess would give vectors "
@@ -183,7 +183,7 @@ def _refuse_guessed_pooling(network: SentenceTransformer, model: str) -> None:
 
 
 def _prompt(network: SentenceTransformer, *names: str) -> str:
-    """The first of these prompts that the model has, else its default one, else none."""
+    """Return the first of these prompts that the model has, else its default prompt, else an empty one."""
     return next((text for name in (*names, network.default_prompt_name) if (text := network.prompts.get(name))), "")
 
 
@@ -192,7 +192,7 @@ def _video_processor(network: SentenceTransformer) -> Any:
 
 
 def _frame_rate(item: Mapping[str, Any]) -> float | None:
-    """Frames a second of a video that has more than one, to two decimals."""
+    """Return a video's frames per second, to two decimals; None with fewer than two frames."""
     metadata: Mapping[str, Any] = item["video"]["video_metadata"] if "video" in item else {}
     indices = metadata.get("frames_indices", ())
     if len(indices) < 2:
@@ -201,12 +201,12 @@ def _frame_rate(item: Mapping[str, Any]) -> float | None:
 
 
 def _frame_budget(video_processor: Any, multiple: int | None) -> FrameBudget:
-    """At most 24 frames, as OmniEmbed was trained, of as many pixels as RankVideo reads, within the processor's limits."""
+    """Return 24 frames, as OmniEmbed was trained, of as many pixels as RankVideo reads, within the processor's limits."""
     max_frames = min(24, getattr(video_processor, "max_frames", None) or 24)
     max_pixels = 128 * 32 * 32
-    if isinstance(video_processor, Qwen3VLVideoProcessor):  # the one whose `size` counts the pixels of all frames together
+    if isinstance(video_processor, Qwen3VLVideoProcessor):  # its `size` counts the pixels of all frames together
         max_pixels = min(max_pixels, video_processor.size["longest_edge"] // max_frames)
-    side = multiple or 32  # a processor that resizes by itself takes any side
+    side = multiple or 32  # a processor that resizes accepts any size
     return FrameBudget(
         fps=getattr(video_processor, "fps", None) or 1.0,
         max_frames=max_frames,

@@ -1,4 +1,4 @@
-"""Having texts written for many prompts, so that one that breaks the model costs no other its text."""
+"""Generate texts for many prompts, so that one that breaks the model does not cost others their texts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 
 
 def generate_each(vlm: VLM, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation | ModelError]:
-    """What the model writes after each prompt, in the order given. A call that fails is made again for each half."""
+    """Generate a text for each prompt, in the order given. A call that fails is repeated for each half of its prompts."""
     if not prompts:
         return []
     try:

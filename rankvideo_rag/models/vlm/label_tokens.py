@@ -1,7 +1,4 @@
-"""Text and labels as a Qwen3-VL style processor has them: the chat before it is cut into tokens, the tokens of a label.
-
-Knows a transformers processor by its methods only, and imports none.
-"""
+"""Render prompts with a Qwen3-VL style processor, and find the tokens of labels in its vocabulary."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,10 +12,10 @@ _VIDEO_TURN = f"<|vision_start|>{_VIDEO}<|vision_end|>"
 
 
 def chat_text(processor: Any, prompt: Prompt, *, model_type: str) -> str:
-    """The chat up to where the answer begins.
+    """Render the chat up to where the answer begins.
 
-    Qwen3-VL puts marks around every pair of frames, and its template a further pair around the whole video. RankVideo was
-    trained and run without the outer ones; current processors, and vLLM with them, keep them unless they are taken out here.
+    Qwen3-VL's processor puts markers around every pair of frames, and its template another pair around the whole video.
+    RankVideo was trained and run without the outer ones; current processors, also in vLLM, keep them unless removed here.
     """
     text: str = processor.apply_chat_template(chat_messages(prompt), tokenize=False, add_generation_prompt=True)
     if model_type.startswith("qwen3_vl"):
@@ -27,7 +24,7 @@ def chat_text(processor: Any, prompt: Prompt, *, model_type: str) -> str:
 
 
 def token_ids_by_text(tokenizer: Any) -> Mapping[str, list[int]]:
-    """Vocabulary ids by what they read as: `yes`, ` Yes` and `YES` read as `yes`."""
+    """Return vocabulary ids by normalized text: `yes`, ` Yes` and `YES` are all under `yes`."""
     tokens: defaultdict[str, list[int]] = defaultdict(list)
     for token, text in enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))])):
         tokens[normalize_label(text)].append(token)
@@ -35,5 +32,5 @@ def token_ids_by_text(tokenizer: Any) -> Mapping[str, list[int]]:
 
 
 def normalize_label(text: str) -> str:
-    """What a label or a token reads as: stripped and in lower case."""
+    """Strip and lower-case a label or the text of a token."""
     return text.strip().lower()

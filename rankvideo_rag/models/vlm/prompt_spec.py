@@ -1,7 +1,7 @@
-"""The format of RankVideo's input, as data: wording, order of question and video, read position, frame budget.
+"""RankVideo's input format as data: wording, order of question and video, read position, frame budget.
 
 The wordings are those of the published scripts (arXiv 2602.02444, code `inference.py` and `train_reranker.py`): a checkpoint's
-prompt is a fact about it. A spec is part of the identity of every score made with it, through its fingerprint.
+prompt is a property of it. A spec is part of the identity of every score computed with it, through its fingerprint.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from rankvideo_rag.schema import FrameBudget, Record
 from rankvideo_rag.text import clean
 
 SPEC_FILE = "prompt_spec.json"
-"""Beside a checkpoint's weights: the prompt that it was trained with."""
+"""File beside a checkpoint's weights that holds the prompt it was trained with."""
 
 ReadPosition = Literal["first_token", "after_answer_tag"]
-"""Where the verdict is read: as the first token of the answer, or after an `<answer>` that is already written."""
+"""Where the labels are read: as the first token of the answer, or after a prefilled `<answer>`."""
 
 
 class PromptSpec(Record):
-    """How a question and the frames of a clip become a prompt, and where the verdict is read."""
+    """How a question and the frames of a clip become a prompt, and where the labels are read."""
 
     name: str
-    version: int  # raised when the rules below, which no field shows, change what the model reads
+    version: int  # increased when the code below changes what the model reads
     system: str
     question: str  # with {query}
     order: Literal["question-first", "video-first"]
@@ -40,12 +40,12 @@ class PromptSpec(Record):
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over everything that decides a score, and nothing else: two names for one format have the same."""
+        """16 hex digits over everything that affects a score: two names for one format have the same fingerprint."""
         decisive = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
         return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
     def prompt(self, query: str, frames: Frames) -> Prompt:
-        """The prompt for one pair. Control tokens in the question are broken, so that it cannot end its own turn."""
+        """Return the prompt for one pair. Control tokens in the question are escaped, so that it cannot end its own turn."""
         question = self.question.format(query=clean(query))
         user = (question, frames) if self.order == "question-first" else (frames, question)
         return Prompt(self.system, user, prefill="<answer>" if self.read_position == "after_answer_tag" else "")
@@ -65,7 +65,7 @@ RANKVIDEO = PromptSpec(
     read_position="first_token",
 )
 
-# The published training script names no pixel limits: these are the defaults of the qwen-vl-utils that it reads videos with.
+# The published training script sets no pixel limits: these are the defaults of qwen-vl-utils, with which it reads videos.
 RANKVIDEO_TRAIN = PromptSpec(
     name="rankvideo-train",
     version=1,
@@ -79,9 +79,9 @@ RANKVIDEO_TRAIN = PromptSpec(
     frames=FrameBudget(max_frames=24, min_pixels=128 * 32 * 32, max_pixels=768 * 32 * 32),
 )
 
-# Ours: what all questions share stands first, so that a video is read once for many of them. The verdict is read where the
-# paper reads it and training puts it: after the tag the model chooses between yes and no, while as the first token of an
-# answer it writes `<` or prose, and yes and no are compared by the tails of their probabilities.
+# Our own: the video comes first, so that it is processed once for many questions. Labels are read after the tag, as in the
+# paper and in training: there the model chooses between yes and no, while its first token is `<` or prose, and yes and no have
+# only small probabilities.
 VIDEO_FIRST = PromptSpec(
     name="video-first",
     version=1,
@@ -95,9 +95,9 @@ SPECS = {spec.name: spec for spec in (RANKVIDEO, RANKVIDEO_TRAIN, VIDEO_FIRST)}
 
 
 def get_prompt_spec(name: str) -> PromptSpec:
-    """The spec of that name. `name@read_position` is the same spec read at another position.
+    """Return the spec of that name; `name@read_position` is the same spec with another read position.
 
-    Raises InputError that lists the names there are.
+    Raises InputError that lists the known names.
 
     >>> get_prompt_spec("rankvideo").read_position, prompt_spec("rankvideo@after_answer_tag").read_position
     ('first_token', 'after_answer_tag')
@@ -106,15 +106,15 @@ def get_prompt_spec(name: str) -> PromptSpec:
     if base not in SPECS or (at and position not in get_args(ReadPosition)):
         raise InputError(
             f"unknown prompt {name!r}: choose one of {', '.join(SPECS)}, "
-            f"and after it, if need be, one of {', '.join(f'@{known}' for known in get_args(ReadPosition))}"
+            f"optionally followed by {' or '.join(f'@{known}' for known in get_args(ReadPosition))}"
         )
     return SPECS[base].model_copy(update={"read_position": position}) if at else SPECS[base]
 
 
 def load_prompt_spec(folder: str | Path) -> PromptSpec | None:
-    """The prompt that a checkpoint in a folder was trained with; None where it does not say.
+    """Read the prompt that a checkpoint in a folder was trained with; None where there is no file.
 
-    Raises InputError for a file that says something else than a PromptSpec.
+    Raises InputError for a file that is not a PromptSpec.
     """
     file = Path(folder) / SPEC_FILE
     try:
@@ -124,14 +124,16 @@ def load_prompt_spec(folder: str | Path) -> PromptSpec | None:
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors())
-        raise InputError(f"{file} is no prompt: {faults}. Delete it, and name the prompt by hand, or train again") from error
+        errors = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors())
+        raise InputError(
+            f"{file} is not a PromptSpec: {errors}. Delete it and set the prompt by name, or train again"
+        ) from error
 
 
 def resolve_prompt_spec(name: str | None, model: str | None) -> PromptSpec:
-    """The spec of that name; without one the spec that the model's checkpoint names, and else RankVideo's.
+    """Return the spec of that name; without a name the one in the model's checkpoint, else RankVideo's.
 
-    A hub model names its own once it is in the cache of downloads.
+    A hub model's own spec is found once the model is in the download cache.
     """
     if name is not None:
         return get_prompt_spec(name)
@@ -143,7 +145,7 @@ def _folder_of(model: str) -> Path | None:
     if (folder := local_folder(model)).is_dir():
         return folder
     if find_spec("huggingface_hub") is None:
-        return None  # nothing was downloaded: other backends need no hub
+        return None  # nothing was downloaded: other backends do not need the hub
     from rankvideo_rag.models.checkpoints import cached_file
 
     file = cached_file(model, SPEC_FILE)

@@ -1,49 +1,52 @@
-"""Verdicts recorded once and replayed anywhere: a run on a GPU becomes a test on a laptop, without the model.
+"""Record a model's answers once and replay them anywhere: a run on a GPU becomes a test on a laptop, without the model.
 
-`FILE` replays; `FILE=backend:model` asks that backend for what the file does not hold yet, and writes it down. A file is
-JSON Lines: the model's name first, then one answer a line, found again by what the model was shown, to the last pixel.
+`FILE` replays; `FILE=backend:model` asks that backend for what the file does not hold yet, and appends it. A file is JSON
+Lines: a header with the model's name, then one answer a line, looked up by a hash of everything that the model was shown.
 """
 
 import hashlib
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.formats.resumable_jsonl import Header, read_resumable
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import VLM, Generation, LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.schema import Record
 
-log = logging.getLogger(__name__)
 _SETTING = "reranker_model"
 
 
-class Header(Record):
-    """The first line: whose answers these are."""
-
+class _Header(Record):
     kind: Literal["recording"] = "recording"
     version: Literal[1] = 1
     model: str
 
 
-class LabelsLine(Record):
-    """What `label_logprobs` gave for one prompt."""
+class _LabelsLine(Record):
+    """What `label_logprobs` returned for one prompt."""
 
     kind: Literal["labels"] = "labels"
-    prompt: str  # sha256, see `digest`
+    prompt: str  # see `prompt_digest`
     labels: tuple[str, ...]
     values: tuple[float, ...] | None
     reason: str | None = None
     abstained: bool = False
 
+    @model_validator(mode="after")
+    def _a_value_for_each_label(self) -> Self:
+        if self.values is not None and len(self.values) != len(self.labels):
+            raise ValueError(f"{len(self.values)} numbers for {len(self.labels)} labels")
+        return self
 
-class GenerationLine(Record):
-    """What `generate` gave for one prompt."""
+
+class _GenerationLine(Record):
+    """What `generate` returned for one prompt."""
 
     kind: Literal["generation"] = "generation"
     prompt: str
@@ -52,29 +55,29 @@ class GenerationLine(Record):
     tokens: int
 
 
-_Line = Annotated[Header | LabelsLine | GenerationLine, Field(discriminator="kind")]
-_LINE: TypeAdapter[Header | LabelsLine | GenerationLine] = TypeAdapter(_Line)
+_Line = _LabelsLine | _GenerationLine
+_LINE: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="kind")])
 
 
-class _Labels(NamedTuple):
+class _LabelsKey(NamedTuple):
     prompt: str
     labels: tuple[str, ...]
 
 
-class _Text(NamedTuple):
+class _TextKey(NamedTuple):
     prompt: str
     max_tokens: int
 
 
 def load(model: str | None, *, device: str | None = None) -> "RecordedVLM":
-    """Replay `FILE`, or record into it what `FILE=backend:model` answers. The device is the recorded backend's."""
+    """Replay `FILE`, or record into it what `FILE=backend:model` answers, on that backend's device."""
     if not model:
         raise InputError(f"backend 'recorded' needs a file: set {_SETTING} to FILE, or to FILE=backend:model to record")
     name, _, source = model.partition("=")
     path = Path(name).expanduser()
     if not source:
         if device is not None:
-            raise InputError(f"device = {device!r}: a recording runs no model, leave the device out")
+            raise InputError(f"device = {device!r}: a recording runs no model, omit the device")
         if not path.is_file():
             raise InputError(f"there is no recording {name!r}: make one with {_SETTING} = {name}=backend:model")
         return RecordedVLM(path, None)
@@ -83,124 +86,106 @@ def load(model: str | None, *, device: str | None = None) -> "RecordedVLM":
 
 
 class RecordedVLM:
-    """Answers from a file; where a model stands behind it, that is asked for the rest, and its answers are kept.
+    """Answers from a file. With a source model, other prompts are answered by that model and recorded.
 
-    One process at a time may record into a file. Threads may share this object.
+    One process at a time may record into a file. Safe to use from several threads.
     """
 
     def __init__(self, path: Path, source: VLM | None) -> None:
         self._path = path
         self._source = source
         self._lock = Lock()
-        self._labels: dict[_Labels, LabelLogprobs] = {}
-        self._texts: dict[_Text, Generation] = {}
-        self._model: str | None = None
-        if path.exists():
-            self._read()
-        if source is not None:
-            self._begin(source)
+        self._labels: dict[_LabelsKey, LabelLogprobs] = {}
+        self._texts: dict[_TextKey, Generation] = {}
+        self._model = self._read() if path.exists() else None
+        if source is None and self._model is None:
+            raise InputError(f"{path} is not a recording: it is empty")
+        if source is not None and self._model is None:
+            self._model = source.name
+            self._append(_Header(model=source.name))
+        if source is not None and self._model != source.name:
+            raise InputError(f"{path} holds answers of {self._model}, not of {source.name}: record into another file")
 
     @property
     def name(self) -> str:
-        """The recorded model's name, marked."""
+        """The recorded model's name, marked as recorded."""
         return f"recorded:{self._model}"
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
-        """What was recorded for each prompt and these labels, in this order; a reason for a prompt that was not recorded."""
-        keys = [_Labels(prompt_digest(prompt), tuple(labels)) for prompt in prompts]
+        """Return what was recorded for each prompt and these labels, in this order; a reason where nothing was."""
+        keys = [_LabelsKey(prompt_digest(prompt), tuple(labels)) for prompt in prompts]
         with self._lock:
-            new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._labels}
-            fresh: dict[_Labels, LabelLogprobs] = {}
-            if self._source is not None and new:
-                fresh = dict(zip(new, self._source.label_logprobs(list(new.values()), labels), strict=True))
-                # A failure is not kept: another day the model may answer.
-                self._keep_labels({key: one for key, one in fresh.items() if one.values is not None or one.abstained})
-            known = fresh | self._labels
-            return [known.get(key, LabelLogprobs(None, self._unknown(key.prompt))) for key in keys]
+            missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._labels}
+            new: dict[_LabelsKey, LabelLogprobs] = {}
+            if self._source is not None and missing:
+                new = dict(zip(missing, self._source.label_logprobs(list(missing.values()), labels), strict=True))
+                # A failure is not recorded: the model may answer another time.
+                kept = {key: answer for key, answer in new.items() if answer.values is not None or answer.abstained}
+                self._labels |= kept
+                self._append(*(_LabelsLine(**key._asdict(), **answer._asdict()) for key, answer in kept.items()))
+            known = new | self._labels
+            return [known.get(key, LabelLogprobs(None, self._explain_missing(key.prompt))) for key in keys]
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
-        """What was recorded for each prompt and this length. Raises ModelError for a prompt that was not recorded."""
-        keys = [_Text(prompt_digest(prompt), max_tokens) for prompt in prompts]
+        """Return what was recorded for each prompt and this length. Raises ModelError where nothing was."""
+        keys = [_TextKey(prompt_digest(prompt), max_tokens) for prompt in prompts]
         with self._lock:
-            new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._texts}
-            if self._source is not None and new:
-                texts = self._source.generate(list(new.values()), max_tokens=max_tokens)
-                self._keep_texts(dict(zip(new, texts, strict=True)))
-            elif new:
-                raise ModelError(self._unknown(next(iter(new)).prompt))
+            missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._texts}
+            if missing and self._source is None:
+                raise ModelError(self._explain_missing(next(iter(missing)).prompt))
+            if missing and self._source is not None:
+                texts = self._source.generate(list(missing.values()), max_tokens=max_tokens)
+                new = dict(zip(missing, texts, strict=True))
+                self._texts |= new
+                self._append(*(_GenerationLine(**key._asdict(), **text._asdict()) for key, text in new.items()))
             return [self._texts[key] for key in keys]
 
-    def _unknown(self, prompt: str) -> str:
+    def _explain_missing(self, prompt: str) -> str:
         return (
-            f"{self._path.name} holds no answer to this prompt ({prompt[:12]}): other words, frames, times, labels or length. "
+            f"{self._path.name} holds no answer to this prompt ({prompt[:12]}): text, frames, times, labels or length differ. "
             f"Record it with {_SETTING} = {self._path.name}=backend:model"
         )
 
-    def _keep_labels(self, answers: dict[_Labels, LabelLogprobs]) -> None:
-        self._labels |= answers
-        self._append([LabelsLine(**key._asdict(), **answer._asdict()) for key, answer in answers.items()])
-
-    def _keep_texts(self, answers: dict[_Text, Generation]) -> None:
-        self._texts |= answers
-        self._append([GenerationLine(**key._asdict(), **answer._asdict()) for key, answer in answers.items()])
-
-    def _begin(self, source: VLM) -> None:
-        if self._model is None:
-            self._model = source.name
-            self._append([Header(model=source.name)])
-        elif self._model != source.name:
-            raise InputError(f"{self._path} holds answers of {self._model}, not of {source.name}: record into another file")
-
-    def _append(self, lines: Sequence[Record]) -> None:
+    def _append(self, *lines: Record) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write("".join(line.model_dump_json() + "\n" for line in lines))
             file.flush()
             os.fsync(file.fileno())
 
-    def _read(self) -> None:
-        whole, _, unfinished = self._path.read_bytes().rpartition(b"\n")
-        if unfinished:
-            log.warning("%s ends in half a line: left out, as recording was cut short there", self._path)
-            if self._source is not None:
-                os.truncate(self._path, len(whole) + 1 if whole else 0)
-        for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
-            try:
-                self._take(_LINE.validate_json(line), number)
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                raise InputError(f"{self._path}, line {number}: {first['msg']}. It is damaged, or no recording") from error
-        if self._model is None and self._source is None:
-            raise InputError(f"{self._path} is no recording: it is empty")
+    def _read(self) -> str | None:
+        """Read the answers; return the model's name, None for an empty file."""
+        contents = read_resumable(self._path, _LINE)
+        if self._source is not None:
+            os.truncate(self._path, contents.size)  # removes a last line that was cut off
+        for line in contents.lines:
+            if isinstance(line, _LabelsLine):
+                self._labels[_LabelsKey(line.prompt, line.labels)] = LabelLogprobs(line.values, line.reason, line.abstained)
+            else:
+                self._texts[_TextKey(line.prompt, line.max_tokens)] = Generation(line.text, line.tokens)
+        return None if contents.header is None else _model_of(self._path, contents.header)
 
-    def _take(self, line: Record, number: int) -> None:
-        if isinstance(line, Header) != (number == 1):
-            raise InputError(f"{self._path}, line {number}: the first line, and no other, says whose answers these are")
-        if isinstance(line, Header):
-            self._model = line.model
-        elif isinstance(line, LabelsLine):
-            if line.values is not None and len(line.values) != len(line.labels):
-                raise InputError(f"{self._path}, line {number}: {len(line.values)} numbers for {len(line.labels)} labels")
-            self._labels[_Labels(line.prompt, line.labels)] = LabelLogprobs(line.values, line.reason, line.abstained)
-        elif isinstance(line, GenerationLine):
-            self._texts[_Text(line.prompt, line.max_tokens)] = Generation(line.text, line.tokens)
+
+def _model_of(path: Path, header: Header) -> str:
+    try:
+        return _Header.model_validate(header).model
+    except ValidationError as error:
+        raise InputError(f"{path}, line 1 is not the header of a recording: {error.errors()[0]['msg']}") from error
 
 
 def prompt_digest(prompt: Prompt) -> str:
-    """sha256 over everything the model is shown: words, pixels, times, and their order."""
-    found = hashlib.sha256()
-    for text in (prompt.system, prompt.prefill):
-        _add(found, b"text", text.encode())
-    for part in prompt.user:
+    """Return a sha256 over everything that the model is shown: text, pixels, times, and their order."""
+    digest = hashlib.sha256()
+
+    def add(kind: str, content: Any) -> None:
+        # With kind and length first, so that no two prompts give the same bytes.
+        digest.update(f"{kind} {len(content)}\0".encode())
+        digest.update(content)
+
+    for part in (prompt.system, prompt.prefill, *prompt.user):
         if isinstance(part, Frames):
-            _add(found, b"shape", repr(part.pixels.shape).encode())
-            _add(found, b"pixels", part.pixels.tobytes())
-            _add(found, b"times", part.times.astype("<f8").tobytes())
+            add("shape", repr(part.pixels.shape).encode())
+            add("pixels", part.pixels.tobytes())
+            add("times", part.times.astype("<f8").tobytes())
         else:
-            _add(found, b"text", part.encode())
-    return found.hexdigest()
-
-
-def _add(found: "hashlib._Hash", kind: bytes, content: bytes) -> None:
-    """With its kind and length before it, so that no two prompts give the same bytes."""
-    found.update(b"%s %d\0" % (kind, len(content)))
-    found.update(content)
+            add("text", part.encode())
+    return digest.hexdigest()

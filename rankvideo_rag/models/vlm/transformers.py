@@ -1,6 +1,6 @@
-"""Qwen3-VL style models in this process, through transformers. Weights are safetensors; code from a hub is never run.
+"""Qwen3-VL style models in this process, with transformers. Weights are safetensors; code from the hub is never run.
 
-It knows prompts and frames, no clips, questions or archives. Prompts that begin with the same video read it once.
+Prompts that begin with the same video process it once.
 """
 
 import math
@@ -40,19 +40,17 @@ def load(
     batch_size: int = 4,
     question_batch_size: int = 16,
 ) -> "TransformersVLM":
-    """Load a model by hub name or local folder. Without a device: a GPU where there is one, else the CPU.
+    """Load a model by hub name or local folder. The default device is a GPU if there is one, else the CPU.
 
-    Without a dtype: bfloat16 on a GPU, float32 on the CPU. `flash_attention_2` needs a GPU and the package flash-attn.
-    `batch_size` prompts run together, and `question_batch_size` questions on one video; neither changes an answer beyond
-    rounding, both bound the memory.
+    The default dtype is bfloat16 on a GPU and float32 on the CPU, as most CPUs emulate bfloat16 slowly. `flash_attention_2`
+    needs a GPU and the package flash-attn. `batch_size` prompts run together, and `question_batch_size` questions on one video;
+    both limit memory and change answers by rounding only.
     """
     checkpoint = fetch_checkpoint(model, backend="transformers", setting=_SETTING)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or ("bfloat16" if device.startswith("cuda") else "float32")
     if min(batch_size, question_batch_size) < 1:
-        raise InputError(
-            f"batch_size = {batch_size}, question_batch_size = {question_batch_size}: at least one must run at a time"
-        )
+        raise InputError(f"batch_size = {batch_size}, question_batch_size = {question_batch_size}: both must be at least 1")
     _check_attention(attention, device=device)
     with wrap_loading_errors(str(model), setting=_SETTING, device=device):
         processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=False)
@@ -71,13 +69,13 @@ def _check_attention(attention: Attention, *, device: str) -> None:
     if attention == "sdpa":
         return
     if not device.startswith("cuda"):
-        raise InputError(f"attention = {attention!r} on {device!r}: it runs on a GPU only, 'sdpa' runs everywhere")
+        raise InputError(f"attention = {attention!r} on {device!r}: it needs a GPU, use 'sdpa'")
     if not is_flash_attn_2_available():
         raise MissingDependency(f"transformers with attention = {attention!r}", "flash-attn", None)
 
 
 class TransformersVLM:
-    """A vision-language model with its processor. One thread at a time runs it; others wait."""
+    """A vision-language model with its processor. Thread-safe: one thread at a time runs it."""
 
     def __init__(self, network: Any, processor: Any, *, name: str, batch_size: int, question_batch_size: int) -> None:
         self.network = network
@@ -86,7 +84,7 @@ class TransformersVLM:
         self._batch_size = batch_size
         self._question_batch_size = question_batch_size
         self._lock = Lock()
-        # The checkpoint's own sampling settings would overrule ours; where a turn ends is theirs to say.
+        # The checkpoint's own sampling settings would override ours; its end-of-turn tokens are kept.
         self.network.generation_config = GenerationConfig(
             do_sample=False, eos_token_id=network.generation_config.eos_token_id, pad_token_id=processor.tokenizer.pad_token_id
         )
@@ -97,7 +95,7 @@ class TransformersVLM:
         return self._name
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
-        """For each prompt the log-probability of each label as the next token, over every token that reads as the label."""
+        """For each prompt, return the log-probability of each label as the next token, summed over its spellings."""
         without_token = [label for label in labels if normalize_label(label) not in self._tokens_of]
         if without_token:
             reason = f"no single token of {self._name} reads as {', '.join(map(repr, without_token))}"
@@ -107,24 +105,24 @@ class TransformersVLM:
             for index, prompt in enumerate(prompts)
             if has_empty_video(prompt)
         }
-        for group in group_by_prefix(prompts, leave_out=answers.keys()) if self._is_qwen3_vl else []:
+        for group in group_by_prefix(prompts, excluded=answers.keys()) if self._is_qwen3_vl else []:
             rows = self._rows_on_one_video([prompts[index] for index in group], labels)
             answers |= {index: _finite(row) for index, row in zip(group, rows, strict=True)}
-        for batch in self._batches(prompts, leave_out=answers.keys()):
+        for batch in self._batches(prompts, excluded=answers.keys()):
             rows = self._rows([prompts[index] for index in batch], labels)
             answers |= {index: _finite(row) for index, row in zip(batch, rows, strict=True)}
         return [answers[index] for index in range(len(prompts))]
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
-        """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
+        """For each prompt, generate at most `max_tokens` tokens greedily."""
         validate_generation(prompts, max_tokens=max_tokens)
         written: dict[int, Generation] = {}
-        for batch in self._batches(prompts, leave_out=()):
+        for batch in self._batches(prompts, excluded=()):
             written |= dict(zip(batch, self._continuations([prompts[index] for index in batch], max_tokens), strict=True))
         return [written[index] for index in range(len(prompts))]
 
     def token_ids(self, prompt: Prompt) -> list[int]:
-        """The prompt as the model reads it: text, timestamps and a placeholder for each token of a picture."""
+        """Return the prompt's tokens as the model reads them, with a placeholder for each token of a frame."""
         ids: list[int] = self._inputs([self._text(prompt)], prompt_videos([prompt]))["input_ids"][0].tolist()
         return ids
 
@@ -136,14 +134,14 @@ class TransformersVLM:
     def _tokens_of(self) -> Mapping[str, list[int]]:
         return token_ids_by_text(self.processor.tokenizer)
 
-    def _batches(self, prompts: Sequence[Prompt], *, leave_out: Collection[int]) -> list[list[int]]:
-        """Indices of prompts to run together, those of like length side by side so that little is padded."""
-        order = sorted((i for i in range(len(prompts)) if i not in leave_out), key=lambda i: estimate_length(prompts[i]))
+    def _batches(self, prompts: Sequence[Prompt], *, excluded: Collection[int]) -> list[list[int]]:
+        """Group indices of prompts to run together, of similar length so that little is padded."""
+        order = sorted((i for i in range(len(prompts)) if i not in excluded), key=lambda i: estimate_length(prompts[i]))
         return [order[at : at + self._batch_size] for at in range(0, len(order), self._batch_size)]
 
     @torch.inference_mode()
     def _rows(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[list[float]]:
-        """(prompts, labels) log-probabilities at the last position: the only one whose logits are computed.
+        """Return (prompts, labels) log-probabilities at the last position, the only one whose logits are computed.
 
         Padded on the left, so that the last position of every row is where its answer begins.
         """
@@ -154,7 +152,7 @@ class TransformersVLM:
 
     @torch.inference_mode()
     def _rows_on_one_video(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[list[float]]:
-        """As `_rows`, for prompts that begin with the same video: it is read once, the questions go on from there."""
+        """Do as `_rows` for prompts that begin with the same video, which is processed once."""
         heads, tails = zip(*(_split(self._text(prompt)) for prompt in prompts), strict=True)
         by_length = sorted(range(len(tails)), key=lambda i: len(tails[i]))
         rows: dict[int, list[float]] = {}
@@ -173,10 +171,10 @@ class TransformersVLM:
         return prefix
 
     def _after(self, prefix: SharedPrefix, texts: Sequence[str]) -> torch.Tensor:
-        """(texts, vocabulary) logits at the end of each text, read after the prefix.
+        """Return (texts, vocabulary) logits at the end of each text, read after the prefix.
 
-        Padded on the right: what follows a row's end cannot be seen from before it, so nothing has to be masked, and the
-        texts begin at one position: the one after the prefix, which is less than its tokens, as those of a picture share it.
+        Padded on the right: attention is causal, so padding after a row's end needs no mask. All texts begin at the position
+        after the prefix, which is smaller than its number of tokens, as those of a frame share positions.
         """
         tokens = self.processor.tokenizer(
             list(texts), padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt"
@@ -191,7 +189,7 @@ class TransformersVLM:
         return logits[torch.arange(len(ids), device=ids.device), row_ends]
 
     def _of_labels(self, logits: torch.Tensor, labels: Sequence[str]) -> list[list[float]]:
-        """(rows, labels) log-probabilities in float32 from (rows, vocabulary) logits, summed over the spellings of a label."""
+        """Return (rows, labels) log-probabilities in float32 from (rows, vocabulary) logits, summed over spellings."""
         logprobs = torch.log_softmax(logits.float(), dim=-1)
         columns = [torch.logsumexp(logprobs[:, self._tokens_of[normalize_label(label)]], dim=-1) for label in labels]
         rows: list[list[float]] = torch.stack(columns, dim=1).tolist()
@@ -205,7 +203,7 @@ class TransformersVLM:
         return [self._generation(row) for row in tokens.tolist()]
 
     def _generation(self, tokens: Sequence[int]) -> Generation:
-        """Up to the end of the turn; what follows it fills the batch."""
+        """Decode the tokens up to the end of the turn; the rest is padding."""
         ends = self.network.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         written = list(takewhile(lambda token: token not in ends, tokens))
@@ -216,7 +214,7 @@ class TransformersVLM:
             check_frame_size(frames, frame_multiple(self.processor.video_processor) or 1, model=self._name)
         options = {"do_resize": False, "do_sample_frames": False, "input_data_format": "channels_first"}
         if hasattr(self.processor.video_processor, "cap_pixels_per_frame"):
-            options["cap_pixels_per_frame"] = False  # concerns resizing only; unsaid, it draws a warning
+            options["cap_pixels_per_frame"] = False  # affects resizing only; without it the processor warns
         return self.processor(
             text=list(texts),
             videos=[video_array(frames) for frames in videos] or None,
@@ -235,7 +233,7 @@ class _Split(NamedTuple):
 
 
 def _split(text: str) -> _Split:
-    """Around the end of a video no token spans both parts: its last one is a mark of its own."""
+    """Split after the first video. No token spans both parts, as the video's last token is a special token."""
     before, video, after = text.partition(_VIDEO)
     return _Split(before + video, after)
 
@@ -243,7 +241,7 @@ def _split(text: str) -> _Split:
 def _finite(row: list[float]) -> LabelLogprobs:
     if all(map(math.isfinite, row)):
         return LabelLogprobs(tuple(row))
-    return LabelLogprobs(None, f"the model gave {row}: its numbers overflowed; try dtype = 'float32'")
+    return LabelLogprobs(None, f"the model returned {row}, which is an overflow: try dtype = 'float32'")
 
 
 @contextmanager

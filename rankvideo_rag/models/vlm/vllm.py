@@ -1,8 +1,7 @@
-"""Qwen3-VL style models in vLLM's engine, which this process starts and owns. Code from a hub is never run.
+"""Qwen3-VL style models in a vLLM engine that this process starts. Code from the hub is never run.
 
-Labels are asked for by their token ids, so that none can be missing because others are likelier. What comes back are
-log-probabilities over the whole vocabulary, in float32 and before any sampling rule: the numbers of the transformers backend.
-It knows prompts and frames, no clips, questions or archives.
+Labels are requested by token id, so that none is missing because other tokens are likelier. The log-probabilities are over the
+whole vocabulary, in float32 and before any sampling rule, as in the transformers backend.
 """
 
 import atexit
@@ -13,8 +12,8 @@ from functools import cached_property
 from threading import Lock
 from typing import Any, Literal
 
-# vLLM reads these when it is imported. It would otherwise report its use over the network, and log to standard output,
-# where the commands print their results.
+# vLLM reads these when it is imported. Without them it reports its use over the network and logs to standard output, where
+# commands print their results.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
@@ -36,7 +35,7 @@ from rankvideo_rag.models.vlm.label_tokens import chat_text, normalize_label, to
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 _SETTING = "reranker_model"
-_CPU_CACHE = 1 << 30  # bytes for keys and values; on a GPU vLLM takes what `gpu_memory` leaves
+_CPU_CACHE = 1 << 30  # bytes for keys and values; on a GPU vLLM takes what is left of `gpu_memory`
 _READY_FRAMES = {"do_sample_frames": False, "do_resize": False}
 
 
@@ -49,15 +48,15 @@ def load(
     videos_per_prompt: int = 1,
     gpu_memory: float = 0.9,
 ) -> "VllmVLM":
-    """Start an engine with a model given by hub name or local folder, on the kind of device that this vLLM was built for.
+    """Start an engine with a model by hub name or local folder, on the kind of device that this vLLM was built for.
 
-    Without a dtype: bfloat16 on a GPU, float32 on the CPU. Memory is set aside for `context_tokens` tokens a prompt with its
-    answer, `videos_per_prompt` videos each, and on a GPU for `gpu_memory` of the card. Other options are vLLM's own defaults.
+    The default dtype is bfloat16 on a GPU and float32 on the CPU. Memory is reserved for `context_tokens` tokens for a prompt
+    with its answer, for `videos_per_prompt` videos, and on a GPU for that share of the card. Other options are vLLM's defaults.
     """
     checkpoint = fetch_checkpoint(model, backend="vllm", setting=_SETTING)
     kind = current_platform.device_type
     if device is not None and device.partition(":")[0] != kind:
-        raise InputError(f"device = {device!r}: the vLLM that is installed runs on {kind!r} only")
+        raise InputError(f"device = {device!r}: the installed vLLM runs on {kind!r} only")
     with wrap_loading_errors(str(model), setting=_SETTING, device=kind):
         config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False)
         processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=False)
@@ -69,13 +68,13 @@ def load(
             max_model_len=min(context_tokens, config.get_text_config().max_position_embeddings),
             limit_mm_per_prompt={"video": videos_per_prompt, "image": 0},
             enable_prefix_caching=True,
-            generation_config="vllm",  # not the checkpoint's: its sampling settings would overrule ours
-            mm_device_do_normalize=False,  # there vLLM takes the mean of pictures for videos too, and they may differ
+            generation_config="vllm",  # not the checkpoint's, whose sampling settings would override ours
+            mm_device_do_normalize=False,  # would use the mean of pictures for videos too, which may differ
             disable_log_stats=True,
             **({"enforce_eager": True, "kv_cache_memory_bytes": _CPU_CACHE} if kind == "cpu" else _on_gpu(gpu_memory)),
         )
     vlm = VllmVLM(engine, processor, model_type=config.model_type, name=f"vllm:{model}@{checkpoint.revision}")
-    # The engine is a process of its own: it must end with the object, or with this process, which would else wait for it.
+    # The engine is a process of its own: it must end with this object or with this process, which would wait for it.
     atexit.register(weakref.finalize(vlm, engine.llm_engine.engine_core.shutdown))
     return vlm
 
@@ -85,7 +84,7 @@ def _on_gpu(share: float) -> dict[str, Any]:
 
 
 class VllmVLM:
-    """A vision-language model in a vLLM engine. One thread at a time asks it; others wait."""
+    """A vision-language model in a vLLM engine. Thread-safe: one thread at a time uses it."""
 
     def __init__(self, engine: Any, processor: Any, *, model_type: str, name: str) -> None:
         self._engine = engine
@@ -100,9 +99,9 @@ class VllmVLM:
         return self._name
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
-        """For each prompt the log-probability of each label as the next token, over every token that reads as the label.
+        """For each prompt, return the log-probability of each label as the next token, summed over its spellings.
 
-        A prompt that the engine refuses has a reason; the others are answered.
+        A prompt that the engine refuses gets a reason; it does not affect the others.
         """
         without_token = [label for label in labels if normalize_label(label) not in self._tokens_of]
         if without_token:
@@ -124,14 +123,14 @@ class VllmVLM:
         return [answers[index] for index in range(len(prompts))]
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
-        """For each prompt the text that follows it, at most `max_tokens` long, chosen greedily."""
+        """For each prompt, generate at most `max_tokens` tokens greedily."""
         validate_generation(prompts, max_tokens=max_tokens)
         written = [answer.outputs[0] for answer in self._ask(prompts, SamplingParams(max_tokens=max_tokens, temperature=0.0))]
-        # An answer that ended by itself counts the token that ends the turn.
+        # If generation stopped by itself, the end-of-turn token is counted too.
         return [Generation(one.text, len(one.token_ids) - (one.finish_reason == "stop")) for one in written]
 
     def token_ids(self, prompt: Prompt) -> list[int]:
-        """The prompt as the model reads it: text, timestamps and a placeholder for each token of a picture."""
+        """Return the prompt's tokens as the model reads them, with a placeholder for each token of a frame."""
         [answer] = self._ask([prompt], SamplingParams(max_tokens=1, temperature=0.0, detokenize=False))
         return list(answer.prompt_token_ids)
 
@@ -140,7 +139,7 @@ class VllmVLM:
         return token_ids_by_text(self._processor.tokenizer)
 
     def _ask_or_explain(self, prompts: Sequence[Prompt], how: SamplingParams) -> list[Any]:
-        """An answer of the engine for each prompt, or the words with which it refused; halves until the culprit is alone."""
+        """Return an answer for each prompt, or the error message of one that was refused, found by halving the batch."""
         try:
             return self._ask(prompts, how)
         except (VLLMError, ValueError, TypeError) as error:
@@ -155,9 +154,9 @@ class VllmVLM:
             with self._lock:
                 answers: list[Any] = self._engine.generate(requests, how, use_tqdm=False) if requests else []
         except EngineDeadError as error:
-            raise ModelError(f"the engine of {self._name} died, load it anew: {error}") from error
+            raise ModelError(f"the engine of {self._name} died, load it again: {error}") from error
         if len(answers) != len(prompts):
-            raise ModelError(f"{self._name} was asked {len(prompts)} prompts and answered {len(answers)}")
+            raise ModelError(f"{self._name} returned {len(answers)} answers for {len(prompts)} prompts")
         return answers
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
@@ -175,9 +174,9 @@ def _of_labels(answer: Any, asked: Mapping[str, Sequence[int]]) -> LabelLogprobs
     given = answer.outputs[0].logprobs[0]
     missing = [label for label, ids in asked.items() if not all(token in given for token in ids)]
     if missing:
-        return LabelLogprobs(None, f"the engine gave no log-probability for {', '.join(map(repr, missing))}")
+        return LabelLogprobs(None, f"the engine returned no log-probability for {', '.join(map(repr, missing))}")
     rows = {label: np.array([given[token].logprob for token in ids]) for label, ids in asked.items()}
     values = tuple(float(np.logaddexp.reduce(row)) for row in rows.values())
     if not np.isfinite(values).all():
-        return LabelLogprobs(None, f"the model gave {list(values)}: its numbers overflowed; try dtype = 'float32'")
+        return LabelLogprobs(None, f"the model returned {list(values)}, which is an overflow: try dtype = 'float32'")
     return LabelLogprobs(values)
