@@ -92,14 +92,13 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         additional_source_nodes: Sequence[NodeWithScore] | None = None,
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
-        sources = [*nodes, *(additional_source_nodes or [])]
         with self._emit_events(query) as responses:
-            task = self._prepare(_query_text(query), nodes)
+            task = self._prepare(_query_text(query), nodes, additional_source_nodes or ())
             if self._streaming:
-                metadata = _metadata(sources)
-                responses.append(StreamingResponse(self._stream(task, response_kwargs, metadata), sources, metadata))
+                responses.append(StreamingResponse(self._stream(task, response_kwargs), task.sources, task.metadata))
             else:
-                responses.append(_response(self._answer(task, response_kwargs), sources))
+                text = task.store(self._answer(task, response_kwargs))
+                responses.append(Response(text, task.sources, task.metadata))
         return responses[0]
 
     @dispatcher.span
@@ -110,14 +109,13 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         additional_source_nodes: Sequence[NodeWithScore] | None = None,
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
-        sources = [*nodes, *(additional_source_nodes or [])]
         with self._emit_events(query) as responses:
-            task = await asyncio.to_thread(self._prepare, _query_text(query), nodes)
+            task = await asyncio.to_thread(self._prepare, _query_text(query), nodes, additional_source_nodes or ())
             if self._streaming:
-                metadata = _metadata(sources)
-                responses.append(AsyncStreamingResponse(self._astream(task, response_kwargs, metadata), sources, metadata))
+                responses.append(AsyncStreamingResponse(self._astream(task, response_kwargs), task.sources, task.metadata))
             else:
-                responses.append(_response(await self._aanswer(task, response_kwargs), sources))
+                text = task.store(await self._aanswer(task, response_kwargs))
+                responses.append(Response(text, task.sources, task.metadata))
         return responses[0]
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> str:
@@ -126,10 +124,12 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> str:
         return (await self._aanswer(self._prepare(query_str, _as_nodes(text_chunks)), response_kwargs)).text
 
-    def _prepare(self, question: str, nodes: Sequence[NodeWithScore]) -> "_Task":
+    def _prepare(self, question: str, nodes: Sequence[NodeWithScore], others: Sequence[NodeWithScore] = ()) -> "_Task":
         evidence = nodes_to_evidence(nodes, self._text_lookup, self._options.limits)
         abstain = not evidence or is_unanswerable(question, evidence, min_margin=self._options.min_margin)
-        return _Task(question, evidence, None if abstain else self._generator)
+        sources = [*nodes, *others]
+        metadata: dict[str, Any] = {hit.node.node_id: hit.node.metadata for hit in sources}
+        return _Task(question, evidence, None if abstain else self._generator, sources, metadata)
 
     def _answer(self, task: "_Task", variables: dict[str, Any]) -> Answer:
         if task.generator is None:
@@ -156,9 +156,9 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         ]
         return select_best(answers, task.evidence)
 
-    def _stream(self, task: "_Task", variables: dict[str, Any], metadata: dict[str, Any]) -> TokenGen:
+    def _stream(self, task: "_Task", variables: dict[str, Any]) -> TokenGen:
         if task.generator is None or self._options.evidence_subsets > 1:
-            yield _store(self._answer(task, variables), metadata).text
+            yield task.store(self._answer(task, variables))
             return
         (prompt,) = self._prompts_of(task)
         verifier = StreamingVerifier(self._context(task, prompt))
@@ -167,11 +167,13 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
                 yield text
             if verifier.is_full:
                 break
-        yield _finish(verifier, prompt, metadata)
+        answer, rest = verifier.finish()
+        task.store(answer.model_copy(update={"prompt": prompt.usage}))
+        yield rest
 
-    async def _astream(self, task: "_Task", variables: dict[str, Any], metadata: dict[str, Any]) -> TokenAsyncGen:
+    async def _astream(self, task: "_Task", variables: dict[str, Any]) -> TokenAsyncGen:
         if task.generator is None or self._options.evidence_subsets > 1:
-            yield _store(await self._aanswer(task, variables), metadata).text
+            yield task.store(await self._aanswer(task, variables))
             return
         (prompt,) = await asyncio.to_thread(self._prompts_of, task)
         verifier = StreamingVerifier(self._context(task, prompt))
@@ -180,7 +182,9 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
                 yield text
             if verifier.is_full:
                 break
-        yield _finish(verifier, prompt, metadata)
+        answer, rest = verifier.finish()
+        task.store(answer.model_copy(update={"prompt": prompt.usage}))
+        yield rest
 
     def _context(self, task: "_Task", prompt: PromptEvidence) -> VerificationContext:
         return VerificationContext(
@@ -208,6 +212,13 @@ class _Task(NamedTuple):
     question: str
     evidence: list[Evidence]
     generator: AnswerGenerator | None  # None: no language model is called
+    sources: list[NodeWithScore]
+    metadata: dict[str, Any]  # of the response
+
+    def store(self, answer: Answer) -> str:
+        """Add the answer to the response's metadata and return its text."""
+        self.metadata[ANSWER_KEY] = answer.model_dump(mode="json")
+        return answer.text
 
 
 def _query_text(query: QueryType) -> str:
@@ -220,24 +231,3 @@ def _as_nodes(texts: Sequence[str]) -> list[NodeWithScore]:
         for i, text in enumerate(texts, start=1)
     ]
     return [NodeWithScore(node=node) for node in nodes]
-
-
-def _metadata(nodes: Sequence[NodeWithScore]) -> dict[str, Any]:
-    return {hit.node.node_id: hit.node.metadata for hit in nodes}
-
-
-def _response(answer: Answer, nodes: Sequence[NodeWithScore]) -> Response:
-    metadata = _metadata(nodes)
-    return Response(_store(answer, metadata).text, source_nodes=list(nodes), metadata=metadata)
-
-
-def _store(answer: Answer, metadata: dict[str, Any]) -> Answer:
-    metadata[ANSWER_KEY] = answer.model_dump(mode="json")
-    return answer
-
-
-def _finish(verifier: StreamingVerifier, prompt: PromptEvidence, metadata: dict[str, Any]) -> str:
-    """Store the answer and return the part of its text that was not released yet."""
-    answer, rest = verifier.finish()
-    _store(answer.model_copy(update={"prompt": prompt.usage}), metadata)
-    return rest

@@ -41,27 +41,16 @@ class Evidence(NamedTuple):
         return Span(min(starts), max(ends))
 
     def cite(
-        self,
-        start: float | None = None,
-        end: float | None = None,
-        quote: str | None = None,
-        channel: Channel | None = None,
+        self, time: tuple[float, float] | None = None, *, quote: str | None = None, channel: Channel | None = None
     ) -> Citation:
         """Return a citation of this clip, or of a part of it."""
-        return Citation(
-            video_id=self.video_id,
-            path=self.path,
-            title=self.title,
-            start=round(self.start if start is None else start, 3),
-            end=round(self.end if end is None else end, 3),
-            quote=quote,
-            channel=channel,
-        )
+        start, end = (round(seconds, 3) for seconds in time or (self.start, self.end))
+        clip = {"video_id": self.video_id, "path": self.path, "title": self.title}
+        return Citation(**clip, start=start, end=end, quote=quote, channel=channel)
 
     def cite_frames(self) -> Citation:
         """Return a citation of the frames: of the window that RankVideo scored, else of the whole clip."""
-        start, end = self.window or (self.start, self.end)
-        return self.cite(start, end, channel="visual")
+        return self.cite(self.window, channel="visual")
 
     def contains(self, citation: Citation) -> bool:
         """Return whether a citation lies in this clip, or in the text that overlaps it."""
@@ -78,7 +67,7 @@ class Evidence(NamedTuple):
 
     def format(self) -> str:
         """Return the clip as a block of a prompt: a numbered header, then one line for each text span."""
-        return "\n".join([self.format_header(), *(map(format_span, self.spans) if self.spans else ["  (no words)"])])
+        return "\n".join([self.format_header(), *(map(format_span, self.spans) if self.spans else ["  (no text)"])])
 
     def format_header(self) -> str:
         """Return the block without its text."""

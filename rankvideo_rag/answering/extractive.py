@@ -140,7 +140,8 @@ def _is_covered(sentence: Sentence, claims: Sequence[Claim]) -> bool:
 
 
 def _quote_claim(sentence: Sentence) -> Claim:
-    return quote_claim(sentence.evidence.cite(sentence.start, sentence.end, sentence.text, sentence.channel))
+    time = (sentence.start, sentence.end)
+    return quote_claim(sentence.evidence.cite(time, quote=sentence.text, channel=sentence.channel))
 
 
 def _why_not_answered(evidence: Sequence[Evidence], min_margin: float) -> str:

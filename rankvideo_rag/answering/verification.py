@@ -173,9 +173,10 @@ def _match_quotes(parsed: ParsedClaim, evidence: Evidence) -> dict[str, QuoteMat
 
 def _cite(marker: CitationMarker, evidence: Evidence, matches: Mapping[str, QuoteMatch]) -> list[Citation]:
     if matches:
-        return [evidence.cite(match.start, match.end, match.text, match.channel) for match in matches.values()]
-    start, end = (None if time is None else min(max(time, evidence.start), evidence.end) for time in (marker.start, marker.end))
-    return [evidence.cite(start, end)]
+        return [evidence.cite((m.start, m.end), quote=m.text, channel=m.channel) for m in matches.values()]
+    start = evidence.start if marker.start is None else marker.start
+    end = evidence.end if marker.end is None else marker.end
+    return [evidence.cite((min(max(start, evidence.start), evidence.end), min(max(end, evidence.start), evidence.end)))]
 
 
 def _with_stored_quotes(text: str, quotes: Mapping[str, QuoteMatch]) -> str:

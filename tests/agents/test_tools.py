@@ -270,13 +270,13 @@ async def test_an_agent_searches_reads_a_transcript_and_answers(world: World) ->
 
 
 async def test_a_reranked_clip_has_its_relevance(world: World) -> None:
-    thing = world.clips[0].scenes[0][0]
+    shape = world.clips[0].shots[0][0]
     with VideoArchive.open(world.archive) as archive:
-        text = await VideoArchiveToolSpec(archive).search_videos(f"a {thing.colour} {thing.shape}", top_k=12)
+        text = await VideoArchiveToolSpec(archive).search_videos(f"a {shape.colour} {shape.shape}", top_k=12)
     fits = [
         f'"{c.stem}" (relevance +'
         for c in world.clips
-        if any((t.colour, t.shape) == (thing.colour, thing.shape) for t in c.scenes[0])
+        if any((t.colour, t.shape) == (shape.colour, shape.shape) for t in c.shots[0])
     ]
     assert fits
     assert sum(fit in text for fit in fits) == len(fits) == text.count("relevance +")
