@@ -111,7 +111,7 @@ def test_names_that_are_no_text_survive_and_cannot_play_tricks_on_the_terminal(w
         assert outcomes[b"loose.mp4"]["reason"].startswith("broken_link: ")
     told = rankvideo("index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none").stdout
     assert "bad\\udcff[bold].mp4" in told
-    question = f"something {world.clips[0].scenes[0][0].colour}"
+    question = f"something {world.clips[0].shots[0][0].colour}"
     listed = rankvideo("search", tmp_path / "archive", question).stdout
     assert "two lines" in listed
     assert "\u202e" not in told + listed
