@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.discover import is_external_link
-from rankvideo_rag.media.safe_open import open_regular, refusal
-from rankvideo_rag.media.subtitles import sidecars
+from rankvideo_rag.media.safe_open import explain_os_error, open_regular
+from rankvideo_rag.media.subtitles import find_sidecars
 
 MISSING_CODES = frozenset({"broken_link", "vanished"})  # error codes of a file that has no state
 _SLOW_DISK = 20e6  # bytes per second
@@ -38,7 +38,7 @@ def read_file_state(path: Path, *, subtitles: bool) -> FileState:
     try:
         stat = path.stat()
     except OSError as error:
-        raise refusal(str(path), error) from error
+        raise explain_os_error(str(path), error) from error
     return FileState(stat.st_size, stat.st_mtime_ns, _sidecars(path) if subtitles else "")
 
 
@@ -77,7 +77,7 @@ def compute_video_id(path: Path) -> str:
 
 def _sidecars(path: Path) -> str:
     states = []
-    for sidecar in sidecars(str(path)):
+    for sidecar in find_sidecars(str(path)):
         try:
             stat = os.stat(sidecar)
         except OSError:  # deleted since the folder was listed: the next run notices

@@ -9,7 +9,7 @@ from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.indexing.file_state import read_seconds
 from rankvideo_rag.media import ClipMedia, MediaLimits, ShotDetector
-from rankvideo_rag.media.subtitles import sidecars
+from rankvideo_rag.media.subtitles import find_sidecars
 from rankvideo_rag.schema import Clip, Probe, TextSpan
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 
@@ -38,7 +38,7 @@ class MediaReader:
         """Return the spoken text: subtitles where there are any, else the transcript of the audio."""
         on_stage("subtitles")
         limits = self._whole_file_limits(probe)
-        subtitled = self._config.subtitles and (probe.subtitle_streams or sidecars(str(path)))
+        subtitled = self._config.subtitles and (probe.subtitle_streams or find_sidecars(str(path)))
         spans = media.read_subtitles(str(path), limits=limits) if subtitled else []
         transcriber = self._models.transcriber
         if spans or transcriber is None or probe.audio_codec is None:

@@ -12,7 +12,7 @@ from rankvideo_rag.backends import import_optional
 from rankvideo_rag.indexing.build import IndexEvent, IndexJob, IndexReport, OnEvent, build, known_outcome
 from rankvideo_rag.indexing.distributed import build_distributed
 from rankvideo_rag.indexing.run_report import RunReport
-from rankvideo_rag.media import MediaLimits, check_detector
+from rankvideo_rag.media import MediaLimits, check_detector, check_reader
 from rankvideo_rag.media.discover import absolute_path, discover
 from rankvideo_rag.models.asr import load_transcriber
 from rankvideo_rag.models.embedders import load_embedder
@@ -115,6 +115,7 @@ def load_models(settings: Settings) -> Models:
     """Load the models that the settings name. Raises MissingDependency also where the shot detector is missing."""
     if settings.segment_by == "pyscenedetect":
         check_detector(settings.segment_by)
+    check_reader(settings.video_reader)
     return Models(
         load_embedder(settings.embedder, settings.embedder_model, device=settings.device),
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),

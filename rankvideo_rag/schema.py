@@ -22,6 +22,9 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+VideoReader = Literal["pyav", "decord"]
+
+
 class FrameBudget(Record):
     """How many frames of a clip are read, and how many pixels each may have.
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.schema import VideoReader
 
 Profile = Literal["tiny", "cpu", "gpu"]
 Fusion = Literal["ranks", "scores"]
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
         description="Frames that are read: auto (key frames where each wanted frame has one within a second), keyframes (also "
         "where there are fewer) or exact (always the wanted frames).",
     )
+    video_reader: VideoReader = Field("pyav", description="What decodes the frames of clips: pyav, or decord (extra decord).")
     audio_only: bool = Field(True, description="Index files without a picture too, by the text that is recognized in them.")
     subtitles: bool = Field(True, description="Use subtitle files and subtitle streams.")
     asr: str = Field("none", description="Speech recognition: whisper, faster_whisper, package.module:function, or none.")

@@ -110,7 +110,7 @@ def test_a_judge_that_has_nothing_to_say_keeps_the_order_and_says_so(world: Worl
     nodes = archive.as_retriever().retrieve(clip.narration[0].text)
     found = RankVideoRerank(backend="scripted", model=None).postprocess_nodes(nodes, query_str="When was it built?")
     assert stems(found) == stems(nodes)[:5]
-    assert all(node.metadata["rerank_status"].startswith("abstained: the pixel rule knows only") for node in found)
+    assert all(node.metadata["rerank_status"].startswith("abstained: the scripted model knows only") for node in found)
     assert all(node.score is None for node in found)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RUN_SETTINGS = ("device", "gpu", "vector_store", "engine", "ray_address")
 _INDEX_SETTINGS = ("profile", "embedder", "embedder_model", "asr", "asr_model", "ocr", "subtitles", "audio_only")
-_CLIP_SETTINGS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling")
+_CLIP_SETTINGS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling", "video_reader")
 
 
 @setting_options(*_INDEX_SETTINGS, *_CLIP_SETTINGS, *RUN_SETTINGS)

@@ -1,14 +1,22 @@
-"""The only room that opens media: what a file holds, its frames, its shots, its sound, its subtitles.
+"""Read media files: what they hold, frames, shots, audio and subtitles. No other package opens media.
 
-Everything here decodes in a killable child process (`fence`) with a time and a memory limit; what comes back are small
-numpy arrays and plain records. Times come from presentation timestamps minus the stream's start, never from index / fps.
+Files are decoded in a killable child process with limits of time and memory (`sandbox`). Results are small numpy arrays and
+plain records. Times are presentation timestamps minus the start of the file, never index / fps.
 
-The asking process runs the files of this folder (fence -> worker -> wire) and loads no FFmpeg to read; the child process runs
-those of `decoder`: child -> examine, frames, shots, audio, subtitles, on safe_open -> streams -> packets.
+The calling process runs the modules of this folder (sandbox -> decoder_process -> ipc) and loads no FFmpeg to read a file. The
+child process runs `decoder.child`, which calls the other modules of `decoder`.
 """
 
 from rankvideo_rag.media.audio import SAMPLE_RATE, read_audio
-from rankvideo_rag.media.frames import ClipMedia, Frames, KeyFrameSampling, read_frames, read_key_frames, target_size
+from rankvideo_rag.media.frames import (
+    ClipMedia,
+    Frames,
+    KeyFrameSampling,
+    check_reader,
+    read_frames,
+    read_key_frames,
+    target_size,
+)
 from rankvideo_rag.media.probe import probe
 from rankvideo_rag.media.sandbox import MediaLimits, count_decoder_calls
 from rankvideo_rag.media.shots import ShotDetector, check_detector, find_shots
@@ -22,6 +30,7 @@ __all__ = [
     "MediaLimits",
     "ShotDetector",
     "check_detector",
+    "check_reader",
     "count_decoder_calls",
     "find_shots",
     "probe",

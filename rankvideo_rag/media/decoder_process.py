@@ -1,6 +1,6 @@
-"""One decoder process as its owner sees it: started, asked with a deadline, ended. One question at a time.
+"""One decoder process, seen from the process that started it: start, one request at a time with a deadline, kill.
 
-The deadline is kept by polling the pipes here; nothing depends on the process behaving.
+The deadline is kept by polling the pipes here, so it holds whatever the decoder process does.
 """
 
 import contextlib
@@ -11,19 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from rankvideo_rag.errors import MediaError, RankVideoError
 from rankvideo_rag.media.ipc import Array, BadMessage, pack, unpack
 
 _START_SECONDS = 60.0  # for importing numpy and FFmpeg on a machine under load
 _REAP_SECONDS = 2.0
-_LAST_WORDS_BYTES = 4096
-_KEPT_VARIABLES = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_STDERR_BYTES = 4096  # kept for the error message
+_INHERITED_VARIABLES = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _SET_VARIABLES = {
+    "PATH": os.defpath,  # decord cannot be imported without it
     "PYTHONUTF8": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "OPENBLAS_NUM_THREADS": "1",  # threads reserve address space that nothing here uses
+    "OPENBLAS_NUM_THREADS": "1",  # unused threads would reserve address space
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
@@ -31,20 +32,13 @@ _SET_VARIABLES = {
 logger = logging.getLogger(__name__)
 
 
-class _Response(NamedTuple):
-    """What came back: a header with "value" or "error", and arrays."""
-
-    header: dict[str, Any]
-    arrays: dict[str, Array]
-
-
 class DecoderProcess:
-    """A decoder process, ready to be asked. Call `end` when it is not wanted any more, and after any exception of `ask`."""
+    """A child process that decodes. Call `kill` when it is no longer needed, and after any exception of `request`."""
 
     def __init__(self) -> None:
-        environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | _SET_VARIABLES
+        environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _SET_VARIABLES
         self._process = subprocess.Popen(
-            # -P: the folder that a user happens to stand in must not supply a module called av or numpy.
+            # -P: no module called av or numpy is imported from the current folder.
             [sys.executable, "-P", "-m", "rankvideo_rag.media.decoder.child", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -52,97 +46,100 @@ class DecoderProcess:
             bufsize=0,
             cwd="/",
             env=environment,
-            start_new_session=True,  # Ctrl-C in a terminal reaches the parent only, which then ends its children
+            start_new_session=True,  # Ctrl-C in a terminal reaches only the parent, which then kills its children
         )
         self._pipes = [pipe for pipe in (self._process.stdin, self._process.stdout, self._process.stderr) if pipe is not None]
-        self._to, self._from, self._words_from = (pipe.fileno() for pipe in self._pipes)
-        for descriptor in (self._to, self._from, self._words_from):
+        self._stdin, self._stdout, self._stderr = (pipe.fileno() for pipe in self._pipes)
+        for descriptor in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(descriptor, False)
-        self._last_words = b""
-        self._speechless = False
+        self._stderr_tail = b""
+        self._stderr_closed = False
         self.calls = 0
 
     def wait_until_ready(self) -> None:
-        """Raises RankVideoError when the process does not come up: that is no file's fault."""
+        """Wait for the first message. Raises RankVideoError if the process does not start."""
         try:
             self._receive(time.monotonic() + _START_SECONDS, max_bytes=0)
         except (TimeoutError, EOFError, BadMessage) as error:
-            raise RankVideoError(f"the decoder process did not start: {error or self._cause_of_death()}") from error
+            raise RankVideoError(f"the decoder process did not start: {error or self._cause_of_exit()}") from error
 
     def is_idle(self) -> bool:
-        """True when the process lives and has nothing to say."""
-        return not _poll({self._from: select.POLLIN}, 0)
+        """Return whether the process is alive and has sent nothing."""
+        return not _poll({self._stdout: select.POLLIN}, 0)
 
-    def ask(self, request: dict[str, Any], *, seconds: float, max_bytes: int) -> _Response:
-        """Send a request and wait for its answer. Raises MediaError with code timeout or crash."""
+    def request(self, message: dict[str, Any], *, seconds: float, max_bytes: int) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Send a request and return the response: a header with "value" or "error", and arrays.
+
+        Raises MediaError timeout or crash.
+        """
         self.calls += 1
         deadline = time.monotonic() + seconds
         try:
-            self._send(b"".join(pack(request, {})), deadline)
+            self._send(b"".join(pack(message, {})), deadline)
             return self._receive(deadline, max_bytes)
         except TimeoutError as error:
             raise MediaError("timeout", f"decoding took longer than the {seconds:g} s allowed (media_seconds)") from error
         except BadMessage as error:
             raise MediaError("crash", f"the decoder process sent {error}") from error
         except (EOFError, BrokenPipeError) as error:
-            raise MediaError("crash", f"the decoder process {self._cause_of_death()}") from error
+            raise MediaError("crash", f"the decoder process {self._cause_of_exit()}") from error
 
-    def end(self) -> None:
-        """Kill the process and whatever it started. It holds nothing worth an orderly end."""
+    def kill(self) -> None:
+        """Kill the process and its children. It holds no state that needs an orderly exit."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             try:
                 self._process.wait(_REAP_SECONDS)
             except subprocess.TimeoutExpired:
-                logger.warning("decoder process %d is stuck in the kernel and cannot be ended", self._process.pid)
+                logger.warning("decoder process %d is stuck in the kernel and cannot be killed", self._process.pid)
         for pipe in self._pipes:
             pipe.close()
 
-    def _cause_of_death(self) -> str:
-        self._listen_to_words()
-        self.end()
+    def _cause_of_exit(self) -> str:
+        self._read_stderr()
+        self.kill()
         status = self._process.returncode
         how = f"was ended by {signal.Signals(-status).name}" if status and status < 0 else f"ended with status {status}"
-        words = " ".join(self._last_words.decode("utf-8", "replace").split())
-        return f"{how}: {words[-500:]}" if words else how
+        text = " ".join(self._stderr_tail.decode("utf-8", "replace").split())
+        return f"{how}: {text[-500:]}" if text else how
 
     def _send(self, data: bytes, deadline: float) -> None:
         left = memoryview(data)
         while left:
-            self._wait(self._to, select.POLLOUT, deadline)
-            left = left[os.write(self._to, left) :]
+            self._wait(self._stdin, select.POLLOUT, deadline)
+            left = left[os.write(self._stdin, left) :]
 
-    def _receive(self, deadline: float, max_bytes: int) -> _Response:
-        return _Response(*unpack(lambda size: self._read_exactly(size, deadline), max_bytes))
+    def _receive(self, deadline: float, max_bytes: int) -> tuple[dict[str, Any], dict[str, Array]]:
+        return unpack(lambda size: self._read_exactly(size, deadline), max_bytes)
 
     def _read_exactly(self, size: int, deadline: float) -> bytearray:
         data = bytearray(size)
         left = memoryview(data)
         while left:
-            self._wait(self._from, select.POLLIN, deadline)
-            count = os.readv(self._from, [left])
+            self._wait(self._stdout, select.POLLIN, deadline)
+            count = os.readv(self._stdout, [left])
             if count == 0:
                 raise EOFError
             left = left[count:]
         return data
 
     def _wait(self, descriptor: int, event: int, deadline: float) -> None:
-        """Until the pipe is ready, meanwhile emptying the child's error output, which would block it when full."""
+        """Wait until the pipe is ready. Meanwhile stderr is read: a full pipe would block the child."""
         while (left := deadline - time.monotonic()) > 0:
-            wanted = {descriptor: event} if self._speechless else {descriptor: event, self._words_from: select.POLLIN}
+            wanted = {descriptor: event} if self._stderr_closed else {descriptor: event, self._stderr: select.POLLIN}
             ready = _poll(wanted, left)
-            if self._words_from in ready:
-                self._listen_to_words()
+            if self._stderr in ready:
+                self._read_stderr()
             if descriptor in ready:
                 return
         raise TimeoutError
 
-    def _listen_to_words(self) -> None:
+    def _read_stderr(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            words = os.read(self._words_from, 1 << 16)
-            self._speechless = not words
-            self._last_words = (self._last_words + words)[-_LAST_WORDS_BYTES:]
+            data = os.read(self._stderr, 1 << 16)
+            self._stderr_closed = not data
+            self._stderr_tail = (self._stderr_tail + data)[-_STDERR_BYTES:]
 
 
 def _poll(wanted: dict[int, int], seconds: float) -> set[int]:

@@ -1,7 +1,7 @@
-"""Which files under the given paths are media: by suffix only, in a stable order, without following links out of them.
+"""Find media files under given paths: by suffix only, in a stable order, without following links out of them.
 
-What was found and cannot be a file to read is among the paths all the same, so that it is counted and said: folders that
-cannot be listed, folders that are named like media, links that lead out.
+Paths that look like media but cannot be read are returned too, so that they are counted and reported: folders that cannot be
+listed, folders with a media suffix, and links that lead elsewhere.
 """
 
 import os
@@ -18,10 +18,10 @@ MEDIA_SUFFIXES = frozenset(
 
 
 def discover(inputs: Sequence[Path]) -> list[Path]:
-    """Absolute paths of the media files named by `inputs` or lying under them, each once, sorted.
+    """Return the absolute paths of the media files that `inputs` name or contain, each once, sorted.
 
-    A file that is named itself is taken whatever its suffix. Raises InputError for a path that does not exist and when there
-    is no media file at all, since an empty archive is never what was meant.
+    A file that is named itself is returned whatever its suffix. Raises InputError for a path that does not exist, and if there
+    is no media file at all.
     """
     for given in inputs:
         if not os.path.lexists(given):
@@ -29,13 +29,13 @@ def discover(inputs: Sequence[Path]) -> list[Path]:
     found = find_media_files(inputs)
     if not found:
         folders = ", ".join(str(given) for given in inputs)
-        looked_for = " ".join(sorted(MEDIA_SUFFIXES))
-        raise InputError(f"no video or audio file under {folders}, 0 videos indexed: looked for {looked_for}")
+        suffixes = " ".join(sorted(MEDIA_SUFFIXES))
+        raise InputError(f"no video or audio file under {folders}, 0 videos indexed: looked for {suffixes}")
     return found
 
 
 def find_media_files(inputs: Iterable[Path]) -> list[Path]:
-    """The same for inputs of which some may be gone or empty."""
+    """Return what `discover` returns, for inputs that may be missing or empty."""
     roots = [absolute_path(given) for given in inputs]
     found: dict[Path, None] = {}
     for path in roots:
@@ -44,20 +44,20 @@ def find_media_files(inputs: Iterable[Path]) -> list[Path]:
 
 
 def absolute_path(given: Path) -> Path:
-    """A path from the root, without '..' in it; links are left as they are."""
+    """Return an absolute path without '..'; links are not resolved."""
     return Path(os.path.abspath(given))
 
 
 def is_external_link(path: Path, roots: Collection[Path]) -> bool:
-    """Whether a path is a link to something that is and that lies under none of the roots, which may be links themselves."""
+    """Return whether a path is a link to something that exists and lies under none of the roots, which may be links."""
     if not os.path.islink(path) or not os.path.exists(path):
         return False
     target = Path(os.path.realpath(path))
-    return _real(tuple(roots)).isdisjoint([target, *target.parents])
+    return _resolved(tuple(roots)).isdisjoint([target, *target.parents])
 
 
 @lru_cache(maxsize=4)
-def _real(roots: tuple[Path, ...]) -> frozenset[Path]:
+def _resolved(roots: tuple[Path, ...]) -> frozenset[Path]:
     return frozenset(Path(os.path.realpath(root)) for root in roots)
 
 
@@ -65,9 +65,8 @@ def _media_under(folder: Path, roots: Collection[Path]) -> Iterator[Path]:
     unlisted: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=lambda error: unlisted.append(Path(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (
-            path for path in (Path(parent, name) for name in folders) if _is_media(path.name) or is_external_link(path, roots)
-        )
+        paths = [Path(parent, name) for name in folders]
+        yield from (path for path in paths if _is_media(path.name) or is_external_link(path, roots))
         yield from (Path(parent, name) for name in names if _is_media(name) and not name.startswith("."))
     yield from unlisted
 

@@ -1,8 +1,8 @@
-"""How the asking process and its decoder process talk: a length, a JSON header, then the bytes of arrays. No pickle.
+"""Messages between this process and its decoder processes: a length, a JSON header, then the bytes of arrays. No pickle.
 
-    8 bytes, big endian: length of the header | header: UTF-8 JSON | bytes of each array in the header's order
+    8 bytes, big endian: length of the header | header: UTF-8 JSON | bytes of each array, in the header's order
 
-A header's "arrays" lists name, dtype and shape of what follows. This file knows neither processes nor media.
+The "arrays" of a header lists name, dtype and shape of each array.
 """
 
 import json
@@ -14,24 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-MAX_HEADER_BYTES = 64 << 20  # 100,000 subtitle cues fit
+MAX_HEADER_BYTES = 64 << 20  # enough for 100,000 subtitle cues
 _LENGTH_BYTES = 8
 _DTYPES = ("|u1", "<f4", "<f8")  # uint8, float32, float64, little endian
 
 
 class DecoderResult(NamedTuple):
-    """What a function that runs in the decoder process gives back."""
+    """What a function that runs in the decoder process returns."""
 
-    value: dict[str, Any]  # JSON-able
+    value: dict[str, Any]  # JSON-serialisable
     arrays: dict[str, Array] = {}  # noqa: RUF012  (never changed)
 
 
 class BadMessage(ValueError):
-    """Bytes that do not follow the format above: the other side is broken."""
+    """Bytes that do not follow the message format."""
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[bytes | memoryview]:
-    """The buffers to write, in order. Arrays are not copied when they are contiguous."""
+    """Return the buffers to write, in order. Contiguous arrays are not copied."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     layout = [{"name": name, "dtype": array.dtype.str, "shape": array.shape} for name, array in contiguous.items()]
     text = json.dumps({**header, "arrays": layout}).encode()
@@ -40,7 +40,10 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[bytes |
 
 
 def unpack(read_exactly: Callable[[int], bytearray], max_bytes: int) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read one message; `read_exactly(n)` gives exactly n bytes. Raises BadMessage for what breaks the format or the limit."""
+    """Read one message with `read_exactly(n)`, which returns n bytes: its header and its arrays of at most `max_bytes`.
+
+    Raises BadMessage if the message breaks the format or exceeds the limit.
+    """
     size = int.from_bytes(read_exactly(_LENGTH_BYTES), "big")
     if size > MAX_HEADER_BYTES:
         raise BadMessage(f"a header of {size} bytes")
@@ -48,7 +51,7 @@ def unpack(read_exactly: Callable[[int], bytearray], max_bytes: int) -> tuple[di
         header = json.loads(read_exactly(size))
         layout = [(str(a["name"]), np.dtype(a["dtype"]), tuple(map(int, a["shape"]))) for a in header.pop("arrays")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadMessage(f"a header that is no header: {error}") from error
+        raise BadMessage(f"an invalid header: {error}") from error
     if any(dtype.str not in _DTYPES or any(side < 0 for side in shape) for _, dtype, shape in layout):
         raise BadMessage(f"arrays of unknown type or shape: {layout}")
     if sum(dtype.itemsize * prod(shape) for _, dtype, shape in layout) > max_bytes:

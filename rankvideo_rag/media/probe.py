@@ -1,4 +1,4 @@
-"""What a file holds: duration, size, streams. Its work is done by `decoder.examine` in a child process."""
+"""Read what a file holds: duration, picture size, streams."""
 
 import os
 
@@ -10,15 +10,16 @@ _MAX_TITLE_LENGTH = 300
 
 
 def probe(path: str, *, limits: MediaLimits = MediaLimits()) -> Probe:
-    """Read a file's header and all its packets, and decode the first frame; nothing is believed that packets do not bear out.
+    """Read a file's header and all its packets, and decode its first frame.
 
-    Duration and coverage come from the packets of the streams in use; width and height are those on screen, upright and
-    with square pixels. The title is cleaned, and untrusted all the same.
+    Duration and coverage are measured from the packets of the streams in use, not taken from the header. Width and height are
+    those on screen: upright, with square pixels. The title is cleaned, but remains untrusted text.
 
     Raises MediaError: vanished, broken_link, permission, path_too_long, not_regular, empty, io, playlist, still_image,
     truncated_no_index, corrupt_header, not_media, no_streams, codec_not_allowed, too_large, encrypted, no_timestamps,
     timeout, crash, undecodable.
     """
-    found = run_in_decoder("rankvideo_rag.media.decoder.inspect_file:inspect_file", limits, path=os.path.abspath(path)).value
+    function = "rankvideo_rag.media.decoder.inspect_file:inspect_file"
+    found = run_in_decoder(function, limits, path=os.path.abspath(path)).value
     title = clean(found.pop("title") or "", max_length=_MAX_TITLE_LENGTH)
     return Probe(**found, title=title or None)

@@ -1,7 +1,7 @@
-"""Decoding behind a fence: functions of `decoder` run in child processes that can be killed.
+"""Run decoder functions in child processes that can be killed.
 
-Damaged and hostile files make decoders hang, crash or ask for all memory; here that costs one child process and becomes a
-MediaError. Children are kept for the next call, replaced after a while, and die with this process. Knows nothing of media.
+Damaged and hostile files make decoders hang, crash or allocate all memory. Here that costs one child process and becomes a
+MediaError. Child processes are reused, replaced after a number of calls, and end with this process.
 """
 
 import atexit
@@ -13,23 +13,23 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.decoder_process import DecoderProcess, _Response
+from rankvideo_rag.media.decoder_process import DecoderProcess
 from rankvideo_rag.media.ipc import DecoderResult
 
 if TYPE_CHECKING:
     from rankvideo_rag.settings import Settings
 
-_CALLS_PER_WORKER = 50  # decoders leak
+_CALLS_PER_PROCESS = 50  # decoders leak memory
 _MAX_IDLE = 4
 
 logger = logging.getLogger(__name__)
 
 
 class MediaLimits(NamedTuple):
-    """What one call into the decoder may cost before its process is killed."""
+    """The limits of one call into the decoder, beyond which its process is killed."""
 
     seconds: float = 60.0
-    bytes: int = 2 << 30  # address space of the child process; it needs about 0.3 GiB before it decodes anything
+    bytes: int = 2 << 30  # address space of the child process, which needs about 0.3 GiB before it decodes anything
 
     @classmethod
     def from_settings(cls, settings: "Settings") -> "MediaLimits":
@@ -42,77 +42,73 @@ class MediaLimits(NamedTuple):
 
 
 def run_in_decoder(function: str, limits: MediaLimits, **arguments: Any) -> DecoderResult:
-    """Run `package.module:function` in a child process with JSON-able arguments; any number of threads may call.
+    """Run `package.module:function` in a child process with JSON-serialisable arguments. Safe to call from many threads.
 
-    Raises MediaError: what the function raised, or timeout, crash (the signal is named), too_large (out of memory) and
-    decoder_error (an exception that was not foreseen; its traceback is logged).
+    Raises MediaError: what the function raised, or timeout, crash (with the signal), too_large (out of memory) and
+    decoder_error (any other exception; its traceback is logged).
     """
-    worker = _pool.take()
-    request = {"function": function, "arguments": arguments, "bytes": limits.bytes}
+    process = _pool.take()
+    message = {"function": function, "arguments": arguments, "bytes": limits.bytes}
     try:
-        answer = worker.ask(request, seconds=limits.seconds, max_bytes=limits.bytes)
-    except BaseException:  # Ctrl-C too: a child in the middle of something is of no use to anyone
-        worker.end()
+        header, arrays = process.request(message, seconds=limits.seconds, max_bytes=limits.bytes)
+    except BaseException:  # KeyboardInterrupt too: a process in the middle of a request cannot be reused
+        process.kill()
         raise
-    if answer.header.get("error", {}).get("code") == "too_large":
-        worker.end()  # its heap is in pieces
+    error = header.get("error")
+    if error and error["code"] == "too_large":
+        process.kill()  # its heap is fragmented
     else:
-        _pool.give_back(worker)
-    return _reply(function, answer)
-
-
-def count_decoder_calls() -> int:
-    """How many requests this process has sent to decoder processes so far."""
-    return _pool.calls
-
-
-def _reply(function: str, answer: _Response) -> DecoderResult:
-    error = answer.header.get("error")
+        _pool.give_back(process)
     if error is None:
-        return DecoderResult(answer.header["value"], answer.arrays)
-    if "traceback" in answer.header:
-        logger.error("%s failed in the decoder process:\n%s", function, answer.header["traceback"])
+        return DecoderResult(header["value"], arrays)
+    if "traceback" in header:
+        logger.error("%s failed in the decoder process:\n%s", function, header["traceback"])
     raise MediaError(error["code"], error["message"])
 
 
-class _Starter:
-    """Starts workers from one thread that lasts as long as this process.
+def count_decoder_calls() -> int:
+    """Return how many requests this process has sent to decoder processes so far."""
+    return _pool.calls
 
-    Linux counts the *thread* that started a child as its parent: started from a thread of some pool, a child would be
-    killed when that thread ends, perhaps while another thread waits for its answer.
+
+class _Starter:
+    """Start decoder processes from one thread that lasts as long as this process.
+
+    Linux counts the thread that started a child as its parent: a child that was started from a thread of some pool would be
+    killed when that thread ends, perhaps while another thread waits for its response.
     """
 
     def __init__(self) -> None:
-        self._wishes: queue.SimpleQueue[Future[DecoderProcess]] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[Future[DecoderProcess]] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="decoder-starter", daemon=True).start()
 
     def start(self) -> DecoderProcess:
-        wish: Future[DecoderProcess] = Future()
-        self._wishes.put(wish)
+        future: Future[DecoderProcess] = Future()
+        self._wanted.put(future)
         try:
-            worker = wish.result()
-            worker.wait_until_ready()
-        except BaseException:  # Ctrl-C may come before the worker does
-            wish.add_done_callback(_end_what_was_started)
+            process = future.result()
+            process.wait_until_ready()
+        except BaseException:  # KeyboardInterrupt may come before the process has started
+            future.add_done_callback(_kill_started)
             raise
-        return worker
+        return process
 
     def _run(self) -> None:
         while True:
-            wish = self._wishes.get()
+            future = self._wanted.get()
             try:
-                wish.set_result(DecoderProcess())
+                future.set_result(DecoderProcess())
             except Exception as error:
-                wish.set_exception(error)
+                future.set_exception(error)
 
 
-def _end_what_was_started(wish: Future[DecoderProcess]) -> None:
-    if wish.exception() is None:
-        wish.result().end()
+def _kill_started(future: Future[DecoderProcess]) -> None:
+    if future.exception() is None:
+        future.result().kill()
 
 
 class _Pool:
-    """The idle workers of this process."""
+    """The idle decoder processes of this process."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -130,35 +126,35 @@ class _Pool:
             return starter.start()
         if idle.is_idle():
             return idle
-        idle.end()  # somebody killed it while it waited
+        idle.kill()  # it was killed from outside while it was idle
         return starter.start()
 
-    def give_back(self, worker: DecoderProcess) -> None:
+    def give_back(self, process: DecoderProcess) -> None:
         with self._lock:
-            keep = not self._closed and worker.calls < _CALLS_PER_WORKER and len(self._idle) < _MAX_IDLE
+            keep = not self._closed and process.calls < _CALLS_PER_PROCESS and len(self._idle) < _MAX_IDLE
             if keep:
-                self._idle.append(worker)
+                self._idle.append(process)
         if not keep:
-            worker.end()
+            process.kill()
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.end()
+        for process in idle:
+            process.kill()
 
 
 _pool = _Pool()
-_of_the_parent: list[_Pool] = []
+_parent_pools: list[_Pool] = []
 
 
-def _start_afresh() -> None:
-    """In a forked copy of this process: the workers and the starting thread belong to the original."""
+def _reset_after_fork() -> None:
+    """Start with an empty pool in a forked process: the decoder processes and the starting thread belong to the parent."""
     global _pool
-    _of_the_parent.append(_pool)  # kept, so that nothing here closes pipes or reaps children that are not ours
+    _parent_pools.append(_pool)  # kept, so that nothing here closes pipes or waits for children of the parent
     _pool = _Pool()
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=_reset_after_fork)
 atexit.register(lambda: _pool.close())

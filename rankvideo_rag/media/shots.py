@@ -1,5 +1,4 @@
-"""When the shots of a video begin. Decoding and looking are done by `decoder.shots` or `decoder.pyscenedetect` in a child
-process; this file knows only what to ask and what comes back."""
+"""Find the shots of a video."""
 
 import os
 from importlib.util import find_spec
@@ -12,20 +11,20 @@ ShotDetector = Literal["shots", "pyscenedetect"]
 
 
 def find_shots(path: str, *, detector: ShotDetector = "shots", limits: MediaLimits = MediaLimits()) -> list[float]:
-    """Seconds at which a new shot begins, in order; the first shot's beginning is not among them.
+    """Return the seconds at which a new shot begins, in order, without the first shot's start.
 
-    "shots" compares the colours of some five pictures a second, "pyscenedetect" every frame (the extra `scenes`). Memory does
-    not grow with the length of the video.
+    "shots" compares the colours of about five frames a second, "pyscenedetect" every frame (extra `scenes`). Memory does not
+    grow with the length of the video.
 
-    Raises MediaError (no_video, or why the file cannot be opened), MissingDependency where the detector is not installed.
+    Raises MediaError (no_video, or why the file cannot be opened) and MissingDependency if the detector is not installed.
     """
     check_detector(detector)
-    reply = run_in_decoder(f"rankvideo_rag.media.decoder.{detector}:find_shots", limits, path=os.path.abspath(path))
-    cuts: list[float] = reply.arrays["cuts"].tolist()
+    result = run_in_decoder(f"rankvideo_rag.media.decoder.{detector}:find_shots", limits, path=os.path.abspath(path))
+    cuts: list[float] = result.arrays["cuts"].tolist()
     return cuts
 
 
 def check_detector(detector: ShotDetector) -> None:
-    """Raises MissingDependency where the detector is not installed."""
+    """Raise MissingDependency if the detector is not installed."""
     if detector == "pyscenedetect" and find_spec("scenedetect") is None:
         raise MissingDependency("pyscenedetect", "scenedetect", "scenes")

@@ -1,4 +1,4 @@
-"""Subtitle files (SubRip, WebVTT) as text: pure Python, bounded, no file is opened here. Broken cues are counted, not fatal."""
+"""Parse subtitle text (SubRip, WebVTT) in bounded time. Broken cues are counted, not fatal."""
 
 import html
 import re
@@ -14,7 +14,7 @@ _LINE_BREAK = re.compile(r"\\[Nnh]")  # as ASS writes them
 
 
 class Cue(NamedTuple):
-    """Words on screen from `start` to `end` seconds, markup removed."""
+    """Text on screen from `start` to `end` seconds, without markup."""
 
     start: float
     end: float
@@ -22,14 +22,14 @@ class Cue(NamedTuple):
 
 
 class Cues(NamedTuple):
-    """The cues of a file in order of time, and how many more were broken."""
+    """The cues of a file in order of time, and the number of broken ones."""
 
     cues: list[Cue]
     broken: int
 
 
 def decode_text(data: bytes) -> str:
-    """The text of a subtitle file: what its byte order mark says, else UTF-8, else Windows' western code page."""
+    """Decode a subtitle file: by its byte order mark, else as UTF-8, else as Windows code page 1252."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     for encoding in ("utf-8-sig", "cp1252"):
@@ -41,12 +41,12 @@ def decode_text(data: bytes) -> str:
 
 
 def parse_cues(text: str) -> Cues:
-    """The cues of a .srt or .vtt file. Numbers, settings, styles, notes and markup are left out."""
+    """Parse a .srt or .vtt file. Cue numbers, settings, styles, notes and markup are left out."""
     lines = text.replace("\x00", "").splitlines()
     found: list[Cue] = []
     broken = 0
-    for timing, words in _blocks(lines):
-        cue = _cue(timing, words)
+    for timing, text_lines in _blocks(lines):
+        cue = _cue(timing, text_lines)
         if cue is None:
             broken += 1
         elif cue.text and len(found) < MAX_CUES:
@@ -54,10 +54,10 @@ def parse_cues(text: str) -> Cues:
     return Cues(sorted(found), broken)
 
 
-def plain(text: str) -> str:
-    """The words of a cue without tags, overrides and entities.
+def strip_markup(text: str) -> str:
+    """Return the text of a cue without tags, overrides and entities.
 
-    >>> plain(r"{\\an8}<i>5 &lt; 6</i> if a < b\\Nstill")
+    >>> strip_markup(r"{\\an8}<i>5 &lt; 6</i> if a < b\\Nstill")
     '5 < 6 if a < b still'
     """
     text = _LINE_BREAK.sub(" ", _OVERRIDE.sub("", text))
@@ -65,31 +65,31 @@ def plain(text: str) -> str:
 
 
 def _blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """Each line of times with the lines of words below it."""
+    """Return each timing line with the text lines below it."""
     blocks: list[tuple[str, list[str]]] = []
-    words: list[str] | None = None  # None between cues
+    text_lines: list[str] | None = None  # None between cues
     skipping = False
     for line in lines:
         if not line.strip():
-            words, skipping = None, False
-        elif skipping or (words is None and line.strip().startswith(_NOT_CUES)):
+            text_lines, skipping = None, False
+        elif skipping or (text_lines is None and line.strip().startswith(_NOT_CUES)):
             skipping = True
-        elif "-->" in line and (words is None or _TIMING.match(line)):
-            if words and words[-1].strip().isdigit():
-                words.pop()  # the number of this cue, where no empty line stands between
-            words = []
-            blocks.append((line, words))
-        elif words is not None:
-            words.append(line)
+        elif "-->" in line and (text_lines is None or _TIMING.match(line)):
+            if text_lines and text_lines[-1].strip().isdigit():
+                text_lines.pop()  # the number of this cue, where no empty line stands between
+            text_lines = []
+            blocks.append((line, text_lines))
+        elif text_lines is not None:
+            text_lines.append(line)
     return blocks
 
 
-def _cue(timing: str, words: list[str]) -> Cue | None:
+def _cue(timing: str, text_lines: list[str]) -> Cue | None:
     match = _TIMING.match(timing)
     if match is None:
         return None
     start, end = _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:])
-    return Cue(start, end, plain("\n".join(words))) if end > start else None
+    return Cue(start, end, strip_markup("\n".join(text_lines))) if end > start else None
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:

@@ -1,6 +1,6 @@
-"""The words that come with a video: a subtitle file beside it, or else a stream of words inside it.
+"""Read the subtitles of a video: a subtitle file beside it, else a subtitle stream inside it.
 
-Subtitles are untrusted text; they are cleaned here. Streams are read by `decoder.subtitles` in a child process.
+Subtitles are untrusted text and are cleaned here.
 """
 
 import logging
@@ -23,37 +23,37 @@ logger = logging.getLogger(__name__)
 
 
 def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[TextSpan]:
-    """The subtitles of a video as spans of the speech channel, by time; empty when it has none.
+    """Return the subtitles of a video as spans of the speech channel, by time; empty if it has none.
 
-    A file beside it wins: `name.srt`, `name.vtt`, then one with a language, `name.en.srt`, in order of the alphabet. A file
-    that cannot be used is passed over with a warning in the log. Otherwise the default stream of words in the video, or the
-    first. Broken cues are left out and counted in the log. Their language is what the file's name or the stream says.
+    A subtitle file is preferred: `name.srt`, `name.vtt`, then one with a language, such as `name.en.srt`, in alphabetical
+    order. Unusable files are skipped with a warning in the log. Without a file, the default or the first text stream of the
+    video is read. Broken cues are left out and counted in the log. The language is that of the file's name or of the stream.
 
-    Raises MediaError when the video itself has to be opened and cannot be.
+    Raises MediaError if the video has to be opened and cannot be.
     """
     path = os.path.abspath(path)
-    for sidecar in sidecars(path):
+    for sidecar in find_sidecars(path):
         if cues := _read_sidecar(sidecar):
             return _spans(cues, _language(path, sidecar))
-    reply = run_in_decoder("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
-    return _spans([Cue(*cue) for cue in reply["cues"]], reply["language"])
+    found = run_in_decoder("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
+    return _spans([Cue(*cue) for cue in found["cues"]], found["language"])
 
 
-def sidecars(path: str) -> list[str]:
-    """The subtitle files that belong to a video, the best first. They are part of what its words are made from."""
+def find_sidecars(path: str) -> list[str]:
+    """Return the subtitle files that belong to a video, the preferred one first."""
     folder, name = os.path.split(path)
     stem = os.path.splitext(name)[0]
     try:
         names = _subtitle_names(folder, os.stat(folder).st_mtime_ns)
     except OSError:
-        return []  # the video is not there either, and opening it says so
+        return []  # opening the video reports it
     own = [n for n in names if n.startswith(stem) and _belongs(n[len(stem) :])]
     return [os.path.join(folder, n) for n in sorted(own, key=lambda n: _preference(n[len(stem) :]))]
 
 
 @lru_cache(maxsize=16)
 def _subtitle_names(folder: str, modified: int) -> tuple[str, ...]:
-    """Listed once for each state of a folder: it may hold 100,000 videos, each of which asks."""
+    """List a folder once for each state: it may hold 100,000 videos."""
     with os.scandir(folder) as entries:
         return tuple(entry.name for entry in entries if entry.name.lower().endswith(_EXTENSIONS))
 
@@ -64,7 +64,7 @@ def _belongs(ending: str) -> bool:
 
 
 def _language(path: str, sidecar: str) -> str | None:
-    """What a subtitle file's name says of its language."""
+    """Return the language in a subtitle file's name."""
     ending = os.path.splitext(sidecar)[0][len(os.path.splitext(path)[0]) :]
     found = _LANGUAGE.fullmatch(ending)
     return found[1].lower().replace("_", "-") if found else None
@@ -75,15 +75,15 @@ def _preference(ending: str) -> tuple[bool, bool, str]:
 
 
 def _read_sidecar(path: str) -> list[Cue]:
-    """Empty when the file cannot be used, with the reason in the log."""
+    """Return the cues of a subtitle file; none if it cannot be used, with the reason in the log."""
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except (MediaError, OSError) as error:
-        logger.warning("subtitle file left aside: %s", error)
+        logger.warning("subtitle file skipped: %s", error)
         return []
     if len(data) > _MAX_FILE_BYTES:
-        logger.warning("subtitle file left aside: %r is larger than %d MiB", path, _MAX_FILE_BYTES >> 20)
+        logger.warning("subtitle file skipped: %r is larger than %d MiB", path, _MAX_FILE_BYTES >> 20)
         return []
     cues, broken = parse_cues(decode_text(data))
     if broken or not cues:

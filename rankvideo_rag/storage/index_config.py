@@ -10,12 +10,12 @@ from rankvideo_rag.media import KeyFrameSampling
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo
 from rankvideo_rag.models.ocr import OCRReader
-from rankvideo_rag.schema import Record
+from rankvideo_rag.schema import Record, VideoReader
 from rankvideo_rag.settings import FrameSampling, SegmentBy, Settings
 
 KEY_TOLERANCE = 1.0  # seconds between a wanted frame and the key frame that replaces it; twice that at a clip's ends
 
-_OPTIONS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling", "audio_only", "subtitles")
+_OPTIONS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling", "video_reader", "audio_only", "subtitles")
 # Settings that later runs and searches take from the archive.
 ARCHIVE_SETTINGS = ("profile", "embedder", "embedder_model", *_OPTIONS, "asr", "asr_model", "ocr")
 
@@ -37,6 +37,7 @@ class IndexConfig(Record):
     clip_overlap: float
     segment_by: SegmentBy
     frame_sampling: FrameSampling
+    video_reader: VideoReader
     audio_only: bool
     subtitles: bool
     transcriber: str | None  # with model and revision
@@ -64,10 +65,11 @@ class IndexConfig(Record):
     @property
     def frame_options(self) -> dict[str, Any]:
         """Arguments of `media.read_frames` for a clip."""
+        options = {"budget": self.embedder.frames, "reader": self.video_reader}
         if self.frame_sampling == "exact":
-            return {"budget": self.embedder.frames}
+            return options
         min_frames = self.embedder.frames.min_frames if self.frame_sampling == "keyframes" else None
-        return {"budget": self.embedder.frames, "key_frames": KeyFrameSampling(KEY_TOLERANCE, min_frames)}
+        return options | {"key_frames": KeyFrameSampling(KEY_TOLERANCE, min_frames)}
 
 
 def resolve_settings(folder: object, config: Mapping[str, Any], given: Settings) -> Settings:

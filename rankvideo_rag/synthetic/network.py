@@ -46,7 +46,7 @@ _LONGEST = 10.0  # seconds that have a token of their own for every tenth
 
 def write_untrained_model(folder: Path, *, seed: int) -> Path:
     """Write the network, its processor and its tokenizer into a folder."""
-    tokenizer = qwen_tokenizer(list(_sentences()), vocabulary_size=6000, whole=list(_whole()))
+    tokenizer = qwen_tokenizer(list(_sentences()), vocabulary_size=6000, added_tokens=list(_whole()))
     return random_qwen3_vl(folder, tokenizer, text=_TEXT, vision=_VISION, seed=seed)
 
 

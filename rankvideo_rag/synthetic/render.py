@@ -46,7 +46,7 @@ def write_clips(folder: str | Path, clips: Sequence[SyntheticClip]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for clip in clips:
         sound = synthesize_speech(clip.narration, clip.seconds) if clip.narration else None
-        write_video(folder / f"{clip.stem}.mp4", render_frames(clip), fps=FPS, sound=sound)
+        write_video(folder / f"{clip.stem}.mp4", render_frames(clip), fps=FPS, audio=sound)
         if clip.narration:
             (folder / f"{clip.stem}.srt").write_text(format_srt(clip.narration), encoding="utf-8")
 

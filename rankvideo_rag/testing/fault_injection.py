@@ -1,4 +1,4 @@
-"""Functions that misbehave on purpose, to see that the fence holds: run them through `fence.call`, never directly."""
+"""Functions that misbehave, to test the sandbox of `media`: run them in a decoder process with `run_in_decoder`."""
 
 import os
 import signal
@@ -9,50 +9,58 @@ import numpy as np
 from rankvideo_rag.media.ipc import DecoderResult
 
 
-def answer(*, words: str) -> DecoderResult:
-    """Say what was said, and who says it."""
-    return DecoderResult({"words": words, "process": os.getpid(), "folder": os.getcwd(), "environment": sorted(os.environ)})
+def echo(*, text: str) -> DecoderResult:
+    """Return the text, and the process's id, folder and environment variables."""
+    return DecoderResult({"text": text, "process": os.getpid(), "folder": os.getcwd(), "environment": sorted(os.environ)})
 
 
 def spin() -> DecoderResult:
-    """Never come back, and take no hint."""
+    """Never return, and ignore SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         pass
 
 
 def sleep(*, seconds: float) -> DecoderResult:
-    """Come back late."""
+    """Return late."""
     time.sleep(seconds)
     return DecoderResult({})
 
 
-def die(*, signal_number: int) -> DecoderResult:
+def meet(*, fifo: str, release: str) -> DecoderResult:
+    """Return when the FIFO has been opened for reading and then the file `release` exists."""
+    os.close(os.open(fifo, os.O_WRONLY))
+    while not os.path.exists(release):
+        time.sleep(0.01)
+    return DecoderResult({"process": os.getpid()})
+
+
+def crash(*, signal_number: int) -> DecoderResult:
     """End as a crashing decoder does."""
     os.kill(os.getpid(), signal_number)
     return sleep(seconds=60)
 
 
 def allocate(*, size: int) -> DecoderResult:
-    """Take so many bytes of memory and give them back as zeros."""
+    """Allocate so many bytes and return them as zeros."""
     return DecoderResult({}, {"zeros": np.zeros(size, np.uint8)})
 
 
-def babble(*, size: int) -> DecoderResult:
-    """Write so many bytes where answers and error messages go, as a chatty library would."""
+def write_output(*, size: int) -> DecoderResult:
+    """Write to standard output, and about `size` bytes to standard error, as a library may."""
     os.write(1, b"noise\n")
     for _ in range(size // 1000):
         os.write(2, b"." * 1000)
-    return DecoderResult({"babbled": size})
+    return DecoderResult({"size": size})
 
 
-def stumble() -> DecoderResult:
-    """Fail in a way that nobody foresaw."""
-    raise ZeroDivisionError("one of these days")
+def raise_error() -> DecoderResult:
+    """Raise an unexpected exception."""
+    raise ZeroDivisionError("an unexpected error")
 
 
 def write_file(*, path: str) -> DecoderResult:
-    """Try to leave something on the disk."""
+    """Try to write a file."""
     with open(path, "wb") as file:
         file.write(b"x" * 1000)
     return DecoderResult({})

@@ -1,8 +1,7 @@
-"""An embedder without a network: a clip's vector is which object colours it shows, a question's which colours it names.
-A question about a shape of no named colour is as near to one colour as to another.
+"""Test double for an embedder: a clip's vector holds the colours of its frames, a query's vector the colours it names.
 
-Deterministic and predictable by eye: a stand-in for a real model in tests, and where no torch is installed. It knows nothing of
-shapes and motions, on purpose: what it cannot tell apart is left to the judge that watches the clip.
+Deterministic, without weights and without torch. A query about a shape without a colour is equally near to all colours. Shapes
+and motions are left to the reranker.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from rankvideo_rag.testing.scripted_vlm import parse_descriptions
 
 
 class ScriptedEmbedder:
-    """Vectors with one number for each of `media.pixels.COLOURS`, in that order."""
+    """Vectors with one number for each colour of `pattern_detector.COLOURS`, in that order."""
 
     info = EmbedderInfo(
         backend="scripted",
@@ -34,28 +33,28 @@ class ScriptedEmbedder:
     )
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vector | None]:
-        """The colours of the shapes that each question describes, in equal parts; None where it describes none."""
-        return [_vector(dict.fromkeys(_colours_asked(text), 1.0)) for text in texts]
+        """Return the colours of the shapes that each query describes, in equal parts; None if it describes none."""
+        return [_vector(dict.fromkeys(_colours_named(text), 1.0)) for text in texts]
 
     def embed_clips(self, clips: Sequence[ClipMedia]) -> list[Vector | None]:
-        """How much of the picture each colour covers; None without frames, and where no object colour is seen."""
+        """Return how much of the frames each colour covers; None without frames, and if none is visible."""
         return [_vector(colour_shares(clip.frames.pixels)) if clip.frames else None for clip in clips]
 
 
 def load(model: str | None = None, *, device: str | None = None) -> Embedder:
-    """The colour embedder. It has no weights, and runs on the CPU whatever the device."""
+    """Return the embedder. It runs on the CPU whatever the device. Raises InputError for any model."""
     if model is not None:
-        raise InputError(f"the scripted embedder was given the model {model!r}: it has none to load, leave the model out")
+        raise InputError(f"the scripted embedder was given the model {model!r}: it loads none, so leave the model out")
     return ScriptedEmbedder()
 
 
-def _colours_asked(question: str) -> Sequence[str]:
+def _colours_named(question: str) -> Sequence[str]:
     shapes = parse_descriptions(question)
     return [shape.colour for shape in shapes if shape.colour] or (COLOURS if shapes else [])
 
 
 def _vector(weights: dict[str, float]) -> Vector | None:
-    """Weights of colours as a vector of length 1; None when there are none."""
+    """Return weights of colours as a vector of length 1; None if there are none."""
     if not weights:
         return None
     vector = np.array([weights.get(colour, 0.0) for colour in COLOURS], dtype=np.float32)

@@ -1,7 +1,7 @@
-"""A judge without a network: reads the question's colours, shapes and motions, and looks for them on the pixels.
+"""Test double for a vision-language model: compares the shapes that a query describes with those in the frames.
 
-Deterministic and predictable by eye: a stand-in for a real model in tests and in the tiny profile. It understands descriptions
-of flat coloured shapes, as in "a red disc moving to the left and a box that stays still", and abstains from everything else.
+Deterministic and without weights. It understands descriptions of flat coloured shapes, such as "a red disc moving to the left
+and a box that stays still", and abstains from all other queries.
 """
 
 import math
@@ -27,15 +27,17 @@ _MOTION_WORDS = (
     | dict.fromkeys("down downward downwards fall falls falling sink sinks sinking descends descending".split(), "down")
     | dict.fromkeys("still motionless static stationary unmoving".split(), "still")
 )
-# Everyday questions are full of "up", "left" and "still": these count where it is clear that a shape is spoken of.
-_THINGS = frozenset("something anything object objects thing things shape shapes figure figures move moves moving".split())
-_BEGINS_ANOTHER = frozenset("a an another and while something anything".split())
+# "up", "left" and "still" are common words: they count only if the query has a word for a shape.
+_OBJECT_WORDS = frozenset(
+    "something anything object objects thing things shape shapes figure figures move moves moving".split()
+)
+_SEPARATORS = frozenset("a an another and while something anything".split())
 _PHRASES = tuple(
     (re.compile(rf"\b(?:{pattern})\b"), replacement)
     for pattern, replacement in (
         ("(?:in|of|on|across|over) (?:the|this|a) (?:picture|clip|video|frame|screen|image|scene)", ""),
         ("from (?:the )?(?:left|right|top|bottom|up|down) to", "to"),
-        ("(?:to|on|at) the (?:left|right) of|(?:on|at) the (?:left|right)", ""),  # a place, not a motion
+        ("(?:to|on|at) the (?:left|right) of|(?:on|at) the (?:left|right)", ""),  # a position, not a motion
         ("(?:not|never|doesn t|don t|without) mov(?:e|es|ing)", "motionless"),
         ("(?:to|towards?) the top", "up"),
         ("(?:to|towards?) the bottom", "down"),
@@ -43,9 +45,9 @@ _PHRASES = tuple(
 )
 _QUERY = re.compile(r"^Query: (.*)$", re.MULTILINE)
 
-_FULL_MATCH, _EACH_OTHER_SHAPE, _LEAST_FULL_MATCH = 4.0, 0.5, 2.0  # nats
+_FULL_MATCH, _PER_OTHER_SHAPE, _MIN_FULL_MATCH = 4.0, 0.5, 2.0  # nats
 _NO_MATCH, _LAST_STEP = -4.0, 3.0  # nats: a mismatch lies between _NO_MATCH and _NO_MATCH + _LAST_STEP
-_OTHER_LABELS = 0.01  # probability left to words that are neither yes nor no
+_OTHER_LABELS = 0.01  # probability of words that are neither yes nor no
 
 _MOVING = {
     "left": " moving left",
@@ -56,36 +58,35 @@ _MOVING = {
     None: "",
 }
 
-
 _NOTHING = ShapeDescription()
 
 
 class ScriptedVLM:
-    """Answers from what `media.pixels` sees."""
+    """Answers from the shapes that `pattern_detector` finds."""
 
-    name = "scripted:pixels@1"  # raised when the rule judges otherwise: verdicts are kept under this name
+    name = "scripted:pixels@1"  # increased when its scores change, since scores are cached under this name
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
-        """Log-probabilities of yes and no. The margin grows with the share of the described attributes that are seen."""
+        """Return log-probabilities of yes and no. The margin grows with the share of described attributes found."""
         if not set(labels) <= {"yes", "no"}:
-            raise ModelError(f"the scripted model was asked for the labels {list(labels)}: it knows 'yes' and 'no' only")
-        return [_verdict(prompt, labels) for prompt in prompts]
+            raise ModelError(f"the scripted model was asked for the labels {list(labels)}: it has 'yes' and 'no' only")
+        return [_score(prompt, labels) for prompt in prompts]
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
-        """What is seen on the frames of each prompt, whatever the prompt asks: at most `max_tokens` words, its tokens."""
+        """Describe the frames of each prompt, whatever the prompt asks, in at most `max_tokens` words."""
         captions = [_caption(prompt).split()[:max_tokens] for prompt in prompts]
         return [Generation(" ".join(words), len(words)) for words in captions]
 
 
 def load(model: str | None = None, *, device: str | None = None) -> VLM:
-    """The pixel judge. It has no weights, and runs on the CPU whatever the device."""
+    """Return the model. It runs on the CPU whatever the device. Raises InputError for any model name."""
     if model is not None:
-        raise InputError(f"the scripted VLM was given the model {model!r}: it has none to load, leave the model out")
+        raise InputError(f"the scripted VLM was given the model {model!r}: it loads none, so leave the model out")
     return ScriptedVLM()
 
 
 def parse_descriptions(question: str) -> list[ShapeDescription]:
-    """The shapes that a question describes.
+    """Return the shapes that a question describes.
 
     >>> for shape in parse_descriptions("Where is a red disc moving to the left, while a box stays still?"):
     ...     print(*shape)
@@ -93,26 +94,26 @@ def parse_descriptions(question: str) -> list[ShapeDescription]:
     None square still
     """
     tokens = _tokens(question)
-    if not any(token in COLOUR_NAMES or token in _SHAPE_WORDS or token in _THINGS for token in tokens):
+    if not any(token in COLOUR_NAMES or token in _SHAPE_WORDS or token in _OBJECT_WORDS for token in tokens):
         return []
     found: list[ShapeDescription] = []
-    begins_another = False  # an 'a' or an 'and' stands between the last colour or shape and this word
+    is_separate = False  # an 'a' or an 'and' stands between the last colour or shape and this word
     for token in tokens:
-        begins_another = begins_another or token in _BEGINS_ANOTHER
-        said = _attribute(token)
-        if said == _NOTHING:
+        is_separate = is_separate or token in _SEPARATORS
+        attribute = _attribute(token)
+        if attribute == _NOTHING:
             continue
-        joined = _joined(found[-1], said) if found else None
-        if joined is None or (begins_another and said.motion is None and not _is_bare_motion(found[-1])):
-            found.append(said)
+        joined = _join(found[-1], attribute) if found else None
+        if joined is None or (is_separate and attribute.motion is None and not _is_bare_motion(found[-1])):
+            found.append(attribute)
         else:
             found[-1] = joined
-        begins_another = begins_another and said.motion is not None
+        is_separate = is_separate and attribute.motion is not None
     return found
 
 
 def _tokens(question: str) -> list[str]:
-    """The words of a question, with phrases put into the one word that they mean here."""
+    """Return the words of a question, with phrases replaced by one word of the same meaning."""
     words = " ".join(terms(question))
     for pattern, replacement in _PHRASES:
         words = pattern.sub(replacement, words)
@@ -120,7 +121,7 @@ def _tokens(question: str) -> list[str]:
 
 
 def _attribute(token: str) -> ShapeDescription:
-    """What one word says of a shape: one attribute, or none."""
+    """Return the attribute that one word gives, or none."""
     return ShapeDescription(COLOUR_NAMES.get(token), _SHAPE_WORDS.get(token), _MOTION_WORDS.get(token))
 
 
@@ -128,19 +129,19 @@ def _is_bare_motion(part: ShapeDescription) -> bool:
     return part.colour is None and part.shape is None
 
 
-def _joined(one: ShapeDescription, other: ShapeDescription) -> ShapeDescription | None:
-    """Both as a description of one shape; None where they contradict each other."""
+def _join(one: ShapeDescription, other: ShapeDescription) -> ShapeDescription | None:
+    """Return both as a description of one shape; None if they contradict each other."""
     if any(None not in pair and pair[0] != pair[1] for pair in zip(one, other, strict=True)):
         return None
     return ShapeDescription(*(a or b for a, b in zip(one, other, strict=True)))
 
 
-def most_matches(wanted: Sequence[ShapeDescription], seen: Sequence[DetectedShape]) -> int:
-    """How many described attributes are seen at most, when each description is held against a seen shape of its own."""
+def count_matches(wanted: Sequence[ShapeDescription], seen: Sequence[DetectedShape]) -> int:
+    """Return the most attributes that match when each description is assigned a detected shape of its own."""
 
     @cache
     def best(number: int, free: frozenset[int]) -> int:
-        """Most matches of the descriptions from this number on with the shapes that are still free."""
+        """Return the most matches of the descriptions from this number on with the free shapes."""
         if number == len(wanted) or not free:
             return 0
         unmatched = best(number + 1, free)
@@ -154,29 +155,31 @@ def _matches(wanted: ShapeDescription, seen: DetectedShape) -> int:
 
 
 def margin(wanted: Sequence[ShapeDescription], seen: Sequence[DetectedShape]) -> float:
-    """logp(yes) - logp(no), in nats.
+    """Return logp(yes) - logp(no), in nats.
 
-    All described attributes seen: 4, less for every further shape, at least 2. Otherwise from -4, for none, to below -1.
+    4 if all described attributes match, less for each further shape, at least 2. Otherwise from -4, for none, to below -1.
     """
     named = sum(attribute is not None for one in wanted for attribute in one)
-    matched = most_matches(wanted, seen)
+    matched = count_matches(wanted, seen)
     if matched == named:
-        return max(_LEAST_FULL_MATCH, _FULL_MATCH - _EACH_OTHER_SHAPE * (len(seen) - len(wanted)))
+        return max(_MIN_FULL_MATCH, _FULL_MATCH - _PER_OTHER_SHAPE * (len(seen) - len(wanted)))
     return _NO_MATCH + _LAST_STEP * matched / named
 
 
-def _verdict(prompt: Prompt, labels: Sequence[str]) -> LabelLogprobs:
+def _score(prompt: Prompt, labels: Sequence[str]) -> LabelLogprobs:
     query = _QUERY.search("\n".join(part for part in prompt.user if isinstance(part, str)))
     videos = [part for part in prompt.user if isinstance(part, Frames) and len(part)]
     if query is None:
-        return LabelLogprobs(None, reason="the pixel rule reads the line that begins with 'Query: ', and the prompt has none")
+        return LabelLogprobs(
+            None, reason="the scripted model reads the line that begins with 'Query: ', and the prompt has none"
+        )
     if len(videos) != 1:
         return LabelLogprobs(
-            None, reason=f"the pixel rule judges one video, and the prompt shows {len(videos)}", abstained=not videos
+            None, reason=f"the scripted model scores one video, and the prompt has {len(videos)}", abstained=not videos
         )
     wanted = parse_descriptions(query[1])
     if not wanted:
-        reason = "the pixel rule knows only colours, shapes and motions, and the question names none"
+        reason = "the scripted model knows only colours, shapes and motions, and the query names none"
         return LabelLogprobs(None, reason=reason, abstained=True)
     value = margin(wanted, detect_shapes(videos[0].pixels))
     scale = math.log1p(-_OTHER_LABELS)
@@ -185,17 +188,17 @@ def _verdict(prompt: Prompt, labels: Sequence[str]) -> LabelLogprobs:
 
 
 def _caption(prompt: Prompt) -> str:
-    """A sentence about each video of the prompt, in order."""
+    """Return a sentence about each video of the prompt, in order."""
     videos = [part for part in prompt.user if isinstance(part, Frames)]
-    return " ".join(f"{_seen_in(video)}." for video in videos) or "No video is shown."
+    return " ".join(f"{_describe_video(video)}." for video in videos) or "No video is shown."
 
 
-def _seen_in(video: Frames) -> str:
-    shapes = [_named(shape) for shape in detect_shapes(video.pixels)]
+def _describe_video(video: Frames) -> str:
+    shapes = [_describe_shape(shape) for shape in detect_shapes(video.pixels)]
     ground = find_background(video.pixels)
     words = " and ".join(shapes) if shapes else "no coloured shape"
     return words + (f" on a {ground} ground" if ground else "")
 
 
-def _named(shape: DetectedShape) -> str:
+def _describe_shape(shape: DetectedShape) -> str:
     return f"{'an' if shape.colour == 'orange' else 'a'} {shape.colour} {shape.shape}{_MOVING[shape.motion]}"

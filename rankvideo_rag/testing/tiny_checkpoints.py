@@ -1,6 +1,6 @@
-"""Tiny Qwen3-VL networks with random weights, in the format of the real one: to measure and test with, or to train.
+"""Tiny Qwen3-VL checkpoints with random weights, in the format of the real one, for tests, benchmarks and training.
 
-Built from a seed in about a second, with no download. The vocabulary holds several spellings of yes and no.
+Built from a seed in about a second, without a download. The vocabulary holds several spellings of yes and no.
 """
 
 import json
@@ -38,7 +38,7 @@ SENTENCES = (
     "<0.2 seconds><1.2 seconds> a helpful assistant specialized in video and text understanding",
 )
 
-# Qwen's layout: each turn between <|im_start|>role and <|im_end|>, pictures and videos where they stand in the turn.
+# Qwen's layout: each turn between <|im_start|>role and <|im_end|>, images and videos at their place in the turn.
 CHAT_TEMPLATE = """{%- for message in messages -%}
 {{- '<|im_start|>' + message.role + '\n' -}}
 {%- if message.content is string -%}{{- message.content -}}{%- else -%}
@@ -53,14 +53,14 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 
 
 def tiny_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
-    """A Qwen3-VL that AutoModelForImageTextToText and AutoProcessor load from the folder."""
+    """Save a Qwen3-VL that AutoModelForImageTextToText and AutoProcessor load from the folder; return the folder."""
     return random_qwen3_vl(folder, qwen_tokenizer(), text=_TEXT, vision=_VISION, seed=seed)
 
 
 def random_qwen3_vl(
     folder: Path, tokenizer: Qwen2Tokenizer, *, text: Mapping[str, Any], vision: Mapping[str, Any], seed: int
 ) -> Path:
-    """A Qwen3-VL of that shape, `text` and `vision` as its configuration names them, that reads 8 frames of 64 x 64."""
+    """Save a Qwen3-VL for 8 frames of 64 x 64 pixels; `text` and `vision` are fields of its configuration."""
     torch.manual_seed(seed)
     Qwen3VLForConditionalGeneration(_qwen_config(tokenizer, text, vision)).save_pretrained(folder)
     _qwen_processor(tokenizer).save_pretrained(folder)
@@ -68,9 +68,9 @@ def random_qwen3_vl(
 
 
 def qwen_tokenizer(
-    sentences: Sequence[str] = SENTENCES, *, vocabulary_size: int = 420, whole: Sequence[str] = ()
+    sentences: Sequence[str] = SENTENCES, *, vocabulary_size: int = 420, added_tokens: Sequence[str] = ()
 ) -> Qwen2Tokenizer:
-    """A byte-level vocabulary of at most so many tokens, trained on sentences; each text in `whole` is one token more."""
+    """Train a byte-level tokenizer of at most `vocabulary_size` tokens on sentences; `added_tokens` are added to it."""
     vocabulary = Tokenizer(models.BPE())
     vocabulary.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     vocabulary.decoder = decoders.ByteLevel()
@@ -84,7 +84,7 @@ def qwen_tokenizer(
     merges = [tuple(merge) for merge in json.loads(vocabulary.to_str())["model"]["merges"]]
     tokenizer = Qwen2Tokenizer(vocab=vocabulary.get_vocab(with_added_tokens=False), merges=merges, model_max_length=4096)
     tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL_TOKENS[1:])})
-    tokenizer.add_tokens(list(whole))
+    tokenizer.add_tokens(list(added_tokens))
     return tokenizer
 
 
@@ -95,7 +95,7 @@ _TEXT = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 16,
-    "initializer_range": 0.2,  # wide, so that answers differ between inputs
+    "initializer_range": 0.2,  # wide, so that outputs differ between inputs
 }
 _VISION = {
     "depth": 3,
@@ -115,7 +115,7 @@ def _qwen_config(tokenizer: Qwen2Tokenizer, text: Mapping[str, Any], vision: Map
         text_config={
             "vocab_size": len(tokenizer),
             "max_position_embeddings": 4096,
-            # The sections share out half of head_dim between time, height and width.
+            # The sections divide half of head_dim between time, height and width.
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 10_000.0,

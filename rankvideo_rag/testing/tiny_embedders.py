@@ -1,6 +1,6 @@
-"""Tiny models with random weights in the formats of the real ones: for tests of the loaders, not of what they answer.
+"""Tiny SentenceTransformers with random weights, in the formats of real ones, to test loading and encoding.
 
-Built from a seed in about a second, with no download. The vocabulary holds several spellings of yes and no.
+Built from a seed in about a second, without a download. Each function saves a model to a folder and returns the folder.
 """
 
 import json
@@ -47,7 +47,7 @@ def tiny_qwen3_vl_embedder(folder: Path, *, seed: int = 0) -> Path:
 
 
 def tiny_clip_embedder(folder: Path, *, seed: int = 0) -> Path:
-    """A SentenceTransformer of the CLIP family: pictures and text, no video, no prompts."""
+    """A SentenceTransformer of the CLIP family: images and text, no video, no prompts."""
     backbone = folder.with_name(folder.name + "-backbone")
     tokenizer = _clip_tokenizer()
     layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -65,15 +65,15 @@ def tiny_clip_embedder(folder: Path, *, seed: int = 0) -> Path:
     )
     torch.manual_seed(seed)
     CLIPModel(config).save_pretrained(backbone)
-    pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    CLIPProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(backbone)
+    images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(backbone)
     model = SentenceTransformer(modules=[Transformer(str(backbone))], device="cpu")
     model.save_pretrained(str(folder), create_model_card=False)
     return folder
 
 
 def tiny_omni_embedder(folder: Path, *, seed: int = 0) -> Path:
-    """A SentenceTransformer on a tiny Qwen2.5-Omni thinker, OmniEmbed's kind of model: video, sound and text in one space."""
+    """A SentenceTransformer on a tiny Qwen2.5-Omni thinker, as OmniEmbed has: video, audio and text in one space."""
     backbone = folder.with_name(folder.name + "-backbone")
     tokenizer = _omni_tokenizer(backbone)
     torch.manual_seed(seed)
@@ -81,9 +81,9 @@ def tiny_omni_embedder(folder: Path, *, seed: int = 0) -> Path:
     template = CHAT_TEMPLATE.replace("<|vision_start|><|video_pad|><|vision_end|>", "<|vision_bos|><|VIDEO|><|vision_eos|>")
     audio = "{%- elif part.type == 'audio' -%}{{- '<|audio_bos|><|AUDIO|><|audio_eos|>' -}}"
     template = template.replace("{%- else -%}{{- part.text -}}", audio + "{%- else -%}{{- part.text -}}")
-    ears = WhisperFeatureExtractor(feature_size=128)
+    features = WhisperFeatureExtractor(feature_size=128)
     Qwen2_5OmniProcessor(
-        Qwen2VLImageProcessor(), Qwen2VLVideoProcessor(), ears, tokenizer, chat_template=template
+        Qwen2VLImageProcessor(), Qwen2VLVideoProcessor(), features, tokenizer, chat_template=template
     ).save_pretrained(backbone)
     last_state = {"method": "forward", "method_output_name": ["hidden_states", -1]}
     transformer = Transformer(
@@ -101,15 +101,15 @@ def tiny_omni_embedder(folder: Path, *, seed: int = 0) -> Path:
 
 
 def _omni_tokenizer(folder: Path) -> Qwen2Tokenizer:
-    """The processor asks its tokenizer for its marks by name: these stand in the saved settings."""
-    marks = {"image_token": "<|IMAGE|>", "audio_token": "<|AUDIO|>", "video_token": "<|VIDEO|>"} | {
-        f"{sense}_{end}_token": f"<|{sense}_{end}|>" for sense in ("vision", "audio") for end in ("bos", "eos")
+    """Return a tokenizer with the attributes (image_token, ...) that the processor reads, which come from its saved config."""
+    special = {"image_token": "<|IMAGE|>", "audio_token": "<|AUDIO|>", "video_token": "<|VIDEO|>"} | {
+        f"{modality}_{end}_token": f"<|{modality}_{end}|>" for modality in ("vision", "audio") for end in ("bos", "eos")
     }
     tokenizer = qwen_tokenizer()
-    tokenizer.add_special_tokens({"additional_special_tokens": [*SPECIAL_TOKENS[1:], *marks.values()]})
+    tokenizer.add_special_tokens({"additional_special_tokens": [*SPECIAL_TOKENS[1:], *special.values()]})
     tokenizer.save_pretrained(folder)
     settings = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"extra_special_tokens": marks}))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"extra_special_tokens": special}))
     return Qwen2Tokenizer.from_pretrained(folder)
 
 

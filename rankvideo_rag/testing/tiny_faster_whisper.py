@@ -1,4 +1,4 @@
-"""The tiny Whisper of `tiny_whisper` as faster-whisper reads it: the same weights and vocabulary in CTranslate2's format."""
+"""Convert the tiny Whisper of `tiny_whisper` for faster-whisper: the same weights and vocabulary in CTranslate2's format."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 from whisper.tokenizer import get_tokenizer
 
-# openai-whisper's names for what is in a network -> those of transformers.
+# Parameter names of openai-whisper -> those of transformers.
 _NAMES = {
     "blocks": "layers",
     "mlp.0": "fc1",
@@ -80,7 +80,7 @@ def _renamed(name: str) -> str:
 
 
 def _vocabulary(size: int) -> list[str]:
-    """Every token as transformers writes it: bytes as printable characters."""
+    """Return every token as transformers writes it: bytes as printable characters."""
     encoding = get_tokenizer(True, num_languages=99).encoding
     printable = pre_tokenizers.ByteLevel.alphabet()
     letters = dict(zip(sorted(range(256), key=_place), sorted(printable), strict=True))
@@ -92,13 +92,13 @@ def _vocabulary(size: int) -> list[str]:
 
 
 def _place(byte: int) -> int:
-    """Where a byte stands among the printable characters: those that can be printed as themselves, then the others."""
+    """Return the sort key of a byte among the printable characters: printable bytes first, then the others."""
     itself = 33 <= byte <= 126 or 161 <= byte <= 172 or 174 <= byte <= 255
     return byte if itself else 256 + byte
 
 
 def _tokenizer(tokens: list[str]) -> Tokenizer:
-    """Without merges: it reads tokens as text, which is all that hearing needs."""
+    """Return a tokenizer without merges: transcription needs only decoding."""
     tokenizer = Tokenizer(models.BPE(vocab={token: number for number, token in enumerate(tokens)}, merges=[]))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in tokens if token.startswith("<|")])

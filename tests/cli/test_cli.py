@@ -44,7 +44,7 @@ def test_ask_prints_the_json_that_scripts_rely_on(world: World) -> None:
     assert set(answer["citations"][0]) == {"video_id", "path", "start", "end", "quote"}
     assert answer["citations"][0]["quote"] == clip.narration[0].text
     assert answer["removed_citations"] == []
-    assert "not reranked (abstained: the pixel rule" in done.stderr
+    assert "not reranked (abstained: the scripted model" in done.stderr
     assert done.returncode == 0
 
 

@@ -130,9 +130,9 @@ def transcriber(checkpoint: Path) -> Transcriber:
 
 @pytest.fixture
 def tune(checkpoint: Path) -> Callable[[str], NDArray[np.float32]]:
-    from rankvideo_rag.testing.tiny_whisper import SOUNDS
+    from rankvideo_rag.testing.tiny_whisper import TUNES
 
-    return lambda name: SOUNDS[name].samples()
+    return lambda name: TUNES[name].samples()
 
 
 def test_each_sound_is_heard_as_its_sentence_at_its_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
@@ -226,11 +226,11 @@ def test_the_same_noise_gives_the_same_words_and_leaves_other_dice_alone(transcr
 
 def test_each_word_is_heard_at_its_own_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     """Each letter of a part takes as long: so the tunes were taught."""
-    from rankvideo_rag.testing.tiny_whisper import SOUNDS
+    from rankvideo_rag.testing.tiny_whisper import TUNES
 
     for name, begin in (("choir", 40.0), ("rain", 700.0)):
         spans = transcriber.transcribe(np.concatenate([silence(begin), tune(name), silence(5)]))
-        for span, (start, end, text) in zip(spans, SOUNDS[name].parts, strict=True):
+        for span, (start, end, text) in zip(spans, TUNES[name].parts, strict=True):
             assert [word.text for word in span.words] == text.split()
             letters = np.cumsum([0, *(len(word) + 1 for word in text.split())])
             edges = begin + start + (end - start) * letters / letters[-1]

@@ -54,12 +54,12 @@ def hears_tunes(model: Path) -> Transcriber:
 
 
 def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tunes: Transcriber, checkpoint: Path) -> None:
-    from rankvideo_rag.testing.tiny_whisper import SOUNDS
+    from rankvideo_rag.testing.tiny_whisper import TUNES
     from rankvideo_rag.testing.tiny_whisper import load as load_whisper
 
-    audio = np.concatenate([part for name in ("rain", "choir", "rover") for part in (silence(6), SOUNDS[name].samples())])
+    audio = np.concatenate([part for name in ("rain", "choir", "rover") for part in (silence(6), TUNES[name].samples())])
     heard = hears_tunes.transcribe(audio)
-    said = [text for name in ("rain", "choir", "rover") for _, _, text in SOUNDS[name].parts]
+    said = [text for name in ("rain", "choir", "rover") for _, _, text in TUNES[name].parts]
     assert [span.text for span in heard] == said
     starts = [6.0, 6 + 2.4 + 6, 6 + 2.4 + 6 + 1.4, 6 + 2.4 + 6 + 3 + 6]
     assert [span.start for span in heard] == pytest.approx(starts, abs=0.3)
@@ -74,9 +74,9 @@ def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tu
 
 def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) -> None:
     """Cut off after 1.2 seconds, the rover is still recognised, and the model still says that it takes two seconds."""
-    from rankvideo_rag.testing.tiny_whisper import SOUNDS
+    from rankvideo_rag.testing.tiny_whisper import TUNES
 
-    cut_off = np.concatenate([silence(3), SOUNDS["rover"].samples()[: round(1.2 * RATE)], silence(20)])
+    cut_off = np.concatenate([silence(3), TUNES["rover"].samples()[: round(1.2 * RATE)], silence(20)])
     spans = hears_tunes.transcribe(cut_off)
     assert spans
     assert all(2.8 <= span.start < span.end <= 4.4 for span in spans)

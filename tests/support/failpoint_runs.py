@@ -61,8 +61,8 @@ def scenes(originals: Path, work: Path, disk: Path) -> Iterator[Scene]:
         for folder in (life.videos, life.archive):
             if folder.exists():
                 shutil.copytree(folder, start / folder.name)
-        assert run(decoder.keeping(step)) == "done", name
-        decoder.recall()
+        assert run(decoder.saving(step)) == "done", name
+        decoder.load()
         yield Scene(name, life, start, step, dump(life.archive), life.committed(), names(life.archive))
 
 

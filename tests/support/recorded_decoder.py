@@ -1,4 +1,4 @@
-"""The decoder's replies, recorded once and played back: for tests that run the same step over the same videos many times."""
+"""Record the decoder's results once and replay them, for tests that run a step over the same videos many times."""
 
 import hashlib
 import json
@@ -9,36 +9,39 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rankvideo_rag.media import sandbox as fence
+from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.media.ipc import DecoderResult
+from rankvideo_rag.media.sandbox import run_in_decoder
 
 
 class RecordedDecoder:
-    """Replies of the real decoder, by what was asked of which bytes."""
+    """Results of the real decoder, by function, arguments and the content of the file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._replies: dict[str, DecoderResult] = {}
+        self._results: dict[str, DecoderResult] = {}
         for name in ("audio", "frames", "probe", "subtitles"):
-            vars(import_module(f"rankvideo_rag.media.{name}"))["call"] = self._call
+            module = import_module(f"rankvideo_rag.media.{name}")
+            assert "run_in_decoder" in vars(module)
+            vars(module)["run_in_decoder"] = self._run
 
-    def _call(self, function: str, limits: fence.MediaLimits, **arguments: Any) -> DecoderResult:
+    def _run(self, function: str, limits: MediaLimits, **arguments: Any) -> DecoderResult:
         path = arguments.get("path")
         content = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
         key = json.dumps([function, content, arguments | {"path": ""}], sort_keys=True)
-        if key not in self._replies:
-            self._replies[key] = fence.run_in_decoder(function, limits, **arguments)
-        return deepcopy(self._replies[key])
+        if key not in self._results:
+            self._results[key] = run_in_decoder(function, limits, **arguments)
+        return deepcopy(self._results[key])
 
-    def keeping(self, step: Callable[[], object]) -> Callable[[], None]:
-        """The step, and then what it was told is kept for later processes."""
+    def saving(self, step: Callable[[], object]) -> Callable[[], None]:
+        """Return the step followed by saving all results for later processes."""
 
-        def stepping() -> None:
+        def step_and_save() -> None:
             step()
-            self._file.write_bytes(pickle.dumps(self._replies))
+            self._file.write_bytes(pickle.dumps(self._results))
 
-        return stepping
+        return step_and_save
 
-    def recall(self) -> None:
-        """What earlier processes were told."""
-        self._replies = pickle.loads(self._file.read_bytes())
+    def load(self) -> None:
+        """Load the results that earlier processes saved."""
+        self._results = pickle.loads(self._file.read_bytes())

@@ -225,7 +225,7 @@ def test_labels_come_back_in_the_order_asked() -> None:
 
 def test_the_judge_abstains_from_what_it_cannot_see() -> None:
     verdict = judge("When was the lighthouse at Cape Morrow built?", ("red", "circle", "left"))
-    reason = "the pixel rule knows only colours, shapes and motions, and the question names none"
+    reason = "the scripted model knows only colours, shapes and motions, and the query names none"
     assert verdict == LabelLogprobs(None, reason=reason, abstained=True)
     (unseen,) = load_vlm("scripted").label_logprobs([Prompt("", ("Query: a red circle",))], ("yes", "no"))
     assert (unseen.values, unseen.abstained) == (None, True)

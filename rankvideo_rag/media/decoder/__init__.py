@@ -1,1 +1,1 @@
-"""What runs in the decoder process: opening containers, walking packets, decoding. Only here is FFmpeg loaded to read."""
+"""The decoder process: open containers, read packets, decode. Only these modules load FFmpeg to read a file."""

@@ -1,7 +1,7 @@
-"""The decoder process: reads requests from its standard input, runs functions of `decoder`, writes what they give.
+"""The main loop of the decoder process: read requests from standard input, run functions, write their results.
 
-It runs under limits of its own memory, writes no files, leaves no core, and dies with the process that started it. It is a
-fence against damaged files, not a sandbox against an attacker who already runs code in it. Started by `worker`.
+The process limits its own memory, can write no files and no core dump, and dies with its parent. This protects against damaged
+files, not against an attacker who already runs code in the process.
 """
 
 import ctypes
@@ -23,52 +23,52 @@ _MAX_REQUEST_BYTES = 0  # requests carry no arrays
 
 
 def main() -> None:
-    """Answer requests until the other side closes the pipe."""
+    """Respond to requests until the pipe is closed."""
     _die_with_parent(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    requests, replies = _take_pipes()
-    _write(replies, {"ready": True}, {})
+    requests, results = _take_pipes()
+    _write(results, {"ready": True}, {})
     while True:
         try:
             request, _ = unpack(lambda size: _read_exactly(requests, size), _MAX_REQUEST_BYTES)
         except EOFError:
             return
-        _write(replies, *_answer(request))
+        _write(results, *_respond(request))
 
 
 def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the call above
         sys.exit(1)
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Own copies of standard input and output; whatever else writes to them must not garble an answer."""
-    requests, replies = os.dup(0), os.dup(1)
+    """Return private copies of standard input and output, which no library can read or write."""
+    requests, results = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    return requests, replies
+    return requests, results
 
 
-def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
+def _respond(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
-        function = _find(request["function"])  # importing FFmpeg is not the file's fault
+        function = _find(request["function"])  # imports FFmpeg, before memory is limited
         _limit_memory(request["bytes"])
-        reply = function(**request["arguments"])
+        result = function(**request["arguments"])
     except MemoryError:
         _limit_memory(None)
         return _error("too_large", f"decoding it needs more than the {request['bytes'] >> 20} MiB allowed (media_bytes)"), {}
     except MediaError as error:
         return _error(error.code, str(error)), {}
-    except Exception as error:  # a file that we did not foresee: the asking process reports it, and goes on to the next
-        words = f"the decoder failed with {type(error).__name__}: {error}"
-        return {**_error("decoder_error", words), "traceback": traceback.format_exc()}, {}
+    except Exception as error:  # an unexpected kind of damage: the caller reports it and goes on to the next file
+        message = f"the decoder failed with {type(error).__name__}: {error}"
+        return {**_error("decoder_error", message), "traceback": traceback.format_exc()}, {}
     _limit_memory(None)
-    return {"value": reply.value}, reply.arrays
+    return {"value": result.value}, result.arrays
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _error(code: str, message: str) -> dict[str, Any]:
 
 
 def _limit_memory(size: int | None) -> None:
-    """Only the soft limit is set, so that the next request may have another, and an answer finds room after a MemoryError."""
+    """Set the soft limit only: the next request may have another one, and a result is sent without a limit."""
     if sys.platform != "linux":  # macOS has no working limit on address space
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -85,7 +85,7 @@ def _limit_memory(size: int | None) -> None:
 
 
 def _find(name: str) -> Callable[..., DecoderResult]:
-    """Import the function `package.module:function`; only packages made to run here are allowed."""
+    """Import `package.module:function` from one of the packages whose functions may run here."""
     module_name, _, function_name = name.partition(":")
     if not module_name.startswith(_PACKAGES):
         raise ValueError(f"{name} is not in one of the packages {', '.join(_PACKAGES)}")

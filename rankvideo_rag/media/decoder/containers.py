@@ -1,7 +1,7 @@
-"""Open one media file and nothing else: no device, no playlist, no second file, no socket. Runs in the decoder process.
+"""Open one media file and nothing else: no device, no playlist, no second file, no socket.
 
-FFmpeg gets an open descriptor and may use only the protocol that reads it, so whatever a file names, nothing else is opened;
-the container formats that it may recognise are listed too.
+FFmpeg gets an open descriptor and only the protocol that reads descriptors, so it cannot open what a file refers to. The
+container formats and codecs that it may use are listed.
 """
 
 import errno
@@ -15,15 +15,15 @@ from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.decoder.mp4_boxes import boxes
+from rankvideo_rag.media.decoder.mp4_boxes import iterate_boxes
 from rankvideo_rag.media.safe_open import open_regular
 
-# Demuxers, by the names libavformat has for them. Not here: anything that names other files, and pictures.
+# Demuxers by their names in libavformat, without those that refer to other files and those of pictures.
 FORMATS = """
     mov mp4 m4a 3gp 3g2 mj2 matroska webm avi mpegts mpeg mpegvideo flv live_flv asf ogg wav w64 mp3 flac aac ac3 eac3 aiff amr
     caf au gif ivf obu h264 hevc m4v mxf gxf dv nut rm wv ape tta
 """.split()
-# Decoders, by the names libavcodec has for them: what archives are made of, and nothing that is only ever met in exploits.
+# Decoders by their names in libavcodec: those that video archives need.
 CODECS = """
     h264 hevc vvc vp8 vp9 libvpx libvpx-vp9 libdav1d av1 mpeg1video mpeg2video mpeg4 msmpeg4v1 msmpeg4v2 msmpeg4 wmv1 wmv2 wmv3
     vc1 mjpeg theora vp3 vp6 vp6f flv h263 prores dnxhd dvvideo rawvideo gif rv30 rv40
@@ -39,12 +39,12 @@ _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\x00", b"MM\x00*
 _PICTURE_BRANDS = (b"avif", b"heic", b"heix", b"mif1")
 _HEAD_BYTES = 4096
 _END_BYTES = 64 << 20
-_PIECE_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
 def open_container(path: str) -> Iterator[InputContainer]:
-    """A demuxer for a regular file of a listed format.
+    """Open a demuxer for a regular file of a listed format.
 
     Raises MediaError: vanished, broken_link, permission, path_too_long, not_regular, empty, io, playlist, still_image,
     truncated_no_index, corrupt_header, not_media. FFmpeg's errors in the body of the `with` become MediaError undecodable.
@@ -52,7 +52,7 @@ def open_container(path: str) -> Iterator[InputContainer]:
     descriptor = open_regular(path)
     try:
         head = os.pread(descriptor, _HEAD_BYTES, 0)
-        _refuse_by_content(path, head)
+        _check_content(path, head)
         with _demuxer(path, descriptor, head) as container:
             yield container
     except FFmpegError as error:
@@ -66,24 +66,24 @@ def open_container(path: str) -> Iterator[InputContainer]:
 
 
 def read_ends(descriptor: int, size: int) -> None:
-    """Read the beginning and the end of a file, where its header and index are. Raises OSError where the disk fails."""
+    """Read the start and the end of a file, where header and index are. Raises OSError if the disk fails."""
     for start in {0, max(0, size - _END_BYTES)}:
-        for place in range(start, min(size, start + _END_BYTES), _PIECE_BYTES):
-            os.pread(descriptor, _PIECE_BYTES, place)
+        for offset in range(start, min(size, start + _END_BYTES), _CHUNK_BYTES):
+            os.pread(descriptor, _CHUNK_BYTES, offset)
 
 
 @lru_cache(maxsize=1)
-def read_through(path: str) -> None:
-    """Read a whole file plainly, once. Raises OSError where the disk fails."""
+def read_whole(path: str) -> None:
+    """Read a whole file once. Raises OSError if the disk fails."""
     with os.fdopen(open_regular(path), "rb", buffering=0) as file:
-        while file.read(_PIECE_BYTES):
+        while file.read(_CHUNK_BYTES):
             pass
 
 
-def _refuse_by_content(path: str, head: bytes) -> None:
+def _check_content(path: str, head: bytes) -> None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(_PLAYLIST_STARTS) or (text.startswith(b"<") and any(tag in text for tag in _PLAYLIST_TAGS)):
-        raise MediaError("playlist", f"{path!r} is a playlist that names other files; index those files instead")
+        raise MediaError("playlist", f"{path!r} is a playlist that names other files: index those files instead")
     is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
     if head.startswith(_PICTURE_STARTS) or is_webp or (head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS):
         raise MediaError("still_image", f"{path!r} is a still picture, not a video")
@@ -94,22 +94,22 @@ def _demuxer(path: str, descriptor: int, head: bytes) -> InputContainer:
         "fd": str(descriptor),
         "protocol_whitelist": "fd",
         "format_whitelist": ",".join(FORMATS),
-        "codec_whitelist": ",".join(CODECS),  # for the glimpse that FFmpeg takes at each stream while opening
+        "codec_whitelist": ",".join(CODECS),  # FFmpeg decodes a little of each stream while opening
     }
     try:
         return av.open("fd:", "r", options=options, metadata_errors="replace")
     except MemoryError as error:
         raise MediaError("corrupt_header", f"{path!r}: its header asks for more memory than is allowed") from error
     except InvalidDataError as error:
-        if head[4:8] == b"ftyp" and all(box.kind != b"moov" for box in boxes(descriptor)):
+        if head[4:8] == b"ftyp" and all(box.kind != b"moov" for box in iterate_boxes(descriptor)):
             advice = "moov atom not found: the recording or the copy was cut off; copy it again, or repair it with untrunc"
             raise MediaError("truncated_no_index", f"{path!r}: {advice}") from error
         code = "corrupt_header" if head[4:8] == b"ftyp" else "not_media"
         raise MediaError(code, f"{path!r} is not a media file that can be read: {error.strerror}") from error
     except ArgumentError as error:
-        raise MediaError("not_media", f"{path!r} is of a format that is not read here") from error
+        raise MediaError("not_media", f"{path!r} has a container format that is not supported") from error
     except FFmpegError as error:
-        if error.errno == errno.EIO:  # said of damaged Matroska files too: reading tells whether it is the disk
+        if error.errno == errno.EIO:  # damaged Matroska files give EIO too: reading shows whether the disk fails
             read_ends(descriptor, os.fstat(descriptor).st_size)
         code = "corrupt_header" if error.errno == errno.EIO else "not_media"
         raise MediaError(code, f"{path!r} cannot be opened, it is damaged: {error.strerror}") from error

@@ -1,8 +1,9 @@
-"""Decode a piece of a file's sound to mono float32 at 16 kHz, each sample at its time. Runs in the decoder process."""
+"""Decode a span of a file's audio to mono float32 at 16 kHz, each sample at its time."""
 
-from __future__ import annotations  # Packet[...] is understood by type checkers only
+from __future__ import annotations  # Packet[...] exists for type checkers only
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,58 +19,62 @@ from rankvideo_rag.media.decoder.packets import read_packets
 from rankvideo_rag.media.decoder.streams import OpenMedia, open_media
 from rankvideo_rag.media.ipc import DecoderResult
 
-_LEAD_SECONDS = 1.0  # decoded before the start: codecs need packets before the one that is wanted
-_MARGIN_SECONDS = 0.1  # resampled around the piece: a resampler looks left and right
-_TOLERANCE_SECONDS = 0.03  # by which timestamps may be off from the count of samples before it counts as a gap
+_LEAD_SECONDS = 1.0  # decoded before the start: codecs need earlier packets
+_MARGIN_SECONDS = 0.1  # resampled on either side of the span: a resampler needs neighbouring samples
+_TOLERANCE_SECONDS = 0.03  # difference of timestamp and sample count from which it is a gap
 
 
-class _Sound(NamedTuple):
-    seconds: float  # from the video's beginning
+class _TimedFrame(NamedTuple):
+    seconds: float  # from the start of the video
     frame: AudioFrame
 
 
 def decode_audio(*, path: str, start: float, end: float) -> DecoderResult:
-    """See `audio.read_audio`. Array: samples (n,) float32. Value: has_audio, and whether there is more after `end`."""
+    """Return samples (n,) float32, "has_audio", and "more": whether there is audio after `end`. See `audio.read_audio`."""
     with open_media(path) as media:
         if media.audio is None:
             return DecoderResult({"has_audio": False, "more": False})
-        media.only(media.audio)
+        media.discard_others(media.audio)
         samples = np.zeros(round((end - start) * SAMPLE_RATE), np.float32)
-        piece = _Piece(samples, start)
+        placer = _SamplePlacer(samples, start)
         more = False
-        for sound in _sounds(media, media.audio, start, end):
-            more = more or sound.seconds >= end
-            piece.add(sound)
-        piece.finish()
-        return DecoderResult({"has_audio": True, "more": more}, {"samples": samples if more else samples[: piece.filled]})
+        for timed in _timed_frames(media, media.audio, start, end):
+            more = more or timed.seconds >= end
+            placer.add(timed)
+        placer.finish()
+        return DecoderResult({"has_audio": True, "more": more}, {"samples": samples if more else samples[: placer.filled]})
 
 
-class _Piece:
-    """Samples of a span, filled by stretches of sound without a gap."""
+class _SamplePlacer:
+    """Resamples frames and writes them at their times; each gap starts a new resampler."""
 
     def __init__(self, samples: NDArray[np.float32], start: float) -> None:
         self.filled = 0
         self._samples = samples
         self._start = start
         self._resampler: AudioResampler | None = None
-        self._kind: tuple[str, str, int] | None = None
-        self._position = 0  # of the next resampled sample, from the start of the piece
+        self._format: tuple[str, str, int] | None = None
+        self._position = 0  # of the next resampled sample, from the start of the span
         self._next_seconds = 0.0
 
-    def add(self, sound: _Sound) -> None:
-        frame = sound.frame
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or kind != self._kind or abs(sound.seconds - self._next_seconds) > _TOLERANCE_SECONDS:
+    def add(self, timed: _TimedFrame) -> None:
+        frame = timed.frame
+        audio_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if (
+            self._resampler is None
+            or audio_format != self._format
+            or abs(timed.seconds - self._next_seconds) > _TOLERANCE_SECONDS
+        ):
             self.finish()
-            self._resampler, self._kind = AudioResampler("flt", "mono", SAMPLE_RATE), kind
-            self._position = round((sound.seconds - self._start) * SAMPLE_RATE)
-            self._next_seconds = sound.seconds
+            self._resampler, self._format = AudioResampler("flt", "mono", SAMPLE_RATE), audio_format
+            self._position = round((timed.seconds - self._start) * SAMPLE_RATE)
+            self._next_seconds = timed.seconds
         self._next_seconds += frame.samples / frame.sample_rate
-        frame.pts = None  # the resampler shall count samples, not mend timestamps
+        frame.pts = None  # the resampler must count samples, not correct timestamps
         self._place(self._resampler.resample(frame))
 
     def finish(self) -> None:
-        """Take what the resampler still holds."""
+        """Write what the resampler still holds."""
         if self._resampler is not None:
             self._place(self._resampler.resample(None))
             self._resampler = None
@@ -85,24 +90,19 @@ class _Piece:
             self._position = end
 
 
-def _sounds(media: OpenMedia, stream: AudioStream, start: float, end: float) -> Iterator[_Sound]:
-    """Decoded frames from just before `start` to the first one after `end`."""
+def _timed_frames(media: OpenMedia, stream: AudioStream, start: float, end: float) -> Iterator[_TimedFrame]:
+    """Yield decoded frames from just before `start` to the first one after `end`."""
     if start > _LEAD_SECONDS:
         media.container.seek(media.ticks(stream, start - _LEAD_SECONDS), stream=stream)
     expected = start
-    for packet in _with_flush(media, stream):
+    for packet in chain(read_packets(media, stream), [None]):  # None flushes the decoder
         for frame in _decode(stream, packet):
             seconds = media.seconds(stream, frame.pts) if frame.pts is not None else expected
             expected = seconds + frame.samples / frame.sample_rate
             if expected > start - _MARGIN_SECONDS:
-                yield _Sound(seconds, frame)
+                yield _TimedFrame(seconds, frame)
             if seconds > end + _MARGIN_SECONDS:
                 return
-
-
-def _with_flush(media: OpenMedia, stream: AudioStream) -> Iterator[Packet[AudioStream] | None]:
-    yield from read_packets(media, stream)
-    yield None
 
 
 def _decode(stream: AudioStream, packet: Packet[AudioStream] | None) -> list[AudioFrame]:
@@ -111,4 +111,4 @@ def _decode(stream: AudioStream, packet: Packet[AudioStream] | None) -> list[Aud
     except MemoryError:
         raise
     except FFmpegError:
-        return []  # a gap, and thus silence
+        return []  # a gap, so silence

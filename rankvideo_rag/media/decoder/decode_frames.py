@@ -1,12 +1,12 @@
-"""Decode chosen frames of a video, turned upright and resized once. Runs in the decoder process.
+"""Decode selected frames of a video with PyAV, turned upright and resized once.
 
-Holds one full-size frame beside what the decoder itself keeps, however long the span is.
+At most one full-size frame is held besides those that the decoder keeps, however long the span is.
 """
 
-from __future__ import annotations  # Packet[...] is understood by type checkers only
+from __future__ import annotations  # Packet[...] exists for type checkers only
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, NamedTuple
@@ -20,34 +20,42 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.decoder.orientation import Orientation, Size, displayed_size, read_orientation
-from rankvideo_rag.media.decoder.packets import PacketIndex, index_span, packets_from, when
-from rankvideo_rag.media.decoder.sampling import DecodeRun, frame_count, near_keys, plan_runs, spread
+from rankvideo_rag.media.decoder.packets import PacketIndex, index_span, packet_time, packets_from
+from rankvideo_rag.media.decoder.sampling import DecodeRun, frame_count, plan_runs, select_key_frames, spread
 from rankvideo_rag.media.decoder.streams import OpenMedia, open_media, time_base
 from rankvideo_rag.media.frames import target_size
 from rankvideo_rag.media.ipc import DecoderResult
 from rankvideo_rag.schema import FrameBudget
 
-# Packets fed after the last wanted one before giving up on it: more than any codec holds back for re-ordering.
-_PATIENCE = 64
+# Packets decoded after the last wanted one before giving up on it: more than any codec holds back for reordering.
+_LOOKAHEAD_PACKETS = 64
 
 Resize = Callable[[Size], Size]
 
 
-class _Shown(NamedTuple):
+class Selection(NamedTuple):
+    """The frames of a span that are read. Times are in the stream's time base, ascending."""
+
+    packets: PacketIndex
+    targets: Sequence[int]
+    only_key_frames: bool  # every target is a key frame
+
+
+class _TimedFrame(NamedTuple):
     ticks: int
     frame: VideoFrame
 
 
 @dataclass
 class _Damage:
-    """What was fed to the decoder, and how much of it came out damaged or not at all."""
+    """The number of packets decoded, and of those that were damaged or gave no frame."""
 
-    fed: int = 0
+    packets: int = 0
     bad: int = 0
 
     @property
     def coverage(self) -> float:
-        return 1.0 - min(self.bad, self.fed) / self.fed if self.fed else 1.0
+        return 1.0 - min(self.bad, self.packets) / self.packets if self.packets else 1.0
 
 
 def decode_frames(
@@ -58,67 +66,84 @@ def decode_frames(
     budget: dict[str, Any],
     key_frames: tuple[float, int | None] | None,
 ) -> DecoderResult:
-    """See `frames.read_frames`. Arrays: pixels (n, height, width, 3) uint8, times (n,) float64."""
+    """Return pixels (n, height, width, 3) uint8 and times (n,) float64. See `frames.read_frames`."""
+    frames = FrameBudget(**budget)
     with open_media(path) as media:
-        stream = _video(media)
-        first = None if start is None else media.ticks(stream, start)
-        last = None if end is None else media.ticks(stream, end)
-        index = index_span(media, stream, first, last)
-        span = _span(index, first, last)
-        frames = FrameBudget(**budget)
-        count = frame_count(len(span.times), span.length * float(time_base(stream)), frames)
-        targets = span.times[spread(span.times.astype(np.float64), count)].tolist() if count else []
-
-        def resize(size: Size) -> Size:
-            return Size(
-                *target_size(*size, min_pixels=frames.min_pixels, max_pixels=frames.max_pixels, multiple=frames.multiple)
-            )
-
-        if key_frames is not None and targets:
-            tolerance, min_frames = key_frames
-            least = frames.max_frames if min_frames is None else min_frames
-            keys = np.intersect1d(np.array(index.times, np.int64)[np.array(index.keys, bool)], span.times)
-            if near := near_keys(targets, keys, round(tolerance / time_base(stream)), least=least):
-                return _decode(media, stream, [DecodeRun(near[0], tuple(near))], resize, patience=0, targets_only=True)
-        return _decode(media, stream, plan_runs(index.times, index.keys, targets), resize, patience=_PATIENCE)
+        stream = select_video(media)
+        packets, targets, only_keys = select_frames(media, stream, (start, end), frames, key_frames)
+        if only_keys:
+            decoder = _Decoder(media, stream, resize_to(frames), lookahead=0, targets_only=True)
+            return decoder.decode([DecodeRun(targets[0], tuple(targets))])
+        return _Decoder(media, stream, resize_to(frames)).decode(plan_runs(packets.times, packets.keys, targets))
 
 
 def decode_key_frames(*, path: str, max_pixels: int, max_frames: int) -> DecoderResult:
-    """See `frames.read_key_frames`. Arrays as in `decode_frames`."""
+    """Return arrays as `decode_frames` does. See `frames.read_key_frames`."""
     with open_media(path) as media:
-        stream = _video(media)
+        stream = select_video(media)
         index = index_span(media, stream)
         keys = np.unique(np.array(index.times, np.int64)[np.array(index.keys, bool) & np.array(index.shown, bool)])
         chosen = keys[spread(keys.astype(np.float64), min(max_frames, len(keys)))].tolist() if len(keys) else []
-        runs = [DecodeRun(key, (key,)) for key in chosen]
-        return _decode(media, stream, runs, lambda size: _at_most(size, max_pixels), patience=0)
+        decoder = _Decoder(media, stream, lambda size: _at_most(size, max_pixels), lookahead=0)
+        return decoder.decode([DecodeRun(key, (key,)) for key in chosen])
 
 
-def _video(media: OpenMedia) -> VideoStream:
+def select_video(media: OpenMedia) -> VideoStream:
+    """Return the video stream; packets of other streams are skipped. Raises MediaError no_video."""
     if media.video is None:
-        raise MediaError("no_video", f"{media.path!r} has no picture: {'; '.join(media.unused) or 'it is sound only'}")
-    media.only(media.video)
+        raise MediaError("no_video", f"{media.path!r} has no picture: {'; '.join(media.unused) or 'it has audio only'}")
+    media.discard_others(media.video)
     return media.video
 
 
-class _Span(NamedTuple):
-    times: NDArray[np.int64]  # of the frames to choose from, ascending, ticks
-    length: int  # ticks, from the first one's beginning to the last one's end
+def select_frames(
+    media: OpenMedia,
+    stream: VideoStream,
+    span: tuple[float | None, float | None],
+    budget: FrameBudget,
+    key_frames: tuple[float, int | None] | None,
+) -> Selection:
+    """Select the frames of a span in seconds, from its packets alone."""
+    start, end = (None if seconds is None else media.ticks(stream, seconds) for seconds in span)
+    index = index_span(media, stream, start, end)
+    times, length = _shown_times(index, start, end)
+    count = frame_count(len(times), length * float(time_base(stream)), budget)
+    targets = times[spread(times.astype(np.float64), count)].tolist() if count else []
+    if key_frames is not None and targets:
+        tolerance, min_frames = key_frames
+        keys = np.intersect1d(np.array(index.times, np.int64)[np.array(index.keys, bool)], times)
+        least = budget.max_frames if min_frames is None else min_frames
+        if chosen := select_key_frames(targets, keys, round(tolerance / time_base(stream)), least=least):
+            return Selection(index, chosen, only_key_frames=True)
+    return Selection(index, targets, only_key_frames=False)
 
 
-def _span(index: PacketIndex, start: int | None, end: int | None) -> _Span:
+def resize_to(budget: FrameBudget) -> Resize:
+    """Return a function from the size of a frame to the size that the budget gives it."""
+    bounds = {"min_pixels": budget.min_pixels, "max_pixels": budget.max_pixels, "multiple": budget.multiple}
+    return lambda size: Size(*target_size(size.width, size.height, **bounds))
+
+
+def no_frames(size: Size) -> DecoderResult:
+    """Return a result without frames."""
+    pixels = np.empty((0, size.height, size.width, 3), np.uint8)
+    return DecoderResult({"coverage": 1.0}, {"pixels": pixels, "times": np.empty(0)})
+
+
+def _shown_times(index: PacketIndex, start: int | None, end: int | None) -> tuple[NDArray[np.int64], int]:
+    """Return the ascending times of a span's frames, and the ticks from the first one's start to the last one's end."""
     shown = np.array(index.shown, bool)
     times, positions = np.unique(np.array(index.times, np.int64)[shown], return_index=True)
     if not len(times):
-        return _Span(times, 0)
+        return times, 0
     ends = np.append(times[1:], times[-1] + max(np.array(index.durations, np.int64)[shown][positions[-1]], 1))
     inside = (times >= (times[0] if start is None else start)) & (times < (ends[-1] if end is None else end))
     if not inside.any() and start is not None:
         inside = (times <= start) & (start < ends)  # the frame on screen
     times, ends = times[inside], ends[inside]
     if not len(times):
-        return _Span(times, 0)
-    return _Span(times, int(min(ends[-1], end if end is not None else ends[-1]) - times[0]))
+        return times, 0
+    return times, int(min(ends[-1], end if end is not None else ends[-1]) - times[0])
 
 
 def _at_most(size: Size, max_pixels: int) -> Size:
@@ -126,80 +151,91 @@ def _at_most(size: Size, max_pixels: int) -> Size:
     return Size(*(max(2, int(side * shrink) // 2 * 2) for side in size))
 
 
-def _decode(
-    media: OpenMedia, stream: VideoStream, runs: list[DecodeRun], resize: Resize, *, patience: int, targets_only: bool = False
-) -> DecoderResult:
-    damage = _Damage()
-    if not runs:
-        width, height = resize(Size(stream.width, stream.height))
-        return DecoderResult({"coverage": 1.0}, {"pixels": np.empty((0, height, width, 3), np.uint8), "times": np.empty(0)})
-    bounds = runs[0].targets[0], runs[-1].targets[-1]
-    pictures: list[NDArray[np.uint8]] = []
-    times: list[float] = []
-    size: Size | None = None
-    for run in runs:
-        frames = (f for f in _run(media, stream, run, damage, patience, targets_only) if bounds[0] <= f.ticks <= bounds[1])
-        for ticks, frame in _nearest(frames, run.targets):
-            seconds = media.seconds(stream, ticks)
+class _Decoder:
+    """Decodes runs of frames of one stream."""
+
+    def __init__(
+        self,
+        media: OpenMedia,
+        stream: VideoStream,
+        resize: Resize,
+        *,
+        lookahead: int = _LOOKAHEAD_PACKETS,
+        targets_only: bool = False,
+    ) -> None:
+        self._media, self._stream, self._resize = media, stream, resize
+        self._lookahead = lookahead
+        self._targets_only = targets_only  # every target is a key frame, so no other packet is needed
+        self._damage = _Damage()
+
+    def decode(self, runs: Sequence[DecodeRun]) -> DecoderResult:
+        """Decode the runs' targets. Raises MediaError undecodable if no packet gives a frame."""
+        if not runs:
+            return no_frames(self._resize(Size(self._stream.width, self._stream.height)))
+        pixels: list[NDArray[np.uint8]] = []
+        times: list[float] = []
+        size: Size | None = None
+        for ticks, frame in self._targets(runs):
+            seconds = self._media.seconds(self._stream, ticks)
             if times and seconds <= times[-1]:
                 continue
-            turn = read_orientation(frame)
-            size = size or resize(displayed_size(Size(frame.width, frame.height), stream.sample_aspect_ratio, turn))
-            pictures.append(_picture(frame, size, turn))
+            orientation = read_orientation(frame)
+            if size is None:
+                coded = Size(frame.width, frame.height)
+                size = self._resize(displayed_size(coded, self._stream.sample_aspect_ratio, orientation))
+            pixels.append(_resize(frame, size, orientation))
             times.append(seconds)
-    if size is None:
-        raise MediaError("undecodable", f"{media.path!r}: none of the {damage.fed} packets read could be decoded")
-    return DecoderResult({"coverage": damage.coverage}, {"pixels": np.stack(pictures), "times": np.array(times, np.float64)})
+        if size is None:
+            packets = self._damage.packets
+            raise MediaError("undecodable", f"{self._media.path!r}: none of the {packets} packets read could be decoded")
+        value = {"coverage": self._damage.coverage}
+        return DecoderResult(value, {"pixels": np.stack(pixels), "times": np.array(times, np.float64)})
+
+    def _targets(self, runs: Sequence[DecodeRun]) -> Iterator[_TimedFrame]:
+        first, last = runs[0].targets[0], runs[-1].targets[-1]
+        for run in runs:
+            yield from _nearest((f for f in self._decode_run(run) if first <= f.ticks <= last), run.targets)
+
+    def _decode_run(self, run: DecodeRun) -> Iterator[_TimedFrame]:
+        """Yield the frames from a run's key frame on, in order of presentation, until well after its last target."""
+        targets = set(run.targets)
+        beyond = -1
+        for packet in packets_from(self._media, self._stream, run.key):
+            beyond += beyond >= 0 or packet_time(packet) == run.targets[-1]
+            if beyond > self._lookahead:
+                break
+            if self._targets_only and packet_time(packet) not in targets:
+                continue
+            # Frames that are not wanted and not referenced need no decoding: half of the work with B-frames.
+            self._stream.codec_context.skip_frame = "DEFAULT" if packet_time(packet) in targets else "NONREF"
+            yield from self._decode_packet(packet, run)
+        yield from self._decode_packet(None, run)
+
+    def _decode_packet(self, packet: Packet[VideoStream] | None, run: DecodeRun) -> Iterator[_TimedFrame]:
+        self._damage.packets += packet is not None
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except MemoryError:
+            raise
+        except FFmpegError:
+            self._damage.bad += 1
+            return
+        for frame in frames:
+            ticks = frame.pts if frame.pts is not None else frame.dts
+            if ticks is not None and ticks >= run.key:  # earlier frames refer to frames that were not read
+                self._damage.bad += frame.is_corrupt
+                yield _TimedFrame(ticks, frame)
 
 
-def _run(
-    media: OpenMedia, stream: VideoStream, run: DecodeRun, damage: _Damage, patience: int, targets_only: bool
-) -> Iterator[_Shown]:
-    """The frames from a run's key frame on, in the order in which they are shown, until well after its last target.
-
-    With `targets_only`, of targets that are all key frames, nothing else is decoded.
-    """
-    targets = set(run.targets)
-    beyond = -1
-    for packet in packets_from(media, stream, run.key):
-        beyond += beyond >= 0 or when(packet) == run.targets[-1]
-        if beyond > patience:
-            break
-        if targets_only and when(packet) not in targets:
-            continue
-        # Frames that nobody wants and no other frame refers to need not be decoded: half of the work with B-frames.
-        stream.codec_context.skip_frame = "DEFAULT" if when(packet) in targets else "NONREF"
-        yield from _decode_packet(stream, packet, run, damage)
-    yield from _decode_packet(stream, None, run, damage)
-
-
-def _decode_packet(
-    stream: VideoStream, packet: Packet[VideoStream] | None, run: DecodeRun, damage: _Damage
-) -> Iterator[_Shown]:
-    damage.fed += packet is not None
-    try:
-        frames = stream.codec_context.decode(packet)
-    except MemoryError:
-        raise
-    except FFmpegError:
-        damage.bad += 1
-        return
-    for frame in frames:
-        ticks = frame.pts if frame.pts is not None else frame.dts
-        if ticks is not None and ticks >= run.key:  # what comes before it refers to frames that were not read
-            damage.bad += frame.is_corrupt
-            yield _Shown(ticks, frame)
-
-
-def _nearest(frames: Iterable[_Shown], targets: Iterable[int]) -> Iterator[_Shown]:
-    """For each target the frame at that time, or where that one is damaged the nearest; none twice."""
+def _nearest(frames: Iterable[_TimedFrame], targets: Iterable[int]) -> Iterator[_TimedFrame]:
+    """Yield for each target the frame at that time, or the nearest one if it is damaged; none twice."""
     waiting = deque(targets)
-    before: _Shown | None = None
-    taken: _Shown | None = None
+    before: _TimedFrame | None = None
+    taken: _TimedFrame | None = None
     for frame in frames:
         while waiting and frame.ticks >= waiting[0]:
-            goal = waiting.popleft()
-            best = before if before and goal - before.ticks < frame.ticks - goal else frame
+            target = waiting.popleft()
+            best = before if before and target - before.ticks < frame.ticks - target else frame
             if best is not taken:
                 yield best
             taken = best
@@ -210,8 +246,8 @@ def _nearest(frames: Iterable[_Shown], targets: Iterable[int]) -> Iterator[_Show
         yield before
 
 
-def _picture(frame: VideoFrame, size: Size, turn: Orientation) -> NDArray[np.uint8]:
-    """Resized and turned, (height, width, 3)."""
-    width, height = turn.size(size)
+def _resize(frame: VideoFrame, size: Size, orientation: Orientation) -> NDArray[np.uint8]:
+    """Return a frame resized and turned, (height, width, 3)."""
+    width, height = orientation.size(size)
     small = frame.reformat(width, height, "rgb24", interpolation="BICUBIC", threads=1)
-    return turn.apply(small.to_ndarray().astype(np.uint8, copy=False))
+    return orientation.apply(small.to_ndarray().astype(np.uint8, copy=False))

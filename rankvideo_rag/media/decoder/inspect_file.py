@@ -1,6 +1,6 @@
-"""Header, packets and first frame of a file. Runs in the decoder process."""
+"""Inspect a file: its header, its packets and its first frame."""
 
-from __future__ import annotations  # Packet[...] is understood by type checkers only
+from __future__ import annotations  # Packet[...] exists for type checkers only
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,36 +13,44 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.decoder.mp4_boxes import second_film
+from rankvideo_rag.media.decoder.mp4_boxes import find_second_movie
 from rankvideo_rag.media.decoder.orientation import Orientation, Size, displayed_size, read_orientation
-from rankvideo_rag.media.decoder.packets import read_packets, when
+from rankvideo_rag.media.decoder.packets import packet_time, read_packets
 from rankvideo_rag.media.decoder.streams import OpenMedia, open_media, time_base
 from rankvideo_rag.media.ipc import DecoderResult
 from rankvideo_rag.media.safe_open import open_regular
 
 _PACKETS_TO_FIRST_FRAME = 100
 _MAX_FRAME_RATE = 1000.0
-_DECLARING_FORMATS = ("mov", "matroska", "avi", "flv", "asf", "flac", "wav")  # others guess a duration from the bit rate
-_NEGLIGIBLE = Fraction(1, 2)  # seconds by which a declared duration may be off without anything being lost
+_DECLARING_FORMATS = (
+    "mov",
+    "matroska",
+    "avi",
+    "flv",
+    "asf",
+    "flac",
+    "wav",
+)  # other formats estimate the duration from the bit rate
+_NEGLIGIBLE = Fraction(1, 2)  # seconds by which a declared duration may exceed the packets'
 _HIGH_DYNAMIC_RANGE = {16: "smpte2084", 18: "arib-std-b67"}  # transfer curves, by FFmpeg's numbers
 _NEGLIGIBLE_SHARE = Fraction(1, 50)
 
 
 @dataclass
 class _Extent:
-    """What the packets of one stream say."""
+    """The packets of one stream."""
 
     packets: int = 0
     end: int | None = None  # ticks, where the last packet ends
 
 
 def inspect_file(*, path: str) -> DecoderResult:
-    """See `probe.probe`. The value has the fields of schema.Probe."""
+    """Return the fields of schema.Probe. See `probe.probe`."""
     with open_media(path) as media:
         used = [stream for stream in (media.video, media.audio) if stream is not None]
-        turn, extents = _read_through(media, used)
-        _refuse_still_image(media, extents)
-        size = _size(media.video, turn)
+        orientation, extents = _read_packets(media, used)
+        _check_moving(media, extents)
+        size = _size(media.video, orientation)
         return DecoderResult(
             {
                 "duration": max(media.seconds(s, e) for s in used if (e := extents[s.index].end) is not None),
@@ -61,44 +69,44 @@ def inspect_file(*, path: str) -> DecoderResult:
 
 
 def _warnings(media: OpenMedia) -> Iterator[str]:
-    """What does not keep the file from being read, and is good to know."""
+    """Yield what a user should know about a file that can be read."""
     if media.video and (curve := _HIGH_DYNAMIC_RANGE.get(media.video.codec_context.color_trc)):
-        yield f"hdr: its brightness is coded in high dynamic range ({curve}), and read as if it were not: colours look pale"
+        yield f"hdr: it has high dynamic range ({curve}) and is read as standard range, so colours look pale"
     if media.container.format.name.startswith("mov"):
         descriptor = open_regular(media.path)
         try:
-            if (place := second_film(descriptor)) is not None:
-                behind = os.fstat(descriptor).st_size - place
-                yield f"trailing_data: another film of {behind:,} bytes stands behind the first one, and is not read"
+            if (offset := find_second_movie(descriptor)) is not None:
+                size = os.fstat(descriptor).st_size - offset
+                yield f"trailing_data: a second movie of {size:,} bytes follows the first one and is not read"
         finally:
             os.close(descriptor)
 
 
-def _read_through(media: OpenMedia, used: Sequence[Stream]) -> tuple[Orientation, dict[int, _Extent]]:
-    """How the first frame is turned, and what the packets of each stream say."""
+def _read_packets(media: OpenMedia, used: Sequence[Stream]) -> tuple[Orientation, dict[int, _Extent]]:
+    """Return the orientation of the first frame, and the packets of each stream."""
     extents = {stream.index: _Extent() for stream in used}
-    turn: Orientation | None = None
+    orientation: Orientation | None = None
     for packet in read_packets(media, *used):
         extent = extents[packet.stream_index]
         if not extent.packets and packet.has_sidedata("encryption_info"):
-            raise MediaError("encrypted", f"{media.path!r} is encrypted (DRM): its pictures and sound cannot be read")
+            raise MediaError("encrypted", f"{media.path!r} is encrypted (DRM): its video and audio cannot be read")
         extent.packets += 1
-        if (ticks := when(packet)) is not None:
+        if (ticks := packet_time(packet)) is not None:
             extent.end = max(ticks + (packet.duration or 0), ticks if extent.end is None else extent.end)
-        if turn is None and isinstance(packet.stream, VideoStream) and extent.packets < _PACKETS_TO_FIRST_FRAME:
-            turn = _first_turn(packet.stream, packet)
+        if orientation is None and isinstance(packet.stream, VideoStream) and extent.packets < _PACKETS_TO_FIRST_FRAME:
+            orientation = _first_orientation(packet.stream, packet)
     if all(extent.end is None for extent in extents.values()):
-        remedy = "wrap it in a container first: ffmpeg -fflags +genpts -i FILE -c copy FILE.mkv"
-        raise MediaError("no_timestamps", f"{media.path!r} has no timestamps, or no packets at all; {remedy}")
-    return turn or Orientation(), extents
+        advice = "put it in a container first: ffmpeg -fflags +genpts -i FILE -c copy FILE.mkv"
+        raise MediaError("no_timestamps", f"{media.path!r} has no timestamps, or no packets; {advice}")
+    return orientation or Orientation(), extents
 
 
-def _refuse_still_image(media: OpenMedia, extents: dict[int, _Extent]) -> None:
+def _check_moving(media: OpenMedia, extents: dict[int, _Extent]) -> None:
     if media.video and media.container.format.name == "gif" and extents[media.video.index].packets <= 1:
         raise MediaError("still_image", f"{media.path!r} is a still picture, not a video")
 
 
-def _first_turn(video: VideoStream, packet: Packet[Stream]) -> Orientation | None:
+def _first_orientation(video: VideoStream, packet: Packet[Stream]) -> Orientation | None:
     try:
         frames = video.codec_context.decode(packet)
     except MemoryError:
@@ -108,8 +116,8 @@ def _first_turn(video: VideoStream, packet: Packet[Stream]) -> Orientation | Non
     return read_orientation(frames[0]) if frames else None
 
 
-def _size(video: VideoStream | None, turn: Orientation) -> Size | None:
-    return displayed_size(Size(video.width, video.height), video.sample_aspect_ratio, turn) if video else None
+def _size(video: VideoStream | None, orientation: Orientation) -> Size | None:
+    return displayed_size(Size(video.width, video.height), video.sample_aspect_ratio, orientation) if video else None
 
 
 def _frame_rate(video: VideoStream | None) -> float | None:
@@ -118,7 +126,7 @@ def _frame_rate(video: VideoStream | None) -> float | None:
 
 
 def _coverage(media: OpenMedia, used: Sequence[Stream], extents: dict[int, _Extent]) -> Fraction:
-    """The smallest share, over the streams in use, of a declared duration that packets bear out."""
+    """Return the smallest share, over the streams in use, of the declared duration that packets cover."""
     if not media.container.format.name.startswith(_DECLARING_FORMATS):
         return Fraction(1)
     shares = [_share((extents[s.index].end or 0) - (s.start_time or 0), s.duration, time_base(s)) for s in used if s.duration]

@@ -1,4 +1,4 @@
-"""How a decoded frame must be turned, mirrored and stretched to be seen as it was meant. Runs in the decoder process."""
+"""Rotate, mirror and stretch decoded frames to their display orientation and aspect ratio."""
 
 from fractions import Fraction
 from typing import NamedTuple, cast
@@ -8,40 +8,40 @@ from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-_SANE_STRETCH = (Fraction(1, 4), Fraction(4))
+_PLAUSIBLE_STRETCH = (Fraction(1, 4), Fraction(4))
 
 
 class Size(NamedTuple):
-    """Pixels."""
+    """A size in pixels."""
 
     width: int
     height: int
 
     def transposed(self) -> "Size":
-        """With sides exchanged."""
+        """Return the size with its sides swapped."""
         return Size(self.height, self.width)
 
 
 class Orientation(NamedTuple):
-    """Exchange rows and columns, then reverse the order of rows, then that of columns."""
+    """Swap rows and columns, then reverse the rows, then the columns."""
 
     transpose: bool = False
     reverse_rows: bool = False
     reverse_columns: bool = False
 
     def size(self, size: Size) -> Size:
-        """The size of a picture after turning, or before: it works both ways."""
+        """Return the size after turning a frame of this size, or before (the same operation)."""
         return size.transposed() if self.transpose else size
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn a picture, (height, width, 3)."""
+        """Turn a frame, (height, width, 3)."""
         turned = pixels.transpose(1, 0, 2) if self.transpose else pixels
         turned = turned[::-1] if self.reverse_rows else turned
         return turned[:, ::-1] if self.reverse_columns else turned
 
 
 def read_orientation(frame: VideoFrame) -> Orientation:
-    """From the display matrix that phones write: its first row is where columns go, its second where rows go."""
+    """Return the orientation of the display matrix that phones write; its rows say where columns and rows go."""
     side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stub calls it a TypedDict
     matrices = [bytes(data) for data in side_data if data.type == Type.DISPLAYMATRIX]
     if not matrices:
@@ -52,9 +52,9 @@ def read_orientation(frame: VideoFrame) -> Orientation:
     return Orientation(reverse_rows=d < 0, reverse_columns=a < 0)
 
 
-def displayed_size(size: Size, pixel_aspect: Fraction | None, turn: Orientation) -> Size:
-    """The size at which a picture is seen: its pixels made square by stretching its width, then turned."""
+def displayed_size(size: Size, pixel_aspect: Fraction | None, orientation: Orientation) -> Size:
+    """Return the size on screen: with pixels made square by stretching the width, then turned."""
     stretch = pixel_aspect or Fraction(1)
-    if not _SANE_STRETCH[0] <= stretch <= _SANE_STRETCH[1]:
+    if not _PLAUSIBLE_STRETCH[0] <= stretch <= _PLAUSIBLE_STRETCH[1]:
         stretch = Fraction(1)
-    return turn.size(Size(max(1, round(size.width * stretch)), size.height))
+    return orientation.size(Size(max(1, round(size.width * stretch)), size.height))

@@ -1,6 +1,6 @@
-"""Packets of one stream: read past damage, listed without decoding, found again by time. Runs in the decoder process."""
+"""Read the packets of a stream: past damage, listed without decoding, found again by time."""
 
-from __future__ import annotations  # array[int] and Packet[Stream] are understood by type checkers only
+from __future__ import annotations  # array[int] and Packet[Stream] exist for type checkers only
 
 import errno
 from array import array
@@ -12,29 +12,29 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
-from rankvideo_rag.media.decoder.containers import read_through
+from rankvideo_rag.media.decoder.containers import read_whole
 from rankvideo_rag.media.decoder.streams import OpenMedia, time_base
 
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
 _MAX_FAILURES = 100  # read errors in a row before a file counts as at its end
-_STEPS_BACK = (0.0, 2.0, 10.0, 60.0)  # seconds; MPEG-TS and the like cannot seek to a key frame, only to about a time
+_STEPS_BACK = (0.0, 2.0, 10.0, 60.0)  # seconds; MPEG-TS and similar formats seek to an approximate time, not to a key frame
 
-# MPEG programme streams date only some of their frames; after a seek FFmpeg guesses the others, wrong by up to three frames.
-_GUESSING_FORMATS = ("mpeg",)
+# In MPEG programme streams only some frames have a timestamp; after a seek FFmpeg's guesses are wrong by up to three frames.
+_UNSEEKABLE_FORMATS = ("mpeg",)
 
 
 @dataclass
 class PacketIndex:
-    """The packets of a stream over a span, in order of decoding, from the key frame that the span needs.
+    """The packets of a stream over a span, in decoding order, from the key frame that the span needs.
 
-    Times are ticks of the stream. Packets without any are left out.
+    Times are in the stream's time base. Packets without a time are left out.
     """
 
-    times: array[int] = field(default_factory=lambda: array("q"))  # when shown
+    times: array[int] = field(default_factory=lambda: array("q"))  # presentation times
     durations: array[int] = field(default_factory=lambda: array("q"))  # ticks; 0 where unknown
     keys: array[int] = field(default_factory=lambda: array("b"))  # 1 for a key frame
-    shown: array[int] = field(default_factory=lambda: array("b"))  # 0 for what is decoded and never shown
+    shown: array[int] = field(default_factory=lambda: array("b"))  # 0 for packets that are decoded but not shown
 
     def __len__(self) -> int:
         return len(self.times)
@@ -48,9 +48,9 @@ class PacketIndex:
 
 
 def read_packets(media: OpenMedia, *streams: AnyStream) -> Iterator[Packet[AnyStream]]:
-    """The packets that follow in the file, without the empty ones at its end. Damage is stepped over.
+    """Yield the packets that follow in the file, without empty ones at its end. Damage is skipped.
 
-    Raises OSError where it is the disk that fails: what is missing then may be there at the next reading.
+    Raises OSError if the disk fails, since the file may be readable later.
     """
     failures = 0
     while failures < _MAX_FAILURES:
@@ -64,73 +64,73 @@ def read_packets(media: OpenMedia, *streams: AnyStream) -> Iterator[Packet[AnySt
             raise
         except FFmpegError as error:
             if error.errno == errno.EIO:
-                read_through(media.path)
+                read_whole(media.path)
             failures += 1
 
 
-def when(packet: Packet[AnyStream]) -> int | None:
-    """The time at which a packet is shown, in ticks; that of its decoding where a container knows only that."""
+def packet_time(packet: Packet[AnyStream]) -> int | None:
+    """Return a packet's presentation time in the stream's time base; its decoding time if a container has only that."""
     return packet.pts if packet.pts is not None else packet.dts
 
 
 def index_span(media: OpenMedia, stream: Stream, start: int | None = None, end: int | None = None) -> PacketIndex:
-    """List the packets shown in [start, end) ticks, with those before that decoding them needs, and the first one after."""
+    """List the packets shown in [start, end), those before that decoding them needs, and the first one after."""
     if start is None:
-        return _list(media, stream, None, end, demand_key=False) or PacketIndex()
-    for is_the_last in _seek_ever_earlier(media, stream, start):
-        index = _list(media, stream, start, end, demand_key=not is_the_last)
+        return _list(media, stream, None, end, require_key=False) or PacketIndex()
+    for is_last in _seek_further_back(media, stream, start):
+        index = _list(media, stream, start, end, require_key=not is_last)
         if index is not None:
             return index
     return PacketIndex()
 
 
 def packets_from(media: OpenMedia, stream: AnyStream, key: int) -> Iterator[Packet[AnyStream]]:
-    """The packets from that key frame on (its time in ticks, as an Index has it)."""
-    for _ in _seek_ever_earlier(media, stream, key):
+    """Yield the packets from the key frame at time `key` on."""
+    for _ in _seek_further_back(media, stream, key):
         found = False
         for packet in read_packets(media, stream):
-            found = found or (when(packet) == key)
+            found = found or (packet_time(packet) == key)
             if found:
                 yield packet
-            elif _surely_past(packet, key):
+            elif _is_past(packet, key):
                 break
         if found:
             return
 
 
-def _seek_ever_earlier(media: OpenMedia, stream: Stream, ticks: int) -> Iterator[bool]:
-    """Seek, again and again from further back, until the caller is content. Yields True at the beginning of the file."""
+def _seek_further_back(media: OpenMedia, stream: Stream, ticks: int) -> Iterator[bool]:
+    """Seek further and further back until the caller stops. Yields True at the start of the file."""
     first = stream.start_time or 0
-    for seconds in () if media.container.format.name in _GUESSING_FORMATS else _STEPS_BACK:
+    for seconds in () if media.container.format.name in _UNSEEKABLE_FORMATS else _STEPS_BACK:
         if (earlier := ticks - round(seconds / time_base(stream))) <= first:
             break
         try:
             media.container.seek(earlier, stream=stream)
-        except FFmpegError:  # some demuxers refuse; the beginning can always be reached
+        except FFmpegError:  # not every demuxer can seek to any time; all can seek to the start
             break
         yield False
     media.container.seek(first, stream=stream)
     yield True
 
 
-def _list(media: OpenMedia, stream: Stream, start: int | None, end: int | None, *, demand_key: bool) -> PacketIndex | None:
-    """None when reading began after the key frame that `start` needs, and that is demanded."""
-    index, key_found = PacketIndex(), not demand_key
+def _list(media: OpenMedia, stream: Stream, start: int | None, end: int | None, *, require_key: bool) -> PacketIndex | None:
+    """Return None if the key frame that `start` needs was not read, but is required."""
+    index, key_found = PacketIndex(), not require_key
     for packet in read_packets(media, stream):
-        ticks = when(packet)
+        ticks = packet_time(packet)
         if ticks is None:
             continue
         if start is not None and packet.is_keyframe and ticks <= start:
-            index, key_found = PacketIndex(), True  # nearer to the start than what was read before
-        if not key_found and start is not None and _surely_past(packet, start):
+            index, key_found = PacketIndex(), True  # closer to the start than the packets before
+        if not key_found and start is not None and _is_past(packet, start):
             return None
         index.add(packet, ticks)
-        if end is not None and _surely_past(packet, end):
-            break  # with it, so that one can see that the frame before it lasts until then
+        if end is not None and _is_past(packet, end):
+            break  # this packet is kept: it shows how long the frame before it lasts
     return index if key_found else None
 
 
-def _surely_past(packet: Packet[AnyStream], ticks: int) -> bool:
-    """True when neither this packet nor a later one is shown before that time: nothing is shown before it is decoded."""
+def _is_past(packet: Packet[AnyStream], ticks: int) -> bool:
+    """Return whether neither this packet nor a later one is shown before that time: decoding precedes presentation."""
     decoded = packet.dts if packet.dts is not None else packet.pts
     return decoded is not None and decoded >= ticks

@@ -1,6 +1,6 @@
-"""Where shots begin, by PySceneDetect's adaptive detector with the values it recommends. Runs in the decoder process.
+"""Find shots with PySceneDetect's adaptive detector and its recommended values.
 
-It is given frames that this room has decoded, all of them and made small: the package opens no file itself.
+It gets every frame, decoded and reduced here: the package opens no file itself.
 """
 
 from collections import deque
@@ -13,9 +13,9 @@ from scenedetect import AdaptiveDetector, FrameTimecode
 from rankvideo_rag.media.decoder.shots import decode_frames_in_order
 from rankvideo_rag.media.ipc import DecoderResult
 
-_RATIO, _WINDOW, _BETWEEN_CUTS = 3.5, 3, 0.6  # times the change around, frames on either side, seconds
+_RATIO, _WINDOW, _BETWEEN_CUTS = 3.5, 3, 0.6  # ratio to the change around, frames on either side, seconds
 _WIDTH = 256  # pixels
-_NOMINAL_FPS = 25.0  # the package counts frames; when they are shown is known here
+_NOMINAL_FPS = 25.0  # the package counts frames; their times are kept here
 
 
 def find_shots(*, path: str) -> DecoderResult:

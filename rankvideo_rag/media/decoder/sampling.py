@@ -1,4 +1,4 @@
-"""Which frames of a span are read, and how the decoder gets to them. Pure: times and packet lists in, choices out."""
+"""Select the frames of a span, and plan how to decode them. Works on times and packet lists only."""
 
 from collections.abc import Sequence
 from math import floor
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.schema import FrameBudget
 
-# Packets that may be decoded for nothing before a seek is the cheaper way on.
-_WORTH_A_SEEK = 12
+# Unneeded packets to decode before a seek becomes cheaper.
+_MAX_WASTED_PACKETS = 12
 
 
 class DecodeRun(NamedTuple):
-    """Frames that are decoded in one go from one key frame."""
+    """Frames that are decoded in one run from one key frame."""
 
     key: int  # ticks
     targets: tuple[int, ...]  # ticks, ascending
 
 
 def frame_count(existing: int, span_seconds: float, budget: FrameBudget) -> int:
-    """How many of the existing frames of a span are read: as qwen-vl-utils counts them, and never fewer than one if any exists.
+    """Return how many frames of a span are read: as qwen-vl-utils counts them, but at least one if any exists.
 
     >>> frame_count(900, 30.0, FrameBudget(fps=2.0, min_frames=4, max_frames=32))
     32
@@ -32,23 +32,22 @@ def frame_count(existing: int, span_seconds: float, budget: FrameBudget) -> int:
 
 
 def spread(times: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """Positions of `count` different times, nearest to an even spread from the first to the last, in order."""
-    goals = np.linspace(times[0], times[-1], count)
-    after = np.clip(np.searchsorted(times, goals), 1, max(len(times) - 1, 1))
+    """Return the positions of `count` different times, nearest to an even spread from first to last, in order."""
+    ideal = np.linspace(times[0], times[-1], count)
+    after = np.clip(np.searchsorted(times, ideal), 1, max(len(times) - 1, 1))
     before = after - 1
     after = np.minimum(after, len(times) - 1)
-    nearest = np.where(goals - times[before] <= times[after] - goals, before, after)
+    nearest = np.where(ideal - times[before] <= times[after] - ideal, before, after)
     steps = np.arange(count)
-    ascending = np.maximum.accumulate(nearest - steps) + steps  # two goals between the same two frames get one each
+    ascending = np.maximum.accumulate(nearest - steps) + steps  # two ideal times between the same two frames get one each
     return np.minimum(ascending, len(times) - count + steps)
 
 
-def near_keys(targets: Sequence[int], keys: NDArray[np.int64], tolerance: int, *, least: int) -> list[int]:
-    """Key frames that stand for the targets: as many, or an even number of fewer, spread evenly. Empty where they do not serve.
+def select_key_frames(targets: Sequence[int], keys: NDArray[np.int64], tolerance: int, *, least: int) -> list[int]:
+    """Return key frames to read in place of the targets: as many, or an even number of fewer, evenly spread; else none.
 
-    They serve where every target has a key frame within the tolerance, and at least `least` are left. At the first and the
-    last target there are key frames on one side only: theirs may be twice as far, and so may those of targets that lie within
-    the tolerance of these two.
+    Every target needs a key frame within the tolerance, and at least `least` key frames must remain. The first and the last
+    target have key frames on one side only: for them, and for targets within the tolerance of them, the tolerance is doubled.
     """
     count = min(len(keys), len(targets))
     if count < len(targets):
@@ -65,9 +64,9 @@ def near_keys(targets: Sequence[int], keys: NDArray[np.int64], tolerance: int, *
 
 
 def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int]) -> list[DecodeRun]:
-    """Group ascending targets into runs: decode on, or seek to a key frame when that saves work.
+    """Group ascending targets into runs: continue decoding, or seek to a key frame if that saves work.
 
-    `times` and `keys` are a span's packets in order of decoding; the first one counts as a key frame.
+    `times` and `keys` describe a span's packets in decoding order; the first one counts as a key frame.
     """
     if not targets:
         return []
@@ -78,7 +77,7 @@ def plan_runs(times: Sequence[int], keys: Sequence[int], targets: Sequence[int])
     reached = 0  # position of the packet that is decoded next
     for target in targets:
         nearest = key_positions[max(int(np.searchsorted(key_times, target, side="right")) - 1, 0)]
-        if not runs or nearest - reached > _WORTH_A_SEEK:
+        if not runs or nearest - reached > _MAX_WASTED_PACKETS:
             runs.append(DecodeRun(times[nearest], (target,)))
         else:
             runs[-1] = DecodeRun(runs[-1].key, (*runs[-1].targets, target))

@@ -1,63 +1,58 @@
-"""Where one shot ends and the next begins, by how the colours of small pictures change. Runs in the decoder process.
+"""Find shots by how the colours of reduced frames change.
 
-Frames that no other frame refers to are not decoded, and of the others some five a second are looked at. A cut is a change that
-is large, sudden and lasting: a fade is not sudden, a flash does not last. Holds one frame and a second of small pictures,
-however long the video is.
+Unreferenced frames are not decoded, and of the others about five a second are compared. A cut is a large, sudden and lasting
+change: a fade is not sudden, a flash does not last. One frame and the histograms of a second are held at a time.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import pairwise, product
-from typing import NamedTuple, TypeVar
+from itertools import chain, pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.decoder.decode_frames import select_video
 from rankvideo_rag.media.decoder.packets import read_packets
 from rankvideo_rag.media.decoder.streams import open_media
 from rankvideo_rag.media.ipc import DecoderResult
 
-Item = TypeVar("Item")
-
-_STEP = 0.2  # seconds between pictures that are looked at; key frames in between are looked at too
-_FLASH = 0.45  # seconds: what is gone again after that was no new shot
-_BETWEEN_CUTS = 0.6  # seconds, at least
-_UNLIKE = 12.0  # mean difference of colours, of 255, from which on two pictures may be of different shots
-_SUDDEN = 2.5  # times what changes between the pictures around
-_SIDE = 32  # pixels of a small picture
+_STEP = 0.2  # seconds between compared frames; key frames in between are compared too
+_FLASH = 0.45  # seconds: a change that lasts no longer is not a new shot
+_BETWEEN_CUTS = 0.6  # least seconds between cuts
+_MIN_CHANGE = 12.0  # mean difference of colours, of 255, between frames of different shots
+_MIN_RATIO = 2.5  # of the change at a cut to the changes around it
+_SIDE = 32  # pixels of a reduced frame
 
 
 class TimedFrame(NamedTuple):
-    """A decoded frame."""
+    """A decoded frame and its time."""
 
     seconds: float
     frame: VideoFrame
 
 
 class ColourHistogram(NamedTuple):
-    """What is kept of a frame: for each quarter and channel the values of its pixels in order, that is their histogram."""
+    """The sorted pixel values of each quarter and channel of a frame, which stand for their histograms."""
 
     seconds: float
     colours: NDArray[np.int16]  # (4, pixels, 3)
 
 
 def find_shots(*, path: str) -> DecoderResult:
-    """See `shots.find_shots`. Arrays: cuts (n,) float64."""
-    return DecoderResult({}, {"cuts": np.array(list(cuts(_looks(decode_frames_in_order(path, every=False)))), np.float64)})
+    """Return cuts (n,) float64. See `shots.find_shots`."""
+    histograms = _histograms(decode_frames_in_order(path, every=False))
+    return DecoderResult({}, {"cuts": np.array(list(find_cuts(histograms)), np.float64)})
 
 
 def decode_frames_in_order(path: str, *, every: bool) -> Iterator[TimedFrame]:
-    """The frames of a video in order of time, all of them or those that others refer to. Damage is stepped over."""
+    """Yield the frames of a video in order of time: every one, or only referenced ones. Damage is skipped."""
     with open_media(path) as media:
-        if media.video is None:
-            raise MediaError("no_video", f"{path!r} has no picture: {'; '.join(media.unused) or 'it is sound only'}")
-        stream, latest = media.video, -1.0
-        media.only(stream)
+        stream, latest = select_video(media), -1.0
         stream.codec_context.skip_frame = "DEFAULT" if every else "NONREF"
-        for packet in with_end(read_packets(media, stream)):
+        for packet in chain(read_packets(media, stream), [None]):
             try:
                 frames = stream.codec_context.decode(packet)
             except MemoryError:
@@ -71,20 +66,14 @@ def decode_frames_in_order(path: str, *, every: bool) -> Iterator[TimedFrame]:
                     yield TimedFrame(seconds, frame)
 
 
-def with_end(items: Iterable[Item]) -> Iterator[Item | None]:
-    """The items, then None."""
-    yield from items
-    yield None
-
-
-def cuts(looks: Iterable[ColourHistogram]) -> Iterator[float]:
-    """When a new shot begins, in seconds, for pictures in order of time."""
+def find_cuts(histograms: Iterable[ColourHistogram]) -> Iterator[float]:
+    """Yield the seconds at which a new shot begins, for frames in order of time."""
     held: deque[ColourHistogram] = deque()
-    pending, last = 1, -_BETWEEN_CUTS  # `pending`: the first held picture of which it is not yet known whether a shot begins
-    for look in with_end(looks):
-        if look is not None:
-            held.append(look)
-        while pending < len(held) and (look is None or look.seconds > held[pending].seconds + _FLASH):
+    pending, last = 1, -_BETWEEN_CUTS  # `pending`: the first held frame that is not decided
+    for histogram in chain(histograms, [None]):
+        if histogram is not None:
+            held.append(histogram)
+        while pending < len(held) and (histogram is None or histogram.seconds > held[pending].seconds + _FLASH):
             begin = held[pending].seconds
             if begin - last >= _BETWEEN_CUTS and _is_cut(list(held), pending):
                 last = begin
@@ -97,20 +86,20 @@ def cuts(looks: Iterable[ColourHistogram]) -> Iterator[float]:
 
 def _is_cut(held: list[ColourHistogram], begin: int) -> bool:
     before = held[:begin]
-    after = [look for look in held[begin:] if look.seconds <= held[begin].seconds + _FLASH]
+    after = [later for later in held[begin:] if later.seconds <= held[begin].seconds + _FLASH]
     change = _change(before[-1], after[0])
-    if change < _UNLIKE or any(_change(*pair) < _UNLIKE for pair in product(before, after)):
+    if change < _MIN_CHANGE or any(_change(*pair) < _MIN_CHANGE for pair in product(before, after)):
         return False
     around = [_change(*pair) for part in (before, after) for pair in pairwise(part)]
-    return change >= _SUDDEN * (sum(around) / len(around) if around else 0.0)
+    return change >= _MIN_RATIO * (sum(around) / len(around) if around else 0.0)
 
 
 def _change(one: ColourHistogram, other: ColourHistogram) -> float:
-    """The earth mover's distance of the colours, mean over quarters and channels, of 255."""
+    """Return the earth mover's distance of the colours, of 255, averaged over quarters and channels."""
     return float(np.abs(one.colours - other.colours).mean())
 
 
-def _looks(frames: Iterable[TimedFrame]) -> Iterator[ColourHistogram]:
+def _histograms(frames: Iterable[TimedFrame]) -> Iterator[ColourHistogram]:
     taken = taken_key = -_STEP
     for seconds, frame in frames:
         is_key = frame.key_frame and seconds - taken_key >= _STEP

@@ -1,4 +1,4 @@
-"""Which streams of a file are used, which are left aside and why, and where time begins. Runs in the decoder process."""
+"""Select the streams of a file that are used, and find the origin of its times."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,69 +18,69 @@ from rankvideo_rag.media.decoder.containers import CODECS, open_container
 
 MAX_PIXELS = 8192 * 4320
 _TEXT_SUBTITLES = ("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text")
-_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_NOT_THE_PROGRAMME = Disposition.comment | Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.dub
-_THREADS = 2  # decoders have locked up with as many threads as a big machine offers
+_STILL_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_SECONDARY = Disposition.comment | Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.dub
+_THREADS = 2  # decoders have deadlocked with as many threads as large machines offer
 _UNKNOWN = "unknown codec"
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
 @dataclass(frozen=True)
 class OpenMedia:
-    """An open file: the streams that are used, and the rest in words."""
+    """An open file with the streams that are used, and a description of the others."""
 
     path: str
     container: InputContainer
     video: VideoStream | None  # the largest, then the longest
     audio: AudioStream | None  # the default one, then the one with most channels, then the longest
-    subtitles: SubtitleStream | None  # the default stream of words, or the first
+    subtitles: SubtitleStream | None  # the default text stream, or the first
     subtitle_streams: int
     unused: tuple[str, ...]
-    origin: Fraction  # seconds: what all times are counted from
+    origin: Fraction  # seconds: where all times start
 
     def seconds(self, stream: Stream, ticks: int) -> float:
-        """A timestamp of a stream as seconds from the video's beginning."""
+        """Convert a timestamp of a stream to seconds from the start of the video."""
         return max(0.0, float(ticks * time_base(stream) - self.origin))
 
     def ticks(self, stream: Stream, seconds: float) -> int:
-        """Seconds from the video's beginning as a timestamp of a stream, rounded to the nearest."""
+        """Convert seconds from the start of the video to the nearest timestamp of a stream."""
         return round((Fraction(seconds) + self.origin) / time_base(stream))
 
-    def only(self, stream: Stream) -> None:
-        """Have the demuxer drop the packets of all other streams, where it can, before it reads them."""
+    def discard_others(self, stream: Stream) -> None:
+        """Let the demuxer skip the packets of all other streams where it can."""
         for other in self.container.streams:
             other.discard = Discard.default if other.index == stream.index else Discard.all
 
 
 def time_base(stream: Stream) -> Fraction:
-    """Seconds of one tick of a stream's timestamps."""
+    """Return the seconds of one tick of a stream's timestamps."""
     return stream.time_base or _MICROSECOND
 
 
 @contextmanager
 def open_media(path: str) -> Iterator[OpenMedia]:
-    """Open a file and choose its streams.
+    """Open a file and select its streams.
 
-    Raises what `open_container` raises, and MediaError when nothing is left to use: no_streams, codec_not_allowed, too_large,
+    Raises MediaError as `open_container` does, and if no stream can be used: no_streams, codec_not_allowed, too_large,
     undecodable.
     """
     with open_container(path) as container:
-        yield choose(path, container)
+        yield select_streams(path, container)
 
 
-def choose(path: str, container: InputContainer) -> OpenMedia:
-    """The best video, audio and subtitle stream among those that may be decoded."""
-    refused = {stream.index: reason for stream in container.streams if (reason := _reason_to_refuse(stream))}
-    usable = [stream for stream in container.streams if stream.index not in refused]
-    video = max((s for s in usable if isinstance(s, VideoStream)), key=_video_worth, default=None)
-    audio = max((s for s in usable if isinstance(s, AudioStream)), key=_audio_worth, default=None)
+def select_streams(path: str, container: InputContainer) -> OpenMedia:
+    """Select the best video, audio and subtitle stream among those that may be decoded."""
+    rejected = {stream.index: reason for stream in container.streams if (reason := _rejection_reason(stream))}
+    usable = [stream for stream in container.streams if stream.index not in rejected]
+    video = max((s for s in usable if isinstance(s, VideoStream)), key=_video_priority, default=None)
+    audio = max((s for s in usable if isinstance(s, AudioStream)), key=_audio_priority, default=None)
     texts = [s for s in usable if isinstance(s, SubtitleStream)]
     text = max(texts, key=lambda s: bool(s.disposition & Disposition.default), default=None)
     if video is None and audio is None:
-        raise _nothing_left(path, container, refused)
+        raise _no_stream_error(path, container, rejected)
     for stream in (video, audio):
         if stream is not None:
-            _harness(stream)
+            _configure_decoder(stream)
     used = [stream.index for stream in (video, audio, text) if stream is not None]
     return OpenMedia(
         path=path,
@@ -89,20 +89,20 @@ def choose(path: str, container: InputContainer) -> OpenMedia:
         audio=audio,
         subtitles=text,
         subtitle_streams=len(container.streams.subtitles),
-        unused=tuple(_in_words(s, refused.get(s.index)) for s in _watched(container) if s.index not in used),
+        unused=tuple(_describe(s, rejected.get(s.index)) for s in _media_streams(container) if s.index not in used),
         origin=_origin(container),
     )
 
 
-def _watched(container: InputContainer) -> list[Stream]:
+def _media_streams(container: InputContainer) -> list[Stream]:
     return [stream for stream in container.streams if stream.type in ("video", "audio", "subtitle")]
 
 
-def _reason_to_refuse(stream: Stream) -> str | None:
-    if stream.type == "video" and stream.disposition & _PICTURES:
+def _rejection_reason(stream: Stream) -> str | None:
+    if stream.type == "video" and stream.disposition & _STILL_PICTURES:
         return "cover picture"
     if stream.type not in ("video", "audio", "subtitle"):
-        return "neither picture nor sound"
+        return "neither video nor audio"
     if _codec(stream) not in CODECS:
         return "codec not allowed"
     if isinstance(stream, VideoStream) and stream.width * stream.height > MAX_PIXELS:
@@ -110,7 +110,7 @@ def _reason_to_refuse(stream: Stream) -> str | None:
     if isinstance(stream, VideoStream) and not stream.width * stream.height:
         return "no picture size"
     if isinstance(stream, SubtitleStream) and _codec(stream) not in _TEXT_SUBTITLES:
-        return "pictures of words"
+        return "image subtitles"
     return None
 
 
@@ -123,39 +123,39 @@ def _length(stream: Stream) -> Fraction:
     return (stream.duration or 0) * time_base(stream)
 
 
-def _video_worth(stream: VideoStream) -> tuple[int, Fraction]:
+def _video_priority(stream: VideoStream) -> tuple[int, Fraction]:
     return stream.width * stream.height, _length(stream)
 
 
-def _audio_worth(stream: AudioStream) -> tuple[bool, bool, int, Fraction]:
+def _audio_priority(stream: AudioStream) -> tuple[bool, bool, int, Fraction]:
     flags = stream.disposition
-    return not flags & _NOT_THE_PROGRAMME, bool(flags & Disposition.default), stream.codec_context.channels, _length(stream)
+    return not flags & _SECONDARY, bool(flags & Disposition.default), stream.codec_context.channels, _length(stream)
 
 
-def _harness(stream: VideoStream | AudioStream) -> None:
+def _configure_decoder(stream: VideoStream | AudioStream) -> None:
     context = stream.codec_context
     context.thread_count = _THREADS
     context.thread_type = ThreadType.AUTO
-    # Again for the decoder proper: the header may lie, and the size may grow in mid-stream.
+    # Limited here too: the header may be wrong, and the size may change in mid-stream.
     context.options = {"codec_whitelist": ",".join(CODECS), "max_pixels": str(MAX_PIXELS)}
 
 
-def _nothing_left(path: str, container: InputContainer, refused: dict[int, str]) -> MediaError:
-    reasons = set(refused.values())
-    found = "; ".join(_in_words(s, refused.get(s.index)) for s in _watched(container)) or "no stream at all"
+def _no_stream_error(path: str, container: InputContainer, rejected: dict[int, str]) -> MediaError:
+    reasons = set(rejected.values())
+    found = "; ".join(_describe(s, rejected.get(s.index)) for s in _media_streams(container)) or "no stream at all"
     codes = {"too large": "too_large", "codec not allowed": "codec_not_allowed", "no picture size": "undecodable"}
     for reason, code in codes.items():
         if reason in reasons:
             return MediaError(code, f"{path!r} has no stream that may be decoded: {found}")
-    return MediaError("no_streams", f"{path!r} has neither video nor sound: {found}")
+    return MediaError("no_streams", f"{path!r} has neither video nor audio: {found}")
 
 
-def _in_words(stream: Stream, reason: str | None) -> str:
+def _describe(stream: Stream, reason: str | None) -> str:
     return f"{stream.type} stream {stream.index}: {_details(stream)}{_codec(stream)}" + (f" ({reason})" if reason else "")
 
 
 def _details(stream: Stream) -> str:
-    if _codec(stream) == _UNKNOWN:  # then PyAV knows no size either
+    if _codec(stream) == _UNKNOWN:  # PyAV has no size either
         return ""
     if isinstance(stream, VideoStream):
         return f"{stream.width}x{stream.height} "
@@ -165,7 +165,7 @@ def _details(stream: Stream) -> str:
 
 
 def _origin(container: InputContainer) -> Fraction:
-    """The earliest beginning of a stream. The container knows it to the microsecond only; a stream's own clock is exact."""
+    """Return the earliest start of a stream. The container has it in microseconds only; a stream's own time base is exact."""
     started = cast("int | None", container.start_time)
     if started is None:
         return Fraction(0)

@@ -32,7 +32,7 @@ class Row(NamedTuple):
     what: str
     make: Callable[[Path], None] | None = None  # fills a folder
     ends: dict[str, Ends] = {}  # noqa: RUF012 - never written
-    tests: Sequence[str] = ()  # file::name
+    tests: Sequence[str] = ()  # names of test functions
 
 
 def ok(seconds: float | None = None, code: str | None = None, says: str = "") -> Ends:
@@ -88,7 +88,7 @@ def rows(port: int) -> list[Row]:
         ),
         Row(15, "damaged index", damaged.index_that_asks_for_all_memory, {"a.mp4": skipped("corrupt_header")}),
         Row(16, "variable frame rate", kinds.uneven_frames, {"a.mp4": ok(36.2)}),
-        Row(17, "turned by 90 degrees", kinds.filmed_sideways, {"a.mp4": ok(2.0)}, ["test_media.py::" + TURNED]),
+        Row(17, "turned by 90 degrees", kinds.filmed_sideways, {"a.mp4": ok(2.0)}, [TURNED]),
         Row(18, "live webm without a duration", kinds.live_webm, {"a.webm": ok(2.0)}),
         Row(19, "piped mkv without a duration", kinds.piped_mkv, {"a.mkv": ok(2.0)}),
         Row(20, "bare h264", kinds.bare_h264, {"a.h264": skipped("no_timestamps")}),
@@ -106,11 +106,11 @@ def rows(port: int) -> list[Row]:
         Row(32, "H.264 4:4:4", kinds.h264_with_full_colour, {"a.mp4": ok(2.0)}),
         Row(33, "clock that begins at 95,001 s", kinds.clock_that_begins_late, {"a.ts": ok(2.0)}),
         Row(34, "times before zero", kinds.times_before_zero, {"a.mkv": ok(8.0)}),
-        Row(35, "two video streams", kinds.two_pictures, {"a.mkv": ok(2.0)}, ["test_media.py::" + LARGER]),
+        Row(35, "two video streams", kinds.two_pictures, {"a.mkv": ok(2.0)}, [LARGER]),
         Row(36, "cover before the video", kinds.cover_before_the_film, {"a.mp4": ok(2.0)}),
         Row(37, "subtitles inside", kinds.subtitles_inside, {"a.mp4": ok(5.0)}),
         Row(38, "sound of 30 s, picture of 3 s", kinds.sound_longer_than_picture, {"a.mp4": ok(30.0)}),
-        Row(39, "silent sound track", kinds.silence, {"a.mp4": ok(2.0)}, ["test_words.py::" + SILENCE]),
+        Row(39, "silent sound track", kinds.silence, {"a.mp4": ok(2.0)}, [SILENCE]),
         Row(40, "interlaced, oblong pixels", kinds.interlaced_with_oblong_pixels, {"a.mpg": ok(2.0)}),
         Row(41, "encrypted", damaged.encrypted, {"a.mp4": skipped("encrypted")}),
         Row(42, "garbage behind", damaged.garbage_behind, {"a.mp4": ok(2.0)}),
@@ -170,7 +170,7 @@ def rows(port: int) -> list[Row]:
             "NFC and NFD twins, a path too long, 100,000 files",
             places.twins_and_a_path_without_end,
             {places.TWINS[0]: ok(2.0), places.TWINS[1]: ok(3.0), DEEP: skipped("path_too_long")},
-            ["test_bad_media.py::test_a_folder_of_a_hundred_thousand_files_is_listed_in_little_memory"],
+            ["test_a_folder_of_a_hundred_thousand_files_is_listed_in_little_memory"],
         ),
         Row(
             60,
@@ -193,35 +193,35 @@ def rows(port: int) -> list[Row]:
             "disk full",
             tests=[
                 *_here("a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is_room"),
-                "test_indexing.py::test_a_full_disk_is_said_and_what_was_committed_stays",
+                "test_a_full_disk_is_said_and_what_was_committed_stays",
             ],
         ),
-        Row(65, "SIGKILL", tests=["test_indexing.py::test_a_killed_run_keeps_every_finished_video"]),
+        Row(65, "SIGKILL", tests=["test_a_killed_run_keeps_every_finished_video"]),
         Row(
             66,
             "two indexers",
             tests=[
-                "test_indexing.py::test_the_second_writer_is_told_who_writes",
-                "test_indexing.py::test_readers_are_not_blocked_by_a_writer",
+                "test_the_second_writer_is_told_who_writes",
+                "test_readers_are_not_blocked_by_a_writer",
             ],
         ),
         Row(
             67,
             "index of another model",
-            tests=["test_indexing.py::test_an_archive_is_not_mixed_with_vectors_of_another_embedder"],
+            tests=["test_an_archive_is_not_mixed_with_vectors_of_another_embedder"],
         ),
         Row(
             68,
             "damaged index file",
-            tests=["test_indexing.py::test_a_damaged_vector_file_is_rebuilt_before_it_answers"],
+            tests=["test_a_damaged_vector_file_is_rebuilt_before_it_answers"],
         ),
-        Row(69, "another version", tests=["test_indexing.py::test_an_archive_of_a_newer_format_is_refused"]),
+        Row(69, "another version", tests=["test_an_archive_of_a_newer_format_is_refused"]),
         Row(
             70,
             "nothing to index",
             tests=[
                 *_here("an_archive_of_nothing_answers_with_nothing"),
-                "test_indexing.py::test_a_folder_without_media_is_an_error_that_says_what_was_looked_for",
+                "test_a_folder_without_media_is_an_error_that_says_what_was_looked_for",
             ],
         ),
         Row(
@@ -229,51 +229,51 @@ def rows(port: int) -> list[Row]:
             "vectors that are no numbers",
             tests=[
                 *_here("vectors_that_cannot_be_compared_are_refused_before_they_are_written"),
-                "test_retrieval.py::test_an_embedding_that_cannot_be_used_is_refused",
+                "test_an_embedding_that_cannot_be_used_is_refused",
             ],
         ),
         Row(
             72,
             "odd questions",
             tests=[
-                "test_retrieval.py::test_a_question_that_cannot_be_asked_is_refused",
-                "test_retrieval.py::test_any_other_question_is_searched_as_words",
-                "test_server.py::test_no_question_breaks_the_server",
+                "test_a_question_that_cannot_be_asked_is_refused",
+                "test_any_other_question_is_searched_as_words",
+                "test_no_question_breaks_the_server",
             ],
         ),
         Row(
             73,
             "questions with control tokens",
             tests=[
-                "test_text.py::test_control_tokens_are_broken_but_the_words_stay",
-                "test_embedder_sentence_transformers.py::test_a_question_cannot_bring_control_tokens",
+                "test_control_tokens_are_broken_but_the_words_stay",
+                "test_a_question_cannot_bring_control_tokens",
             ],
         ),
-        Row(74, "injection", tests=["test_injection.py::test_a_model_that_obeys_every_instruction_reaches_no_goal"]),
+        Row(74, "injection", tests=["test_a_model_that_obeys_every_instruction_reaches_no_goal"]),
         Row(
             75,
             "reranking server that misbehaves",
-            tests=["test_vlm_server.py::test_a_fault_ends_by_the_deadline_with_a_reason_and_no_number"],
+            tests=["test_a_fault_ends_by_the_deadline_with_a_reason_and_no_number"],
         ),
         Row(
             76,
             "citations that do not hold",
-            tests=["test_answering.py::test_citations_that_do_not_hold_are_removed_and_reported"],
+            tests=["test_invalid_citations_are_removed_and_reported"],
         ),
         Row(
             77,
             "answers of any size and markup",
             tests=[
-                "test_claims.py::test_nonsense_of_any_size_is_no_answer",
-                "test_server.py::test_the_page_loads_nothing_and_writes_only_text",
+                "test_malformed_replies_of_any_size_give_no_answer",
+                "test_the_page_loads_nothing_and_inserts_only_text",
             ],
         ),
         Row(
             78,
             "faulty runs and judgements",
             tests=[
-                "test_eval.py::test_a_faulty_line_of_a_run_is_refused_with_its_place",
-                "test_eval.py::test_a_faulty_line_of_qrels_is_refused_with_its_place",
+                "test_a_faulty_line_of_a_run_is_refused_with_its_place",
+                "test_a_faulty_line_of_qrels_is_refused_with_its_place",
             ],
         ),
         Row(79, "clock, locale, time zone", tests=_here(SAME)),
@@ -293,10 +293,10 @@ def generate(folder: Path, *, port: int) -> list[Row]:
 
 
 def _here(name: str) -> list[str]:
-    return [f"test_bad_media.py::test_{name}"]
+    return [f"test_{name}"]
 
 
-TURNED = "test_a_picture_filmed_sideways_is_turned_upright"
-LARGER = "test_the_larger_of_two_video_streams_is_used_and_the_other_named"
+TURNED = "test_rotated_video_is_turned_upright"
+LARGER = "test_the_larger_of_two_video_streams_is_used"
 SILENCE = "test_silence_gives_no_words_and_never_reaches_the_model"
 SAME = "poisoned_neighbours_an_odd_environment_and_few_descriptors_change_nothing_for_good_files"
