@@ -1,4 +1,4 @@
-"""Doing the next pieces of work while somebody is busy with the last: a bounded, ordered look ahead. Knows nothing of media."""
+"""Bounded, ordered prefetching in background threads."""
 
 import queue
 import threading
@@ -12,12 +12,12 @@ R = TypeVar("R")
 
 
 def prefetch_map(work: Callable[[T], R], items: Iterable[T], *, ahead: int, threads: int) -> Generator[R, None, None]:
-    """`work(item)` for each item, in order, done in background threads.
+    """Yield `work(item)` for each item, in order, computed in background threads.
 
-    Never more than `ahead` results are under way or waiting. An exception is raised where its result would have come. When
-    the iterator is closed, what has not begun is dropped, and what has is left to end by itself: nobody waits for it.
+    At most `ahead` results are pending. An exception is raised where its result would be yielded. Closing the generator drops
+    what has not started and does not wait for the rest.
     """
-    # Daemon threads, unlike those of an executor: Ctrl-C must not have to wait for a clip that takes a minute.
+    # Daemon threads, unlike those of an executor: Ctrl-C must not wait for a clip that takes a minute to decode.
     tasks: queue.SimpleQueue[Callable[[], bool]] = queue.SimpleQueue()
     pending: deque[Future[R]] = deque()
     for number in range(threads):
@@ -38,7 +38,7 @@ def prefetch_map(work: Callable[[T], R], items: Iterable[T], *, ahead: int, thre
 
 
 def _serve(tasks: "queue.SimpleQueue[Callable[[], bool]]") -> None:
-    # No name here holds a task: a clip that has been handed on must not stay in memory for its sake.
+    # No variable holds the task: a result that has been yielded must not stay in memory.
     while tasks.get()():
         pass
 

@@ -534,5 +534,5 @@ def test_asking_for_the_room_loads_no_model_library() -> None:
 
 
 def test_an_unknown_backend_is_answered_with_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"no backend 'parrot' .* it has faster_whisper, rapidocr, whisper"):
+    with pytest.raises(InputError, match=r"no backend 'parrot' .* it has faster_whisper, whisper, or give"):
         load_transcriber("parrot", None)

@@ -1,6 +1,6 @@
-"""Speech recognizers. One file per backend; each has `load(model, *, device) -> Transcriber`.
+"""Automatic speech recognition. One file per backend; each has `load(model, *, device) -> Transcriber`.
 
-Nothing here opens media: audio comes in as an array, cleaned `TextSpan`s go out.
+Backends get audio as an array and return cleaned `TextSpan`s; they open no media files.
 """
 
 from typing import Protocol
@@ -13,17 +13,17 @@ from rankvideo_rag.schema import TextSpan
 
 
 class Transcriber(Protocol):
-    """A speech recogniser."""
+    """A speech recognition model."""
 
     @property
     def name(self) -> str:
-        """Backend and model in one line: what an archive records."""
+        """Backend and model in one line, as recorded in archives."""
 
     def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
-        """The words spoken in `audio` ((samples,) mono, 16 kHz, in [-1, 1]), in order of time; none for silence."""
+        """Return the speech in `audio` ((samples,) mono, 16 kHz, in [-1, 1]), in order of time; none for silence."""
 
 
 def load_transcriber(backend: str, model: str | None = None, *, device: str | None = None) -> Transcriber:
-    """The speech recogniser of that name with a model loaded: one of its model names, or a path to a checkpoint."""
+    """Load a transcriber. `model` is one of the backend's model names, or the path of a checkpoint."""
     transcriber: Transcriber = load_backend(__name__, backend, model, device=device)
     return transcriber

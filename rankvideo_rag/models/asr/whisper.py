@@ -1,9 +1,4 @@
-"""Speech recognition with openai-whisper, on sound that is already decoded: its own file reader and its ffmpeg are not used.
-
-Defences against made-up words (Whisper writes sentences over silence and music, and gets stuck in loops): only what a voice
-detector (Silero's) takes for speech reaches the model, no window is told what the one before said, Whisper's own gates stay on,
-loops are reduced to one, and every span carries its confidence.
-"""
+"""Speech recognition with openai-whisper. Audio is filtered by Silero VAD; its own file reader and ffmpeg are not used."""
 
 import contextlib
 import io
@@ -24,54 +19,31 @@ from whisper.tokenizer import get_tokenizer
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.files import file_hash
-from rankvideo_rag.models.asr.common import (
-    FRAMES_PER_SECOND,
-    MAX_COMPRESSION_RATIO,
-    MAX_NO_SPEECH,
-    MIN_LOG_PROBABILITY,
-    MIN_SILENCE_MS,
-    SEED,
-    SPEECH_PAD_MS,
-    TEMPERATURES,
-    FindSpeech,
-    RecognizedSegment,
-    detect_speech,
-    timestamp_times,
-    transcribe_segments,
-)
+from rankvideo_rag.models.asr import common
 from rankvideo_rag.models.asr.silence_detection import Segment
 from rankvideo_rag.schema import TextSpan, TimedWord
 
 log = logging.getLogger(__name__)
 
-GATES: dict[str, Any] = {
-    "temperature": TEMPERATURES,
-    "compression_ratio_threshold": MAX_COMPRESSION_RATIO,
-    "logprob_threshold": MIN_LOG_PROBABILITY,
-    "no_speech_threshold": MAX_NO_SPEECH,
-    "condition_on_previous_text": False,
-}
-
 
 def speech_segments(audio: NDArray[np.float32]) -> list[Segment]:
-    """The spans of `audio` ((samples,) 16 kHz) in which somebody speaks, in order; pauses under 2 s are part of speech."""
-    return detect_speech(
-        audio,
-        lambda sound: silero_vad.get_speech_timestamps(
-            torch.from_numpy(sound), _detector(), min_silence_duration_ms=MIN_SILENCE_MS, speech_pad_ms=SPEECH_PAD_MS
-        ),
-    )
+    """Return the segments of `audio` ((samples,) 16 kHz) with speech; pauses under 2 s are part of them."""
+
+    def detect(samples: NDArray[np.float32]) -> Any:
+        return silero_vad.get_speech_timestamps(torch.from_numpy(samples), _vad(), **common.VAD_OPTIONS)
+
+    return common.detect_speech(audio, detect)
 
 
 @cache
-def _detector() -> Any:
+def _vad() -> Any:
     return silero_vad.load_silero_vad(onnx=True)  # its weights are in its wheel
 
 
 class WhisperTranscriber:
-    """A loaded Whisper model. `find` says where there is something to hear; what lies elsewhere does not reach the model."""
+    """A loaded Whisper model. Only the segments that `find` returns reach it."""
 
-    def __init__(self, model: whisper.Whisper, name: str, *, find: FindSpeech = speech_segments) -> None:
+    def __init__(self, model: whisper.Whisper, name: str, *, find: common.FindSpeech = speech_segments) -> None:
         self.name = name
         self._model, self._find = model, find
         with warnings.catch_warnings():
@@ -80,35 +52,34 @@ class WhisperTranscriber:
         self._first_timestamp = tokenizer.timestamp_begin
 
     def transcribe(self, audio: NDArray[np.float32]) -> list[TextSpan]:
-        """The words spoken in `audio` ((samples,) mono, 16 kHz), in order of time; none for silence and music."""
-        return transcribe_segments(self._hear, audio, self._find(audio), source="whisper")
+        """Return the speech in `audio` ((samples,) mono, 16 kHz), in order of time; none for silence and music."""
+        return common.transcribe_segments(self._recognize, audio, self._find(audio), source="whisper")
 
-    def _hear(self, sound: NDArray[np.float32], edges: list[float]) -> Iterator[RecognizedSegment]:
+    def _recognize(self, samples: NDArray[np.float32], edges: list[float]) -> Iterator[common.RecognizedSegment]:
         device = self._model.device
         with warnings.catch_warnings(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            # Whoever asks for the CPU on a machine with a GPU knows it.
             warnings.filterwarnings("ignore", message="Performing inference on CPU when CUDA is available")
             warnings.filterwarnings("ignore", message="unclosed file .*tiktoken", category=ResourceWarning)  # Whisper's own
-            torch.manual_seed(SEED)
+            torch.manual_seed(common.SEED)
             result = self._model.transcribe(
-                sound,
+                samples,
                 clip_timestamps=edges,
                 fp16=device.type == "cuda",
-                word_timestamps=True,
                 verbose=None,
-                **GATES,
+                logprob_threshold=common.MIN_LOG_PROBABILITY,
+                **common.DECODING_OPTIONS,
             )
         for found in result["segments"]:
-            window = found["seek"] / FRAMES_PER_SECOND
+            window = found["seek"] / common.FRAMES_PER_SECOND
             words = [TimedWord(word["word"], word["start"], word["end"]) for word in found["words"]]
-            times = timestamp_times(window, found["tokens"], self._first_timestamp, (found["start"], found["end"]))
-            yield RecognizedSegment(window, *times, found["text"], found["avg_logprob"], result["language"], words)
+            times = common.timestamp_times(window, found["tokens"], self._first_timestamp, (found["start"], found["end"]))
+            yield common.RecognizedSegment(window, *times, found["text"], found["avg_logprob"], result["language"], words)
 
 
 def load(model: str | None, *, device: str | None = None) -> WhisperTranscriber:
-    """The Whisper model of that name, downloaded when it is not in Whisper's cache, or the checkpoint file at that path.
+    """Load the Whisper model of that name, downloaded if it is not cached, or the checkpoint file at that path.
 
-    Raises InputError for a name that is neither, ModelError for a model that cannot be had or read.
+    Raises InputError for a name that is neither, ModelError for a model that cannot be downloaded or read.
     """
     names = whisper.available_models()
     if model is not None and model in names:
@@ -122,14 +93,14 @@ def load(model: str | None, *, device: str | None = None) -> WhisperTranscriber:
 
 
 def _load_named(model: str, device: str | None) -> whisper.Whisper:
-    log.info("loading Whisper %s: it is downloaded when it is not in the cache yet", model)
+    log.info("loading Whisper %s: downloaded if it is not cached", model)
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
             return whisper.load_model(model, device=device)
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f"Whisper model {model!r} is not in the cache and could not be downloaded or loaded ({error}). "
-            f"Without a network, give the path of a checkpoint file (.pt) fetched elsewhere instead of a name"
+            f"Without a network, give the path of a checkpoint file (.pt) downloaded elsewhere"
         ) from error
 
 
@@ -137,7 +108,7 @@ def _load_file(path: str, device: str | None) -> whisper.Whisper:
     try:
         return whisper.load_model(path, device=device)  # reads with weights_only: a checkpoint runs no code
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        # PyTorch's own words on an unsafe pickle advise to read it unsafely.
+        # PyTorch's message about an unsafe pickle advises to read it unsafely.
         found = "not one of plain weights" if isinstance(error, pickle.UnpicklingError) else f"{type(error).__name__}: {error}"
         raise ModelError(
             f"{path} cannot be loaded as a checkpoint of openai-whisper ({found}). "

@@ -1,6 +1,6 @@
-"""Readers of on-screen text (OCR). One file per backend; each has `load() -> TextReader`.
+"""On-screen text recognition (OCR). One file per backend; each has `load() -> OCRReader`.
 
-Nothing here opens media: frames come in as arrays, cleaned `TextSpan`s go out.
+Backends get frames as arrays and return cleaned `TextSpan`s; they open no media files.
 """
 
 from typing import Protocol
@@ -11,18 +11,20 @@ from rankvideo_rag.schema import TextSpan
 
 
 class OCRReader(Protocol):
-    """A reader of the words that stand in pictures."""
+    """An OCR model."""
 
     @property
     def name(self) -> str:
-        """Backend and model in one line: what an archive records."""
+        """Backend and model in one line, as recorded in archives."""
 
     def read(self, frames: Frames, *, end: float) -> list[TextSpan]:
-        """The words shown in `frames`, in order of time. A frame counts until the next one, the last one until `end`, in
-        seconds from the video's beginning; frames at or after `end` are left out."""
+        """Return the text in `frames`, in order of time.
+
+        A frame lasts until the next one, the last one until `end` seconds; frames at or after `end` are left out.
+        """
 
 
 def load_ocr_reader(backend: str) -> OCRReader:
-    """The text reader of that name."""
+    """Load the OCR backend of that name."""
     reader: OCRReader = load_backend(__name__, backend)
     return reader

@@ -1,7 +1,7 @@
-"""Words in pictures with RapidOCR (PP-OCRv6 on onnxruntime), with the models inside its wheel: nothing is downloaded.
+"""OCR with RapidOCR (PP-OCRv6 on onnxruntime) and the models in its wheel; nothing is downloaded.
 
-It reads upright lines; text on its head is not looked for, as frames come upright from the media room. A frame costs far more
-to read than to decode (about 0.2 s on 2 cores): frames that look like the one before them are not read again.
+Only upright lines are read, as decoded frames are upright. Reading a frame takes about 0.2 s on 2 cores, far more than decoding
+it: frames that look like the previous one are skipped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,38 +23,38 @@ from rankvideo_rag.text import clean
 DETECTOR, RECOGNIZER = "PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"
 
 OPTIONS = {
-    "Global.log_level": "error",  # it logs every model file it opens and warns of every frame without text
-    "Global.use_cls": False,  # the classifier that turns text from its head to its feet
-    # The longest side, in pixels, that the detector sees. By default it enlarges every frame to 736 on its shortest side:
-    # twice the time, and it read nothing more of lines 8 pixels high in a frame of 640x360.
+    "Global.log_level": "error",  # it logs every model file and warns about every frame without text
+    "Global.use_cls": False,  # classifies upside-down text
+    # Longest side of the detector's input in pixels. By default it enlarges every frame to 736 on its shortest side, which took
+    # twice the time and read no more lines of 8 pixels height in a frame of 640x360.
     "Det.limit_type": "max",
     "Det.limit_side_len": 960,
     "EngineConfig.onnxruntime.intra_op_num_threads": 2,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
 
-# Of 126 lines read from blurred, coarsely coded pictures none below this was right, and text on its head comes out as scraps
-# of 0.65 to 0.85. Above it, whole lines or all but a letter or two are right.
+# Of 126 lines read from blurred, coarsely coded pixelss none below this was right, and upside-down text gives fragments of
+# 0.65 to 0.85. Above it, lines are right, or all but a letter or two.
 MIN_CONFIDENCE = 0.8
 
-# A frame is new when one cell of a 64x64 grid of mean greys changed by more than 10 of 255 levels. At 640x360 one digit of a
-# clock 14 pixels high moves its cell by 13 and more, another caption by 50 and more; grain and H.264 at usual quality by 9 at
-# most. The greatest change counts, not the mean: a caption is a few per cent of a picture. In doubt a frame is read again.
+# A frame is distinct when one cell of a 64x64 grid of mean grey levels changes by more than 10 of 255. At 640x360 a digit of a
+# clock 14 pixels high changes its cell by 13 or more, another caption by 50 or more; grain and H.264 at usual quality by at
+# most 9. The maximum is taken, not the mean, as a caption covers a few percent of a frame.
 GRID = 64
 MIN_CHANGE = 10
 
 
 class FrameText(NamedTuple):
-    """What stands in one frame, and until when it counts."""
+    """The text of one frame, and how long it lasts."""
 
     start: float  # seconds
     end: float
-    text: str  # empty for a frame without words
+    text: str  # empty for a frame without text
     confidence: float | None  # mean over its lines
 
 
 class Line(NamedTuple):
-    """A line of text in a frame, pixels counted from the upper left corner."""
+    """A line of text in a frame, in pixels from the upper left corner."""
 
     text: str
     confidence: float
@@ -72,64 +72,64 @@ class RapidOCRReader:
         self.engine = engine
 
     def read(self, frames: Frames, *, end: float) -> list[TextSpan]:
-        """The words shown in `frames`, one span per picture that differs from the one before, equal neighbours merged."""
+        """Return one span per distinct frame with text; neighbours with the same text are merged."""
         kept = [index for index in distinct_frames(frames.pixels) if frames.times[index] < end]
         edges = [*(float(frames.times[index]) for index in kept), end]
-        readings = [
-            self._reading(frames.pixels[index], start, until)
+        frame_texts = [
+            self._read_frame(frames.pixels[index], start, until)
             for index, (start, until) in zip(kept, pairwise(edges), strict=True)
         ]
-        return [_span(list(same)) for text, same in groupby(readings, key=lambda reading: reading.text) if text]
+        return [_span(list(same)) for text, same in groupby(frame_texts, key=lambda frame: frame.text) if text]
 
-    def _reading(self, picture: NDArray[np.uint8], start: float, end: float) -> FrameText:
-        lines = reading_order(self._lines(picture))
+    def _read_frame(self, pixels: NDArray[np.uint8], start: float, end: float) -> FrameText:
+        lines = reading_order(self._lines(pixels))
         text = clean(" ".join(line.text for line in lines))
         confidence = sum(line.confidence for line in lines) / len(lines) if lines else None
         return FrameText(start, end, text, confidence)
 
-    def _lines(self, picture: NDArray[np.uint8]) -> list[Line]:
-        """The lines of one picture ((height, width, 3) RGB) that are read with enough confidence."""
-        found = self.engine(np.ascontiguousarray(picture[:, :, ::-1]))  # it expects blue first, as OpenCV does
+    def _lines(self, pixels: NDArray[np.uint8]) -> list[Line]:
+        """Return the lines of a frame ((height, width, 3) RGB) that are read with enough confidence."""
+        found = self.engine(np.ascontiguousarray(pixels[:, :, ::-1]))  # BGR, as OpenCV
         if not len(found):
             return []
         return [
             Line(text, float(score), float(box[:, 0].min()), float(box[:, 1].min()), float(box[:, 1].max()))
             for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
-            if score >= MIN_CONFIDENCE and any(map(str.isalnum, text))  # a drawn square is read as the sign ■
+            if score >= MIN_CONFIDENCE and any(map(str.isalnum, text))  # a square is read as ■
         ]
 
 
 def load() -> RapidOCRReader:
-    """RapidOCR with the models of its wheel. Raises ModelError when the installed wheel brings other ones."""
+    """Load RapidOCR with the models in its wheel. Raises ModelError when the installed wheel has others."""
     folder = Path(rapidocr.__file__).parent / "models"
     missing = [name for name in (DETECTOR, RECOGNIZER) if not (folder / name).is_file()]
     if missing:
         raise ModelError(
             f"rapidocr at {folder.parent} lacks the models {', '.join(missing)}. Needed: rapidocr 3.10 or newer, whose wheel "
-            f"brings them. Install it with: pip install --upgrade 'rankvideo-rag[ocr]'"
+            f"has them. Install it with: pip install --upgrade 'rankvideo-rag[ocr]'"
         )
-    # Given by path, models are never looked for on the network.
+    # Models given by path are never downloaded.
     models = {"Det.model_path": str(folder / DETECTOR), "Rec.model_path": str(folder / RECOGNIZER)}
     return RapidOCRReader(rapidocr.RapidOCR(params=OPTIONS | models))
 
 
 def distinct_frames(pixels: NDArray[np.uint8]) -> Iterator[int]:
-    """Which of the pictures ((n, height, width, 3)) differ visibly from the last one given: their places, in order."""
+    """Yield the indices of the frames ((n, height, width, 3)) that differ visibly from the last one yielded."""
     last: NDArray[np.int16] | None = None
-    for index, picture in enumerate(pixels):
-        grid = _grid(picture)
+    for index, frame in enumerate(pixels):
+        grid = _grid(frame)
         if last is None or np.abs(grid - last).max() > MIN_CHANGE:
             yield index
             last = grid
 
 
-def _grid(picture: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """The mean grey of each cell: (GRID, GRID), signed so that a difference does not wrap."""
-    return np.asarray(Image.fromarray(picture).convert("L").resize((GRID, GRID), Image.Resampling.BOX), dtype=np.int16)
+def _grid(pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return the mean grey level of each cell: (GRID, GRID), signed so that differences do not wrap."""
+    return np.asarray(Image.fromarray(pixels).convert("L").resize((GRID, GRID), Image.Resampling.BOX), dtype=np.int16)
 
 
 def reading_order(lines: Sequence[Line]) -> list[Line]:
-    """Top to bottom, and left to right among the lines of one row: those whose middle lies within the row's first line."""
+    """Sort lines from top to bottom and, in a row, from left to right. A row holds lines whose middle lies within its first."""
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: line.top):
         middle = (line.top + line.bottom) / 2
@@ -141,8 +141,8 @@ def reading_order(lines: Sequence[Line]) -> list[Line]:
 
 
 def _span(same: Sequence[FrameText]) -> TextSpan:
-    """Neighbouring frames with the same words as one span."""
-    confidences = [reading.confidence for reading in same if reading.confidence is not None]
+    """Merge neighbouring frames with the same text."""
+    confidences = [frame.confidence for frame in same if frame.confidence is not None]
     return TextSpan(
         channel="on_screen",
         text=same[0].text,
