@@ -13,6 +13,7 @@ from llama_index.core.response_synthesizers import BaseSynthesizer
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.embedders import Embedder, load_embedder
+from rankvideo_rag.ranking.reasoning import MarginBand
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
@@ -104,6 +105,7 @@ class VideoArchive:
             keep_order_below=self.settings.keep_order_below,
             windows=Windowing.from_settings(self.settings),
             reasoning=self.settings.reasoning,
+            reasoning_band=MarginBand(self.settings.reasoning_low, self.settings.reasoning_high),
             cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
             top_n=top_n or self.settings.top_n,
             limits=MediaLimits.from_settings(self.settings),

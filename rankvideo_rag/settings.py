@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     reasoning: Literal["auto", "always", "never"] = Field(
         "never", description="Generate a rationale before scoring; auto does so where the margin is in doubt."
     )
+    reasoning_low: float = Field(-2.0, allow_inf_nan=False, description="Margins above this, in nats, may be in doubt.")
+    reasoning_high: float = Field(2.0, allow_inf_nan=False, description="Margins below this, in nats, may be in doubt.")
     fusion: Fusion = Field("ranks", description="How channels are fused: by ranks, or by standardized scores.")
     retrieve_depth: int = Field(100, ge=1, description="Clips taken from the fused channels.")
     rerank_depth: int = Field(20, ge=1, description="Clips that are reranked, of those retrieved.")

@@ -1,8 +1,9 @@
-"""Choose the margin below which an archive should abstain, from the margins and references of a report's folder."""
+"""Choose the margin below which an archive should abstain, and the margins in doubt, from a report's folder."""
 
 from rankvideo_rag.answering.abstention import calibrate_margin
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.report.folder import ReportInputs
+from rankvideo_rag.ranking.reasoning import MarginBand, calibrate_band
 from rankvideo_rag.schema import Record
 
 
@@ -15,6 +16,8 @@ class CalibratedMargin(Record):
     questions: int  # with a margin
     unanswerable: int  # of these
     not_scored: int  # questions without a margin, which are not used
+    reasoning_low: float | None  # nats: between these two, the sign of a margin is wrong too often; None: no bound
+    reasoning_high: float | None
 
 
 def calibrate_min_margin(inputs: ReportInputs, *, max_error: float = 0.05) -> CalibratedMargin:
@@ -31,13 +34,27 @@ def calibrate_min_margin(inputs: ReportInputs, *, max_error: float = 0.05) -> Ca
             f"of {len(margins)} questions with a margin none is {lacking} an answer in the archive: calibration needs both "
             f'kinds; mark a question that the archive does not answer with "answerable": false'
         )
+    band = _calibrate_band(inputs, max_error)
     threshold = calibrate_margin(list(margins.values()), answerable, max_error=max_error)
     return CalibratedMargin(
         **threshold._asdict(),
         questions=len(margins),
         unanswerable=answerable.count(False),
         not_scored=len(inputs.references) - len(margins),
+        reasoning_low=band.low,
+        reasoning_high=band.high,
     )
+
+
+def _calibrate_band(inputs: ReportInputs, max_error: float) -> MarginBand:
+    """Return the band of margins in doubt, from all scored pairs; a pair without a judgement counts as irrelevant."""
+    labelled = [
+        (score.margin, inputs.qrels.get(query, {}).get(video, 0) >= 1)
+        for query, scores in inputs.margins.items()
+        for video, score in scores.items()
+        if score.margin is not None
+    ]
+    return calibrate_band([margin for margin, _ in labelled], [label for _, label in labelled], max_error=max_error)
 
 
 def _best_margin(inputs: ReportInputs, query: str) -> float | None:

@@ -112,13 +112,15 @@ def calibrate(
     ] = 0.05,
     as_json: AsJson = False,
 ) -> None:
-    """Choose min_margin, the margin from which an archive answers, from a report with unanswerable questions."""
+    """Choose min_margin, from which an archive answers, and the margins in doubt, from a report with unanswerable questions."""
     from rankvideo_rag.backends import import_optional
     from rankvideo_rag.eval.report.folder import read_report_folder
 
     calibrate_min_margin = import_optional("rankvideo_rag.eval.report.calibrate", "eval").calibrate_min_margin
     found: CalibratedMargin = calibrate_min_margin(read_report_folder(folder), max_error=max_error)
     render(found, lambda: _print_margin(found, max_error), as_json=as_json)
+    bounds = ("none" if bound is None else f"{bound:g}" for bound in (found.reasoning_low, found.reasoning_high))
+    note("margins in doubt, for the settings reasoning_low and reasoning_high: {} to {}".format(*bounds))
     if found.not_scored:
         note(f"questions left out because no clip has a margin: {found.not_scored}")
     if found.unanswerable < FEW:

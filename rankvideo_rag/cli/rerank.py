@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 _LISTED = 10  # unscored pairs that are printed; all of them are in the files
 
 
-@setting_options("profile", "prompt", "device", "score_cache", "media_seconds", "media_bytes")
+_WINDOWS = ("window_seconds", "window_overlap", "max_windows", "window_aggregate", "window_top")
+_REASONING = ("reasoning", "reasoning_low", "reasoning_high")
+
+
+@setting_options("profile", "prompt", "device", *_WINDOWS, *_REASONING, "score_cache", "media_seconds", "media_bytes")
 def rerank(
     queries: Annotated[Path, typer.Option(help="Texts of the queries: id, tab, text.")],
     videos: Annotated[Path, typer.Option(help="Folder of the videos.")],

@@ -59,7 +59,7 @@ class ScoringOptions:
         """Return the options that these settings ask for, with the score cache opened."""
         return cls(
             windows=Windowing.from_settings(settings),
-            reasoning=Reasoning(mode=settings.reasoning),
+            reasoning=Reasoning.from_settings(settings),
             cache=open_cache(settings.score_cache),
             limits=MediaLimits.from_settings(settings),
             batch_size=batch_size,

@@ -1,7 +1,7 @@
 """Generate a rationale for pairs whose margin is in doubt, and score them after it (adaptive reasoning, arXiv 2602.02444)."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.batch_generation import generate_each
 from rankvideo_rag.ranking.scores import deadline_passed, score_prompts
 from rankvideo_rag.schema import Record, Score
+from rankvideo_rag.settings import Settings
 from rankvideo_rag.text import clean
 
 _TAG = "<answer>"
@@ -37,6 +38,11 @@ class Reasoning(Record):
     mode: Literal["never", "auto", "always"] = "never"
     band: MarginBand = MarginBand(-2.0, 2.0)  # used with auto
     max_tokens: int = Field(256, ge=1)  # of one rationale
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the reasoning that these settings ask for."""
+        return cls(mode=settings.reasoning, band=MarginBand(settings.reasoning_low, settings.reasoning_high))
 
     def applies_to(self, score: Score) -> bool:
         """Return whether the pair with this first score gets a rationale."""

@@ -492,6 +492,8 @@ def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) 
     assert (found["min_margin"], found["wrongly_answered"]) == (0.5, 0.0)
     assert found["answered"] == pytest.approx(2 / 3)
     assert (found["questions"], found["unanswerable"], found["not_scored"]) == (5, 2, 0)
+    # All five pairs are relevant: no margin above 0 is wrong, and below 0 all are.
+    assert (found["reasoning_low"], found["reasoning_high"]) == (None, 0.0)
     laxer = json.loads(threshold_of(folder, "--json", "--max-error", "0.3").stdout)
     assert laxer["min_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
     told = threshold_of(folder)
