@@ -498,7 +498,7 @@ def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) 
     assert laxer["min_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
     told = threshold_of(folder)
     assert "--min-margin 0.5" in told.stdout
-    assert "2 questions without an answer are few" in told.stderr
+    assert "2 unanswerable questions are few" in told.stderr
 
 
 def test_where_margins_do_not_tell_there_is_no_threshold_and_without_both_kinds_an_error(tmp_path: Path) -> None:
