@@ -186,15 +186,12 @@ def _calibration(
 
 def _mismatches(scores: RelevanceScores, first: Rankings, qrels: Qrels, depth: int) -> tuple[str, ...]:
     """Count what of the scores, the first stage and the judgements does not belong together."""
-    absent = queries_missing(qrels, first)
+    absent, without_relevant = queries_missing(qrels, first), queries_without_relevant(qrels)
+    unpredicted = queries_missing(qrels, {*scores, *absent})
     queries = {
         "judged queries not in the first stage, 0 in both rows": absent,
-        "judged queries without predictions, 0 after reranking (the original leaves them out of both rows)": queries_missing(
-            qrels, {*scores, *absent}
-        ),
-        "judged queries without a relevant video, 0 in both rows (the original leaves them out)": queries_without_relevant(
-            qrels
-        ),
+        "judged queries without predictions, 0 after reranking (the original leaves them out of both rows)": unpredicted,
+        "judged queries without a relevant video, 0 in both rows (the original leaves them out)": without_relevant,
         "queries with predictions and without judgements, not counted": queries_missing(scores, qrels),
         "queries with predictions of which none has a margin, left in the first stage's order": [
             query for query in scores if not _margins(scores, query)

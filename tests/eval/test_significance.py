@@ -13,7 +13,7 @@ from rankvideo_rag.eval.significance import bootstrap_intervals, holm, paired_di
 def binomial_p(wins: int, losses: int) -> float:
     """Two-sided sign test: the randomization test where all differences have the same size."""
     n, far = wins + losses, abs(wins - losses)
-    return sum(math.comb(n, k) for k in range(n + 1) if abs(2 * k - n) >= far) / 2**n
+    return float(sum(math.comb(n, k) for k in range(n + 1) if abs(2 * k - n) >= far) / 2**n)
 
 
 @pytest.mark.parametrize("seed", range(5))
