@@ -1,7 +1,8 @@
-"""Find a backend by name: the file of that name in a room, or a dotted `package.module:function` outside.
+"""Backends by name, and the optional packages that they need.
 
-A backend is a module with a function `load(model, **options)`. Adding one means adding one file; a heavy import stands at
-the top of that file, which is imported only when its name is asked for.
+A backend is a module with a function `load(model, **options)` in a package such as `rankvideo_rag.models.vlm`; its file name is
+its name. `package.module:function` names a function elsewhere. A backend is imported, with its heavy dependencies, only when it
+is loaded.
 """
 
 from collections.abc import Callable
@@ -11,89 +12,87 @@ from typing import Any
 
 from rankvideo_rag.errors import InputError, MissingDependency
 
-# Test doubles that can be chosen by name, as a backend can: (package, name) -> module.
+# Test doubles that are loaded by name like backends: (package, name) -> module.
 _TEST_DOUBLES = {
     ("rankvideo_rag.models.embedders", "scripted"): "rankvideo_rag.testing.scripted_embedder",
     ("rankvideo_rag.models.vlm", "scripted"): "rankvideo_rag.testing.scripted_vlm",
 }
 
-# The package whose absence a user meets first, and the extra that brings it.
-_EXTRA_OF = {
-    "torch": "models",
-    "torchvision": "models",
-    "transformers": "models",
-    "sentence_transformers": "models",
-    "qwen_vl_utils": "models",
-    "accelerate": "models",
-    "whisper": "asr",
-    "silero_vad": "asr",
-    "faster_whisper": "faster-whisper",
-    "rapidocr": "ocr",
-    "onnxruntime": "ocr",
-    "vllm": "vllm",
-    "decord": "decord",
-    "ir_measures": "eval",
-    "pytrec_eval": "eval",
-    "scipy": "eval",
-    "matplotlib": "eval",
-    "jinja2": "eval",
-    "pymilvus": "milvus",
-    "milvus": "milvus",
-    "peft": "train",
-    "yaml": "train",
-    "train": "train",
-    "demo train": "train",
-    "demo ablate": "train",
-    "starlette": "server",
-    "uvicorn": "server",
-    "ray": "ray",
-    "openai": "served",
+# The extras of pyproject.toml: extra -> distributions that it installs.
+EXTRAS = {
+    "models": ("torch", "torchvision", "transformers", "sentence-transformers", "qwen-vl-utils", "accelerate"),
+    "asr": ("openai-whisper", "silero-vad", "onnxruntime"),
+    "faster-whisper": ("faster-whisper",),
+    "ocr": ("rapidocr", "onnxruntime"),
+    "scenes": ("scenedetect",),
+    "vllm": ("vllm",),
+    "gpu": ("faiss-gpu",),
+    "decord": ("decord",),
+    "train": ("peft", "pyyaml", "tensorboard"),
+    "eval": ("ir-measures", "pytrec-eval-terrier", "scipy", "matplotlib", "jinja2"),
+    "served": ("openai", "llama-index-llms-openai-like"),
+    "server": ("starlette", "uvicorn"),
+    "ray": ("ray",),
+    "milvus": ("llama-index-vector-stores-milvus", "milvus-lite"),
 }
+# Modules that are not named after their distribution.
+_MODULES = {
+    "openai-whisper": "whisper",
+    "pyyaml": "yaml",
+    "pytrec-eval-terrier": "pytrec_eval",
+    "llama-index-vector-stores-milvus": "pymilvus",
+}
+_EXTRA_OF_MODULE = {_MODULES.get(name, name.replace("-", "_")): extra for extra, names in EXTRAS.items() for name in names}
+_EXTRA_OF_COMMAND = {"demo train": "train", "demo ablate": "train"}
 
 
-def load_backend(room: str, name: str, *args: Any, **options: Any) -> Any:
-    """Load backend `name` of a room such as `rankvideo_rag.models.embedders`, passing the arguments on.
+def load_backend(package: str, name: str, *args: Any, **options: Any) -> Any:
+    """Load backend `name` of a package such as `rankvideo_rag.models.embedders`, passing the arguments on.
 
-    Raises InputError for a name that is no backend, MissingDependency for a package that is not installed.
+    Raises InputError for an unknown name, MissingDependency for a package that is not installed.
     """
-    return find_loader(room, name)(*args, **options)
+    return find_loader(package, name)(*args, **options)
 
 
-def find_loader(room: str, name: str) -> Callable[..., Any]:
-    """The `load` function of a backend, its module imported."""
-    module_name, _, function = name.partition(":") if ":" in name else (_module_of(room, check_backend(room, name)), "", "load")
-    return getattr(import_optional(module_name, name), function)  # type: ignore[no-any-return]
+def find_loader(package: str, name: str) -> Callable[..., Any]:
+    """Import a backend and return its `load` function."""
+    if ":" in name:
+        module, _, function = name.partition(":")
+    else:
+        check_backend(package, name)
+        module, function = _TEST_DOUBLES.get((package, name), f"{package}.{name}"), "load"
+    return getattr(import_optional(module, name), function)  # type: ignore[no-any-return]
 
 
-def check_backend(room: str, name: str) -> str:
-    """The name, if a backend of the room bears it or it points outside. Raises InputError that lists the names there are."""
-    if ":" not in name and name not in backend_names(room):
+def check_backend(package: str, name: str) -> None:
+    """Raise InputError, with the known names, unless the package has this backend or the name has a colon."""
+    if ":" not in name and name not in backend_names(package):
         raise InputError(
-            f"no backend {name!r} in {room}: it has {', '.join(backend_names(room))}, "
+            f"no backend {name!r} in {package}: it has {', '.join(backend_names(package))}, "
             f"or give your own as 'package.module:function'"
         )
-    return name
 
 
-def backend_names(room: str) -> list[str]:
-    """The files of a room that are backends: those that define `load`. None of them is imported for that."""
-    folders = [Path(folder) for folder in import_module(room).__path__]
-    files = (file for folder in folders for file in folder.glob("*.py"))
+def backend_names(package: str) -> list[str]:
+    """Return the names of a package's backends, sorted, without importing them: the files that define `load`."""
+    files = (file for folder in import_module(package).__path__ for file in Path(folder).glob("*.py"))
     names = [file.stem for file in files if "\ndef load(" in file.read_text(encoding="utf-8")]
-    return sorted([*names, *(name for other, name in _TEST_DOUBLES if other == room)])
+    return sorted([*names, *(name for other, name in _TEST_DOUBLES if other == package)])
 
 
-def _module_of(room: str, name: str) -> str:
-    return _TEST_DOUBLES.get((room, name), f"{room}.{name}")
-
-
-def import_optional(module_name: str, backend: str) -> Any:
-    """Import a module; a third-party package that is not there becomes a MissingDependency that names the extra."""
+def import_optional(module: str, user: str) -> Any:
+    """Import a module for `user`, a backend or command; raise MissingDependency with the extra that is missing."""
     try:
-        return import_module(module_name)
+        return import_module(module)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "rankvideo_rag" or not package:
             raise
-        # A backend named after its package comes with that package's extra, whichever import failed first.
-        raise MissingDependency(backend, package, _EXTRA_OF.get(backend, _EXTRA_OF.get(package))) from error
+        raise MissingDependency(user, package, _extra_of(user, package)) from error
+
+
+def _extra_of(user: str, package: str) -> str | None:
+    """Return the extra of a backend or command, whichever of its imports failed first; else that of the package."""
+    if user in EXTRAS:
+        return user
+    return _EXTRA_OF_COMMAND.get(user) or _EXTRA_OF_MODULE.get(user) or _EXTRA_OF_MODULE.get(package)

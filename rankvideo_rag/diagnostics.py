@@ -5,40 +5,16 @@ import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
+from rankvideo_rag.backends import EXTRAS
 from rankvideo_rag.models.bundled import is_bundled
 from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import DOWNLOAD_BYTES, PROFILES
 
 FFMPEG_FLOOR = (8, 1, 2)  # fixes CVE-2026-8461
-# Distribution -> extra that brings it ("" for the base install).
-_PACKAGES = {
-    "llama-index-core": "",
-    "faiss-cpu": "",
-    "av": "",
-    "torch": "models",
-    "torchvision": "models",
-    "transformers": "models",
-    "sentence-transformers": "models",
-    "qwen-vl-utils": "models",
-    "openai": "served",
-    "openai-whisper": "asr",
-    "silero-vad": "asr",
-    "faster-whisper": "faster-whisper",
-    "rapidocr": "ocr",
-    "onnxruntime": "ocr",
-    "scenedetect": "scenes",
-    "ir-measures": "eval",
-    "llama-index-llms-openai-like": "served",
-    "starlette": "server",
-    "uvicorn": "server",
-    "vllm": "vllm",
-    "faiss-gpu": "gpu",
-    "decord": "decord",
-    "peft": "train",
-    "pyyaml": "train",
-}
+_BASE_PACKAGES = ("llama-index-core", "faiss-cpu", "av")
 _EXTRAS_OF_PROFILE = {"tiny": ("models",), "cpu": ("models", "asr"), "gpu": ("models", "asr")}
 
 
@@ -87,7 +63,7 @@ class InstallationReport(Record):
 def check_installation() -> InstallationReport:
     """Report what is installed. Loads no model and opens no connection."""
     return InstallationReport(
-        packages=tuple(_package(name, extra) for name, extra in _PACKAGES.items()),
+        packages=tuple(_package(name) for name in dict.fromkeys([*_BASE_PACKAGES, *chain(*EXTRAS.values())])),
         media=tuple(_media_libraries()),
         profiles=tuple(_profile(name) for name in PROFILES),
         device=_device(),
@@ -101,10 +77,10 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _package(name: str, extra: str) -> Package:
-    found = _installed(name)
-    hint = None if found else f"pip install 'rankvideo-rag[{extra}]'" if extra else "pip install rankvideo-rag"
-    return Package(name=name, version=found, needed_by=extra or "everything", hint=hint)
+def _package(name: str) -> Package:
+    found, extras = _installed(name), [extra for extra, names in EXTRAS.items() if name in names]
+    hint = f"pip install 'rankvideo-rag[{extras[0]}]'" if extras else "pip install rankvideo-rag"
+    return Package(name=name, version=found, needed_by=", ".join(extras) or "everything", hint=None if found else hint)
 
 
 def _media_libraries() -> list[MediaLibrary]:
@@ -144,9 +120,7 @@ def _too_old(ffmpeg: str) -> str | None:
 
 
 def _profile(name: str) -> ProfileState:
-    extras = {
-        extra for extra in _EXTRAS_OF_PROFILE[name] if any(e == extra and not _installed(p) for p, e in _PACKAGES.items())
-    }
+    extras = {extra for extra in _EXTRAS_OF_PROFILE[name] if not all(map(_installed, EXTRAS[extra]))}
     missing = [f"pip install 'rankvideo-rag[{','.join(sorted(extras))}]'"] if extras else []
     models = tuple(
         ModelInfo(name=model, gigabytes=DOWNLOAD_BYTES[model] / 1e9, cached=is_bundled(model) or _cached(model, option))

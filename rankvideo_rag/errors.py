@@ -1,25 +1,25 @@
-"""What can go wrong, in words that say what was found, what was needed and what to do.
+"""Errors, whose messages say what was found, what was needed and what to do.
 
 RankVideoError                  exit code 1: the run failed
-├── InputError                  exit code 2: the caller asked for something that cannot be (also a ValueError)
+├── InputError                  exit code 2: invalid input or options (also a ValueError)
 ├── MissingDependency           a backend needs a package that is not installed (also an ImportError)
 ├── MediaError(code)            a file cannot be read; `code` is the outcome's reason code
-├── ModelError                  a model cannot be loaded, or answered nonsense
+├── ModelError                  a model cannot be loaded, or its output cannot be used
 └── ArchiveError                an archive cannot be opened or written
     ├── ArchiveLocked           another process is writing it
-    ├── DiskFull                its disk has no room left
-    └── ArchiveMismatch         it was made with another embedder or a newer schema
+    ├── DiskFull                its disk is full
+    └── ArchiveMismatch         it has another embedder or another format
 """
 
 
 class RankVideoError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """Base class of the errors that this package raises."""
 
     exit_code = 1
 
 
 class InputError(RankVideoError, ValueError):
-    """The caller asked for something that cannot be: an unknown profile, an empty question, a folder that is not there."""
+    """Invalid input: an unknown profile, an empty question, a folder that does not exist."""
 
     exit_code = 2
 
@@ -33,7 +33,7 @@ class MissingDependency(RankVideoError, ImportError):
 
 
 class MediaError(RankVideoError):
-    """A media file cannot be read. `code` is one word for reports (`not_media`), the message is for people."""
+    """A media file cannot be read. `code` is the reason code in reports, such as `not_media`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -49,12 +49,12 @@ class ArchiveError(RankVideoError):
 
 
 class ArchiveLocked(ArchiveError):
-    """Another process is writing this archive."""
+    """Another process is writing the archive."""
 
 
 class DiskFull(ArchiveError):
-    """The disk of an archive has no room left."""
+    """The disk of an archive is full."""
 
 
 class ArchiveMismatch(ArchiveError):
-    """The archive was made with another embedder, or by a newer version of this package."""
+    """The archive was made with another embedder, or has another format."""

@@ -1,4 +1,4 @@
-"""Files as whole things: their content's hash, and replacing one so that nobody ever sees half of it."""
+"""Hash files, and replace them atomically."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from rankvideo_rag.errors import MediaError
 
 
 def file_hash(path: str | Path) -> str:
-    """The sha256 of a file's bytes, in hex. Raises MediaError for a file that cannot be read."""
+    """Return the sha256 of a file in hex. Raises MediaError if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -18,23 +18,23 @@ def file_hash(path: str | Path) -> str:
 
 
 def replace_file(file: Path, data: bytes) -> None:
-    """Put `data` in the place of `file` so that a reader or a crash sees the old bytes or the new ones, whole."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    """Replace a file atomically and durably: readers see the old content or the new one, also after a crash."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with open(unfinished, "wb") as out:
+        with open(partial, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        unfinished.replace(file)
+        partial.replace(file)
     except OSError:
-        with suppress(OSError):  # what the caller is to hear of is the first error
-            unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is raised
+            partial.unlink(missing_ok=True)
         raise
     sync_folder(file.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
+    """Flush the entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

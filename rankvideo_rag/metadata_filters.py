@@ -1,4 +1,4 @@
-"""LlamaIndex metadata filters as a condition in SQL. Keys and operators come from fixed lists, values go as parameters."""
+"""Translate LlamaIndex metadata filters to SQL. Keys and operators come from fixed lists, values are bound as parameters."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ _TEXTS = {FilterOperator.TEXT_MATCH: "instr({0}, ?)", FilterOperator.TEXT_MATCH_
 
 
 def sql_condition(filters: MetadataFilters) -> SqlCondition:
-    """The condition that these filters state. Raises InputError for a key or an operator that clips do not have."""
+    """Return the SQL condition of filters. Raises InputError for an unknown key or an unsupported operator."""
     parts = [sql_condition(part) if isinstance(part, MetadataFilters) else _one(part) for part in filters.filters]
     if not parts:
         return SqlCondition("TRUE", ())

@@ -1,7 +1,7 @@
-"""Clips as LlamaIndex nodes and back: the only translation between the archive's records and LlamaIndex.
+"""Convert between clips and LlamaIndex nodes.
 
-A stored clip is a TextNode: text that is never empty, flat metadata, a SOURCE relationship to its video. Other people's nodes
-are understood too: a Node with a video_resource, or any node whose metadata names a file.
+A stored clip becomes a TextNode with non-empty text, flat metadata and a SOURCE relationship to its video. Nodes of other
+origin are read too: a Node with a video_resource, or any node whose metadata names a file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,16 +13,16 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.ranking.pointwise import VideoSpan
 from rankvideo_rag.schema import Clip, Hit, Video
 
-NO_TEXT = "(no words in this clip)"
+NO_TEXT = "(no text in this clip)"
 PATH_KEYS = ("file_path", "video_path", "path")
-# Plumbing: neither a language model nor an embedder should read it.
+# Metadata that neither a language model nor an embedder should read.
 HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description", "duplicate_of")
 
 VideoResolver = Callable[[BaseNode], str]
 
 
 class NodeClip(NamedTuple):
-    """What a node says about the clip it stands for."""
+    """The clip that a node represents."""
 
     span: VideoSpan
     video_id: str
@@ -32,7 +32,10 @@ class NodeClip(NamedTuple):
 def clip_to_node(
     video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None = None, *, duplicate_of: str | None = None
 ) -> TextNode:
-    """The node of a clip, with the rank that each channel gave it, and the clip_id of a better hit that shows the same."""
+    """Return the node of a clip.
+
+    `ranks` are its ranks by channel, `duplicate_of` the clip_id of a better hit of which it is a near-duplicate.
+    """
     metadata: dict[str, str | float | int] = {
         "title": video.title,
         "start": clip.start,
@@ -54,11 +57,11 @@ def clip_to_node(
 
 
 def nodes_to_hits(nodes: Sequence[NodeWithScore]) -> list[Hit]:
-    """A list of nodes as the lines of a search result. Of near-duplicates the first in this order is the one that others
-    repeat, however they were ordered when they were found."""
+    """Return nodes as search results. Of near-duplicates the first in this order counts as the original."""
     first: dict[str, int] = {}  # clip_id -> rank
-    shown = [hit.node.metadata.get("duplicate_of") or hit.node.node_id for hit in nodes]
-    return [_hit(rank, hit, first.setdefault(of, rank)) for rank, (hit, of) in enumerate(zip(nodes, shown, strict=True), 1)]
+    originals = [hit.node.metadata.get("duplicate_of") or hit.node.node_id for hit in nodes]
+    ranked = enumerate(zip(nodes, originals, strict=True), 1)
+    return [_hit(rank, hit, first.setdefault(original, rank)) for rank, (hit, original) in ranked]
 
 
 def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
@@ -78,10 +81,10 @@ def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
 
 
 def node_to_clip(node: BaseNode, resolver: VideoResolver | None = None) -> NodeClip:
-    """The clip that a node stands for. Without start and end in its metadata it is the whole file.
+    """Return the clip that a node represents; without start and end in its metadata, the whole file.
 
-    The file is, in this order: what `resolver` says, the node's video_resource, metadata file_path, video_path or path.
-    Raises InputError when none of these is there, or when start and end are no numbers.
+    The path comes from `resolver` if given, else from the node's video_resource or its metadata file_path, video_path or path.
+    Raises InputError if there is none of these, or if start or end is not a number.
     """
     path = resolver(node) if resolver else _path_of(node)
     start, end = (_seconds(node, key) for key in ("start", "end"))
@@ -98,7 +101,7 @@ def _path_of(node: BaseNode) -> str:
         if node.metadata.get(key):
             return str(node.metadata[key])
     raise InputError(
-        f"node {node.node_id} names no video file: it has no video_resource with a path and none of {', '.join(PATH_KEYS)} in "
+        f"node {node.node_id} names no video file: it has no video_resource with a path, and none of {', '.join(PATH_KEYS)} in "
         f"its metadata ({', '.join(node.metadata) or 'empty'}). Pass video_resolver=, a function from a node to a path."
     )
 
@@ -108,14 +111,14 @@ def _seconds(node: BaseNode, key: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"node {node.node_id} has {key} = {value!r} in its metadata: seconds as a number are needed")
+        raise InputError(f"node {node.node_id} has {key} = {value!r} in its metadata: it must be a number of seconds")
     return float(value)
 
 
 def copy_with_score(hit: NodeWithScore, score: float | None, metadata: Mapping[str, str | float | None]) -> NodeWithScore:
-    """A copy of a hit with another score and more metadata, hidden from language models and embedders.
+    """Return a copy of a hit with another score and more metadata, hidden from language models and embedders.
 
-    A key whose value is None is taken out: what an earlier pass left there must not pass for this one's finding.
+    A key with the value None is deleted: an earlier pass may have set it.
     """
     node = hit.node.model_copy(deep=True)
     node.metadata = {

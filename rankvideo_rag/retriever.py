@@ -1,4 +1,4 @@
-"""VideoRetriever: a question to clips, by several channels that meet by rank or by score."""
+"""VideoRetriever: search an archive by frames and by text, and fuse the results."""
 
 import asyncio
 import math
@@ -29,25 +29,25 @@ DEFAULT_WEIGHTS: Mapping[Channel, float] = {"visual": 1.0, "speech": 1.0, "on_sc
 
 
 class VideoRetriever(BaseRetriever):
-    """Clips that may answer a question, best first: vectors and words each give a list, and the lists become one.
+    """Retrieve clips by vectors and by text, fused into one list, best first.
 
-    The score of a hit is its fused score; metadata `rank_visual`, `rank_speech`, … hold its rank in each channel that found
-    it, and `duplicate_of` the node id of a better hit that shows the same (near-duplicates, as after another encoding); all are
-    hidden from language models and embedders. A `QueryBundle.embedding` is used as it is instead of embedding the text.
+    The score of a hit is its fused score. Its metadata has `rank_visual`, `rank_speech`, ... (its rank in each channel that
+    found it) and `duplicate_of` (the node id of a better hit of which it is a near-duplicate); all are hidden from language
+    models and embedders. A `QueryBundle.embedding` is used instead of embedding the text.
 
     Args:
-        store: the archive's records.
-        vectors: gives the archive's vectors as they are now.
-        embedder: gives the embedder when the visual channel first needs it.
+        store: the archive.
+        vectors: returns the archive's present vector index.
+        embedder: returns the embedder, when the visual channel first needs it.
         top_k: clips returned.
         weights: weight of each channel; 0 switches it off.
         depth: clips taken from each channel before fusion.
-        fusion: "ranks" sums weighted reciprocal ranks of the channels; "scores" sums the standard scores of cosine and of BM25
-            (a clip's greatest in a channel of words), so that a channel counts as far as its clips stand out.
-        no_duplicates: leave out hits that show the same as a better one, instead of marking them; others fill the list.
+        fusion: "ranks" sums weighted reciprocal ranks of the channels; "scores" sums standard scores of cosine and BM25 (the
+            clip's best text channel), so that a channel counts as far as its clips stand out.
+        no_duplicates: leave near-duplicates out instead of marking them; other clips fill the list.
         filters: LlamaIndex metadata filters on video_id, title, file_path, start, end, duration.
 
-    Raises InputError for a question without words, one of over 2,000 characters, and for filters on unknown metadata.
+    Raises InputError for a question without letters or digits, one of over 2,000 characters, and for unknown filters.
     """
 
     def __init__(
@@ -74,78 +74,80 @@ class VideoRetriever(BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = _checked(query_bundle.query_str)
-        near = self._by_vector(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
-        said = {
+        neighbours = self._search_vectors(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
+        matches = {
             channel: self._store.search_text(channel, question, depth=self._depth, where=self._where)
             for channel in TEXT_CHANNELS
             if self._weights[channel] > 0
         }
-        return self._nodes(self._fused({neighbour.clip: neighbour.cosine for neighbour in near}, said))
-
-    def _fused(self, near: Mapping[int, float], said: Mapping[TextChannel, Mapping[int, float]]) -> list[FusedHit]:
-        rankings = {"visual": list(near)} | {channel: list(found) for channel, found in said.items()}
-        if self._fusion == "ranks":
-            weights = {str(channel): weight for channel, weight in self._weights.items()}
-            return reciprocal_rank_fusion(rankings, weights=weights)
-        words = max_fusion(said, weights=self._weights)
-        scores = {
-            "visual": ChannelScores(near),
-            "words": ChannelScores(words, others=self._store.clip_count(self._where) - len(words)),
-        }
-        return standard_score_fusion(scores, rankings, weights={"visual": self._weights["visual"]})
+        return self._nodes(self._fuse({neighbour.clip: neighbour.cosine for neighbour in neighbours}, matches))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
-    def _by_vector(self, question: str, embedding: list[float] | None) -> list[Neighbour]:
+    def _search_vectors(self, question: str, embedding: list[float] | None) -> list[Neighbour]:
         index = self._vectors()
         if not len(index):
             return []
-        vector = self._embedder().embed_queries([question])[0] if embedding is None else _unit(embedding, index.dim)
+        vector = self._embedder().embed_queries([question])[0] if embedding is None else _unit_vector(embedding, index.dim)
         if vector is None:
             return []
         among = self._store.clips_matching(self._where) if self._where else None
         return index.search(vector, depth=self._depth, among=among)
 
+    def _fuse(self, cosines: Mapping[int, float], matches: Mapping[TextChannel, Mapping[int, float]]) -> list[FusedHit]:
+        rankings = {"visual": list(cosines)} | {channel: list(found) for channel, found in matches.items()}
+        if self._fusion == "ranks":
+            weights = {str(channel): weight for channel, weight in self._weights.items()}
+            return reciprocal_rank_fusion(rankings, weights=weights)
+        text = max_fusion(matches, weights=self._weights)
+        scores = {
+            "visual": ChannelScores(cosines),
+            "text": ChannelScores(text, others=self._store.clip_count(self._where) - len(text)),
+        }
+        return standard_score_fusion(scores, rankings, weights={"visual": self._weights["visual"]})
+
     def _nodes(self, fused: list[FusedHit]) -> list[NodeWithScore]:
-        # A clip may be gone since its channel found it, if a writer is at work: those that are there fill the list.
+        # A writer may have deleted clips since their channel found them; others fill the list.
         clips = self._store.clips([hit.item for hit in fused])
-        there = [hit for hit in fused if hit.item in clips]
-        found = list(islice(self._with_originals(there, clips), self._top_k))
+        existing = [hit for hit in fused if hit.item in clips]
+        found = list(islice(self._with_originals(existing, clips), self._top_k))
         videos = self._store.videos(clips[hit.item].video_id for hit, _ in found)
-        return [
-            NodeWithScore(node=clip_to_node(videos[c.video_id], c, self._words(c), hit.ranks, duplicate_of=of), score=hit.score)
-            for hit, of in found
-            if (c := clips[hit.item]).video_id in videos
-        ]
+        nodes = []
+        for hit, original in found:
+            clip = clips[hit.item]
+            if video := videos.get(clip.video_id):
+                node = clip_to_node(video, clip, self._text(clip), hit.ranks, duplicate_of=original)
+                nodes.append(NodeWithScore(node=node, score=hit.score))
+        return nodes
 
     def _with_originals(self, hits: Sequence[FusedHit], clips: Mapping[int, Clip]) -> Iterator[tuple[FusedHit, str | None]]:
-        """Each hit with the clip_id of a better one that shows the same; without duplicates where these are not wanted."""
-        pictures = self._store.perceptual_hashes(hit.item for hit in hits)
+        """Yield each hit with the clip_id of the better one that it duplicates; without duplicates if they are not wanted."""
+        hashes = self._store.perceptual_hashes(hit.item for hit in hits)
 
         def same_text(one: int, other: int) -> bool:
-            return is_same_text(*(self._words(clips[hits[place].item]) for place in (one, other)))
+            return is_same_text(*(self._text(clips[hits[position].item]) for position in (one, other)))
 
-        originals = find_duplicates([pictures.get(hit.item) for hit in hits], same_text=same_text)
-        for hit, of in zip(hits, originals, strict=True):
-            if of is None or not self._no_duplicates:
-                yield hit, None if of is None else clips[hits[of].item].clip_id
+        originals = find_duplicates([hashes.get(hit.item) for hit in hits], same_text=same_text)
+        for hit, original in zip(hits, originals, strict=True):
+            if original is None or not self._no_duplicates:
+                yield hit, None if original is None else clips[hits[original].item].clip_id
 
-    def _words(self, clip: Clip) -> str:
+    def _text(self, clip: Clip) -> str:
         spans = self._store.spans(clip.video_id, clip.start, clip.end)
-        words = (text_within(spans, channel, clip.start, clip.end) for channel in TEXT_CHANNELS)
-        return "\n".join(text for text in words if text)
+        texts = (text_within(spans, channel, clip.start, clip.end) for channel in TEXT_CHANNELS)
+        return "\n".join(text for text in texts if text)
 
 
 def _checked(question: str) -> str:
     if not any(character.isalnum() for character in question):
-        raise InputError("the question is empty: ask something in words")
+        raise InputError("the question is empty: it needs a word")
     if len(question) > MAX_QUESTION:
         raise InputError(f"the question has {len(question):,} characters, at most {MAX_QUESTION:,} are read: shorten it")
     return question
 
 
-def _unit(embedding: list[float], dim: int) -> Vector:
+def _unit_vector(embedding: list[float], dim: int) -> Vector:
     vector = np.asarray(embedding, dtype=np.float32)
     norm = float(np.linalg.norm(vector))
     if vector.shape != (dim,) or not math.isfinite(norm) or norm == 0:

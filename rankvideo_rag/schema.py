@@ -1,7 +1,7 @@
-"""The records that every room speaks: frozen, validated, JSON-able, free of any framework.
+"""The records that all packages share: frozen, validated, JSON-serialisable, independent of any framework.
 
 Times are seconds as floats from the video's beginning; spans are half open, [start, end).
-What could not be measured is None beside a reason, never 0.0 and never nan.
+A value that could not be measured is None with a reason, never 0.0 and never NaN.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 Channel = Literal["visual", "speech", "on_screen", "description"]
-"""A way by which a question can find a clip: one vector space, or one kind of words."""
+"""What a question is compared with: frames by vector, or one kind of text."""
 
 TextChannel = Literal["speech", "on_screen", "description"]
 Outcome = Literal["ok", "partial", "skipped", "failed"]
 
 
 class Record(BaseModel):
-    """A frozen value. Unknown fields, nan and infinities are refused."""
+    """A frozen record. Unknown fields, NaN and infinities are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -26,9 +26,9 @@ VideoReader = Literal["pyav", "decord"]
 
 
 class FrameBudget(Record):
-    """How many frames of a clip are read, and how many pixels each may have.
+    """How many frames of a clip are read, and how many pixels each has.
 
-    The defaults are those of RankVideo's published inference script (arXiv 2602.02444, code `inference.py`):
+    The defaults are those of RankVideo's published inference script (arXiv 2602.02444, `inference.py`):
     2 frames a second, at most 32, each resized to about 131,072 pixels with sides that are multiples of 32.
     """
 
@@ -41,23 +41,23 @@ class FrameBudget(Record):
 
 
 class Probe(Record):
-    """What a file's header and packet index say, before a frame is decoded."""
+    """Facts about a file from its header and packet index, without decoding a frame."""
 
     duration: float = Field(ge=0)  # seconds, of the longest used stream
     width: int | None = None  # pixels, after rotation; None for audio only
     height: int | None = None
-    frame_rate: float | None = None  # average frames a second; None where the container does not know
+    frame_rate: float | None = None  # average frames per second; None if the container does not say
     video_codec: str | None = None
     audio_codec: str | None = None
     subtitle_streams: int = 0
     title: str | None = None  # from the container's metadata: untrusted text
-    coverage: float = Field(1.0, ge=0, le=1)  # share of the declared duration for which there are packets
-    unused: tuple[str, ...] = ()  # streams left aside, in words: "video stream 1: 320x180 h264"
-    warnings: tuple[str, ...] = ()  # "trailing_data: …": what is good to know of a file that can be read
+    coverage: float = Field(1.0, ge=0, le=1)  # share of the declared duration that has packets
+    unused: tuple[str, ...] = ()  # descriptions of unused streams: "video stream 1: 320x180 h264"
+    warnings: tuple[str, ...] = ()  # "trailing_data: ...": problems that do not prevent reading
 
 
 class Video(Record):
-    """One video of an archive. Its identity is its content: two paths with the same bytes are one video."""
+    """A video of an archive, identified by its content: two paths with the same bytes are one video."""
 
     video_id: str  # the first 32 hex digits of the file's sha256
     path: str
@@ -66,7 +66,7 @@ class Video(Record):
 
 
 class Clip(Record):
-    """A span of one video: the unit that is embedded, retrieved, ranked and cited."""
+    """A span of a video: the unit that is embedded, retrieved, ranked and cited."""
 
     clip_id: str  # uuid5 of video, start and end
     video_id: str
@@ -75,7 +75,7 @@ class Clip(Record):
 
 
 class TimedWord(NamedTuple):
-    """One word of a span, and when it is heard, in seconds from the video's beginning."""
+    """A word with the time at which it is spoken."""
 
     text: str
     start: float
@@ -83,7 +83,7 @@ class TimedWord(NamedTuple):
 
 
 class TextSpan(Record):
-    """Words with the time at which they are heard, shown or true."""
+    """Text with the time at which it is spoken, shown or true."""
 
     channel: TextChannel
     text: str
@@ -91,11 +91,11 @@ class TextSpan(Record):
     end: float = Field(ge=0)
     source: str  # "subtitles", "whisper", "rapidocr"
     confidence: float | None = Field(None, ge=0, le=1)
-    language: str | None = None  # as a recogniser heard it, or as a subtitle file's name says: "en", "pt-br"
-    words: tuple[TimedWord, ...] = ()  # where they are timed one by one: they stand in `text` in this order
+    language: str | None = None  # recognised, or from a subtitle file's name: "en", "pt-br"
+    words: tuple[TimedWord, ...] = ()  # timed words in the order of `text`, if there are any
 
     def time_range(self, first: int, last: int) -> tuple[float, float]:
-        """The seconds in which the characters [first, last) of the text are heard; those of the span where words have none.
+        """Return when the characters [first, last) of the text are spoken; the whole span if its words have no times.
 
         >>> span = TextSpan(channel="speech", text="At nine.", start=0, end=2, source="whisper",
         ...     words=[("At", 0.1, 0.4), ("nine.", 0.9, 1.5)])
@@ -112,7 +112,7 @@ class TextSpan(Record):
 
 
 class Hit(Record):
-    """One line of a search result."""
+    """A search result."""
 
     rank: int = Field(ge=1)
     video_id: str
@@ -120,34 +120,34 @@ class Hit(Record):
     title: str
     start: float | None  # None: the whole file
     end: float | None
-    score: float | None  # fused score, or RankVideo's margin after reranking; None where it could not be judged
+    score: float | None  # fused score, or margin after reranking; None if it could not be scored
     channels: dict[str, int]  # channel -> rank there
     text: str
-    duplicate_of: int | None = None  # rank of a better hit that shows the same
+    duplicate_of: int | None = None  # rank of a better hit that this one is a near-duplicate of
 
 
 class Score(Record):
-    """RankVideo's verdict on one pair of question and clip.
+    """RankVideo's score of a question and a clip.
 
     `margin` = logp(yes) - logp(no), in nats: the score to rank by, relevant above 0. `p_yes` = sigmoid(margin) saturates.
-    Without a margin, `status` tells whether the judge had nothing to say (abstained: no picture, a question outside what
-    it knows) or broke (failed), and `reason` says why; beside a margin, `reason` tells what was left out of it.
+    Without a margin, `status` is "abstained" (no frames, or a question outside the model's domain) or "failed", and `reason`
+    says why. With a margin, `reason` says what it leaves out.
     """
 
     margin: float | None = None
     p_yes: float | None = Field(None, ge=0, le=1)
-    logprob_yes: float | None = None  # natural log, over all tokens that read as the label
+    logprob_yes: float | None = None  # natural logarithm, over all tokens that spell the label
     logprob_no: float | None = None
     status: Literal["ok", "abstained", "failed"] = "ok"
     reason: str | None = None
-    start: float | None = Field(None, ge=0)  # seconds: the window that carried the score; None where the clip was not divided
+    start: float | None = Field(None, ge=0)  # the best window; None if the clip was scored whole
     end: float | None = Field(None, ge=0)
-    rationale: str | None = None  # what the model wrote before its verdict was read; None where it was not asked to
-    tokens: int = Field(0, ge=0)  # written for it
+    rationale: str | None = None  # reasoning written before the label; None without reasoning
+    tokens: int = Field(0, ge=0)  # generated for the rationale
 
 
 class Citation(Record):
-    """A place in a video that bears out a sentence of an answer. The quote, if any, stands in the archive's words."""
+    """A span of a video that supports a claim. A quote is verbatim from the archive."""
 
     video_id: str
     path: str
@@ -155,32 +155,32 @@ class Citation(Record):
     start: float
     end: float
     quote: str | None = None
-    channel: Channel | None = None  # what bears it out: words of that kind, or the picture; None for the clip as a whole
+    channel: Channel | None = None  # what supports the claim; None for the clip as a whole
 
 
 class RemovedCitation(Record):
-    """A citation that the generator wrote and that did not hold."""
+    """A citation that the generator wrote and that failed verification."""
 
     marker: str  # as written: "[7]", "[1 @ 03:00-03:05]"
     reason: str
 
 
 class Claim(Record):
-    """One statement of an answer and what bears it out, as far as code can tell.
+    """A statement of an answer, with its citations.
 
-    quoted: it has words of a cited clip, verbatim. cited: words of the cited clips hold what it says. seen: the picture of a
-    cited clip bears it out, which no words can check. unsupported: none of these, and `reason` says why.
+    quoted: it quotes a cited clip verbatim. cited: the text of the cited clips contains its terms. seen: only the frames of a
+    cited clip can support it, which text cannot verify. unsupported: none of these, and `reason` says why.
     """
 
     text: str
     status: Literal["quoted", "cited", "seen", "unsupported"]
     citations: tuple[Citation, ...] = ()
-    support: float | None = Field(None, ge=0, le=1)  # share of its terms that the cited words hold; None where only seen
+    support: float | None = Field(None, ge=0, le=1)  # share of its terms in the cited text; None if seen
     reason: str | None = None
 
 
 class OmittedEvidence(Record):
-    """Evidence that was left out of a prompt, and why."""
+    """Evidence that did not fit into a prompt."""
 
     title: str
     start: float  # seconds, of the clip
@@ -192,47 +192,47 @@ class OmittedEvidence(Record):
 
 
 class PromptUsage(Record):
-    """What the evidence in a prompt cost, of how much, and everything that was left out of it."""
+    """The tokens that evidence takes in a prompt, and what was omitted."""
 
-    budget: int  # tokens that evidence may have, frames included
+    budget: int  # tokens for evidence, frames included
     used: int
-    counted_by: str
+    counted_by: str  # the tokenizer, or an estimate
     frames: int = 0
     omitted: tuple[OmittedEvidence, ...] = ()
 
 
 class Answer(Record):
-    """An answer with what bears it out. No citation left means: the archive does not answer this."""
+    """An answer with its citations. Without a citation the archive does not answer the question."""
 
     question: str
     text: str
     answered: bool
     citations: tuple[Citation, ...] = ()
     removed_citations: tuple[RemovedCitation, ...] = ()
-    claims: tuple[Claim, ...] = ()  # what the text is made of
-    removed_claims: tuple[Claim, ...] = ()  # what the generator wrote and the text does not show
-    reason: str | None = None  # why the archive does not answer, or why words are quoted where a model was to write
-    support: float | None = Field(None, ge=0, le=1)  # mean over claims, removed ones counted as 0; None where only seen
-    prompt: PromptUsage | None = None  # None where no language model was asked
+    claims: tuple[Claim, ...] = ()  # the statements of `text`
+    removed_claims: tuple[Claim, ...] = ()  # generated, and left out of `text`
+    reason: str | None = None  # why there is no answer, or why text is quoted instead of generated
+    support: float | None = Field(None, ge=0, le=1)  # mean over claims, 0 for removed ones; None if all are seen
+    prompt: PromptUsage | None = None  # None without a language model
 
 
 class FileOutcome(Record):
-    """What became of one path given to the indexer: exactly one of these for each."""
+    """The outcome of indexing a path. Every path gets exactly one."""
 
     path: str
     outcome: Outcome
-    reason: str | None = None  # "not_media: …": a code, a colon, words with a remedy
+    reason: str | None = None  # "not_media: ...": a code, a colon, an explanation
     clips: int = 0
     video_id: str | None = None
 
 
 def to_json(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
-    """An answer and the clips behind it, as programs get them from the command line and over HTTP.
+    """Return an answer and its clips as the command line (--json) and the HTTP API give them.
 
-    The citations of a claim are given by their place in `citations`, from 0. What was removed is told by its reason, not shown.
+    Claims name their citations by index in `citations`. Of removed claims only the reason is given.
     """
-    place = {citation: number for number, citation in enumerate(answer.citations)}
-    said = {"text", "status", "support", "reason"}
+    index = {citation: number for number, citation in enumerate(answer.citations)}
+    fields = {"text", "status", "support", "reason"}
     return {
         "question": answer.question,
         "answer": answer.text,
@@ -241,7 +241,7 @@ def to_json(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
         "citations": [c.model_dump(include={"video_id", "path", "start", "end", "quote"}) for c in answer.citations],
         "removed_citations": [removed.model_dump() for removed in answer.removed_citations],
         "claims": [
-            claim.model_dump(include=said) | {"citations": [place[citation] for citation in claim.citations]}
+            claim.model_dump(include=fields) | {"citations": [index[citation] for citation in claim.citations]}
             for claim in answer.claims
         ],
         "removed_claims": [{"reason": claim.reason} for claim in answer.removed_claims],

@@ -1,19 +1,16 @@
-"""Words from outside: cleaned before they are stored or shown to a model, and compared term by term.
-
-Subtitles, speech, on-screen text, titles and questions are untrusted. This file knows nothing of media, models or stores.
-"""
+"""Clean untrusted text (subtitles, speech, on-screen text, titles, questions) and split it into terms."""
 
 import re
 import unicodedata
 
-# Characters that turn the reading direction, hide themselves, or carry text invisibly: all that Unicode lets a display leave
-# out (Default_Ignorable_Code_Point in DerivedCoreProperties), the fillers of Hangul and variation selectors among them.
+# Characters without a glyph: bidirectional controls, joiners, variation selectors, Hangul fillers and others
+# (Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties).
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-# How chat templates of Qwen, Llama, Gemma, Mistral, DeepSeek, Whisper and their kin write what is not text. The wide signs
-# count too: tokenizers that normalise to NFKC read them as the plain ones.
+# Control tokens in the chat templates of Qwen, Llama, Gemma, Mistral, DeepSeek, Whisper and similar models. Full-width signs
+# count too: tokenizers that normalise to NFKC read them as plain ones.
 _CONTROL_TOKEN = re.compile(
     r"[<\uff1c\ufe64](?=[|\uff5c]|<SYS>|/?(?:answer|think|image|video|audio|tool_call|tool_response|system|user|assistant)\b"
     r"|/?(?:s|bos|eos|pad|unk|mask|img|box|ref|[a-z]+_CONTEXT|extra_id_\d+|(?:start|end)_of_\w+)>)|\[(?=/?(?:INST|IMG|TOOL_CALLS)\])",
@@ -21,7 +18,7 @@ _CONTROL_TOKEN = re.compile(
 )
 _TERM = re.compile(r"\w+")
 
-# English words that carry a question rather than its subject. Other languages keep all of theirs.
+# English function words, and words that ask rather than describe. Other languages keep all of their words.
 FUNCTION_WORDS = frozenset(
     """a about after all an and any are as at be been before being both but by can clip clips could did do does doing during
     each for from had has have having he her here hers him his how i if in into is it its itself me more most my no nor not
@@ -32,10 +29,9 @@ FUNCTION_WORDS = frozenset(
 
 
 def clean(text: str, *, max_length: int = 20_000) -> str:
-    """Text fit to store and to show: NFC, no control, bidirectional or invisible characters, control tokens broken.
+    """Return text that is safe to store and to show: NFC, without control and invisible characters, control tokens broken.
 
-    `<|im_end|>`, `[INST]` and their kin would be read by a tokenizer as its own tokens: a space inside makes them words.
-    What is clean stays as it is.
+    A space inside `<|im_end|>`, `[INST]` and similar tokens keeps tokenizers from reading them as their own. Idempotent.
 
     >>> clean("a<|im_end|>b\\u202ec")
     'a< |im_end|>bc'
@@ -47,12 +43,12 @@ def clean(text: str, *, max_length: int = 20_000) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """The words of a text in lower case, in order, function words included."""
+    """Return the words of a text in lower case, in order."""
     return _TERM.findall(unicodedata.normalize("NFC", text).casefold())
 
 
 def content_terms(text: str) -> list[str]:
-    """The words that say what a question is about; all of its words when none would be left.
+    """Return the words of a text without function words; all of its words if none would be left.
 
     >>> content_terms("Where is the clean room with the telescope?")
     ['clean', 'room', 'telescope']
@@ -62,7 +58,7 @@ def content_terms(text: str) -> list[str]:
 
 
 def stem(term: str) -> str:
-    """A term without its commonest English ending, so that `rooms` meets `room`; short and non-Latin terms stay.
+    """Return a term without a common English ending, so that `rooms` equals `room`; short and non-ASCII terms stay.
 
     >>> [stem(t) for t in ("rooms", "telescopes", "landed", "landing", "glass", "this")]
     ['room', 'telescop', 'land', 'land', 'glass', 'this']
@@ -76,7 +72,7 @@ def stem(term: str) -> str:
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds as people write them: 75.3 -> '01:15', an hour or more as '1:02:03'."""
+    """Format seconds: 75.3 as '01:15', an hour or more as '1:02:03'."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"

@@ -284,7 +284,7 @@ def test_what_an_earlier_pass_found_does_not_pass_for_this_ones_finding(world: W
 def test_a_clip_that_was_watched_in_windows_is_cited_by_the_window(world: World, archive: VideoArchive) -> None:
     clip = next(clip for clip in world.clips if clip.seconds == 6.0 and not clip.narration)
     thing = clip.shots[0][0]
-    node = TextNode(text="(no words in this clip)", metadata={"file_path": str(world.videos / f"{clip.stem}.mp4")})
+    node = TextNode(text="(no text in this clip)", metadata={"file_path": str(world.videos / f"{clip.stem}.mp4")})
     question = f"a {thing.colour} {thing.shape}"
     reranker = RankVideoRerank(backend="scripted", model=None, windows=Windowing(seconds=2))
     hits = reranker.postprocess_nodes([NodeWithScore(node=node)], query_str=question)

@@ -1,1 +1,1 @@
-"""The archive on disk: SQLite as the source of truth, and the vector indexes derived from it."""
+"""The archive on disk: archive.db, the source of truth, and the vector indexes derived from it."""

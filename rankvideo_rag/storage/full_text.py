@@ -1,21 +1,19 @@
-"""Words as the full-text index holds them, in any script, and questions in the same form.
+"""Normalise text and questions for the full-text index, in any script.
 
-Text and question go through one function, so that what is written one way is found written another. FTS5's own tokenizer then
-only parts at spaces and takes English endings off (Porter). It alone would not do: it keeps a sentence of Chinese or Thai
-as one word, and by default it cuts Hindi at every vowel sign.
+FTS5's own tokenizer only splits at spaces and removes English endings (Porter): by itself it keeps a Chinese or Thai sentence
+as one word and splits Hindi at every vowel sign.
 
 - Scripts with spaces (Latin, Cyrillic, Greek, Arabic, Hebrew, Devanagari, …): a word is a run of letters, marks and digits.
-- Scripts without spaces (Han, kana, Thai, Lao, Khmer, Myanmar), and Hangul, whose particles hang on the words: every
-  character is indexed, and two neighbours in a question must stand side by side. Overlapping pairs find Chinese and Korean as
-  well as a dictionary does (Nie, Gao, Zhang and Zhou, IRAL 2000; Lee and Ahn, SIGIR 1996), and depend on no dictionary's
-  version. Single characters in the index, pairs at the question: a question of one character finds its words too.
-  Thai and its kin count in clusters of a letter with its marks (Theeramunkong et al., IRAL 2000).
-- All: NFKC, case folded, digits as 0-9. Latin, Greek and Cyrillic lose their accents, Arabic and Hebrew their vowel points.
-  Arabic loses tatweel, its hamzas' seats and alef's forms are one, and so are the letters that Persian and Urdu write
-  otherwise; articles are taken off, with what is written together with them (the prefixes of Light10: Larkey, Ballesteros and
-  Connell 2007).
+- Scripts without spaces (Han, kana, Thai, Lao, Khmer, Myanmar), and Hangul, whose particles are attached to words: every
+  character is a token, and adjacent characters of a question must be adjacent in the text. Character bigrams retrieve Chinese
+  and Korean as well as dictionary words (Nie, Gao, Zhang and Zhou, IRAL 2000; Lee and Ahn, SIGIR 1996). With single characters
+  in the index, a question of one character finds its words too. Thai, Lao, Khmer and Myanmar use clusters of a letter with its
+  marks (Theeramunkong et al., IRAL 2000).
+- All scripts: NFKC, case folding, digits as 0-9. Accents of Latin, Greek and Cyrillic and vowel points of Arabic and Hebrew are
+  removed. In Arabic, tatweel and articles with their prefixes are removed (Light10: Larkey, Ballesteros and Connell 2007), and
+  forms of hamza and alef and the Persian and Urdu variants of letters are unified.
 
-Not done: traditional and simplified Han stay apart, and only English has a stemmer. This file knows no store.
+Not done: traditional and simplified Han stay different, and only English is stemmed.
 """
 
 import re
@@ -27,15 +25,15 @@ from typing import NamedTuple
 from rankvideo_rag.text import FUNCTION_WORDS
 
 TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
-MOST_PHRASES = 512  # of a question: FTS5 looks each one up, and 2,000 characters of Chinese would take it many seconds
+MAX_PHRASES = 512  # of a question: FTS5 takes many seconds for the 2,000 phrases of a long Chinese question
 
-# Combining marks that a reader may leave out: accents, Hebrew and Arabic points, the nukta of Indian scripts; and what nobody
-# sees: soft hyphens, joiners and the like. Stored words have none of these any more, but questions may.
-_LEFT_OUT = re.compile(
+# Optional combining marks (accents, Hebrew and Arabic points, the nukta of Indic scripts), and invisible characters, which
+# stored text no longer has but questions may have.
+_OPTIONAL = re.compile(
     "[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u093c\u09bc"
     "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 )
-_SAME = str.maketrans(
+_VARIANTS = str.maketrans(
     {
         **dict.fromkeys("ٱ", "ا"),
         **dict.fromkeys("ىیے", "ي"),
@@ -47,14 +45,14 @@ _SAME = str.maketrans(
 )
 _ARABIC_ARTICLE = re.compile("^(?:[وبكف]?ال|لل)(?=[\u0621-\u064a]{2})")
 
-# Letters and marks of scripts that are read character by character.
-_PREPOSED = "\u0e40-\u0e44\u0ec0-\u0ec4"  # vowels of Thai and Lao that are written before their consonant
-_FOLLOWING = "\u0e30\u0e32\u0e45\u0eb0\u0eb2"  # and those written after it
+# Letters and marks of the scripts that are indexed by character.
+_PREPOSED = "\u0e40-\u0e44\u0ec0-\u0ec4"  # Thai and Lao vowels written before their consonant
+_FOLLOWING = "\u0e30\u0e32\u0e45\u0eb0\u0eb2"  # and after it
 _MARKS = (
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d"
     "\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b6-\u17d3\u17dd\u3099\u309a"
 )
-_STACKERS = "\u1039\u17d2"  # Myanmar and Khmer: the next consonant stands below this one
+_STACKERS = "\u1039\u17d2"  # Myanmar and Khmer: the next consonant is below this one
 _DENSE = (
     "\u0e01-\u0e2e\u0e30-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u109d\u1100-\u11ff\u1780-\u17d3\u17dc\u17dd"
     "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u303c\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u3131-\u318e\u31a0-\u31bf"
@@ -62,19 +60,19 @@ _DENSE = (
     "\U0001aff0-\U0001b2ff\U00020000-\U0003ffff"
 )
 _CLUSTER = re.compile(f"[{_PREPOSED}]?[^{_PREPOSED}{_MARKS}](?:[{_STACKERS}][^{_MARKS}]|[{_MARKS}])*[{_FOLLOWING}]?|.")
-# A run of one kind; what lies between runs is no word. Python's \w holds no marks and an underscore too many.
+# A run of characters of one kind. Python's \w lacks marks and includes the underscore.
 _RUN = re.compile(f"(?P<dense>[{_DENSE}]+)|[^{_DENSE}]+")
 
 
 class Run(NamedTuple):
-    """What stands without a space in between: one word, or the characters of a script that does not part its words."""
+    """A word, or the adjacent characters of a script without spaces."""
 
     tokens: tuple[str, ...]
     dense: bool
 
 
 def normalize(text: str) -> str:
-    """A text as the full-text index holds it.
+    """Return text as the full-text index stores it.
 
     >>> normalize("Das Café hieß «L’Œuvre», 清潔室 no. ٣")
     'das cafe hiess l oeuvre 清 潔 室 no 3'
@@ -83,8 +81,9 @@ def normalize(text: str) -> str:
 
 
 def match_expression(question: str) -> str:
-    """A question as an FTS5 expression: any of its words, of two neighbours written as one (clean room, cleanroom), or of the
-    pairs of characters in scripts without spaces. English function words count only where there is nothing else.
+    """Return a question as an FTS5 expression: any of its words, joined neighbours (clean room, cleanroom) or character pairs.
+
+    English function words count only if there is nothing else. Returns '' for a question without terms.
 
     >>> match_expression("Where is the clean room?")
     '"clean" OR "room" OR "cleanroom"'
@@ -92,10 +91,10 @@ def match_expression(question: str) -> str:
     '"望 遠" OR "遠 鏡" OR "猫"'
     """
     runs = list(_runs(question))
-    said = [run for run in runs if run.tokens[0] not in FUNCTION_WORDS] or runs
-    words = [phrase for run in said for phrase in _phrases(run)]
-    joined = [a.tokens[0] + b.tokens[0] for a, b in pairwise(said) if not (a.dense or b.dense)]
-    return " OR ".join(f'"{phrase}"' for phrase in list(dict.fromkeys(words + joined))[:MOST_PHRASES])
+    content = [run for run in runs if run.tokens[0] not in FUNCTION_WORDS] or runs
+    words = [phrase for run in content for phrase in _phrases(run)]
+    joined = [a.tokens[0] + b.tokens[0] for a, b in pairwise(content) if not (a.dense or b.dense)]
+    return " OR ".join(f'"{phrase}"' for phrase in list(dict.fromkeys(words + joined))[:MAX_PHRASES])
 
 
 def _phrases(run: Run) -> list[str]:
@@ -103,7 +102,7 @@ def _phrases(run: Run) -> list[str]:
 
 
 def _runs(text: str) -> Iterator[Run]:
-    for word in "".join(c if _is_of_a_word(c) else " " for c in _folded(text)).split():
+    for word in "".join(c if _is_word_character(c) else " " for c in _folded(text)).split():
         for match in _RUN.finditer(word):
             if match["dense"]:
                 yield Run(tuple(_CLUSTER.findall(match[0])), dense=True)
@@ -111,12 +110,12 @@ def _runs(text: str) -> Iterator[Run]:
                 yield Run((_ARABIC_ARTICLE.sub("", match[0]),), dense=False)
 
 
-def _is_of_a_word(character: str) -> bool:
+def _is_word_character(character: str) -> bool:
     return unicodedata.category(character)[0] in "LMN"
 
 
 def _folded(text: str) -> str:
-    """The text without the differences that a reader looks past."""
-    bare = _LEFT_OUT.sub("", unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()))
-    text = unicodedata.normalize("NFC", bare).translate(_SAME)
+    """Return the text without differences of case, width, accents and letter variants."""
+    bare = _OPTIONAL.sub("", unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()))
+    text = unicodedata.normalize("NFC", bare).translate(_VARIANTS)
     return "".join(str(unicodedata.decimal(c, c)) if not c.isascii() else c for c in text)

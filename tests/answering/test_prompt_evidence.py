@@ -174,7 +174,7 @@ async def test_frames_come_from_the_scored_window(world: World, frames: int) -> 
     path = str(world.videos / "clip-01.mp4")
     seconds = probe(path).duration
     node = hit(
-        "(no words in this clip)",
+        "(no text in this clip)",
         path,
         start=0.0,
         end=seconds,
