@@ -1,6 +1,6 @@
-"""Plain loops over a video, to measure this package's reading against: everything decoded, in order, in this very process.
+"""Naive baselines for reading a video: every frame is decoded, in order, in this process.
 
-Without fence, limits and care for damage: for files that we made ourselves.
+Without a sandbox, limits or handling of damage: only for files that a benchmark wrote itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,41 +11,41 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-_NEAR = 0.001  # seconds
+_TOLERANCE = 0.001  # seconds
 
 
 def decode_all(path: Path, *, keys_only: bool = False) -> int:
-    """Decode all frames, or all key frames, and convert none: the least that looking at them costs. Gives their number."""
+    """Decode all frames, or all key frames, without converting them; return their number."""
     return sum(1 for _ in _decoded(path, keys_only=keys_only))
 
 
-def sampled(
+def read_sampled_frames(
     path: Path, times: Sequence[float], size: tuple[int, int], *, convert_all: bool = True
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames at these times, in RGB and of that (width, height), where every frame is decoded.
+    """Yield the frames at these times, in RGB and resized to (width, height), while every frame is decoded.
 
-    With `convert_all` every frame is also converted and resized, wanted or not.
+    With `convert_all` every frame is also converted and resized.
     """
     wanted = iter(times)
-    goal = next(wanted, None)
+    target = next(wanted, None)
     for frame in _decoded(path):
-        hit = goal is not None and frame.time is not None and frame.time > goal - _NEAR
+        hit = target is not None and frame.time is not None and frame.time > target - _TOLERANCE
         if hit or convert_all:
-            picture = frame.reformat(*size, "rgb24", interpolation="BICUBIC").to_ndarray().astype(np.uint8, copy=False)
+            image = frame.reformat(*size, "rgb24", interpolation="BICUBIC").to_ndarray().astype(np.uint8, copy=False)
         if hit:
-            yield picture
-            goal = next(wanted, None)
+            yield image
+            target = next(wanted, None)
 
 
-def write_films(paths: Sequence[Path], pictures: Iterator[NDArray[np.uint8]], *, fps: int, key_every: int) -> None:
-    """The same film under each path, H.264 as x264 makes it by default, with other bytes in each header: encoded once."""
+def write_copies(paths: Sequence[Path], frames: Iterator[NDArray[np.uint8]], *, fps: int, key_every: int) -> None:
+    """Encode one H.264 video and write it to each path, with a different header each."""
     with av.open(str(paths[0]), "w") as container:
         options = {"preset": "veryfast", "g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0"}
         stream = container.add_stream("libx264", rate=fps, options=options)
-        for number, picture in enumerate(pictures):
+        for number, frame in enumerate(frames):
             if number == 0:
-                stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                stream.height, stream.width, stream.pix_fmt = *frame.shape[:2], "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
     for path in paths[1:]:
         _copy(paths[0], path)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rankvideo_rag.eval.benchmarks.baselines import decode_all, sampled, write_films
+from rankvideo_rag.eval.benchmarks.baselines import decode_all, read_sampled_frames, write_copies
 from rankvideo_rag.indexing.build import IndexEvent, IndexJob, build
 from rankvideo_rag.media import ClipMedia, target_size
 from rankvideo_rag.models.embedders import EmbedderInfo, Vector
@@ -56,7 +56,7 @@ class IndexReport(Record):
 def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: float, rounds: int) -> IndexReport:
     """Measure the indexing of that many generated films of that many seconds, which are made in `folder`."""
     paths = [folder / f"{number:03d}.mp4" for number in range(files)]
-    write_films(paths, _pictures(round(seconds * FPS)), fps=FPS, key_every=max(1, round(key_seconds * FPS)))
+    write_copies(paths, _pictures(round(seconds * FPS)), fps=FPS, key_every=max(1, round(key_seconds * FPS)))
     ours, keys = _Ours(folder / "exact", paths, "exact"), _Ours(folder / "keys", paths, "keyframes")
     ours.run()
     clips = ours.embedder.times  # of every file in turn
@@ -114,7 +114,7 @@ class _PatchEmbedder:
 
     def __init__(self) -> None:
         self._weights = np.random.default_rng(0).standard_normal((_PATCH * _PATCH * 3, self.info.dim), np.float32)
-        self.times: list[NDArray[np.float64]] = []  # that were sampled, clip by clip
+        self.times: list[NDArray[np.float64]] = []  # of the sampled frames, clip by clip
         self.vectors: list[Vector] = []
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vector | None]:
@@ -183,7 +183,7 @@ class _Peers:
         embedder = _PatchEmbedder()
         self.vectors = []
         for path, clips in zip(self._paths, self._times, strict=True):
-            pictures = sampled(path, np.concatenate(clips).tolist(), _SIZE, convert_all=convert_all)
+            pictures = read_sampled_frames(path, np.concatenate(clips).tolist(), _SIZE, convert_all=convert_all)
             held: list[NDArray[np.uint8]] = []
             ends = set(np.cumsum([len(times) for times in clips]).tolist())
             for number, picture in enumerate(pictures, start=1):

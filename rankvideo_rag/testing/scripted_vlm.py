@@ -64,7 +64,7 @@ _NOTHING = ShapeDescription()
 class ScriptedVLM:
     """Answers from the shapes that `pattern_detector` finds."""
 
-    name = "scripted:pixels@1"  # increased when its scores change, since scores are cached under this name
+    name = "scripted:patterns@1"  # increased when its scores change, since scores are cached under this name
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
         """Return log-probabilities of yes and no. The margin grows with the share of described attributes found."""
@@ -195,9 +195,9 @@ def _caption(prompt: Prompt) -> str:
 
 def _describe_video(video: Frames) -> str:
     shapes = [_describe_shape(shape) for shape in detect_shapes(video.pixels)]
-    ground = find_background(video.pixels)
-    words = " and ".join(shapes) if shapes else "no coloured shape"
-    return words + (f" on a {ground} ground" if ground else "")
+    background = find_background(video.pixels)
+    text = " and ".join(shapes) if shapes else "no coloured shape"
+    return text + (f" on a {background} background" if background else "")
 
 
 def _describe_shape(shape: DetectedShape) -> str:

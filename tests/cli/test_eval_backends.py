@@ -24,14 +24,14 @@ def test_a_recording_agrees_with_its_backend(tmp_path: Path) -> None:
     code, printed = run("--backend", "scripted", "--backend", "recorded", *models, "--pairs", 12)
     assert code == 0
     assert "They agree." in printed
-    assert "scripted:pixels" in printed
+    assert "scripted:patterns" in printed
     code, printed = run(
         "--backend", "scripted", "--backend", "recorded", "--model", "-", "--model", file, "--pairs", 12, "--json"
     )
     found = json.loads(printed)
     assert code == 0
     assert (found["agree"], found["largest"], len(found["pairs"])) == (True, 0.0, 12)
-    assert found["second_name"] == "recorded:scripted:pixels@1"
+    assert found["second_name"] == "recorded:scripted:patterns@1"
 
 
 def test_different_margins_end_with_exit_code_1(tmp_path: Path) -> None:

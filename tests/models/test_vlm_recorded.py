@@ -178,7 +178,7 @@ def test_damage_anywhere_else_is_an_error_with_its_line(tmp_path: Path, damage: 
 def test_two_models_never_share_a_recording(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     recorder(file)[0].label_logprobs([PROMPT], LABELS)
-    with pytest.raises(InputError, match=r"counting:model@1, not of scripted:pixels"):
+    with pytest.raises(InputError, match=r"counting:model@1, not of scripted:patterns"):
         load_vlm("recorded", f"{file}=scripted")
 
 

@@ -1,7 +1,7 @@
-"""The scripted embedder behind a gate that a test holds: each clip costs a ticket, and without one the process waits.
+"""The scripted embedder, controlled by files: a test decides when each clip is embedded.
 
-The gate is a folder. `open` in it lets everything through; `ticket-…` lets one clip through, and goes; `waiting-PID` says that
-a process waits; `embedded` has a line for each clip that came through. A picture of pure white ends the process.
+In the folder that is its model's name, `open` allows all clips and `ticket-*` one clip, after which it is deleted;
+`waiting-PID` means that a process waits, and `embedded` has a line for each embedded clip. A white frame ends the process.
 """
 
 import os
@@ -16,7 +16,7 @@ from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
 
 
 class GatedEmbedder(ScriptedEmbedder):
-    """Embeds what comes through the gate."""
+    """Embeds a clip when the test allows it."""
 
     info: EmbedderInfo
 
@@ -26,21 +26,21 @@ class GatedEmbedder(ScriptedEmbedder):
 
     def embed_clips(self, clips: Sequence[ClipMedia]) -> list[Vector | None]:
         for clip in clips:
-            self._pass_through(clip.frames)
+            self._wait_for_permission(clip.frames)
         return super().embed_clips(clips)
 
-    def _pass_through(self, frames: Frames | None) -> None:
+    def _wait_for_permission(self, frames: Frames | None) -> None:
         if frames and frames.pixels.min() > 250:
             os._exit(1)
         waiting = self._gate / f"waiting-{os.getpid()}"
-        while not (self._gate / "open").exists() and not self._takes_ticket():
+        while not (self._gate / "open").exists() and not self._take_ticket():
             waiting.touch()
             time.sleep(0.02)
         waiting.unlink(missing_ok=True)
         with open(self._gate / "embedded", "ab", buffering=0) as log:
             log.write(b"%d\n" % os.getpid())
 
-    def _takes_ticket(self) -> bool:
+    def _take_ticket(self) -> bool:
         for ticket in self._gate.glob("ticket-*"):
             try:
                 ticket.unlink()
@@ -51,5 +51,5 @@ class GatedEmbedder(ScriptedEmbedder):
 
 
 def load(model: str, *, device: str | None = None) -> GatedEmbedder:
-    """The embedder behind the gate in that folder."""
+    """Return an embedder that is controlled by the files of a folder."""
     return GatedEmbedder(Path(model))

@@ -1,6 +1,6 @@
-"""Writes small media files for tests, with PyAV. A frame carries its number as black and white bars that survive encoding."""
+"""Write small media files for tests with PyAV. Each frame shows its number as black and white bars that survive encoding."""
 
-from __future__ import annotations  # Packet[...] is understood by type checkers only
+from __future__ import annotations  # Packet[...] exists for type checkers only
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -18,7 +18,7 @@ SIZE = (96, 48)  # width, height
 
 
 class Tone(NamedTuple):
-    """Sound of a file: silence but for a tone of 1 kHz from `start` to `end`, all of it shown `offset` seconds late."""
+    """The audio of a file: silence, with a tone of 1 kHz from `start` to `end`; all timestamps are `offset` seconds late."""
 
     seconds: float
     start: float
@@ -28,7 +28,7 @@ class Tone(NamedTuple):
 
 
 def stamped(number: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
-    """A picture (height, width, 3) with a number in it, as upright bars: the highest bit is on the left."""
+    """Return a frame (height, width, 3) that shows a number as vertical bars, the highest bit on the left."""
     width, height = size
     bits = [(number >> (BITS - 1 - i)) & 1 for i in range(BITS)]
     columns = np.array([bits[x * BITS // width] * 255 for x in range(width)], np.uint8)
@@ -36,14 +36,14 @@ def stamped(number: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
 
 
 def number_of(pixels: NDArray[np.uint8]) -> int:
-    """The number that a picture carries."""
+    """Return the number that a frame shows."""
     width = pixels.shape[1]
     middles = [int((i + 0.5) * width / BITS) for i in range(BITS)]
     return sum(int(pixels[:, x].mean() > 127) << (BITS - 1 - i) for i, x in enumerate(middles))
 
 
 def numbers_of(pixels: NDArray[np.uint8]) -> list[int]:
-    """The numbers that pictures (n, height, width, 3) carry."""
+    """Return the numbers that frames (n, height, width, 3) show."""
     return [number_of(picture) for picture in pixels]
 
 
@@ -65,7 +65,7 @@ def write_video(
     title: str | None = None,
     **container_options: str,
 ) -> Path:
-    """A video of numbered frames at `fps`, or at the given seconds; optionally with sound and a second, plain video stream."""
+    """Write numbered frames at `fps`, or at the given seconds; optionally with audio and a second, black video stream."""
     pictures = [stamped(i, size) for i in range(frames)] if isinstance(frames, int) else list(frames)
     options = {"g": str(key_every), "keyint_min": str(key_every)} | (
         {"preset": "ultrafast", "sc_threshold": "0"} if codec == "libx264" else {}
@@ -103,7 +103,7 @@ def write_video(
 
 
 def write_sound(path: Path, tone: Tone, *, codec: str = "aac", cover: bool = False) -> Path:
-    """A file of sound only; with a cover picture if wanted."""
+    """Write a file with audio only, and optionally a cover picture."""
     with av.open(str(path), "w") as container:
         if cover:
             picture: Any = container.add_stream("mjpeg", rate=1, width=640, height=640, pix_fmt="yuvj420p")
@@ -134,13 +134,13 @@ def _sound(stream: Any, tone: Tone) -> list[Packet[Any]]:
 
 
 def packets_of(path: Path) -> list[tuple[int, int]]:
-    """Place and size in bytes of each packet of the first video stream, in order of decoding."""
+    """Return the offset and size in bytes of each packet of the first video stream, in decoding order."""
     with av.open(str(path)) as container:
         return [(p.pos, p.size) for p in container.demux(video=0) if p.pos is not None and p.size]
 
 
 def damage(path: Path, frames: range) -> None:
-    """Overwrite most of the packets of those numbers with noise."""
+    """Overwrite most of each of these packets with noise."""
     places = packets_of(path)
     data = bytearray(path.read_bytes())
     noise = np.random.default_rng(7)
@@ -150,7 +150,7 @@ def damage(path: Path, frames: range) -> None:
 
 
 def write_with_subtitles(path: Path, codec: str, cues: Sequence[tuple[float, float, str]]) -> Path:
-    """A short video with one stream of words. A cue is (start, end, payload as the container stores it)."""
+    """Write a short video with a subtitle stream. A cue is (start, end, payload as the container stores it)."""
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream("mpeg4", rate=5, width=32, height=32, pix_fmt="yuv420p")
         words: Any = container.add_stream(codec)

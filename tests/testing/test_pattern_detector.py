@@ -1,4 +1,4 @@
-"""The pixel rule, and the two scripted models that see with it, on pictures drawn here by hand."""
+"""The pattern detector and the scripted models that use it, on frames drawn here."""
 
 import math
 from pathlib import Path
@@ -41,8 +41,8 @@ PATHS = {  # (x, y) of the first and of the last frame, as shares of the picture
 }
 
 
-def picture(ground: tuple[int, int, int] = DARK) -> NDArray[np.uint8]:
-    return np.full((HEIGHT, WIDTH, 3), ground, dtype=np.uint8)
+def picture(background: tuple[int, int, int] = DARK) -> NDArray[np.uint8]:
+    return np.full((HEIGHT, WIDTH, 3), background, dtype=np.uint8)
 
 
 def draw(image: NDArray[np.uint8], colour: str, shape: str, x: float, y: float, *, size: float = 30) -> None:
@@ -59,101 +59,101 @@ def draw(image: NDArray[np.uint8], colour: str, shape: str, x: float, y: float, 
     image[inside] = RGB[colour]
 
 
-def film(*things: tuple[str, str, str], ground: tuple[int, int, int] = DARK, count: int = 6) -> NDArray[np.uint8]:
-    """Frames of (colour, shape, motion) things, each in its own half where there are two."""
-    images = [picture(ground) for _ in range(count)]
-    for number, (colour, shape, motion) in enumerate(things):
+def draw_clip(*shapes: tuple[str, str, str], background: tuple[int, int, int] = DARK, count: int = 6) -> NDArray[np.uint8]:
+    """Frames of (colour, shape, motion) shapes, each in its own half where there are two."""
+    images = [picture(background) for _ in range(count)]
+    for number, (colour, shape, motion) in enumerate(shapes):
         (x0, y0), (x1, y1) = PATHS[motion]
         for image, progress in zip(images, np.linspace(0, 1, count), strict=True):
             x, y = x0 + (x1 - x0) * progress, y0 + (y1 - y0) * progress
-            draw(image, colour, shape, (number + x) / len(things), y)
+            draw(image, colour, shape, (number + x) / len(shapes), y)
     return np.stack(images)
 
 
-def shown(*things: tuple[str, str, str]) -> Frames:
-    pixels = film(*things)
+def frames_of(*shapes: tuple[str, str, str]) -> Frames:
+    pixels = draw_clip(*shapes)
     return Frames(pixels, np.arange(len(pixels)) / 2)
 
 
-def judge(question: str, *things: tuple[str, str, str]) -> LabelLogprobs:
-    (verdict,) = load_vlm("scripted").label_logprobs([RANKVIDEO.prompt(question, shown(*things))], ("yes", "no"))
-    return verdict
+def score(question: str, *shapes: tuple[str, str, str]) -> LabelLogprobs:
+    (result,) = load_vlm("scripted").label_logprobs([RANKVIDEO.prompt(question, frames_of(*shapes))], ("yes", "no"))
+    return result
 
 
-def margin(question: str, *things: tuple[str, str, str]) -> float:
-    values = judge(question, *things).values
+def margin(question: str, *shapes: tuple[str, str, str]) -> float:
+    values = score(question, *shapes).values
     assert values is not None
     return values[0] - values[1]
 
 
-@pytest.mark.parametrize("ground", [DARK, GREY, SANDY, NAVY])
+@pytest.mark.parametrize("background", [DARK, GREY, SANDY, NAVY])
 @pytest.mark.parametrize("motion", PATHS)
-def test_every_colour_shape_and_motion_is_told_on_every_ground(motion: str, ground: tuple[int, int, int]) -> None:
+def test_every_colour_shape_and_motion_is_detected_on_every_background(motion: str, background: tuple[int, int, int]) -> None:
     for colour in RGB:
         for shape in ("circle", "square", "triangle"):
-            assert detect_shapes(film((colour, shape, motion), ground=ground)) == [(colour, shape, motion)]
+            assert detect_shapes(draw_clip((colour, shape, motion), background=background)) == [(colour, shape, motion)]
 
 
-def test_shares_are_parts_of_the_picture() -> None:
+def test_colour_shares_are_shares_of_the_frame() -> None:
     image = picture()
     image[:, :80] = RGB["red"]
     image[:60, 80:] = RGB["blue"]
     assert colour_shares(image[None]) == {"red": 0.5, "blue": 0.25}
 
 
-def test_white_boards_letters_and_grounds_are_no_shapes() -> None:
-    for ground in (DARK, GREY, SANDY, NAVY):
-        image = picture(ground)
+def test_white_boards_letters_and_backgrounds_are_not_shapes() -> None:
+    for background in (DARK, GREY, SANDY, NAVY):
+        image = picture(background)
         image[5:30, 10:150] = 255
         image[10:25, 20:35] = 0
         assert detect_shapes(np.stack([image] * 4)) == []
         assert colour_shares(image[None]) == {}
 
 
-def test_grounds_are_named_behind_shapes_and_unknown_ones_are_not() -> None:
-    for name, ground in {"dark": DARK, "grey": GREY, "sandy": SANDY, "navy": NAVY}.items():
-        assert find_background(film(("red", "square", "left"), ground=ground)) == name
-    assert find_background(film(("red", "square", "left"), ground=(90, 130, 120))) is None
+def test_only_known_backgrounds_are_named() -> None:
+    for name, background in {"dark": DARK, "grey": GREY, "sandy": SANDY, "navy": NAVY}.items():
+        assert find_background(draw_clip(("red", "square", "left"), background=background)) == name
+    assert find_background(draw_clip(("red", "square", "left"), background=(90, 130, 120))) is None
 
 
-def test_two_shapes_of_one_colour_are_followed_apart() -> None:
-    seen = detect_shapes(film(("green", "square", "up"), ("green", "square", "down")))
+def test_two_shapes_of_one_colour_are_tracked_separately() -> None:
+    seen = detect_shapes(draw_clip(("green", "square", "up"), ("green", "square", "down")))
     assert sorted(seen) == [("green", "square", "down"), ("green", "square", "up")]
 
 
-def test_outlines_that_are_none_of_the_three_shapes_are_left_out() -> None:
-    assert detect_shapes(film(("red", "diamond", "left"), ("blue", "bar", "left"))) == []
+def test_other_outlines_are_ignored() -> None:
+    assert detect_shapes(draw_clip(("red", "diamond", "left"), ("blue", "bar", "left"))) == []
 
 
-def test_a_shape_cut_by_the_border_is_left_out() -> None:
+def test_a_shape_cut_by_the_border_is_ignored() -> None:
     image = picture()
     draw(image, "red", "square", 0.0, 0.5)
     assert detect_shapes(image[None]) == []
 
 
-def test_a_shape_seen_in_fewer_than_half_of_the_frames_is_left_out() -> None:
-    pixels = film(("red", "square", "still"), count=6)
+def test_a_shape_visible_in_fewer_than_half_of_the_frames_is_ignored() -> None:
+    pixels = draw_clip(("red", "square", "still"), count=6)
     pixels[2:] = DARK
     assert detect_shapes(pixels) == []
 
 
-def test_one_frame_tells_no_motion() -> None:
-    assert detect_shapes(film(("blue", "circle", "left"), count=1)) == [DetectedShape("blue", "circle", None)]
+def test_one_frame_has_no_motion() -> None:
+    assert detect_shapes(draw_clip(("blue", "circle", "left"), count=1)) == [DetectedShape("blue", "circle", None)]
 
 
-def test_no_frames_show_nothing() -> None:
+def test_no_frames_have_no_shapes() -> None:
     empty = np.zeros((0, HEIGHT, WIDTH, 3), dtype=np.uint8)
     assert (detect_shapes(empty), colour_shares(empty), find_background(empty)) == ([], {}, None)
 
 
-def test_noise_holds_no_shapes() -> None:
+def test_noise_has_no_shapes() -> None:
     assert detect_shapes(np.random.default_rng(0).integers(0, 256, (8, HEIGHT, WIDTH, 3), dtype=np.uint8)) == []
 
 
-def test_a_filmed_scene_holds_no_drawn_shapes() -> None:
+def test_a_filmed_scene_has_no_drawn_shapes() -> None:
     path = Path(__file__).parents[3] / "shared" / "videos" / "nasa_13013.mp4"
     if not path.exists():
-        pytest.skip("the filmed sample is not here")
+        pytest.skip("needs ../shared/videos")
     with av.open(str(path)) as container:
         frames = [
             f.to_ndarray(format="rgb24", width=416, height=320) for i, f in enumerate(container.decode(video=0)) if i % 24 == 0
@@ -181,18 +181,18 @@ def test_a_filmed_scene_holds_no_drawn_shapes() -> None:
         ("When was the lighthouse at Cape Morrow built?", []),
     ],
 )
-def test_questions_are_read_as_descriptions_of_shapes(question: str, expected: list[ShapeDescription]) -> None:
+def test_shapes_are_parsed_from_questions(question: str, expected: list[ShapeDescription]) -> None:
     assert parse_descriptions(question) == expected
 
 
-def test_a_full_match_is_a_clear_yes_in_proper_probabilities() -> None:
-    verdict = judge("a red circle moving to the left", ("red", "circle", "left"))
+def test_a_full_match_gives_a_margin_of_four_nats() -> None:
+    result = score("a red circle moving to the left", ("red", "circle", "left"))
     # Margin 4 with .99 of the probability on the two labels: .99 / (1 + exp(-4)) and .99 / (1 + exp(4)).
-    assert verdict.values == pytest.approx((math.log(0.972194), math.log(0.017806)), abs=1e-4)
-    assert math.fsum(map(math.exp, verdict.values or ())) <= 1
+    assert result.values == pytest.approx((math.log(0.972194), math.log(0.017806)), abs=1e-4)
+    assert math.fsum(map(math.exp, result.values or ())) <= 1
 
 
-def test_the_more_attributes_match_the_larger_is_the_margin() -> None:
+def test_the_margin_grows_with_the_matching_attributes() -> None:
     question = "a red circle moving to the left"
     none = margin(question, ("blue", "square", "up"))
     one = margin(question, ("red", "square", "up"))
@@ -210,31 +210,31 @@ def test_attributes_of_two_shapes_are_not_mixed() -> None:
     assert margin(question, ("red", "circle", "still"), ("blue", "square", "left")) < 0
 
 
-def test_one_shape_cannot_be_two() -> None:
+def test_one_shape_matches_one_description() -> None:
     assert margin("a red square and a square", ("red", "square", "left")) < 0
     assert margin("a red square and a square", ("red", "square", "left"), ("blue", "square", "up")) > 0
 
 
-def test_labels_come_back_in_the_order_asked() -> None:
-    prompt = RANKVIDEO.prompt("a red circle", shown(("red", "circle", "left")))
+def test_log_probabilities_have_the_order_of_the_labels() -> None:
+    prompt = RANKVIDEO.prompt("a red circle", frames_of(("red", "circle", "left")))
     vlm = load_vlm("scripted")
     (forward,), (backward,) = vlm.label_logprobs([prompt], ("yes", "no")), vlm.label_logprobs([prompt], ("no", "yes"))
     assert forward.values is not None
     assert backward.values == forward.values[::-1]
 
 
-def test_the_judge_abstains_from_what_it_cannot_see() -> None:
-    verdict = judge("When was the lighthouse at Cape Morrow built?", ("red", "circle", "left"))
+def test_the_model_abstains_from_other_queries_and_without_frames() -> None:
+    result = score("When was the lighthouse at Cape Morrow built?", ("red", "circle", "left"))
     reason = "the scripted model knows only colours, shapes and motions, and the query names none"
-    assert verdict == LabelLogprobs(None, reason=reason, abstained=True)
+    assert result == LabelLogprobs(None, reason=reason, abstained=True)
     (unseen,) = load_vlm("scripted").label_logprobs([Prompt("", ("Query: a red circle",))], ("yes", "no"))
     assert (unseen.values, unseen.abstained) == (None, True)
 
 
-def test_a_prompt_without_a_question_is_a_fault_and_no_abstention() -> None:
-    (verdict,) = load_vlm("scripted").label_logprobs([Prompt("", (shown(("red", "circle", "left")),))], ("yes", "no"))
-    assert (verdict.values, verdict.abstained) == (None, False)
-    assert "'Query: '" in (verdict.reason or "")
+def test_a_prompt_without_a_query_is_a_failure() -> None:
+    (result,) = load_vlm("scripted").label_logprobs([Prompt("", (frames_of(("red", "circle", "left")),))], ("yes", "no"))
+    assert (result.values, result.abstained) == (None, False)
+    assert "'Query: '" in (result.reason or "")
 
 
 def test_other_labels_than_yes_and_no_are_refused() -> None:
@@ -242,16 +242,18 @@ def test_other_labels_than_yes_and_no_are_refused() -> None:
         load_vlm("scripted").label_logprobs([], ("yes", "maybe"))
 
 
-def test_a_caption_says_what_is_seen_and_keeps_to_its_length() -> None:
-    prompt = RANKVIDEO.prompt("anything", shown(("orange", "triangle", "down"), ("blue", "circle", "still")))
+def test_a_caption_names_the_shapes_within_its_length() -> None:
+    prompt = RANKVIDEO.prompt("anything", frames_of(("orange", "triangle", "down"), ("blue", "circle", "still")))
     vlm = load_vlm("scripted")
     ((caption, _),) = vlm.generate([prompt], max_tokens=50)
-    assert sorted(caption.removesuffix(" on a dark ground.").split(" and ")) == [
+    assert sorted(caption.removesuffix(" on a dark background.").split(" and ")) == [
         "a blue circle staying still",
         "an orange triangle moving down",
     ]
     assert vlm.generate([prompt], max_tokens=3) == [(" ".join(caption.split()[:3]), 3)]
-    assert vlm.generate([RANKVIDEO.prompt("anything", shown())], max_tokens=50) == [("no coloured shape on a dark ground.", 7)]
+    assert vlm.generate([RANKVIDEO.prompt("anything", frames_of())], max_tokens=50) == [
+        ("no coloured shape on a dark background.", 7)
+    ]
 
 
 def assert_vectors(vectors: list[Vector | None], expected: list[list[float] | None]) -> None:
@@ -260,18 +262,18 @@ def assert_vectors(vectors: list[Vector | None], expected: list[list[float] | No
     ]
 
 
-def test_clips_and_questions_meet_by_colour_alone() -> None:
+def test_clips_and_queries_are_embedded_by_colour() -> None:
     embedder = load_embedder("scripted")
     red = [1.0, 0, 0, 0, 0, 0]
     any_colour = [0.408248] * 6  # 1 / sqrt(6)
     questions = ["a red box and a blue ball", "something scarlet", "a ball moving left", "When was it built?"]
     assert_vectors(embedder.embed_queries(questions), [[0.707107, 0, 0, 0, 0.707107, 0], red, any_colour, None])
-    clips = [ClipMedia(shown(("red", "square", "left"))), ClipMedia(shown(("red", "circle", "still")))]
+    clips = [ClipMedia(frames_of(("red", "square", "left"))), ClipMedia(frames_of(("red", "circle", "still")))]
     assert_vectors(embedder.embed_clips(clips), [red, red])
     assert embedder.info.dim == 6
 
 
-def test_a_clip_weighs_its_colours_by_their_size() -> None:
+def test_colours_are_weighted_by_area() -> None:
     image = picture()
     image[:40] = RGB["green"]
     image[40:70] = RGB["purple"]
@@ -279,11 +281,11 @@ def test_a_clip_weighs_its_colours_by_their_size() -> None:
     assert_vectors(vectors, [[0, 0, 0, 0.8, 0, 0.6]])  # 4 : 3, so length 5
 
 
-def test_clips_without_picture_or_colour_have_no_vector() -> None:
-    assert load_embedder("scripted").embed_clips([ClipMedia(None), ClipMedia(shown())]) == [None, None]
+def test_clips_without_frames_or_colour_have_no_vector() -> None:
+    assert load_embedder("scripted").embed_clips([ClipMedia(None), ClipMedia(frames_of())]) == [None, None]
 
 
-def test_scripted_models_have_no_checkpoints() -> None:
+def test_scripted_models_take_no_checkpoint() -> None:
     with pytest.raises(InputError, match="my-model"):
         load_vlm("scripted", "my-model")
     with pytest.raises(InputError, match="my-model"):
