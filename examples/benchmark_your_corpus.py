@@ -17,7 +17,7 @@ from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.records import Reference, ReferenceClaim
 from rankvideo_rag.eval.corpora import check_corpus, get_corpus
 from rankvideo_rag.eval.report.build import build_report
-from rankvideo_rag.eval.report.folder import VERDICTS, read_report_folder
+from rankvideo_rag.eval.report.folder import JUDGEMENTS, read_report_folder
 from rankvideo_rag.eval.report.questions import Questions, read_questions
 from rankvideo_rag.eval.report.render import write_report
 from rankvideo_rag.eval.report.runner import ask_archive
@@ -49,8 +49,8 @@ def main(folder: Path) -> None:
     with VideoArchive.open(folder / "archive", settings) as archive:
         synthesizer = archive.as_synthesizer(llm)
         ask_archive(archive, corpus.questions, corpus.qrels, report, synthesizer=synthesizer, stems=True)
-    verdicts = JudgementCache(judge, file=report / VERDICTS)
-    found = build_report(read_report_folder(report), verdicts, measures=["nDCG@10", "R@10"])
+    judgements = JudgementCache(judge, file=report / JUDGEMENTS)
+    found = build_report(read_report_folder(report), judgements, measures=["nDCG@10", "R@10"])
     print(found.benefit.summary)
     for side, counts in found.counts.items():
         print(f"{side} reranking: {counts.right} of {counts.questions} answers right; lost: {counts.failures}")

@@ -24,7 +24,7 @@ def correctness_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
     if not given:
         return dict.fromkeys(("Correct", "AnswerF1"), MeasureValue(0.0))
     supported = ask(Check("passage", expected, case.reference.question, given)).supported
-    correct = MeasureValue(None, "no verdict") if supported is None else MeasureValue(float(supported))
+    correct = MeasureValue(None, "no judgement") if supported is None else MeasureValue(float(supported))
     return {"Correct": correct, "AnswerF1": MeasureValue(term_f1(given, expected))}
 
 

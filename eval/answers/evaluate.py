@@ -14,7 +14,7 @@ from rankvideo_rag.eval.answers import argue
 from rankvideo_rag.eval.answers.abstention import abstention_scores
 from rankvideo_rag.eval.answers.alce import alce_scores
 from rankvideo_rag.eval.answers.correctness import correctness_scores
-from rankvideo_rag.eval.answers.judge import Verdict
+from rankvideo_rag.eval.answers.judge import Judgement
 from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
 from rankvideo_rag.eval.answers.mirage import mirage_scores
 from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores
@@ -33,8 +33,8 @@ class EvaluationCounts(Record):
     questions: int
     answerable: int  # questions that the archive answers
     absent: int  # questions without an answer
-    verdicts: int  # of judges, that the measures rest on
-    undecided_by_reason: dict[str, int]  # reason -> verdicts without a label
+    judgements: int  # of judges, that the measures rest on
+    undecided_by_reason: dict[str, int]  # reason -> judgements without a label
     not_measured: dict[str, dict[str, int]]  # measure -> reason -> questions that are not in its mean
 
 
@@ -51,7 +51,7 @@ def evaluate_answers(cases: Sequence[Case], judgements: JudgementCache, *, origi
 
     Args:
         cases: questions with answers and references.
-        judgements: verdicts on claims.
+        judgements: the judge's decisions on claims.
         original: also count MiRAGE as its published code does, under names that end in "(original)".
 
     Raises InputError where there is no case.
@@ -66,7 +66,7 @@ def evaluate_answers(cases: Sequence[Case], judgements: JudgementCache, *, origi
         questions=len(cases),
         answerable=len(answerable),
         absent=sum(case.absent for case in cases),
-        verdicts=len(judgements.used),
+        judgements=len(judgements.used),
         undecided_by_reason=_undecided(judgements.used.values()),
         not_measured=_not_measured(by_question),
     )
@@ -75,7 +75,7 @@ def evaluate_answers(cases: Sequence[Case], judgements: JudgementCache, *, origi
 
 def to_json(report: AnswerReport) -> dict[str, Any]:
     """Return the report as `--json` prints it: {measure: value}, and "counts"."""
-    counts = report.counts.model_dump() | {"undecided_verdicts": sum(report.counts.undecided_by_reason.values())}
+    counts = report.counts.model_dump() | {"undecided_judgements": sum(report.counts.undecided_by_reason.values())}
     return {name: value.value for name, value in report.measures.items()} | {"counts": counts}
 
 
@@ -102,8 +102,8 @@ def _means(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> dict[str, M
     return {name: missing if mean.value is None else mean for name, mean in means.items()}
 
 
-def _undecided(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    return Counter(verdict.reason or "no reason" for verdict in verdicts if verdict.label is None)
+def _undecided(judgements: Iterable[Judgement]) -> dict[str, int]:
+    return Counter(judgement.reason or "no reason" for judgement in judgements if judgement.label is None)
 
 
 def _not_measured(by_question: Mapping[str, Mapping[str, MeasureValue]]) -> Mapping[str, Mapping[str, int]]:

@@ -1,4 +1,4 @@
-"""Checks for a judge, and its verdicts. A verdict is yes, partial or no, or has no label and a reason for that."""
+"""Checks for a judge, and its judgements. A judgement is yes, partial or no, or has no label and a reason for that."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
@@ -11,7 +11,7 @@ Label = Literal["yes", "partial", "no"]
 
 
 class Check(NamedTuple):
-    """A claim and what it is checked against. Equal checks have the same verdict."""
+    """A claim and what it is checked against. Equal checks have the same judgement."""
 
     kind: CheckKind
     claim: str
@@ -22,8 +22,8 @@ class Check(NamedTuple):
     end: float | None = None
 
 
-class Verdict(NamedTuple):
-    """A judge's verdict. Without a label, `reason` says why."""
+class Judgement(NamedTuple):
+    """A judge's decision on a check. Without a label, `reason` says why."""
 
     label: Label | None
     reason: str | None = None
@@ -35,12 +35,12 @@ class Verdict(NamedTuple):
         return None if self.label is None else self.label == "yes"
 
 
-PENDING = Verdict(None, "not judged yet")
-"""Stands for a verdict that is still to be requested. Compare it by identity."""
+PENDING = Judgement(None, "not judged yet")
+"""Stands for a judgement that is still to be requested. Compare it by identity."""
 
 
 class Judge(Protocol):
-    """Judges claims. Verdicts are cached under its name and version."""
+    """Judges claims. Judgements are cached under its name and version."""
 
     @property
     def name(self) -> str:
@@ -48,31 +48,31 @@ class Judge(Protocol):
 
     @property
     def version(self) -> str:
-        """Version of the prompt or rule; changes whenever the same check may get another verdict."""
+        """Version of the prompt or rule; changes whenever the same check may get another judgement."""
 
-    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """Yield one verdict for each check, in order."""
+    def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
+        """Yield one judgement for each check, in order."""
 
 
 class AskJudge(Protocol):
-    """Returns the verdict on a check, or PENDING."""
+    """Returns the judgement on a check, or PENDING."""
 
     @property
     def has_video_judge(self) -> bool:
         """Whether claims can be checked against videos."""
 
-    def __call__(self, check: Check) -> Verdict:
-        """Return the verdict on a check."""
+    def __call__(self, check: Check) -> Judgement:
+        """Return the judgement on a check."""
 
 
 def any_supported(checks: Iterable[Check], ask: AskJudge) -> bool | None:
     """Return whether any check is supported; None where none is and one is unknown. Stops at the first that is."""
     unknown = False
     for check in checks:
-        verdict = ask(check)
-        if verdict.supported:
+        judgement = ask(check)
+        if judgement.supported:
             return True
-        if verdict is PENDING:
+        if judgement is PENDING:
             return None
-        unknown |= verdict.label is None
+        unknown |= judgement.label is None
     return None if unknown else False

@@ -18,7 +18,7 @@ For a judge that generates no reply, its label is used.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rankvideo_rag.eval.answers.judge import PENDING, AskJudge, Check, Verdict
+from rankvideo_rag.eval.answers.judge import PENDING, AskJudge, Check, Judgement
 from rankvideo_rag.eval.answers.mirage import (
     is_attributed,
     is_in_answer,
@@ -39,9 +39,9 @@ class _YesAnywhere(NamedTuple):
     ask: AskJudge
     has_video_judge: bool
 
-    def __call__(self, check: Check) -> Verdict:
-        verdict = self.ask(check)
-        return verdict if verdict is PENDING else Verdict("yes" if says_yes(verdict) else "no")
+    def __call__(self, check: Check) -> Judgement:
+        judgement = self.ask(check)
+        return judgement if judgement is PENDING else Judgement("yes" if says_yes(judgement) else "no")
 
 
 def original_mirage_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]:
@@ -61,9 +61,9 @@ def original_mirage_scores(case: Case, ask: AskJudge) -> dict[str, MeasureValue]
     return scores
 
 
-def says_yes(verdict: Verdict) -> bool:
+def says_yes(judgement: Judgement) -> bool:
     """Read a reply as the published code does."""
-    return "yes" in verdict.reply.lower() if verdict.reply is not None else bool(verdict.supported)
+    return "yes" in judgement.reply.lower() if judgement.reply is not None else bool(judgement.supported)
 
 
 def _cite_precision(case: Case, ask: AskJudge) -> MeasureValue:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 class MeasureValue(NamedTuple):
     """The value of a measure; where it is None, `reason` says why.
 
-    `unjudged` is True where there was something to measure and the judge had no verdict on any of it.
+    `unjudged` is True where there was something to measure and the judge decided none of it.
     """
 
     value: float | None
@@ -17,11 +17,11 @@ class MeasureValue(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How many parts hold, of those with a verdict."""
+    """How many parts hold, of those that were judged."""
 
     holding: float = 0.0
     judged: float = 0.0
-    unknown: float = 0.0  # parts without a verdict
+    unknown: float = 0.0  # parts without a judgement
 
     def ratio(self, of: str) -> MeasureValue:
         """Return holding / judged. `of` names the parts in the reason for a missing value.
@@ -32,7 +32,7 @@ class Tally(NamedTuple):
         if self.judged:
             return MeasureValue(self.holding / self.judged)
         if self.unknown:
-            return MeasureValue(None, f"no verdict on any of the {of}", unjudged=True)
+            return MeasureValue(None, f"no judgement on any of the {of}", unjudged=True)
         return MeasureValue(None, f"no {of}")
 
 

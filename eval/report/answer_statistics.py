@@ -36,14 +36,14 @@ def compare_answers(scored: Mapping[Variant, ScoredAnswers]) -> tuple[AnswerMeas
 
 def count_answers(scored: ScoredAnswers) -> AnswerCounts:
     """Return what the measures of one variant rest on."""
-    answers, verdicts = scored.answers.values(), Counter(one.verdict for one in scored.outcomes.values())
+    answers, statuses = scored.answers.values(), Counter(one.status for one in scored.outcomes.values())
     return AnswerCounts(
         **scored.report.counts.model_dump(),
         visual_statements=sum(statement.visual for answer in answers for statement in answer.statements),
         quotes=sum(answer.quotes for answer in answers),
         verified_quotes=sum(answer.verified_quotes for answer in answers),
-        right=verdicts[RIGHT],
-        not_known=verdicts[NOT_KNOWN],
+        right=statuses[RIGHT],
+        not_known=statuses[NOT_KNOWN],
         failures=Counter(one.stage for one in scored.outcomes.values() if one.stage),
     )
 
@@ -52,8 +52,8 @@ def _columns(scored: ScoredAnswers) -> dict[str, Column]:
     """Return the values of each measure on the questions that have one; None is left out."""
     columns: dict[str, dict[str, float]] = {RIGHT_ANSWERS: {}}
     for query, outcome in scored.outcomes.items():
-        if outcome.verdict != NOT_KNOWN:
-            columns[RIGHT_ANSWERS][query] = float(outcome.verdict == RIGHT)
+        if outcome.status != NOT_KNOWN:
+            columns[RIGHT_ANSWERS][query] = float(outcome.status == RIGHT)
     for query, values in scored.report.by_question.items():
         for name, value in values.items():
             column = columns.setdefault(name, {})

@@ -42,10 +42,10 @@ def build_report(
 
     Args:
         inputs: the folder's contents.
-        judgements: verdicts on the answers' claims.
+        judgements: a judge's decisions on the answers' claims.
         measures: names of measures as in ir-measures. The first one decides whether reranking helps.
 
-    Raises InputError where runs, judgements, answers and references have no ids in common.
+    Raises InputError where runs, relevance judgements, answers and references have no ids in common.
     """
     runs = zip(RUNS.values(), (inputs.first_stage, inputs.reranked), strict=True)
     evaluation = evaluate_runs(runs, inputs.qrels, measures, labels=inputs.labels)

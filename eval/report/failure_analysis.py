@@ -9,7 +9,7 @@ its claims say where in them; a target without spans is matched anywhere. An ans
     claim by citing it.
 
 For a question without targets, the rest of this decides. If the archive does not answer the question, abstaining is right.
-Where the judge has no verdict and nothing else is wrong, the outcome is `not known`. A wrong answer failed at the first of:
+Where the judge is undecided and nothing else is wrong, the outcome is `not known`. A wrong answer failed at the first of:
 
     not indexed               no target is in the archive, or not the part of it with a span
     not retrieved             none is among the candidates of the reranker (videos with a score)
@@ -53,7 +53,7 @@ NOT_KNOWN: Final = "not known"
 class AnswerOutcome(Record):
     """Whether an answer is right, and if not, where it failed."""
 
-    verdict: Literal["right", "wrong", "not known"]
+    status: Literal["right", "wrong", "not known"]
     stage: FailureStage | None = None  # of a wrong answer
     reason: str | None = None
 
@@ -80,17 +80,17 @@ def classify(trace: Trace, ask: AskJudge) -> AnswerOutcome:
     """Return whether an answer is right, and if not, where it failed. With a video judge, cited spans are checked as well."""
     case = trace.case
     if not case.reference.answerable and not case.answer.answered and not case.absent:
-        return AnswerOutcome(verdict=RIGHT)
+        return AnswerOutcome(status=RIGHT)
     support = _check_statements(case, ask)
     if not case.reference.answerable:
         return next(_claim_failures(trace, support))
     states_claim = _states_claim(case, ask)
-    verdicts = (case.answer.answered and _cites_target(trace), states_claim, *support.values())
-    if False in verdicts:
+    conditions = (case.answer.answered and _cites_target(trace), states_claim, *support.values())
+    if False in conditions:
         return next(_failures(trace, support))
-    if None in verdicts:
-        return AnswerOutcome(verdict=NOT_KNOWN, reason="the judge has no verdict on the answer")
-    return AnswerOutcome(verdict=RIGHT)
+    if None in conditions:
+        return AnswerOutcome(status=NOT_KNOWN, reason="the judge is undecided")
+    return AnswerOutcome(status=RIGHT)
 
 
 def _check_statements(case: Case, ask: AskJudge) -> dict[Statement, bool | None]:
@@ -159,7 +159,7 @@ def _other_reason(trace: Trace) -> str:
 
 
 def _wrong(stage: FailureStage, reason: str) -> AnswerOutcome:
-    return AnswerOutcome(verdict=WRONG, stage=stage, reason=reason)
+    return AnswerOutcome(status=WRONG, stage=stage, reason=reason)
 
 
 def _cites_target(trace: Trace) -> bool:

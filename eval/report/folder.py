@@ -11,7 +11,7 @@
     seconds.jsonl      optional                   seconds per question and step (records.QuestionTimings)
     metadata.json      optional                   models and title (records.ReportMetadata)
 
-verdicts.jsonl, report.json and report.html are added when the folder is scored. All files name videos by the same ids.
+judgements.jsonl, report.json and report.html are added when the folder is scored. All files name videos by the same ids.
 """
 
 import json
@@ -41,7 +41,7 @@ from rankvideo_rag.schema import Score
 
 REFERENCES, QRELS, LABELS, INDEXED = "references.jsonl", "qrels.trec", "slices.jsonl", "indexed.jsonl"
 FIRST_STAGE, RERANKED, MARGINS = "first_stage.trec", "reranked.trec", "margins"
-TIMINGS, METADATA, VERDICTS = "seconds.jsonl", "metadata.json", "verdicts.jsonl"
+TIMINGS, METADATA, JUDGEMENTS = "seconds.jsonl", "metadata.json", "judgements.jsonl"
 REPORT, PAGE = "report.json", "report.html"
 ANSWERS: dict[Variant, str] = {"without": "answers_without.jsonl", "with": "answers_with.jsonl"}
 
@@ -59,7 +59,7 @@ class ReportInputs(NamedTuple):
     labels: QueryLabels
     timings: tuple[QuestionTimings, ...]
     metadata: ReportMetadata
-    notes: tuple[str, ...]  # on the judgements
+    notes: tuple[str, ...]  # on the relevance judgements
 
 
 class QuestionResult(NamedTuple):

@@ -84,7 +84,7 @@ class QuestionReport(Record):
     query_id: str
     question: str
     answerable: bool
-    gain: float | None  # of the first measure, by reranking; None without judgements
+    gain: float | None  # of the first measure, by reranking; None without relevance judgements
     answers: dict[Variant, str | None]  # as displayed; None where there is none
     outcomes: dict[Variant, AnswerOutcome]
 

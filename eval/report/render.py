@@ -45,7 +45,7 @@ def write_report(report: ArchiveReport, folder: Path) -> Path:
 
 def render_html(report: ArchiveReport) -> str:
     """Return the whole page."""
-    wrong = [one for one in report.questions if one.outcomes["with"].verdict == WRONG]
+    wrong = [one for one in report.questions if one.outcomes["with"].status == WRONG]
     wrong.sort(key=lambda one: FAILURE_STAGES.index(one.outcomes["with"].stage or "other"))
     return _ENVIRONMENT.get_template("report.html").render(
         report=report,
@@ -57,6 +57,6 @@ def render_html(report: ArchiveReport) -> str:
         describe=describe_measure,
         wrong_count=len(wrong),
         wrong=wrong[:MAX_LISTED],
-        unknown_count=sum(one.outcomes["with"].verdict == NOT_KNOWN for one in report.questions),
+        unknown_count=sum(one.outcomes["with"].status == NOT_KNOWN for one in report.questions),
         facts={**report.metadata.models, "judge of answers": ", ".join(report.judges), "rankvideo-rag": report.version},
     )

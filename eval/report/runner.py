@@ -51,7 +51,7 @@ def ask_archive(
         progress: called with each question's id when it is done.
 
     Raises InputError for a folder with an earlier run, settings without a reranker, two files of one name, and, before any
-    question is asked, if questions, judgements and archive have no ids in common.
+    question is asked, if questions, relevance judgements and archive have no ids in common.
     """
     if (folder / FIRST_STAGE).exists():
         raise InputError(f"{folder} holds a run already: leave the archive out to score it again, or name another folder")
@@ -64,7 +64,7 @@ def ask_archive(
     if not judged:
         raise InputError(
             f"no question is judged: questions have ids such as {next(iter(questions.references))!r}, "
-            f"judgements such as {next(iter(qrels), 'none')!r}"
+            f"relevance judgements such as {next(iter(qrels), 'none')!r}"
         )
     _check_targets(targets, names, stems=stems)
     if len(judged) < len(qrels):
@@ -218,7 +218,7 @@ def _target_videos(references: Mapping[str, Reference], qrels: Qrels) -> list[st
 def _check_targets(targets: Sequence[str], names: Mapping[str, str], *, stems: bool) -> None:
     """Raise InputError if none of the relevant videos is in the archive: every score would be 0."""
     if targets and not set(targets) & set(names.values()):
-        advice = "check that the files were indexed" if stems else "judgements that name files need --stems"
+        advice = "check that the files were indexed" if stems else "relevance judgements by file name need --stems"
         raise InputError(
             f"none of the {len(targets)} relevant videos is in the archive: they have names such as {targets[0]!r}, "
             f"those of the archive such as {next(iter(names.values()), 'none')!r}; {advice}"

@@ -116,7 +116,7 @@ def _replay_file(judgements: Path | None, *models: str | None) -> Path:
 
 def _left_out(report: "AnswerReport", given: int) -> list[str]:
     found = {
-        f"judgements, of {report.counts.verdicts}, that are neither yes nor no ({reason})": count
+        f"judgements, of {report.counts.judgements}, that are neither yes nor no ({reason})": count
         for reason, count in report.counts.undecided_by_reason.items()
     }
     found |= {

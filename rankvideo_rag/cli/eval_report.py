@@ -191,9 +191,9 @@ def _ask(
 def _judgements(output: Path, inputs: "ReportInputs", judges: _JudgeOptions, *, replay: bool) -> "JudgementCache":
     """Return the judgements of answers."""
     from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, replay_judgements
-    from rankvideo_rag.eval.report.folder import VERDICTS
+    from rankvideo_rag.eval.report.folder import JUDGEMENTS
 
-    file = output / VERDICTS
+    file = output / JUDGEMENTS
     if replay:
         return replay_judgements(file, judge=judges.text, video_judge=judges.video)
     text = load_text_judge(judges.text, judges.text_model, judges.device)
@@ -208,7 +208,7 @@ def _judgements(output: Path, inputs: "ReportInputs", judges: _JudgeOptions, *, 
 def _undecided(found: "ArchiveReport") -> "Iterator[str]":
     for variant, counts in found.counts.items():
         for reason, count in counts.undecided_by_reason.items():
-            yield f"{variant} reranking: judgements, of {counts.verdicts}, that are neither yes nor no ({reason}): {count}"
+            yield f"{variant} reranking: judgements, of {counts.judgements}, that are neither yes nor no ({reason}): {count}"
 
 
 def _print(found: "ArchiveReport", page: Path) -> None:

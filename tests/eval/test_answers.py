@@ -25,7 +25,7 @@ from rankvideo_rag.schema import Answer, Citation, Claim, Hit, to_json
 TITLES = [("Hall", 65.2), ("Hall", 90.0), ("Sea (2024)", 3605.0), ("Hall", 65.9)]
 
 
-# --- sentences ------------------------------------------------------------------------------------------------------
+# --- sentences --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ TITLES = [("Hall", 65.2), ("Hall", 90.0), ("Sea (2024)", 3605.0), ("Hall", 65.9)
         ("", []),
     ],
 )
-def test_a_sentence_cites_what_stands_behind_it(text: str, expected: list[tuple[str, tuple[int, ...], int]]) -> None:
+def test_sentences_are_split_with_their_citations(text: str, expected: list[tuple[str, tuple[int, ...], int]]) -> None:
     assert split_statements(text, TITLES) == [Statement(*one) for one in expected]
 
 
-# --- reading --------------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def citation(start: float, end: float, *, video: str = "v1", quote: str | None = None) -> Citation:
@@ -82,7 +82,7 @@ def line(query: str, answer: Answer, *hits: Hit) -> dict[str, Any]:
 HITS = (hit(0, 10, "The hall has a dome."), hit(10, 20, ""), hit(0, 10, "The sea is cold.", video="v2"))
 
 
-def test_an_answer_is_read_as_it_is_printed() -> None:
+def test_read_answer_parses_the_output_of_ask() -> None:
     one, other = citation(0, 10), citation(2, 4, video="v2", quote="It is cold")
     claims = (
         Claim(text="A dome.", status="cited", citations=(one,)),
@@ -101,7 +101,7 @@ def test_an_answer_is_read_as_it_is_printed() -> None:
     assert given.video_paths["v2"] == "/videos/v2-file.mp4"
 
 
-def test_videos_may_go_by_the_names_of_their_files() -> None:
+def test_stems_name_videos_by_file() -> None:
     answer = Answer(question="Q?", text="A dome [Hall (v1) @ 00:00].", answered=True, citations=(citation(0, 10),))
     given = parse_answer(line("q1", answer, *HITS), place="here", stems=True)
     assert given.citations[0].video_id == "v1-file"
@@ -109,7 +109,7 @@ def test_videos_may_go_by_the_names_of_their_files() -> None:
     assert given.statements == (Statement("A dome", (0,)),)
 
 
-def test_an_answer_without_claims_is_read_sentence_by_sentence_and_one_that_abstains_says_nothing() -> None:
+def test_answers_without_claims_are_split_into_sentences_and_abstaining_ones_have_none() -> None:
     text = "It has a dome [Hall (v1) @ 00:00]. It is old."
     answer = Answer(question="Q?", text=text, answered=True, citations=(citation(0, 10),))
     assert parse_answer(line("q", answer, *HITS), place="").statements == (
@@ -123,7 +123,7 @@ def test_an_answer_without_claims_is_read_sentence_by_sentence_and_one_that_abst
     assert not parse_answer(older, place="").answered
 
 
-def test_the_words_of_a_citation_are_those_of_every_clip_that_it_touches() -> None:
+def test_text_of_a_citation_comes_from_all_overlapping_clips() -> None:
     hits = (hit(0, 10, "one"), hit(10, 20, "two"), hit(20, 30, "three"))
     answer = Answer(question="Q?", text="x", answered=True, citations=(citation(5, 20), citation(20, 20), citation(40, 50)))
     words = [cited.text for cited in parse_answer(line("q", answer, *hits), place="").citations]
@@ -139,7 +139,7 @@ def written(path: Path, *values: Any, end: str = "\n", bom: str = "") -> Path:
     return path
 
 
-def test_references_are_read_whatever_their_line_ends(tmp_path: Path) -> None:
+def test_references_are_read_with_any_line_ends(tmp_path: Path) -> None:
     claim = {"text": "r1", "vital": True, "videos": ["v1"], "spans": [["v2", 3, 4.5], ["v1", 0, 1]]}
     values = [
         RIGHT | {"query_id": 7, "claims": [claim]},
@@ -167,7 +167,7 @@ def test_references_are_read_whatever_their_line_ends(tmp_path: Path) -> None:
         ({"query_id": None}, "the query_id null must be a word"),
     ],
 )
-def test_a_faulty_reference_is_refused_with_its_line(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+def test_invalid_reference_is_refused_with_its_line(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     file = written(tmp_path / "r.jsonl", RIGHT | {"query_id": "q0"}, RIGHT | change)
     with pytest.raises(InputError) as error:
         read_references(file)
@@ -188,7 +188,7 @@ def test_a_faulty_reference_is_refused_with_its_line(tmp_path: Path, change: dic
         ({"clips": None}, "clips: "),
     ],
 )
-def test_a_faulty_answer_is_refused_with_its_line(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+def test_invalid_answer_is_refused_with_its_line(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     good = {"query_id": "q0", "question": "Q?", "answer": "A", "citations": [], "clips": []}
     file = written(tmp_path / "a.jsonl", good, good | {"query_id": "q1"} | change)
     with pytest.raises(InputError) as error:
@@ -205,12 +205,12 @@ def test_a_faulty_answer_is_refused_with_its_line(tmp_path: Path, change: dict[s
         ('{"a": 1, "a": 2}', "stands twice"),
     ],
 )
-def test_what_is_no_json_object_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_lines_that_are_not_json_objects_are_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_references(written(tmp_path / "r.jsonl", text))
 
 
-# --- all together ---------------------------------------------------------------------------------------------------
+# --- all together -----------------------------------------------------------------------------------------------------
 
 
 def dome(*citations: Citation, text: str = "The hall has a dome.") -> Answer:
@@ -246,7 +246,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return written(tmp_path / "answers.jsonl", *ANSWERS), written(tmp_path / "references.jsonl", *REFERENCES)
 
 
-def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Path, Path]) -> None:
+def test_every_question_counts_and_unmeasured_ones_are_reported(files: tuple[Path, Path]) -> None:
     cases = make_cases(read_references(files[1]), read_answers(files[0]))
     report = evaluate_answers(cases, JudgementCache(LexicalJudge()), original=True)
     found = {name: value.value for name, value in report.measures.items()}
@@ -254,11 +254,11 @@ def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Pat
     assert (found["InfoP"], found["InfoR"], found["InfoF1"]) == (1.0, pytest.approx(1 / 3), pytest.approx(1 / 3))
     assert report.counts.not_measured["InfoR"] == {"no claims in the reference that a video supports": 1}
     assert report.counts.not_measured["InfoP"] == {
-        "no verdict on any of the claims in the answer": 1,
+        "no judgement on any of the claims in the answer": 1,
         "no claims in the answer": 2,
     }
     assert (found["CitationRecall"], found["CitationPrecision"]) == (1.0, 1.0)
-    assert report.counts.not_measured["CitationRecall"]["no verdict on any of the sentences in the answer"] == 1
+    assert report.counts.not_measured["CitationRecall"]["no judgement on any of the sentences in the answer"] == 1
     assert (found["TimeP@0.5"], found["TimeR@0.5"]) == (1.0, 1.0)
     assert found["Correct"] == 1.0
     assert found["NuggetStrictVital"] == 1.0
@@ -273,17 +273,17 @@ def test_every_question_counts_and_what_is_not_measured_is_told(files: tuple[Pat
     assert "InfoP(collection)" not in found
 
 
-def test_a_judge_that_returns_prose_gives_counted_nones(files: tuple[Path, Path]) -> None:
+def test_invalid_replies_of_a_judge_are_counted_as_undecided(files: tuple[Path, Path]) -> None:
     cases = make_cases(read_references(files[1]), read_answers(files[0]))
     report = evaluate_answers(cases, JudgementCache(judge_from_llm(lambda prompt: "Yes, I believe so", name="f")))
     counts = report_contract(report)["counts"]
     assert report.measures["InfoP"] == MeasureValue(None, "measured on no question")
     assert counts["undecided_by_reason"]["the reply is none of yes, no"] > 0
-    assert counts["undecided_verdicts"] == counts["verdicts"]
-    assert counts["not_measured"]["InfoR"]["no verdict on any of the claims in the reference that a video supports"] == 1
+    assert counts["undecided_judgements"] == counts["judgements"]
+    assert counts["not_measured"]["InfoR"]["no judgement on any of the claims in the reference that a video supports"] == 1
 
 
-def test_ids_that_do_not_meet_are_an_error(files: tuple[Path, Path]) -> None:
+def test_ids_without_a_match_raise_an_error(files: tuple[Path, Path]) -> None:
     references = read_references(files[1])
     with pytest.raises(InputError, match="no answer has a reference: answers have ids such as 'stray'"):
         make_cases(references, {"stray": read_answers(files[0])["stray"]})
@@ -291,7 +291,7 @@ def test_ids_that_do_not_meet_are_an_error(files: tuple[Path, Path]) -> None:
         make_cases({}, read_answers(files[0]))
 
 
-# --- commands -------------------------------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 def run(command: str, *arguments: str | Path) -> Any:
@@ -301,33 +301,33 @@ def run(command: str, *arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [command, *map(str, arguments)])
 
 
-def test_the_command_prints_measures_and_counts_and_a_replay_prints_the_same(files: tuple[Path, Path], tmp_path: Path) -> None:
-    kept = tmp_path / "verdicts.jsonl"
+def test_command_prints_measures_and_counts_and_replay_prints_the_same(files: tuple[Path, Path], tmp_path: Path) -> None:
+    kept = tmp_path / "judgements.jsonl"
     given = ("--answers", files[0], "--references", files[1], "--judgements", kept, "--json")
     first = run("answers", *given)
     found = json.loads(first.stdout)
     assert found["Correct"] == 1.0
-    assert found["counts"]["undecided_verdicts"] == 1
-    assert "judged by counting words" in first.stderr
-    assert "questions without an answer, measured as empty answers: 1" in first.stderr
-    assert "answers without a reference, not measured: 1" in first.stderr
+    assert found["counts"]["undecided_judgements"] == 1
+    assert "judged by comparing words" in first.stderr
+    assert "questions without an answer, evaluated as empty answers: 1" in first.stderr
+    assert "answers without a reference, not evaluated: 1" in first.stderr
     again = run("answers", *given, "--replay")
     assert json.loads(again.stdout) == found
-    assert "judged by counting words" not in again.stderr
+    assert "judged by comparing words" not in again.stderr
     table = run("answers", *given[:4], "--mirage-original")
     assert "InfoP(original)" in table.stdout
     assert "no vital nuggets" in table.stdout
 
 
-def test_a_replay_without_its_verdicts_is_an_error_that_counts_them(files: tuple[Path, Path], tmp_path: Path) -> None:
-    kept = tmp_path / "verdicts.jsonl"
+def test_replay_with_missing_judgements_raises_an_error_with_their_number(files: tuple[Path, Path], tmp_path: Path) -> None:
+    kept = tmp_path / "judgements.jsonl"
     given = ("--answers", files[0], "--references", files[1])
     run("answers", *given, "--judgements", kept)
     lines = kept.read_text().splitlines()
     written(kept, *lines[2:])
     failed = run("answers", *given, "--judgements", kept, "--replay")
     assert isinstance(failed.exception, InputError)
-    assert f"{kept} lacks 2 verdicts of lexical" in str(failed.exception)
+    assert f"{kept} lacks 2 judgements of lexical" in str(failed.exception)
     for arguments, words in (
         (("--replay",), "name it with --judgements"),
         (("--judgements", kept, "--replay", "--judge-model", "m"), "loads no"),
@@ -335,7 +335,7 @@ def test_a_replay_without_its_verdicts_is_an_error_that_counts_them(files: tuple
         assert words in str(run("answers", *given, *arguments).exception)
 
 
-def test_what_is_cited_is_watched_where_a_judge_for_it_is_named(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_video_judge_checks_cited_clips(files: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     found = json.loads(
         run(
@@ -353,7 +353,7 @@ def test_what_is_cited_is_watched_where_a_judge_for_it_is_named(files: tuple[Pat
     )
     assert found["InfoP(collection)"] is None
     assert found["counts"]["not_measured"]["InfoP(collection)"] == {
-        "no verdict on any of the claims in the answer": 1,
+        "no judgement on any of the claims in the answer": 1,
         "no claims in the reference that a video supports": 1,
         "no claims in the answer": 2,
     }
@@ -364,7 +364,7 @@ def fact_finder() -> Callable[[str], str]:
     return lambda prompt: '["vital"]' if "labels" in prompt else '["The hall has a dome"]'
 
 
-def test_references_without_claims_get_some_from_what_was_shown(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_nuggets_command_adds_claims_to_references_without_any(files: tuple[Path, Path], tmp_path: Path) -> None:
     made = tmp_path / "made.jsonl"
     given = ("--answers", files[0], "--references", files[1], "--llm", f"{__name__}:fact_finder", "--output")
     done = run("nuggets", *given, made)

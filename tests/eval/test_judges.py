@@ -1,4 +1,4 @@
-"""Who judges, how strictly replies are read, and verdicts that are kept and replayed."""
+"""Who judges, how strictly replies are read, and judgements that are kept and replayed."""
 
 import json
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from support.answer_cases import TableJudge
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from rankvideo_rag.errors import InputError, MediaError, ModelError
-from rankvideo_rag.eval.answers.judge import PENDING, Check, Verdict, any_supported
-from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_verdicts, replay_judgements
+from rankvideo_rag.eval.answers.judge import PENDING, Check, Judgement, any_supported
+from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_judgements, replay_judgements
 from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
 from rankvideo_rag.eval.answers.judges.llm import judge_from_llm, judge_from_vlm
 from rankvideo_rag.eval.answers.judges.nli import NliJudge, entailment_label
-from rankvideo_rag.eval.answers.judges.prompts import build_prompt, parse_verdict
+from rankvideo_rag.eval.answers.judges.prompts import build_prompt, parse_judgement
 from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge, video_finder
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.models.vlm import Generation, Prompt, load_vlm
@@ -28,7 +28,7 @@ from rankvideo_rag.synthetic import Question, generate_questions, render_archive
 CLAIM = Check("passage", "A dome", "What of it?", "The hall has a dome.")
 
 
-# --- replies --------------------------------------------------------------------------------------------------------
+# --- replies ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,21 @@ CLAIM = Check("passage", "A dome", "What of it?", "The hall has a dome.")
         ("", None),
     ],
 )
-def test_a_reply_is_a_verdict_or_none_at_all(reply: str, label: str | None) -> None:
-    verdict = parse_verdict(CLAIM, reply)
-    assert (verdict.label, verdict.reply) == (label, reply)
-    assert (verdict.reason is None) == (label is not None)
+def test_only_a_bare_label_is_parsed_as_a_judgement(reply: str, label: str | None) -> None:
+    judgement = parse_judgement(CLAIM, reply)
+    assert (judgement.label, judgement.reply) == (label, reply)
+    assert (judgement.reason is None) == (label is not None)
 
 
 @pytest.mark.parametrize(
     ("reply", "label"),
     [("support", "yes"), ("<response>partial_support</response>", "partial"), ("not_support", "no"), ("yes", None)],
 )
-def test_nuggets_have_labels_of_their_own(reply: str, label: str | None) -> None:
-    assert parse_verdict(CLAIM._replace(kind="nugget"), reply).label == label
+def test_nugget_replies_have_their_own_labels(reply: str, label: str | None) -> None:
+    assert parse_judgement(CLAIM._replace(kind="nugget"), reply).label == label
 
 
-def test_prompts_hold_everything_and_nothing_that_ends_the_turn() -> None:
+def test_prompts_are_complete_and_free_of_control_tokens() -> None:
     long = "word " * 8_000
     prompt = build_prompt(Check("passage", "Is {it} <|im_end|>?", "context {x}", long + "end</answer>"))
     assert long.strip() in prompt
@@ -73,7 +73,7 @@ def test_prompts_hold_everything_and_nothing_that_ends_the_turn() -> None:
     assert "</answer>" not in prompt
 
 
-# --- judges of words ------------------------------------------------------------------------------------------------
+# --- judges of words --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -86,21 +86,21 @@ def test_prompts_hold_everything_and_nothing_that_ends_the_turn() -> None:
         ("…", "anything", None),
     ],
 )
-def test_the_lexical_judge_counts_the_terms_that_are_held(claim: str, passage: str, label: str | None) -> None:
-    [verdict] = LexicalJudge().judge([Check("passage", claim, "", passage)])
-    assert verdict.label == label
+def test_lexical_judge_compares_terms(claim: str, passage: str, label: str | None) -> None:
+    [judgement] = LexicalJudge().judge([Check("passage", claim, "", passage)])
+    assert judgement.label == label
 
 
-def test_the_lexical_judge_finds_half_of_its_threshold_partial_in_a_nugget() -> None:
-    [verdict] = LexicalJudge(0.8).judge([Check("nugget", "one two three four five", "", "ONE two")])  # 0.4
-    assert verdict.label == "partial"
+def test_lexical_judge_rates_nuggets_at_half_its_threshold_partial() -> None:
+    [judgement] = LexicalJudge(0.8).judge([Check("nugget", "one two three four five", "", "ONE two")])  # 0.4
+    assert judgement.label == "partial"
     with pytest.raises(InputError, match="not a share of terms"):
         LexicalJudge(0.0)
     with pytest.raises(InputError, match="has none to load"):
         load_judge("lexical", "model")
 
 
-def test_any_llm_of_llamaindex_or_function_is_a_judge() -> None:
+def test_llamaindex_llms_and_functions_are_judges() -> None:
     asked: list[str] = []
 
     def complete(prompt: str) -> SimpleNamespace:
@@ -109,7 +109,7 @@ def test_any_llm_of_llamaindex_or_function_is_a_judge() -> None:
 
     llm = SimpleNamespace(complete=complete, metadata=SimpleNamespace(model_name="tiny"))
     judge = judge_from_llm(llm, name="mine:llm")
-    assert [verdict.label for verdict in judge.judge([CLAIM])] == ["yes"]
+    assert [judgement.label for judgement in judge.judge([CLAIM])] == ["yes"]
     assert "The hall has a dome." in asked[0]
     assert judge.name == "llm:mine:llm:tiny"
     assert [one.label for one in judge_from_llm(lambda prompt: "I would say yes", name="f").judge([CLAIM])] == [None]
@@ -117,7 +117,7 @@ def test_any_llm_of_llamaindex_or_function_is_a_judge() -> None:
         judge_from_llm("a model", name="x:y")
 
 
-def test_a_model_that_breaks_as_a_judge_is_named_with_its_fault() -> None:
+def test_error_of_a_judge_names_the_model() -> None:
     def broken(prompt: str) -> str:
         raise ConnectionError("no route to host")
 
@@ -129,9 +129,9 @@ def says_no() -> Callable[[str], str]:
     return lambda prompt: "no"
 
 
-def test_a_judge_is_found_by_its_name() -> None:
+def test_load_judge_finds_judges_by_name() -> None:
     judge = load_judge("llm", f"{__name__}:says_no")
-    assert [verdict.label for verdict in judge.judge([CLAIM])] == ["no"]
+    assert [judgement.label for judgement in judge.judge([CLAIM])] == ["no"]
     assert load_judge("scripted").name == load_vlm("scripted").name
     with pytest.raises(InputError, match="lexical, llm, nli"):
         load_judge("oracle")
@@ -139,7 +139,7 @@ def test_a_judge_is_found_by_its_name() -> None:
         load_judge("llm", "gpt")
 
 
-def test_a_vlm_reads_words_without_any_video() -> None:
+def test_vlm_judges_text_without_video() -> None:
     class Writer:
         name = "writer"
 
@@ -150,12 +150,12 @@ def test_a_vlm_reads_words_without_any_video() -> None:
     assert [one.label for one in judge_from_vlm(Writer()).judge(checks)] == ["yes", None]  # type: ignore[arg-type]
 
 
-# --- inference ------------------------------------------------------------------------------------------------------
+# --- inference --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def tiny_nli(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT with random weights and three labels, entailment in the middle. Its verdicts mean nothing."""
+    """A BERT with random weights and three labels, entailment in the middle. Its judgements mean nothing."""
     folder = tmp_path_factory.mktemp("nli")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"the hall has a dome no tower .".split()]
     (folder / "vocab.txt").write_text("\n".join(words))
@@ -176,7 +176,7 @@ def tiny_nli(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_label_of_entailment_is_found_by_its_name() -> None:
+def test_entailment_label_is_found_by_name() -> None:
     assert entailment_label({0: "contradiction", 1: "neutral", 2: "entailment"}, "m") == 2
     assert entailment_label({0: "ENTAILMENT", 1: "NOT_ENTAILMENT"}, "m") == 0
     for labels in ({0: "LABEL_0", 1: "LABEL_1"}, {0: "entailment"}):
@@ -184,11 +184,11 @@ def test_the_label_of_entailment_is_found_by_its_name() -> None:
             entailment_label(labels, "m")
 
 
-def test_the_inference_judge_says_yes_where_entailment_is_likeliest(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nli_judge_says_yes_where_entailment_is_most_likely(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = load_judge("nli", str(tiny_nli), device="cpu")
     assert isinstance(judge, NliJudge)
     checks = [CLAIM, CLAIM._replace(claim="no tower"), CLAIM]
-    labels = [verdict.label for verdict in judge.judge(checks)]
+    labels = [judgement.label for judgement in judge.judge(checks)]
     network = judge._network
     logits = network.predict([(check.passage, check.claim) for check in checks])
     assert logits.shape == (3, 3)
@@ -202,7 +202,7 @@ def test_the_inference_judge_says_yes_where_entailment_is_likeliest(tiny_nli: Pa
     assert judge.name.startswith(f"nli:{tiny_nli}@")
 
 
-def test_a_passage_too_long_for_the_model_is_read_in_pieces(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nli_judge_splits_long_passages(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = load_judge("nli", str(tiny_nli), device="cpu")
     assert isinstance(judge, NliJudge)
     seen: list[str] = []
@@ -213,16 +213,16 @@ def test_a_passage_too_long_for_the_model_is_read_in_pieces(tiny_nli: Path, monk
 
     monkeypatch.setattr(judge._network, "predict", predict)
     passage = "the hall has no tower . " * 4 + "a dome"  # 26 tokens; 16, less 3 marks and 1 of the claim, fit
-    [verdict] = judge.judge([Check("passage", "dome", "", passage)])
-    assert verdict.label == "yes"
+    [judgement] = judge.judge([Check("passage", "dome", "", passage)])
+    assert judgement.label == "yes"
     assert seen[-1].endswith("a dome")
     assert all(len(piece.split()) <= 12 for piece in seen)
     assert all(word in " ".join(seen) for word in passage.split())
-    [verdict] = judge.judge([Check("passage", "dome " * 20, "", passage)])
-    assert verdict == (None, "the claim is too long for the model", None)
+    [judgement] = judge.judge([Check("passage", "dome " * 20, "", passage)])
+    assert judgement == (None, "the claim is too long for the model", None)
 
 
-# --- watching -------------------------------------------------------------------------------------------------------
+# --- watching ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Question]:
     return folder, asked
 
 
-def test_a_judge_that_watches_says_whether_a_clip_shows_what_is_claimed(videos: tuple[Path, Question]) -> None:
+def test_video_judge_says_whether_a_clip_shows_the_claim(videos: tuple[Path, Question]) -> None:
     folder, asked = videos
     shows = next(stem for stem, grade in asked.judgements.items() if grade == 2)
     judge = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=video_finder({}, VideoFolder(folder)))
@@ -244,39 +244,42 @@ def test_a_judge_that_watches_says_whether_a_clip_shows_what_is_claimed(videos: 
         Check("video", asked.text, video_id=shows, start=900.0, end=901.0),
     ]
     found = list(judge.judge(checks))
-    assert [verdict.label for verdict in found] == ["yes", None, None, None]
+    assert [judgement.label for judgement in found] == ["yes", None, None, None]
     assert "knows only colours" in str(found[1].reason)
     assert str(found[2].reason).startswith("no_file: ")
-    assert all(verdict.reason for verdict in found[1:])
+    assert all(judgement.reason for judgement in found[1:])
     high = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: folder / f"{video}.mp4", threshold=50.0)
-    assert [verdict.label for verdict in high.judge(checks[:1])] == ["no"]
+    assert [judgement.label for judgement in high.judge(checks[:1])] == ["no"]
     assert high.version != judge.version
     with pytest.raises(InputError, match="takes videos only"):
         list(judge.judge([CLAIM]))
 
 
-def test_a_video_lies_where_the_answer_says_unless_a_folder_is_named(videos: tuple[Path, Question]) -> None:
+def test_video_paths_come_from_answers_unless_a_folder_is_named(videos: tuple[Path, Question]) -> None:
     assert video_finder({"v": "/somewhere/a.mp4"}, None)("v") == "/somewhere/a.mp4"
     with pytest.raises(MediaError, match="name the folder of the videos"):
         video_finder({}, None)("v")
 
 
-# --- verdicts that are kept -----------------------------------------------------------------------------------------
+# --- judgements that are kept -----------------------------------------------------------------------------------------
 
 FOOTAGE = Check("video", "A dome", "What of it?", video_id="v1", start=0.0, end=4.0)
-TABLE = {("passage", "A dome", "The hall has a dome."): Verdict("yes", reply="yes"), ("video", "A dome", "v1"): Verdict("no")}
+TABLE = {
+    ("passage", "A dome", "The hall has a dome."): Judgement("yes", reply="yes"),
+    ("video", "A dome", "v1"): Judgement("no"),
+}
 
 
-def both(verdicts: JudgementCache) -> tuple[Verdict, Verdict]:
-    return verdicts.run_batched([lambda: (verdicts(CLAIM), verdicts(FOOTAGE))])[0]
+def both(judgements: JudgementCache) -> tuple[Judgement, Judgement]:
+    return judgements.run_batched([lambda: (judgements(CLAIM), judgements(FOOTAGE))])[0]
 
 
-def test_a_kept_verdict_is_not_asked_for_again_and_can_be_replayed(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
+def test_cached_judgements_are_reused_and_can_be_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "judgements.jsonl"
     words, video = TableJudge(TABLE, "reader"), TableJudge(TABLE, "watcher")
     first = both(JudgementCache(words, video, file=file))
     again, watcher = TableJudge({}, "reader"), TableJudge({}, "watcher")
-    assert both(JudgementCache(again, watcher, file=file)) == first == (Verdict("yes", reply="yes"), Verdict("no"))
+    assert both(JudgementCache(again, watcher, file=file)) == first == (Judgement("yes", reply="yes"), Judgement("no"))
     assert both(replay_judgements(file)) == first
     assert (len(words.asked), len(video.asked), again.asked, watcher.asked) == (1, 1, [], [])
     lines = [json.loads(line) for line in file.read_text().splitlines()]
@@ -286,58 +289,58 @@ def test_a_kept_verdict_is_not_asked_for_again_and_can_be_replayed(tmp_path: Pat
     ]
 
 
-def test_another_judge_prompt_claim_or_span_needs_another_verdict(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
+def test_cache_key_covers_judge_version_claim_and_span(tmp_path: Path) -> None:
+    file = tmp_path / "judgements.jsonl"
     both(JudgementCache(TableJudge(TABLE), TableJudge(TABLE), file=file))
     other = TableJudge(TABLE)
     other.version = "2"
     both(JudgementCache(other, TableJudge(TABLE, "another"), file=file))
-    assert len(read_verdicts(file)) == 4
+    assert len(read_judgements(file)) == 4
     missing = replay_judgements(file, judge="table 1", video_judge="another")
     for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), FOOTAGE._replace(end=5.0)):
-        with pytest.raises(InputError, match="lacks 1 verdicts of"):
+        with pytest.raises(InputError, match="lacks 1 judgements of"):
             missing.run_batched([lambda check=check: missing(check)])
 
 
-def test_a_replay_counts_the_verdicts_that_are_missing(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
+def test_replay_counts_missing_judgements(tmp_path: Path) -> None:
+    file = tmp_path / "judgements.jsonl"
     file.write_text("")
-    verdicts = replay_judgements(file)
-    with pytest.raises(InputError, match=r"lacks 2 verdicts of any text judge .*, the first on 'A dome'"):
-        verdicts.run_batched([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="B"))])
-    assert not verdicts.has_video_judge
+    judgements = replay_judgements(file)
+    with pytest.raises(InputError, match=r"lacks 2 judgements of any text judge, the first on 'A dome'"):
+        judgements.run_batched([lambda: judgements(CLAIM), lambda: judgements(CLAIM._replace(claim="B"))])
+    assert not judgements.has_video_judge
 
 
-def test_a_replay_wants_to_know_whose_verdicts(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
+def test_replay_of_several_judges_needs_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "judgements.jsonl"
     for name in ("reader", "scholar"):
         both(JudgementCache(TableJudge(TABLE, name), TableJudge(TABLE), file=file))
-    with pytest.raises(InputError, match=r"those of 'reader 1', 'scholar 1': name one with --judge"):
+    with pytest.raises(InputError, match=r"judgements of 'reader 1', 'scholar 1': name one with --judge"):
         replay_judgements(file)
-    with pytest.raises(InputError, match="which judge's verdicts"):
+    with pytest.raises(InputError, match="which judge is to be replayed"):
         replay_judgements(file, judge="critic")
     assert both(replay_judgements(file, judge="scholar"))[0].label == "yes"
 
 
-def test_a_verdict_that_was_none_is_asked_for_again_and_replayed_as_none(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.jsonl"
+def test_undecided_judgements_are_requested_again_but_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "judgements.jsonl"
     both(
         JudgementCache(
-            TableJudge(TABLE | {("passage", "A dome", CLAIM.passage): Verdict(None, "prose", "Hm.")}),
+            TableJudge(TABLE | {("passage", "A dome", CLAIM.passage): Judgement(None, "prose", "Hm.")}),
             TableJudge(TABLE),
             file=file,
         )
     )
-    assert both(replay_judgements(file))[0] == Verdict(None, "prose", "Hm.")
+    assert both(replay_judgements(file))[0] == Judgement(None, "prose", "Hm.")
     assert both(JudgementCache(TableJudge(TABLE), TableJudge(TABLE), file=file))[0].label == "yes"
     assert both(replay_judgements(file))[0].label == "yes"
 
 
-def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
-    verdicts = JudgementCache(TableJudge(TABLE), file=tmp_path / "verdicts.jsonl")
+def test_judgements_before_a_failure_are_kept(tmp_path: Path) -> None:
+    judgements = JudgementCache(TableJudge(TABLE), file=tmp_path / "judgements.jsonl")
     with pytest.raises(KeyError):
-        verdicts.run_batched([lambda: verdicts(CLAIM), lambda: verdicts(CLAIM._replace(claim="unforeseen"))])
-    assert len(read_verdicts(tmp_path / "verdicts.jsonl")) == 1
+        judgements.run_batched([lambda: judgements(CLAIM), lambda: judgements(CLAIM._replace(claim="unforeseen"))])
+    assert len(read_judgements(tmp_path / "judgements.jsonl")) == 1
 
 
 @pytest.mark.parametrize(
@@ -348,8 +351,8 @@ def test_verdicts_given_before_a_judge_broke_are_kept(tmp_path: Path) -> None:
         ('{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"maybe"}', "line 2: label:"),
     ],
 )
-def test_a_damaged_line_of_verdicts_is_named(tmp_path: Path, line: str, words: str) -> None:
-    file = tmp_path / "verdicts.jsonl"
+def test_invalid_line_of_judgements_is_named(tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "judgements.jsonl"
     both(JudgementCache(TableJudge(TABLE), TableJudge(TABLE)))
     file.write_text(
         '\ufeff{"key":"k","judge":"j","version":"1","kind":"passage","claim":"c","label":"yes"}\r\n' + line + "\r\n"
@@ -359,18 +362,18 @@ def test_a_damaged_line_of_verdicts_is_named(tmp_path: Path, line: str, words: s
     assert words in str(error.value)
 
 
-def test_nothing_is_asked_of_a_passage_without_words() -> None:
+def test_empty_passages_are_not_sent_to_the_judge() -> None:
     judge = TableJudge({})
-    verdicts = JudgementCache(judge)
-    [found] = verdicts.run_batched([lambda: verdicts(CLAIM._replace(passage=" "))])
+    judgements = JudgementCache(judge)
+    [found] = judgements.run_batched([lambda: judgements(CLAIM._replace(passage=" "))])
     assert (found.label, found.reason, judge.asked) == (None, "there is no text to check the claim against", [])
 
 
-def test_one_after_the_other_is_asked_until_one_holds() -> None:
+def test_any_supported_stops_at_the_first_supported_check() -> None:
     judge = TableJudge({("passage", "A", "x"): "no", ("passage", "A", "y"): "yes", ("passage", "B", "x"): "yes"})
-    verdicts = JudgementCache(judge)
+    judgements = JudgementCache(judge)
     checks = {claim: [Check("passage", claim, "", passage) for passage in "xyz"] for claim in "AB"}
-    found = verdicts.run_batched([lambda of_one=of_one: any_supported(of_one, verdicts) for of_one in checks.values()])
+    found = judgements.run_batched([lambda of_one=of_one: any_supported(of_one, judgements) for of_one in checks.values()])
     assert found == [True, True]
     assert [(check.claim, check.passage) for check in judge.asked] == [("A", "x"), ("B", "x"), ("A", "y")]
     assert any_supported([CLAIM], lambda check: PENDING) is None

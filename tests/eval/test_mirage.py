@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 from support.answer_cases import answer, case, judged, numbers, reference
 
-from rankvideo_rag.eval.answers.judge import Check, Verdict
-from rankvideo_rag.eval.answers.judges.prompts import parse_verdict
+from rankvideo_rag.eval.answers.judge import Check, Judgement
+from rankvideo_rag.eval.answers.judges.prompts import parse_judgement
 from rankvideo_rag.eval.answers.mirage import mirage_scores
 from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores, says_yes
 from rankvideo_rag.eval.answers.records import Case
@@ -21,7 +21,7 @@ ONE, TWO = ("r1", "v1"), ("r2", "v2")
 NOTHING_RECALLED = {("passage", "r1", "A B"): "no", ("passage", "r2", "A B"): "no"}
 
 
-def test_an_ordinary_answer_has_the_same_six_numbers_in_both_ways_of_counting() -> None:
+def test_both_ways_of_counting_agree_on_an_ordinary_answer() -> None:
     """Three claims, each citing one video; the judge can tell nothing that the two ways count differently."""
     given = answer(("A", "v1"), ("B", "v2"), ("C", "v2"))
     right = reference(ONE, TWO, ("r3", "v1 v2"), ("r4", "v3"), ("nobody shows it", ""))
@@ -61,7 +61,7 @@ def test_an_ordinary_answer_has_the_same_six_numbers_in_both_ways_of_counting() 
     assert (round(float(info_f1), 6), round(float(cite_f1), 6)) == (0.363636, 0.4)
 
 
-def test_a_claim_answers_for_what_it_cites_and_not_for_what_others_cite() -> None:
+def test_claim_is_checked_against_its_own_citations_only() -> None:
     """Fault 1. A is borne out only by what B cites: 1 of 2 claims, where the original finds both."""
     right = reference(ONE, TWO)
     ask = judged(
@@ -82,7 +82,7 @@ def test_a_claim_answers_for_what_it_cites_and_not_for_what_others_cite() -> Non
     assert numbers(original_mirage_scores(one, ask), *ORIGINAL[3:]) == [1.0, 0.0, 0.0]
 
 
-def test_an_uncited_claim_is_not_borne_out_by_what_others_cite() -> None:
+def test_uncited_claim_is_not_supported_by_other_citations() -> None:
     """Fault 1 again: B cites nothing, or a video of which the reference says nothing. Nobody is asked."""
     ask = judged(
         {
@@ -102,10 +102,12 @@ def test_an_uncited_claim_is_not_borne_out_by_what_others_cite() -> None:
     assert numbers(original_mirage_scores(one, ask), *ORIGINAL) == pytest.approx([1.0, 1.0, 1.0, 2 / 3, 1.0, 0.8])
 
 
-def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Verdict | str]) -> dict[tuple[str, str, str], Verdict | str]:
+def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Judgement | str]) -> dict[tuple[str, str, str], Judgement | str]:
     """Judgements for a reference of r1 in v1 and r2 in v2 in which only what is seen matters; all words say no."""
     listed = ("Claims from v1: r1.", "Claims from v2: r2.", "Claims from v1: r1. Claims from v2: r2.")
-    table: dict[tuple[str, str, str], Verdict | str] = {("video", claim, video): said for (claim, video), said in seen.items()}
+    table: dict[tuple[str, str, str], Judgement | str] = {
+        ("video", claim, video): said for (claim, video), said in seen.items()
+    }
     for claim in claims:
         table |= {("passage", claim, "r1\nr2"): "no"} | {("claims", claim, passage): "no" for passage in listed}
     for claim in ("r1", "r2"):
@@ -114,7 +116,7 @@ def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Verdict | str]) -
     return table
 
 
-def test_supported_claims_are_counted_and_not_shares_of_them_added() -> None:
+def test_supported_claims_are_counted_instead_of_summing_shares() -> None:
     """Fault 2. v1 bears out A and B, of three that cite it: 2/3. The original adds one share, 2/3, and divides it by 3."""
     table = quiet(
         "A", "B", "C", text="A B C", seen={("A", "v1"): "yes", ("B", "v1"): "yes", ("C", "v1"): "no", ("C", "v2"): "yes"}
@@ -127,7 +129,7 @@ def test_supported_claims_are_counted_and_not_shares_of_them_added() -> None:
     assert numbers(found, *ORIGINAL_COLLECTION) == pytest.approx([1.0, 0.0, 0.0, 2 / 9, 0.0, 0.0])
 
 
-def test_a_claim_with_two_good_citations_is_one_supported_claim() -> None:
+def test_claim_with_two_supporting_citations_counts_once() -> None:
     """Fault 2 upwards: two shares of 1 for one claim make a precision of 2."""
     ask = judged(quiet("A", text="A", seen={("A", "v1"): "yes", ("A", "v2"): "yes"}), video=True)
     one = case(answer(("A", "v1 v2")), reference(ONE, TWO))
@@ -135,7 +137,7 @@ def test_a_claim_with_two_good_citations_is_one_supported_claim() -> None:
     assert original_mirage_scores(one, ask)["CiteP(collection)(original)"].value == 2.0
 
 
-def test_claims_with_the_same_words_are_counted_each() -> None:
+def test_equal_claims_are_counted_separately() -> None:
     """Fault 3. A is said twice, with another video each time; only v2 bears it out."""
     listed = {"v1": "Claims from v1: r1.", "v2": "Claims from v2: r2."}
     table = quiet("A", "B", text="A A B", seen={("A", "v1"): "no", ("A", "v2"): "yes", ("B", "v1"): "no", ("B", "v2"): "no"})
@@ -162,39 +164,39 @@ def test_claims_with_the_same_words_are_counted_each() -> None:
         ("", None, False),
     ],
 )
-def test_prose_is_no_verdict_though_the_original_looks_for_a_yes_in_it(reply: str, label: str | None, original: bool) -> None:
+def test_prose_is_no_judgement_but_the_original_searches_it_for_yes(reply: str, label: str | None, original: bool) -> None:
     """Fault 4."""
-    verdict = parse_verdict(Check("passage", "A"), reply)
-    assert (verdict.label, says_yes(verdict)) == (label, original)
+    judgement = parse_judgement(Check("passage", "A"), reply)
+    assert (judgement.label, says_yes(judgement)) == (label, original)
 
 
-def test_what_no_verdict_is_known_of_is_left_out_and_not_taken_for_a_no() -> None:
+def test_undecided_claims_are_left_out_instead_of_counted_as_no() -> None:
     """Fault 4. One yes, one no and two replies in prose, of which one holds the letters y, e, s."""
-    prose = Verdict(None, "prose", "Yesterday, it seems."), Verdict(None, "prose", "Who knows")
-    said = dict(zip("ABCD", (Verdict("yes", reply="yes"), Verdict("no", reply="no"), *prose), strict=True))
-    table = {("passage", claim, "r1"): verdict for claim, verdict in said.items()}
+    prose = Judgement(None, "prose", "Yesterday, it seems."), Judgement(None, "prose", "Who knows")
+    said = dict(zip("ABCD", (Judgement("yes", reply="yes"), Judgement("no", reply="no"), *prose), strict=True))
+    table = {("passage", claim, "r1"): judgement for claim, judgement in said.items()}
     table |= {("passage", "r1", "A B C D"): prose[1]}
     one = case(answer(*((claim, "") for claim in "ABCD")), reference(ONE))
     found, original = mirage_scores(one, judged(table)), original_mirage_scores(one, judged(table))
     assert found["InfoP"].value == 0.5
     assert found["InfoR"] == MeasureValue(
-        None, "no verdict on any of the claims in the reference that a video supports", unjudged=True
+        None, "no judgement on any of the claims in the reference that a video supports", unjudged=True
     )
     assert found["InfoF1"].value is None
     assert numbers(original, *ORIGINAL[:3]) == [0.5, 0.0, 0.0]  # A and C; "Who knows" is a no
 
 
-def test_a_video_that_cannot_be_watched_bears_witness_to_nothing() -> None:
+def test_unreadable_video_is_left_out() -> None:
     """Fault 4: for the original it says no."""
-    table = quiet("A", "B", text="A B", seen={("A", "v1"): Verdict(None, "no_file: …"), ("B", "v2"): "yes"})
-    table |= {("video", "A", "v2"): "no", ("video", "B", "v1"): Verdict(None, "no_file: …")}
+    table = quiet("A", "B", text="A B", seen={("A", "v1"): Judgement(None, "no_file: …"), ("B", "v2"): "yes"})
+    table |= {("video", "A", "v2"): "no", ("video", "B", "v1"): Judgement(None, "no_file: …")}
     one = case(answer(("A", "v1"), ("B", "v2")), reference(ONE, TWO))
     found, original = mirage_scores(one, judged(table, video=True)), original_mirage_scores(one, judged(table, video=True))
     assert numbers(found, "InfoP(collection)", "CiteP(collection)") == [1.0, 1.0]  # of A nothing is known
     assert numbers(original, "InfoP(collection)(original)", "CiteP(collection)(original)") == [0.5, 0.5]
 
 
-def test_an_answer_without_claims_has_no_precision_and_a_recall_of_zero() -> None:
+def test_answer_without_claims_has_no_precision_and_zero_recall() -> None:
     """Fault 5, answer."""
     empty = case(answer(), reference(ONE, TWO))
     found = mirage_scores(empty, judged({}, video=True))
@@ -204,7 +206,7 @@ def test_an_answer_without_claims_has_no_precision_and_a_recall_of_zero() -> Non
     assert numbers(original_mirage_scores(empty, judged({})), *ORIGINAL) == [0.0] * 6
 
 
-def test_a_reference_without_claims_gives_no_recall_and_nothing_to_hold_citations_against() -> None:
+def test_reference_without_claims_gives_no_recall_and_no_citation_scores() -> None:
     """Fault 5, reference: it has an answer only."""
     one = case(answer(("A", "v1")), reference(answer="It is so."))
     ask = judged({("passage", "A", "It is so."): "yes", ("claims", "A", "Claims from v1: ."): "no"})
@@ -214,23 +216,23 @@ def test_a_reference_without_claims_gives_no_recall_and_nothing_to_hold_citation
     assert numbers(original_mirage_scores(one, ask), *ORIGINAL) == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
-def test_a_question_without_an_answer_counts_zero_though_the_original_leaves_it_out() -> None:
+def test_missing_answer_counts_zero_but_the_original_skips_it() -> None:
     """Fault 6."""
     absent = Case(reference(ONE), answer(answered=False), absent=True)
     assert numbers(mirage_scores(absent, judged({})), "InfoR", "InfoF1", "CiteR", "CiteF1") == [0.0, 0.0, 0.0, 0.0]
     assert original_mirage_scores(absent, judged({})) == {}
 
 
-def test_a_reference_claim_is_judged_in_its_own_context() -> None:
+def test_reference_claim_is_judged_in_its_own_context() -> None:
     """Fault 7: with the answer as context, the judge reads all of it even where one sentence is to be judged."""
     one = case(answer(("A", "v1")), reference(ONE))
 
     class ReadsContext:
         has_video_judge = False
 
-        def __call__(self, check: Check) -> Verdict:
+        def __call__(self, check: Check) -> Judgement:
             reads_the_answer = (check.kind, check.claim, check.context) == ("claims", "r1", "A")
-            return Verdict("yes" if reads_the_answer else "no")
+            return Judgement("yes" if reads_the_answer else "no")
 
     ask = ReadsContext()
     assert mirage_scores(one, ask)["CiteR"].value == 0.0

@@ -20,7 +20,7 @@ from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.cli import app as commands
 from rankvideo_rag.cli.eval_report import report as command
 from rankvideo_rag.errors import InputError, ModelError
-from rankvideo_rag.eval.answers.judge import Verdict
+from rankvideo_rag.eval.answers.judge import Judgement
 from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.report.calibrate import calibrate_min_margin
@@ -150,7 +150,7 @@ def plant(folder: Path, planted: Sequence[Planted]) -> None:
     write_rows(folder / "indexed.jsonl", [{"video": one.query, "clips": one.kept, "reason": one.reason} for one in planted])
 
 
-def test_of_fifty_questions_with_a_planted_fault_each_the_stage_is_found(tmp_path: Path) -> None:
+def test_stage_is_found_for_fifty_planted_failures(tmp_path: Path) -> None:
     planted = [Planted(number) for number in range(50)]
     assert Counter(one.fault for one in planted) == dict.fromkeys(FAULTS, 10)
     plant(tmp_path / "r", planted)
@@ -163,7 +163,7 @@ def test_of_fifty_questions_with_a_planted_fault_each_the_stage_is_found(tmp_pat
     assert found.counts["without"].failures == {"not indexed": 10, "not retrieved": 10, "other": 30}
 
 
-def test_a_report_is_the_same_when_it_is_scored_again_from_its_files(tmp_path: Path) -> None:
+def test_rescored_report_is_identical(tmp_path: Path) -> None:
     plant(tmp_path, [Planted(number) for number in range(10)])
     before = ran("--output", tmp_path)
     files = (tmp_path / "report.json").read_bytes(), (tmp_path / "report.html").read_bytes()
@@ -171,7 +171,7 @@ def test_a_report_is_the_same_when_it_is_scored_again_from_its_files(tmp_path: P
     assert ((tmp_path / "report.json").read_bytes(), (tmp_path / "report.html").read_bytes()) == files
 
 
-def test_the_numbers_of_a_small_folder_are_those_of_the_hand(tmp_path: Path) -> None:
+def test_report_matches_hand_computed_numbers(tmp_path: Path) -> None:
     # demoted: from rank 2 to 9; wrong window and unsupported: from rank 2 to 1.
     plant(tmp_path, [Planted(number) for number in (2, 3, 4)])
     write_rows(tmp_path / "seconds.jsonl", [{"query_id": f"fact-{n}", "retrieve": n, "rerank": 9 * n} for n in (2, 3, 4)])
@@ -229,11 +229,11 @@ def trail(
 
 RIGHT, WINDOW = ("v", 12.0, 16.0), ("v", 40.0, 50.0)
 YES = {("passage", "It is so.", "words"): "yes", ("nugget", "claim", "It is so."): "yes"}
-NO_VERDICT = Verdict(None, "prose")
+NO_JUDGEMENT = Judgement(None, "prose")
 
 
 @pytest.mark.parametrize(
-    ("case", "verdicts", "expected"),
+    ("case", "judgements", "expected"),
     [
         (trail(RIGHT), YES, ("right", None)),
         (trail(("v", 0.0, 30.0)), YES, ("right", None)),  # the whole clip holds the moment
@@ -241,8 +241,8 @@ NO_VERDICT = Verdict(None, "prose")
         (trail(RIGHT), YES | {("nugget", "claim", "It is so."): "partial"}, ("right", None)),
         (trail(RIGHT, text="Seen in", visual=True), {}, ("right", None)),
         (trail(RIGHT), YES | {("nugget", "claim", "It is so."): "no"}, ("wrong", "other")),
-        (trail(RIGHT), YES | {("nugget", "claim", "It is so."): NO_VERDICT}, ("not known", None)),
-        (trail(RIGHT), YES | {("passage", "It is so.", "words"): NO_VERDICT}, ("not known", None)),
+        (trail(RIGHT), YES | {("nugget", "claim", "It is so."): NO_JUDGEMENT}, ("not known", None)),
+        (trail(RIGHT), YES | {("passage", "It is so.", "words"): NO_JUDGEMENT}, ("not known", None)),
         (trail(RIGHT), YES | {("passage", "It is so.", "words"): "no"}, ("wrong", "unsupported claim")),
         (trail(), YES, ("wrong", "unsupported claim")),  # it cites nothing
         (trail(WINDOW), YES, ("wrong", "wrong window")),
@@ -268,10 +268,12 @@ NO_VERDICT = Verdict(None, "prose")
         (trail(RIGHT, targets={}, indexed=None), YES, ("right", None)),  # nobody knows where the answer stands
     ],
 )
-def test_every_answer_has_one_fate(case: Trace, verdicts: dict[Any, Any], expected: tuple[str, str | None]) -> None:
-    found = classify(case, judged(verdicts))
-    assert (found.verdict, found.stage) == expected
-    assert (found.reason is None) == (found.verdict == "right")
+def test_classify_gives_every_answer_one_outcome(
+    case: Trace, judgements: dict[Any, Any], expected: tuple[str, str | None]
+) -> None:
+    found = classify(case, judged(judgements))
+    assert (found.status, found.stage) == expected
+    assert (found.reason is None) == (found.status == "right")
 
 
 # An archive of real clips
@@ -296,7 +298,7 @@ def scored(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return folder / "report", ran(*files_of(world, folder, chosen), "--output", folder / "report")
 
 
-def test_one_command_measures_an_archive_with_reranking_and_without(scored: tuple[Path, ArchiveReport]) -> None:
+def test_report_command_measures_with_and_without_reranking(scored: tuple[Path, ArchiveReport]) -> None:
     folder, found = scored
     assert found.retrieval.queries == len(found.questions) >= 10
     assert found.benefit.low <= found.benefit.mean <= found.benefit.high
@@ -313,9 +315,7 @@ def test_one_command_measures_an_archive_with_reranking_and_without(scored: tupl
     assert {one.facet for one in found.retrieval.slices} == {"kind", "channel"}
 
 
-def test_every_quote_of_an_extractive_answer_stands_in_the_stored_words_of_its_span(
-    world: World, scored: tuple[Path, ArchiveReport]
-) -> None:
+def test_extractive_quotes_are_found_in_the_stored_text_of_their_span(world: World, scored: tuple[Path, ArchiveReport]) -> None:
     folder, found = scored
     files = [folder / f"answers_{side}.jsonl" for side in ("with", "without")]
     lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
@@ -344,7 +344,7 @@ def contrary(model: str | None = None, *, device: str | None = None) -> VLM:
     return Contrary()
 
 
-def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: World, tmp_path: Path) -> None:
+def test_failure_stages_are_found_in_a_real_archive(world: World, tmp_path: Path) -> None:
     shown = next(one for one in of_shapes(world) if one.kind == "one" and list(one.judgements.values()).count(2) == 1)
     right = next(iter(asked(world, "speech")))
     absent = right.model_copy(update={"question_id": "absent", "judgements": {"nowhere": 2}, "claims": ()})
@@ -364,7 +364,7 @@ def test_in_a_real_archive_lost_answers_are_found_where_they_were_lost(world: Wo
     assert found.metadata.models["reranker"] == "contrary"
 
 
-def test_what_reranking_took_is_not_told_where_kept_verdicts_were_used(world: World, tmp_path: Path) -> None:
+def test_reranking_is_not_timed_with_cached_scores(world: World, tmp_path: Path) -> None:
     arguments = files_of(world, tmp_path, asked(world, "visual")[:2])
     found = ran(*arguments, "--output", tmp_path / "r", "--score-cache", tmp_path / "scores.db")
     assert found.seconds["rerank"] is None
@@ -376,20 +376,18 @@ def test_what_reranking_took_is_not_told_where_kept_verdicts_were_used(world: Wo
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (["--questions", "q.jsonl"], "name both files"),
+        (["--questions", "q.jsonl"], "give --questions and --qrels"),
         (["--questions", "{q}", "--qrels", "{r}", "--reranker", "none"], "nothing to compare"),
     ],
 )
-def test_an_archive_is_not_asked_without_what_a_report_needs(
-    world: World, tmp_path: Path, words: list[str], fault: str
-) -> None:
+def test_report_needs_questions_qrels_and_a_reranker(world: World, tmp_path: Path, words: list[str], fault: str) -> None:
     _, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
     result = run(world.archive, "--output", tmp_path / "r", *(word.format(q=q, r=r) for word in words))
     assert isinstance(result.exception, InputError)
     assert fault in str(result.exception)
 
 
-def test_ids_that_do_not_meet_are_refused_before_anything_is_asked(world: World, tmp_path: Path) -> None:
+def test_ids_without_a_match_are_refused_before_asking(world: World, tmp_path: Path) -> None:
     archive, _, q, _, r, _ = files_of(world, tmp_path, asked(world, "speech")[:1])
     with pytest.raises(InputError, match=r"none of the 1 relevant videos is in the archive: .*need --stems"):
         ran(archive, "--questions", q, "--qrels", r, "--output", tmp_path / "r")
@@ -421,9 +419,7 @@ def is_tired() -> MockLLM:
     return llm
 
 
-def test_an_answer_that_a_model_fails_to_write_is_none_and_told_and_one_that_writes_nothing_ends_the_run(
-    world: World, tmp_path: Path
-) -> None:
+def test_failed_answers_are_reported_and_a_failing_first_answer_ends_the_run(world: World, tmp_path: Path) -> None:
     arguments = files_of(world, tmp_path, asked(world, "speech")[:2])
     found = ran(*arguments, "--output", tmp_path / "r", "--llm", f"{__name__}:tires")
     assert (found.counts["without"].absent, found.counts["with"].absent) == (1, 2)
@@ -449,7 +445,7 @@ def counted() -> MockLLM:
     return Counted()
 
 
-def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tmp_path: Path) -> None:
+def test_report_generates_answers_as_ask_does(world: World, tmp_path: Path) -> None:
     arguments = [*files_of(world, tmp_path, asked(world, "visual")[:1]), "--llm", f"{__name__}:counted"]
     PROMPTS.clear()
     ran(*arguments, "--output", tmp_path / "one")
@@ -459,7 +455,7 @@ def test_the_answers_of_a_report_are_written_as_ask_writes_them(world: World, tm
     assert len(PROMPTS) == 6
     with pytest.raises(InputError, match="give one of them"):
         ran(*arguments, "--output", tmp_path / "both", "--llm-url", "http://127.0.0.1:9/v1")
-    with pytest.raises(InputError, match="--frames, --evidence-subsets: no archive is asked"):
+    with pytest.raises(InputError, match="--frames, --evidence-subsets need an archive"):
         ran("--output", tmp_path / "one", "--frames", "1", "--evidence-subsets", "2")
 
 
@@ -481,51 +477,51 @@ def with_margins(folder: Path, *best: tuple[float, bool]) -> Path:
     return folder
 
 
-def threshold_of(folder: Path, *words: str) -> Result:
+def calibrate(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(commands, ["eval", "calibrate", str(folder), *words])
 
 
-def test_the_margin_from_which_to_answer_is_taken_from_a_report(tmp_path: Path) -> None:
+def test_calibrate_takes_the_min_margin_from_a_report(tmp_path: Path) -> None:
     folder = with_margins(tmp_path / "r", (-1.5, False), (0.25, False), (0.5, True), (-0.5, True), (2.0, True))
     # From 0.5 on both questions have an answer; a third that has one lies below. At 0.25 one of three has none.
-    found = json.loads(threshold_of(folder, "--json").stdout)
+    found = json.loads(calibrate(folder, "--json").stdout)
     assert (found["min_margin"], found["wrongly_answered"]) == (0.5, 0.0)
     assert found["answered"] == pytest.approx(2 / 3)
     assert (found["questions"], found["unanswerable"], found["not_scored"]) == (5, 2, 0)
     # All five pairs are relevant: no margin above 0 is wrong, and below 0 all are.
     assert (found["reasoning_low"], found["reasoning_high"]) == (None, 0.0)
-    laxer = json.loads(threshold_of(folder, "--json", "--max-error", "0.3").stdout)
+    laxer = json.loads(calibrate(folder, "--json", "--max-error", "0.3").stdout)
     assert laxer["min_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
-    told = threshold_of(folder)
+    told = calibrate(folder)
     assert "--min-margin 0.5" in told.stdout
     assert "2 unanswerable questions are few" in told.stderr
 
 
-def test_where_margins_do_not_tell_there_is_no_threshold_and_without_both_kinds_an_error(tmp_path: Path) -> None:
-    found = threshold_of(with_margins(tmp_path / "a", (3.0, False), (1.0, True)))
-    assert "Margins do not tell" in found.stdout
+def test_calibrate_without_a_good_margin_or_both_kinds_of_questions(tmp_path: Path) -> None:
+    found = calibrate(with_margins(tmp_path / "a", (3.0, False), (1.0, True)))
+    assert "at no margin are 95% of the questions at or above it answerable" in found.stdout
     with pytest.raises(InputError, match=r'none is without an answer .*"answerable": false'):
         calibrate_min_margin(read_report_folder(with_margins(tmp_path / "b", (3.0, True), (1.0, True))))
 
 
-def test_a_video_that_is_not_indexed_makes_its_question_one_without_an_answer(tmp_path: Path) -> None:
+def test_question_without_an_indexed_video_counts_as_unanswerable(tmp_path: Path) -> None:
     folder = with_margins(tmp_path, (1.0, True), (2.0, True))
     rows = [json.loads(line) for line in (folder / "indexed.jsonl").read_text().splitlines()]
     write_rows(folder / "indexed.jsonl", [rows[0] | {"clips": []}, rows[1]])
     assert calibrate_min_margin(read_report_folder(folder)).min_margin == 2.0
 
 
-def test_a_folder_that_lacks_files_says_which(tmp_path: Path) -> None:
+def test_missing_files_of_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks references.jsonl, qrels.trec, first_stage.trec, .*answers_with.jsonl"):
         ran("--output", tmp_path)
-    with pytest.raises(InputError, match="--qrels: no archive is asked"):
+    with pytest.raises(InputError, match="--qrels need an archive"):
         ran("--output", tmp_path, "--qrels", tmp_path)
 
 
 # Questions
 
 
-def test_the_demos_questions_are_read_with_their_slices(world: World, tmp_path: Path) -> None:
+def test_demo_questions_are_read_with_their_slices(world: World, tmp_path: Path) -> None:
     every = generate_questions(world.clips)
     (tmp_path / "q.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in every))
     found = read_questions(tmp_path / "q.jsonl")
@@ -534,7 +530,7 @@ def test_the_demos_questions_are_read_with_their_slices(world: World, tmp_path: 
     assert all(one.claims and one.answerable for one in found.references.values())
 
 
-def test_questions_may_be_a_table_of_two_columns(tmp_path: Path) -> None:
+def test_questions_are_read_from_two_columns(tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("q1\tWhere is it?\n")
     assert read_questions(tmp_path / "q.tsv").references["q1"].question == "Where is it?"
 
@@ -550,7 +546,7 @@ def test_questions_may_be_a_table_of_two_columns(tmp_path: Path) -> None:
         ('{"query_id": "a", "question": "Q", "answerable": false, "answer": "A"}', "line 1"),
     ],
 )
-def test_questions_that_cannot_be_asked_are_named_with_their_line(tmp_path: Path, text: str, fault: str) -> None:
+def test_invalid_questions_are_refused_with_their_line(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "q.jsonl").write_text(text)
     with pytest.raises(InputError, match=re.escape(fault)):
         read_questions(tmp_path / "q.jsonl")
@@ -585,7 +581,7 @@ class _Tags(HTMLParser):
         assert self.stack.pop() == tag
 
 
-def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
+def test_untrusted_text_is_escaped_on_a_self_contained_page(tmp_path: Path) -> None:
     evil = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     plant(tmp_path, [Planted(number) for number in range(10)])
     found = ran("--output", tmp_path)
@@ -617,7 +613,7 @@ def test_foreign_words_stay_words_on_a_page_that_needs_nothing_else(tmp_path: Pa
     assert "default-src 'none'" in html
 
 
-def test_the_page_says_what_was_lost_where_and_has_its_three_plots(tmp_path: Path) -> None:
+def test_page_lists_failures_by_stage_and_has_three_plots(tmp_path: Path) -> None:
     plant(tmp_path, [Planted(number) for number in range(10)])
     ran("--output", tmp_path)
     html = (tmp_path / "report.html").read_text()

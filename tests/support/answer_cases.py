@@ -1,9 +1,9 @@
-"""Small answers and references for tests of the measures of answers, and verdicts that are looked up in a table."""
+"""Small answers and references for tests of the measures of answers, and judgements that are looked up in a table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rankvideo_rag.eval.answers.judge import Check, Label, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Judgement, Label
 from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.values import MeasureValue
@@ -28,19 +28,19 @@ def case(given: SystemAnswer, right: Reference) -> Case:
 
 
 class TableAsk:
-    """Verdicts by (kind, claim, passage or video). A check that is not in the table is a KeyError."""
+    """Judgements by (kind, claim, passage or video). A check that is not in the table is a KeyError."""
 
-    def __init__(self, table: Mapping[tuple[str, str, str], Label | Verdict], *, has_video_judge: bool) -> None:
+    def __init__(self, table: Mapping[tuple[str, str, str], Label | Judgement], *, has_video_judge: bool) -> None:
         self._table = table
         self.has_video_judge = has_video_judge
 
-    def __call__(self, check: Check) -> Verdict:
+    def __call__(self, check: Check) -> Judgement:
         found = self._table[check.kind, check.claim, check.video_id or check.passage]
-        return found if isinstance(found, Verdict) else Verdict(found)
+        return found if isinstance(found, Judgement) else Judgement(found)
 
 
-def judged(table: Mapping[tuple[str, str, str], Label | Verdict], *, video: bool = False) -> TableAsk:
-    """Return verdicts from a table; with `video`, measures check claims against videos as well."""
+def judged(table: Mapping[tuple[str, str, str], Label | Judgement], *, video: bool = False) -> TableAsk:
+    """Return judgements from a table; with `video`, measures check claims against videos as well."""
     return TableAsk(table, has_video_judge=video)
 
 
@@ -49,12 +49,12 @@ class TableJudge:
 
     version = "1"
 
-    def __init__(self, table: Mapping[tuple[str, str, str], Label | Verdict], name: str = "table") -> None:
+    def __init__(self, table: Mapping[tuple[str, str, str], Label | Judgement], name: str = "table") -> None:
         self._ask = judged(table)
         self.name = name
         self.asked: list[Check] = []
 
-    def judge(self, checks: Sequence[Check]) -> Iterable[Verdict]:
+    def judge(self, checks: Sequence[Check]) -> Iterable[Judgement]:
         for check in checks:
             self.asked.append(check)
             yield self._ask(check)

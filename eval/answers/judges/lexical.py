@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from rankvideo_rag.errors import InputError
-from rankvideo_rag.eval.answers.judge import Check, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Judgement
 from rankvideo_rag.text import content_terms, stem, terms
 
 THRESHOLD = 0.75
@@ -15,7 +15,7 @@ class LexicalJudge:
     """Says `yes` where the text holds at least `threshold` of the claim's terms.
 
     The terms of a claim are its distinct `text.content_terms`, stemmed; those of the text are all of its `text.terms`, stemmed.
-    For a nugget, half of the threshold is `partial`. A claim without terms has no verdict.
+    For a nugget, half of the threshold is `partial`. A claim without terms has no judgement.
     """
 
     name = "lexical"
@@ -30,18 +30,18 @@ class LexicalJudge:
         """Version of the rule, and the threshold."""
         return f"1:{self._threshold}"
 
-    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """Yield one verdict for each check."""
-        return map(self._verdict, checks)
+    def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
+        """Yield one judgement for each check."""
+        return map(self._judgement, checks)
 
-    def _verdict(self, check: Check) -> Verdict:
+    def _judgement(self, check: Check) -> Judgement:
         claim_terms = set(map(_stem, content_terms(check.claim)))
         if not claim_terms:
-            return Verdict(None, "the claim has no words")
+            return Judgement(None, "the claim has no words")
         found = len(claim_terms & _passage_terms(check.passage)) / len(claim_terms)
         if found >= self._threshold:
-            return Verdict("yes")
-        return Verdict("partial" if check.kind == "nugget" and found >= self._threshold / 2 else "no")
+            return Judgement("yes")
+        return Judgement("partial" if check.kind == "nugget" and found >= self._threshold / 2 else "no")
 
 
 @lru_cache(maxsize=64)  # many claims are checked against the same passage

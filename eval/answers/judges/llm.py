@@ -9,12 +9,12 @@ from typing import Any
 
 from rankvideo_rag.backends import load_backend
 from rankvideo_rag.errors import InputError, ModelError, RankVideoError
-from rankvideo_rag.eval.answers.judge import Check, Verdict
-from rankvideo_rag.eval.answers.judges.prompts import VERSION, build_prompt, parse_verdict
+from rankvideo_rag.eval.answers.judge import Check, Judgement
+from rankvideo_rag.eval.answers.judges.prompts import VERSION, build_prompt, parse_judgement
 from rankvideo_rag.models.vlm import VLM, Prompt
 
 _VLM_BATCH_SIZE = 16
-_MAX_TOKENS = 512  # enough for a <think> block before the verdict
+_MAX_TOKENS = 512  # enough for a <think> block before the judgement
 
 
 class LLMJudge:
@@ -33,12 +33,12 @@ class LLMJudge:
         self._batch_size = batch_size
         self.name = name
 
-    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """Yield one verdict for each check. Errors of the model are raised after the verdicts of earlier batches."""
+    def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
+        """Yield one judgement for each check. Errors of the model are raised after the judgements of earlier batches."""
         for begin in range(0, len(checks), self._batch_size):
             batch = checks[begin : begin + self._batch_size]
             replies = self._complete([build_prompt(check) for check in batch])
-            yield from (parse_verdict(check, reply) for check, reply in zip(batch, replies, strict=True))
+            yield from (parse_judgement(check, reply) for check, reply in zip(batch, replies, strict=True))
 
 
 def load(model: str | None, *, device: str | None = None) -> LLMJudge:
@@ -76,7 +76,7 @@ def judge_from_llm(model: Any, *, name: str) -> LLMJudge:
             raise
         except Exception as error:
             raise ModelError(
-                f"the judge {full_name} failed ({type(error).__name__}: {error}). Verdicts that it gave before are cached "
+                f"the judge {full_name} failed ({type(error).__name__}: {error}). Judgements that it gave before are cached "
                 f"where a file is named for them: run the same command again to continue"
             ) from error
 

@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from rankvideo_rag.errors import ModelError
-from rankvideo_rag.eval.answers.judge import Check, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Judgement
 from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
 
 _SETTING = "--judge-model"
@@ -45,27 +45,27 @@ class NliJudge:
         self._network = network
         self._entailment = entailment_label(network.config.id2label, name)
 
-    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """Yield one verdict for each check."""
+    def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
+        """Yield one judgement for each check."""
         for begin in range(0, len(checks), _BATCH_SIZE):
             yield from self._judge_batch(checks[begin : begin + _BATCH_SIZE])
 
-    def _judge_batch(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+    def _judge_batch(self, checks: Sequence[Check]) -> Iterator[Judgement]:
         chunks = [self._split(check) for check in checks]
         pairs = [(chunk, check.claim) for check, of_check in zip(checks, chunks, strict=True) for chunk in of_check]
         logits = np.empty((0, 0))
         if pairs:
             logits = self._network.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
         ends = np.cumsum([len(of_check) for of_check in chunks])
-        return map(self._verdict, np.split(np.asarray(logits), ends[:-1]))
+        return map(self._judgement, np.split(np.asarray(logits), ends[:-1]))
 
-    def _verdict(self, logits: np.ndarray) -> Verdict:
-        """Return the verdict from the logits of a passage's chunks: (chunks, labels)."""
+    def _judgement(self, logits: np.ndarray) -> Judgement:
+        """Return the judgement from the logits of a passage's chunks: (chunks, labels)."""
         if not len(logits):
-            return Verdict(None, "the claim is too long for the model")
+            return Judgement(None, "the claim is too long for the model")
         if not np.isfinite(logits).all():
-            return Verdict(None, "the model gave numbers that are not finite")
-        return Verdict("yes" if (logits.argmax(axis=1) == self._entailment).any() else "no")
+            return Judgement(None, "the model gave numbers that are not finite")
+        return Judgement("yes" if (logits.argmax(axis=1) == self._entailment).any() else "no")
 
     def _split(self, check: Check) -> list[str]:
         """Return the passage in chunks that fit the model beside the claim; none where the claim alone is too long."""

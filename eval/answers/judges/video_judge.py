@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rankvideo_rag.errors import InputError, MediaError
-from rankvideo_rag.eval.answers.judge import Check, Verdict
+from rankvideo_rag.eval.answers.judge import Check, Judgement
 from rankvideo_rag.formats.video_folder import VideoFolder
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import VLM
@@ -39,7 +39,7 @@ class VideoJudge:
     Args:
         vlm: the model.
         spec: its prompt format.
-        find: returns the path of a video, or raises MediaError, which gives a verdict without a label.
+        find: returns the path of a video, or raises MediaError, which gives a judgement without a label.
         threshold: margin in nats.
         limits: limits on the videos that are decoded.
     """
@@ -61,26 +61,26 @@ class VideoJudge:
         self._threshold = threshold
         self._options = ScoringOptions(limits=limits)
 
-    def judge(self, checks: Sequence[Check]) -> Iterator[Verdict]:
-        """Yield one verdict for each check. Adjacent claims on one clip share its decoding."""
+    def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
+        """Yield one judgement for each check. Adjacent claims on one clip share its decoding."""
         for begin in range(0, len(checks), _BATCH_SIZE):
             yield from self._judge_batch(checks[begin : begin + _BATCH_SIZE])
 
-    def _judge_batch(self, checks: Sequence[Check]) -> list[Verdict]:
+    def _judge_batch(self, checks: Sequence[Check]) -> list[Judgement]:
         pairs = [self._pair(check) for check in checks]
         found = [pair for pair in pairs if isinstance(pair, Pair)]
         scores = dict(zip(found, score_pairs(self._vlm, self._spec, found, self._options), strict=True))
-        return [self._verdict(scores[pair]) if isinstance(pair, Pair) else pair for pair in pairs]
+        return [self._judgement(scores[pair]) if isinstance(pair, Pair) else pair for pair in pairs]
 
-    def _pair(self, check: Check) -> Pair | Verdict:
+    def _pair(self, check: Check) -> Pair | Judgement:
         if check.video_id is None:
             raise InputError(f"the claim {check.claim[:80]!r} is to be checked against text: this judge takes videos only")
         try:
             return Pair(check.claim, VideoSpan(str(self._find(check.video_id)), check.start, check.end))
         except MediaError as error:
-            return Verdict(None, f"{error.code}: {error}")
+            return Judgement(None, f"{error.code}: {error}")
 
-    def _verdict(self, score: Score) -> Verdict:
+    def _judgement(self, score: Score) -> Judgement:
         if score.margin is None:
-            return Verdict(None, score.reason)
-        return Verdict("yes" if score.margin > self._threshold else "no")
+            return Judgement(None, score.reason)
+        return Judgement("yes" if score.margin > self._threshold else "no")
