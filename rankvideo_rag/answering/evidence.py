@@ -17,7 +17,7 @@ UNLIMITED = sys.maxsize  # characters: the prompt's token budget truncates text 
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])\s+")
 _LABELS = {"speech": "said", "on_screen": "written", "description": "described"}
 _TAG = re.compile(r"[<＜](?=[^\s\d=])")  # a tag, or a control token in any model's spelling
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|(?:\w+:)?//\S+|\b(?:javascript|data|mailto|file):\S+|\bwww\.\S+", re.IGNORECASE)
+_LINK = re.compile(r"!?\[[^\[\]]*\]\([^)]*\)|(?:\w+:)?//\S+|\b(?:javascript|data|mailto|file):\S+|\bwww\.\S+", re.IGNORECASE)
 _BRACKETS = str.maketrans("[]【】", "()()")
 
 
