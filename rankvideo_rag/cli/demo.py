@@ -41,7 +41,7 @@ def demo(
     from rankvideo_rag.indexing.run import index
     from rankvideo_rag.settings import Settings
     from rankvideo_rag.synthetic import generate_questions, render_archive
-    from rankvideo_rag.synthetic.evaluation import as_contract, evaluate, judge_of
+    from rankvideo_rag.synthetic.evaluation import Reranker, evaluate
 
     note("the two tiny models that ship with the package were trained on other rendered clips and know nothing else")
     rendered = render_archive(output / "videos", clips=clips, seed=seed)
@@ -52,8 +52,8 @@ def demo(
             indexed = f"{report.count('ok')} indexed in {report.seconds:.0f} s"
             out.print(f"{len(rendered)} clips rendered to {output / 'videos'}, {indexed}.\n")
             _show(archive, questions)
-        found = evaluate(archive, output / "videos", rendered, questions, judge_of(archive.settings))
-    render(as_contract(found), lambda: print_evaluation(found), as_json=as_json)
+        found = evaluate(archive, output / "videos", rendered, Reranker.from_settings(archive.settings))
+    render(found.summary(), lambda: print_evaluation(found), as_json=as_json)
     if not as_json:
         out.print(f'Next: [bold]rankvideo ask {printable(str(output / "archive"))} "..."[/]')
 

@@ -28,12 +28,11 @@ def train(
     import time
 
     from rankvideo_rag.backends import import_optional
-    from rankvideo_rag.synthetic.evaluation import as_json as evaluation_to_json
     from rankvideo_rag.synthetic.evaluation import evaluate_models
 
     training = import_optional("rankvideo_rag.synthetic.train_tiny", "demo train")
     began = time.monotonic()
-    checkpoints = training.TinyTraining(output, seed=seed, share=share).all()
+    checkpoints = training.TinyTraining(output, seed=seed, share=share).train_all()
     packed = {name: training.pack(getattr(checkpoints, name), output / folder) for name, folder in training.PACKED.items()}
     minutes = (time.monotonic() - began) / 60
     found = evaluate_models(output / "eval", embedder=str(packed["embedder"]), reranker=str(packed["reranker"]))
@@ -42,7 +41,7 @@ def train(
         if ship:
             training.ship(folder)
     if as_json:
-        print_json({"seed": seed, "share": share, "minutes": round(minutes, 1), **evaluation_to_json(found)})
+        print_json({"seed": seed, "share": share, "minutes": round(minutes, 1), **found.to_json()})
         return
     for kind in ("perception", "reranker", "embedder"):
         _print_curve(output / kind / "curve.jsonl", kind)
@@ -59,11 +58,10 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate an embedder and a reranker on rendered clips that training has not seen, read back from .mp4 files."""
-    from rankvideo_rag.synthetic.evaluation import as_json as evaluation_to_json
     from rankvideo_rag.synthetic.evaluation import evaluate_models
 
     found = evaluate_models(output, embedder=embedder, reranker=reranker, clips=clips, seed=seed)
-    render(evaluation_to_json(found), lambda: print_evaluation(found), as_json=as_json)
+    render(found.to_json(), lambda: print_evaluation(found), as_json=as_json)
 
 
 def ablate(
@@ -82,11 +80,11 @@ def ablate(
     """
     from rankvideo_rag.backends import import_optional
 
-    ablations = import_optional("rankvideo_rag.synthetic.ablations", "demo ablate").ablations
-    results: list[AblationResult] = ablations(output, seed=seed, share=share, school=trained)
+    ablations = import_optional("rankvideo_rag.synthetic.ablations", "demo ablate").run_ablations
+    results: list[AblationResult] = ablations(output, seed=seed, share=share, trained=trained)
     columns = ("", "nDCG@10", "all visual", "binding and order", "pair accuracy", "minutes")
     rows = (
-        (row.name, *map(_figure, (row.ndcg, row.all_seen, row.bound_and_order, row.pair_accuracy)), f"{row.minutes:.1f}")
+        (row.name, *map(_figure, (row.ndcg, row.visual, row.binding_and_order, row.pair_accuracy)), f"{row.minutes:.1f}")
         for row in results
     )
     title = "Ablations: the same training without one part"

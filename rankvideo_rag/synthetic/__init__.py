@@ -1,7 +1,7 @@
-"""A little world of coloured shapes: clips as records, rendered to real video files, with questions whose answers are known.
+"""A synthetic dataset: clips of moving coloured shapes, rendered to video files, with questions whose answers are known.
 
-`plan_clips` invents the records, `write_clips` writes them as .mp4 and .srt files (`render_archive` does both), and `questions`
-asks about them. lessons.py teaches other clips of the same world: the models that ship have learned from these.
+`plan_clips` makes the records, `write_clips` writes them as .mp4 and .srt files (`render_archive` does both), and
+`generate_questions` asks about them. dataset.py makes training data from other clips, for the models that ship.
 """
 
 from rankvideo_rag.synthetic.grammar import grade

@@ -1,17 +1,20 @@
-"""What each part of the reranker's training is worth: it is left out, and all else is done again for as many steps."""
+"""Ablations of the reranker's training: one part is left out at a time, everything else stays the same."""
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.resumable_jsonl import ResumableJsonl
 from rankvideo_rag.schema import Record
 from rankvideo_rag.synthetic.evaluation import evaluate_models
 from rankvideo_rag.synthetic.network import write_untrained_model
 from rankvideo_rag.synthetic.train_tiny import PACKED, TinyTraining, pack
 
-# Without stage one there are no eyes to freeze: they are trained with the rest.
+# Without stage one the vision encoder is untrained, so it is trained with the rest.
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "all of it": {},
     "without stage 1": {"vision": "trained"},
@@ -23,65 +26,51 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 class AblationResult(Record):
-    """A reranker trained without something, over the same first stage."""
+    """Measures of a reranker trained without one part, on the same first stage."""
 
     name: str
     seed: int
-    share: float  # of the full course of stage two
-    ndcg: float  # at 10, of all questions
-    all_seen: float  # of those about what is seen
-    bound_and_order: float  # of those that one vector cannot answer
+    share: float  # of the full stage two
+    ndcg: float  # nDCG@10 of all questions
+    visual: float  # of visual questions
+    binding_and_order: float  # of those that one vector cannot answer
     pair_accuracy: float | None
     minutes: float  # of stage two
 
 
-def ablations(folder: Path, *, seed: int, share: float, school: Path | None = None) -> list[AblationResult]:
-    """Each of ABLATIONS, trained and examined; `share` is that of the full stage two which every one of them gets.
+def run_ablations(folder: Path, *, seed: int, share: float, trained: Path | None = None) -> list[AblationResult]:
+    """Train and evaluate a reranker for each of ABLATIONS, with `share` of the full stage two.
 
-    Eyes and first stage are those of the full course: of what `rankvideo demo train` wrote to `school`, else made first. Rows
-    that an earlier call wrote to the folder are not made again. Raises InputError for a school that was not finished.
+    Stage one and the embedder are those that `rankvideo demo train` wrote to `trained`; without it they are trained first.
+    Results of an earlier, interrupted call are kept. Raises InputError for a folder without a finished training.
     """
-    embedder = (school or folder) / PACKED["embedder"]
-    if school is None and not embedder.exists():
+    embedder = (trained or folder) / PACKED["embedder"]
+    if trained is None and not embedder.exists():
         full = TinyTraining(folder, seed=seed)
         pack(full.embedder(full.perception(write_untrained_model(folder / "untrained", seed=seed))), embedder)
-    seen = (school or folder) / "perception" / "model"
-    if not (seen.exists() and embedder.exists()):
-        raise InputError(f"{school} holds no finished training: rankvideo demo train --output {school}")
-    blank, short = write_untrained_model(folder / "untrained", seed=seed), TinyTraining(folder, seed=seed, share=share)
-    rows = {row.name: row for row in _written(folder) if (row.seed, row.share) == (seed, share)}
-    for name, changes in ABLATIONS.items():
-        if name not in rows:
-            begun = time.monotonic()
-            begin_with = blank if "vision" in changes else seen
-            model = short.reranker(begin_with, name=name.replace(" ", "-"), **{"resume": True, **changes})
-            rows[name] = _examined(name, folder, embedder, model, seed=seed, share=share, seconds=time.monotonic() - begun)
-            with (folder / "rows.jsonl").open("a", encoding="utf-8") as file:
-                file.write(f"{rows[name].model_dump_json()}\n")
-    return [rows[name] for name in ABLATIONS]
+    perception = (trained or folder) / "perception" / "model"
+    if not (perception.exists() and embedder.exists()):
+        raise InputError(f"{trained} holds no finished training: rankvideo demo train --output {trained}")
+    untrained, training = write_untrained_model(folder / "untrained", seed=seed), TinyTraining(folder, seed=seed, share=share)
+    with ResumableJsonl(folder / "rows.jsonl", TypeAdapter(AblationResult)) as file:
+        results = {row.name: row for row in file.lines if (row.seed, row.share) == (seed, share)}
+        for name, changes in ABLATIONS.items():
+            if name not in results:
+                began = time.monotonic()
+                start = untrained if "vision" in changes else perception
+                model = training.reranker(start, name=name.replace(" ", "-"), **{"resume": True, **changes})
+                minutes = round((time.monotonic() - began) / 60, 1)
+                figures = _evaluate(folder / "eval", embedder, model)
+                results[name] = AblationResult(name=name, seed=seed, share=share, minutes=minutes, **figures)
+                file.append(results[name])
+    return [results[name] for name in ABLATIONS]
 
 
-def _written(folder: Path) -> list[AblationResult]:
-    file = folder / "rows.jsonl"
-    return (
-        [AblationResult.model_validate_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        if file.exists()
-        else []
-    )
-
-
-def _examined(
-    name: str, folder: Path, embedder: Path, model: Path, *, seed: int, share: float, seconds: float
-) -> AblationResult:
-    exam = evaluate_models(folder / "exam", embedder=str(embedder), reranker=str(model))
-    slices = {kind: by_stage["reranked"] for kind, by_stage in exam.slices.items()}
-    return AblationResult(
-        name=name,
-        seed=seed,
-        share=share,
-        ndcg=exam.stages["reranked"]["nDCG@10"],
-        all_seen=slices["all seen"],
-        bound_and_order=slices["bound and order"],
-        pair_accuracy=exam.pair_accuracy,
-        minutes=round(seconds / 60, 1),
-    )
+def _evaluate(folder: Path, embedder: Path, reranker: Path) -> dict[str, Any]:
+    found = evaluate_models(folder, embedder=str(embedder), reranker=str(reranker))
+    return {
+        "ndcg": found.stages["reranked"]["nDCG@10"],
+        "visual": found.slices["all visual"]["reranked"],
+        "binding_and_order": found.slices["binding and order"]["reranked"],
+        "pair_accuracy": found.pair_accuracy,
+    }

@@ -1,7 +1,4 @@
-"""The English of the little world: a clip in a sentence, a request in many wordings, and whether a clip grants a request.
-
-Pure: it knows records and words, no pixels, files or models.
-"""
+"""Captions of synthetic clips, queries in many wordings, and the relevance of clips to queries."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, permutations
@@ -11,14 +8,14 @@ from typing import Literal, NamedTuple
 
 from rankvideo_rag.synthetic.scenes import Attributes, Scene
 
-Words = Mapping[str, tuple[str, ...]]
+Wordings = Mapping[str, tuple[str, ...]]
 
 
-def _ways(**ways: str) -> Words:
+def _ways(**ways: str) -> Wordings:
     return MappingProxyType({name: tuple(words.split("|")) for name, words in ways.items()})
 
 
-# The first of each is the plain one: captions and answers use it.
+# Captions and answers use the first wording of each.
 COLOUR_WAYS = _ways(
     red="red|crimson|scarlet", orange="orange|amber", yellow="yellow|golden", green="green|emerald", blue="blue|azure",
     purple="purple|violet",
@@ -59,22 +56,22 @@ Kind = Literal["one", "together", "before", "background"]
 
 
 class VisualQuery(NamedTuple):
-    """What somebody wants to see: one shape, two together, one before the other, or a ground alone."""
+    """A query: one shape, two together, one before the other, or a background alone."""
 
     kind: Kind
-    shapes: tuple[Attributes, ...]  # in the order in which they come
+    shapes: tuple[Attributes, ...]  # in order of appearance
     background: str | None = None
 
 
 def query_kind(scene: Scene) -> Kind:
-    """How to ask for all that a clip shows."""
+    """Return the kind of query that names all shapes of a scene."""
     return "before" if len(scene.shots) > 1 else "together" if len(scene.shapes) > 1 else "one"
 
 
 def grade(query: VisualQuery, scene: Scene) -> int:
-    """2 when the clip shows what is asked and no further shape, 1 when it shows more, 0 when something is missing or untrue.
+    """Return 2 if the scene shows what is asked and no other shape, 1 if it shows more, 0 if something is missing.
 
-    Each description needs a shape of its own. "Together" means in one scene, "before" in an earlier one.
+    Each description needs a shape of its own. "Together" means in one shot, "before" in an earlier one.
     """
     if query.background not in (None, scene.background):
         return 0
@@ -82,31 +79,31 @@ def grade(query: VisualQuery, scene: Scene) -> int:
         return 2
     if query.kind == "before":
         first, then = query.shapes
-        shown = any(_holds(one, [first]) and _holds(two, [then]) for one, two in combinations(scene.shots, 2))
+        shown = any(_shows(one, [first]) and _shows(two, [then]) for one, two in combinations(scene.shots, 2))
     else:
-        shown = any(_holds(shot, query.shapes) for shot in scene.shots)
+        shown = any(_shows(shot, query.shapes) for shot in scene.shots)
     if not shown:
         return 0
     return 2 if len(scene.shapes) == len(query.shapes) else 1
 
 
 def hard_negative_kind(query: VisualQuery, scene: Scene) -> str | None:
-    """What alone keeps a clip from granting a request: an attribute, the ground, `binding` (who has which) or `order`.
+    """Return what alone keeps a scene from matching: an attribute, the background, `binding` (which shape has it) or `order`.
 
-    None for a clip that grants it, for one that misses it by more, and where either of two could be to blame.
+    None for a scene that matches, for one that lacks more, and where it could be either of two.
     """
     if grade(query, scene):
         return None
     if query.kind == "background":
         return "background"
-    missed = {name for name, easier in _eased(query) if grade(easier, scene)}
+    missed = {name for name, easier in _without_each(query) if grade(easier, scene)}
     if not missed:
-        return "binding" if any(grade(exchanged, scene) for exchanged in _exchanged(query)) else None
+        return "binding" if any(grade(exchanged, scene) for exchanged in _with_exchanges(query)) else None
     return missed.pop() if len(missed) == 1 else None
 
 
 def phrase(query: VisualQuery, random: Random) -> str:
-    """The request in words drawn by lot: many wordings for one request."""
+    """Return the query in a random wording."""
     said = [_noun_phrase(attributes, random) for attributes in query.shapes]
     if query.kind == "together":
         said = [random.choice(TOGETHER).format(*random.sample(said, 2))]
@@ -117,9 +114,9 @@ def phrase(query: VisualQuery, random: Random) -> str:
 
 
 def caption(scene: Scene) -> str:
-    """The clip in one sentence that names everything.
+    """Return a sentence that names everything a clip shows.
 
-    >>> caption(Cast(((Look("red", "circle", "left", "flashing"),),), "dark"))
+    >>> caption(Scene(((Attributes("red", "circle", "left", "flashing"),),), "dark"))
     'A red circle moves to the left and flashes, on a dark ground.'
     """
     shots = [" while ".join(map(_clause, shot)) for shot in scene.shots]
@@ -127,8 +124,8 @@ def caption(scene: Scene) -> str:
     return f"{said[0].upper()}{said[1:]}, {BACKGROUND_WAYS[scene.background][0]}."
 
 
-def _eased(query: VisualQuery) -> Iterator[tuple[str, VisualQuery]]:
-    """The request without one of the things that it asks for, and what that is."""
+def _without_each(query: VisualQuery) -> Iterator[tuple[str, VisualQuery]]:
+    """Yield what the query asks for, each with the query without it."""
     yield "background", query._replace(background=None)
     for place, attributes in enumerate(query.shapes):
         for name in Attributes._fields:
@@ -139,25 +136,25 @@ def _eased(query: VisualQuery) -> Iterator[tuple[str, VisualQuery]]:
         yield "order", query._replace(kind="together")
 
 
-def _exchanged(query: VisualQuery) -> Iterator[VisualQuery]:
-    """A request for two shapes with one attribute exchanged between them."""
+def _with_exchanges(query: VisualQuery) -> Iterator[VisualQuery]:
+    """Yield a query for two shapes with one attribute exchanged between them."""
     for one, two in [query.shapes] if len(query.shapes) == 2 else []:
         for name in Attributes._fields:
             pair = one._replace(**{name: getattr(two, name)}), two._replace(**{name: getattr(one, name)})
             yield query._replace(shapes=pair)
 
 
-def _holds(shot: Sequence[Attributes], shapes: Sequence[Attributes]) -> bool:
-    return any(all(map(_fits, shapes, shown)) for shown in permutations(shot, len(shapes)))
+def _shows(shot: Sequence[Attributes], shapes: Sequence[Attributes]) -> bool:
+    return any(all(map(_matches, shapes, shown)) for shown in permutations(shot, len(shapes)))
 
 
-def _fits(asked: Attributes, shown: Attributes) -> bool:
-    """Whether everything that is described is true of the shape."""
+def _matches(asked: Attributes, shown: Attributes) -> bool:
+    """Return whether a shape has all attributes that are named."""
     return all(wanted in (None, found) for wanted, found in zip(asked, shown, strict=True))
 
 
 def _noun_phrase(attributes: Attributes, random: Random) -> str:
-    """'a crimson disc that moves up and that blinks', 'something blue', 'something that vanishes'."""
+    """Return 'a crimson disc that moves up and that blinks', 'something blue' or the like."""
     colour = random.choice(COLOUR_WAYS[attributes.colour]) if attributes.colour else ""
     shape = random.choice(SHAPE_WAYS[attributes.shape]) if attributes.shape else ""
     named = _with_article(f"{colour} {shape}".strip()) if shape else f"something {colour}".strip()

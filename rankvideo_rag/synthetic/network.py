@@ -1,6 +1,6 @@
-"""An untrained network for the little world: Qwen3-VL's architecture, 2.7 million weights, a vocabulary of the world's words.
+"""The untrained tiny model: Qwen3-VL's architecture, 2.7 million weights, a vocabulary of the words of synthetic clips.
 
-What a prompt always says, and every time that a frame can have, is one token: a ranking prompt is about 55 tokens long.
+The fixed parts of prompts and every possible time of a frame are one token each: a ranking prompt has about 55 tokens.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ from rankvideo_rag.models.vlm.prompt_spec import VIDEO_FIRST
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.synthetic import grammar
 from rankvideo_rag.synthetic.grammar import caption
-from rankvideo_rag.synthetic.scenes import training_clip_group
+from rankvideo_rag.synthetic.scenes import training_scenes
 from rankvideo_rag.testing.tiny_checkpoints import SENTENCES, qwen_tokenizer, random_qwen3_vl
 from rankvideo_rag.training.synthesis.prompts import CAPTION
 
 SIDE = 64  # pixels, of a frame that the network reads
 SPEC = VIDEO_FIRST.model_copy(
     update={
-        "name": "little-world",
+        "name": "synthetic",
         "frames": FrameBudget(max_frames=8, min_pixels=SIDE * SIDE, max_pixels=SIDE * SIDE),
     }
 )
@@ -41,19 +41,19 @@ _VISION = {
     "deepstack_visual_indexes": [1, 2],
     "initializer_range": 0.05,
 }
-_LONGEST = 10.0  # seconds that have a token of their own for every tenth
+_MAX_SECONDS = 10.0  # seconds of which every tenth has a token
 
 
 def write_untrained_model(folder: Path, *, seed: int) -> Path:
-    """Write the network, its processor and its tokenizer into a folder."""
-    tokenizer = qwen_tokenizer(list(_sentences()), vocabulary_size=6000, added_tokens=list(_whole()))
+    """Write the model with its processor and tokenizer into a folder."""
+    tokenizer = qwen_tokenizer(list(_sentences()), vocabulary_size=6000, added_tokens=list(_single_tokens()))
     return random_qwen3_vl(folder, tokenizer, text=_TEXT, vision=_VISION, seed=seed)
 
 
 def _sentences() -> Iterator[str]:
-    """Every word of the world, with a space before it as in a sentence."""
+    """Yield sentences with every word of captions and queries."""
     random = Random(0)
-    yield from (caption(scene) for _ in range(300) for scene in training_clip_group(random))
+    yield from (caption(scene) for _ in range(300) for scene in training_scenes(random))
     ways: tuple[Mapping[str, tuple[str, ...]], ...] = (
         grammar.COLOUR_WAYS,
         grammar.SHAPE_WAYS,
@@ -66,7 +66,7 @@ def _sentences() -> Iterator[str]:
     yield from ("a video on an and", "system\nuser\nassistant\n", *SENTENCES[:2])
 
 
-def _whole() -> Iterator[str]:
+def _single_tokens() -> Iterator[str]:
     yield from filter(None, (SPEC.system, *SPEC.question.split("{query}"), CAPTION.system, CAPTION.user))
     yield from ("<think>", "</think>", "<answer>", "</answer>")
-    yield from (f"<{tenth / 10:.1f} seconds>" for tenth in range(round(10 * _LONGEST)))
+    yield from (f"<{tenth / 10:.1f} seconds>" for tenth in range(round(10 * _MAX_SECONDS)))

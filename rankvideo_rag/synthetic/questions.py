@@ -1,6 +1,6 @@
-"""Questions about clips of the little world, judged from the records alone: which clips answer them, with what, and where.
+"""Questions about synthetic clips, with judgements and reference answers derived from the records.
 
-They are of the eye (one shape, two together, one before another, a ground), of what is said and of what is written.
+They ask for what is visible (one shape, two together, one before another, a background), for speech and for on-screen text.
 """
 
 from collections import defaultdict
@@ -16,61 +16,62 @@ from rankvideo_rag.synthetic.scenes import Scene, SyntheticClip, is_held_out
 
 Kind = grammar.Kind | Literal["speech", "on_screen"]
 
-_NEAR_MISSES = 4  # single shapes that differ from one in one attribute: a clip with fewer is asked for in no question
+_MIN_HARD_NEGATIVES = 4  # single shapes that differ in one attribute, for a clip to be asked for
 
 
 class ExpectedClaim(Record):
-    """A sentence that a right answer holds, and where it can be seen or heard: file stem, start and end in seconds."""
+    """A sentence of a correct answer, and its evidence: file stem, start and end in seconds."""
 
     text: str
     spans: tuple[tuple[str, float, float], ...]
 
 
 class Question(Record):
-    """A question, where its evidence is, which clips answer it and what a right answer claims."""
+    """A question, the channel of its evidence, the clips that answer it and what a correct answer claims."""
 
     question_id: str
     text: str
     kind: Kind
     channel: Channel
-    query: VisualQuery | None = None  # what is asked of the eye
-    judgements: dict[str, int]  # file stem -> 2: shows just that, 1: shows it beside something else; all others 0
+    query: VisualQuery | None = None  # of a visual question
+    judgements: dict[str, int]  # file stem -> 2: shows only that, 1: shows more; others 0
     claims: tuple[ExpectedClaim, ...]
 
     @property
     def held_out(self) -> bool:
-        """Whether it names a combination that no training clip shows."""
+        """Return whether it names a combination that is in no training clip."""
         return self.query is not None and any(is_held_out(attributes) for attributes in self.query.shapes)
 
     @property
     def answer(self) -> str:
+        """Return the reference answer."""
         return " ".join(claim.text for claim in self.claims)
 
 
 def generate_questions(clips: Sequence[SyntheticClip]) -> list[Question]:
-    """Every question that these clips give rise to: of the eye, of what is said and of what is written, in this order."""
-    requests = dict.fromkeys(_requests([clip.scene for clip in clips]))
-    seen = [_visual(query, clips, number) for number, query in enumerate(requests, start=1)]
-    said = [_said(clip) for clip in clips if clip.narration]
-    return seen + said + [_written(clip, clip.sign) for clip in clips if clip.sign]
+    """Return all questions about these clips: visual ones, then of speech, then of on-screen text."""
+    queries = dict.fromkeys(_visual_queries([clip.scene for clip in clips]))
+    seen = [_visual_question(query, clips, number) for number, query in enumerate(queries, start=1)]
+    said = [_speech_question(clip) for clip in clips if clip.narration]
+    return seen + said + [_sign_question(clip, clip.sign) for clip in clips if clip.sign]
 
 
-def _requests(scenes: Sequence[Scene]) -> Iterator[VisualQuery]:
-    """What is asked of each family: of a shape in full and in part, of two together, of one before the other."""
-    for scene in _rivalled(scenes):
-        yield from _about_one(scene)
-    kin: dict[tuple[object, ...], list[Scene]] = defaultdict(list)
+def _visual_queries(scenes: Sequence[Scene]) -> Iterator[VisualQuery]:
+    """Yield queries: for one shape in full and in part, for two together, for one before the other."""
+    for scene in _with_hard_negatives(scenes):
+        yield from _queries_for_one(scene)
+    groups: dict[tuple[object, ...], list[Scene]] = defaultdict(list)
     for scene in scenes:
         if len(scene.shapes) == 2:
-            kin[_kin(scene)].append(scene)
-    for family in kin.values():
+            groups[_group_key(scene)].append(scene)
+    for group in groups.values():
         for kind in ("together", "before"):
-            alike = [scene for scene in family if query_kind(scene) == kind]
+            alike = [scene for scene in group if query_kind(scene) == kind]
             if len(alike) > 1:
-                yield from map(_about_two, alike[:2])
+                yield from map(_query_for_two, alike[:2])
 
 
-def _about_one(scene: Scene) -> Iterator[VisualQuery]:
+def _queries_for_one(scene: Scene) -> Iterator[VisualQuery]:
     (attributes,) = scene.shapes
     told = attributes if attributes.event != "steady" else attributes._replace(event=None)
     yield VisualQuery("one", (told,), scene.background)
@@ -80,28 +81,28 @@ def _about_one(scene: Scene) -> Iterator[VisualQuery]:
     yield VisualQuery("background", (), scene.background)
 
 
-def _about_two(scene: Scene) -> VisualQuery:
+def _query_for_two(scene: Scene) -> VisualQuery:
     return VisualQuery(query_kind(scene), tuple(attributes._replace(event=None) for attributes in scene.shapes))
 
 
-def _rivalled(scenes: Sequence[Scene]) -> list[Scene]:
-    """Those of a single shape that have enough near misses to be asked for."""
+def _with_hard_negatives(scenes: Sequence[Scene]) -> list[Scene]:
+    """Return the scenes of a single shape that have enough hard negatives."""
     singles = list(dict.fromkeys(scene for scene in scenes if len(scene.shapes) == 1))
-    return [scene for scene in singles if sum(_apart(scene, other) == 1 for other in singles) >= _NEAR_MISSES]
+    return [scene for scene in singles if sum(_differences(scene, other) == 1 for other in singles) >= _MIN_HARD_NEGATIVES]
 
 
-def _apart(one: Scene, other: Scene) -> int:
-    """In how many attributes, the ground among them, two clips of a single shape differ."""
+def _differences(one: Scene, other: Scene) -> int:
+    """Return in how many attributes, and background, two scenes of a single shape differ."""
     pairs = zip((*one.shapes[0], one.background), (*other.shapes[0], other.background), strict=True)
     return sum(a != b for a, b in pairs)
 
 
-def _kin(scene: Scene) -> tuple[object, ...]:
-    """What casts share that differ in nothing but who has what, and what comes first."""
+def _group_key(scene: Scene) -> tuple[object, ...]:
+    """Return what scenes share that differ only in which shape has which attribute, and in order."""
     return (scene.background, *(frozenset(values) for values in zip(*scene.shapes, strict=True)))
 
 
-def _visual(query: VisualQuery, clips: Sequence[SyntheticClip], number: int) -> Question:
+def _visual_question(query: VisualQuery, clips: Sequence[SyntheticClip], number: int) -> Question:
     judgements = {clip.stem: grade(query, clip.scene) for clip in clips}
     best = max(judgements.values())
     shown: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
@@ -119,7 +120,7 @@ def _visual(query: VisualQuery, clips: Sequence[SyntheticClip], number: int) -> 
     )
 
 
-def _said(clip: SyntheticClip) -> Question:
+def _speech_question(clip: SyntheticClip) -> Question:
     line = clip.narration[0]
     return Question(
         question_id=f"speech-{clip.stem}",
@@ -131,7 +132,7 @@ def _said(clip: SyntheticClip) -> Question:
     )
 
 
-def _written(clip: SyntheticClip, sign: str) -> Question:
+def _sign_question(clip: SyntheticClip, sign: str) -> Question:
     return Question(
         question_id=f"on_screen-{clip.stem}",
         text=question_for(sign),

@@ -1,7 +1,7 @@
-"""The little world as records: which shapes a clip holds, where they go, what is written and said. Nothing here draws.
+"""Synthetic clips as records: shapes, their movement, signs and narration.
 
-An archive's clips come in families that differ in one attribute, in who has which, or in what comes first, so that a question
-about one of them has hard negatives. Clips to train on are single families of the same kinds, without what is held out.
+The clips of an archive come in groups that differ in one attribute, in which shape has it, or in order, so that a question
+about one of them has hard negatives. Training clips come from groups of the same kinds, without held-out combinations.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from rankvideo_rag.testing.pattern_detector import BACKGROUNDS, COLOURS, MOTIONS
 WIDTH, HEIGHT, FPS = 256, 256, 8
 SIGN_HEIGHT = 48  # pixels at the top that are kept for a sign; shapes move below
 _MARGIN = 6  # pixels that stay free at every border
-_SHARE_WITH_WORDS = 0.3  # of the clips carry a sign, and as many have a narrator
+_SHARE_WITH_TEXT = 0.3  # of the clips have a sign, and as many a narrator
 
 Event = Literal["steady", "flashing", "vanishing", "appearing"]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Attributes(NamedTuple):
-    """What can be asked about a shape, as far as it is described: what is None is left open."""
+    """The attributes of a shape; in a query None matches any."""
 
     colour: str | None = None
     shape: str | None = None
@@ -36,7 +36,7 @@ class Attributes(NamedTuple):
 
 ATTRIBUTES = dict(zip(Attributes._fields, (COLOURS, SHAPES, MOTIONS, EVENTS), strict=True))
 
-# Never in a clip or a question to train on: two attributes of one shape, and three.
+# Combinations of two and of three attributes of one shape that are in no training clip or query.
 HELD_OUT_PAIRS = frozenset({("purple", "triangle"), ("yellow", "up"), ("circle", "down")})
 HELD_OUT_TRIPLES = frozenset(
     Random(5).sample(
@@ -51,28 +51,28 @@ HELD_OUT_TRIPLES = frozenset(
 
 
 class Scene(NamedTuple):
-    """What a clip shows, without places and sizes."""
+    """What a clip shows, without positions and sizes."""
 
-    shots: tuple[tuple[Attributes, ...], ...]  # one after the other; in each one shape, or two that keep to their own halves
+    shots: tuple[tuple[Attributes, ...], ...]  # in order; in each one shape, or two in their own halves
     background: str
 
     @property
     def shapes(self) -> tuple[Attributes, ...]:
-        """Every shape, those of the first scene first."""
+        """Return every shape, those of the first shot first."""
         return tuple(attributes for shot in self.shots for attributes in shot)
 
 
 class Shape(Record):
-    """One moving shape. Colour, shape and motion are those of `media.pixels`."""
+    """One moving shape; colours, shapes and motions are those of testing.pattern_detector."""
 
     colour: str
     shape: str
     motion: str
     event: Event = "steady"
     size: float  # pixels, sides of the bounding box
-    x: float  # pixels, the middle of its path
+    x: float  # pixels, the centre of its path
     y: float
-    reach: float  # pixels from the beginning of its path to the end; 0 where it stays still
+    reach: float  # pixels from the start of its path to the end; 0 without motion
 
     @property
     def attributes(self) -> Attributes:
@@ -80,52 +80,53 @@ class Shape(Record):
 
 
 class SyntheticClip(Record):
-    """One clip. Its file stem says nothing of what it shows."""
+    """One clip; its file stem does not depend on what it shows."""
 
     stem: str
     seconds: float
     background: str
-    shots: tuple[tuple[Shape, ...], ...]  # one after the other, each as long as any
+    shots: tuple[tuple[Shape, ...], ...]  # in order, equally long
     sign: str | None = None
     narration: tuple[TextSpan, ...] = ()
 
     @property
     def scene(self) -> Scene:
-        return Scene(tuple(tuple(thing.attributes for thing in shot) for shot in self.shots), self.background)
+        return Scene(tuple(tuple(shape.attributes for shape in shot) for shot in self.shots), self.background)
 
 
 def plan_clips(clips: int = 24, *, seed: int = 0) -> list[SyntheticClip]:
-    """Invent that many clips, clip-01, clip-02, …: the same seed gives the same world, held-out combinations included.
+    """Return this many random clips (clip-01, clip-02, …), held-out combinations included; no sign and no fact comes twice.
 
-    No sign and no fact comes twice. Raises InputError for fewer clips than one.
+    Raises InputError for fewer clips than one.
     """
     if clips < 1:
-        raise InputError(f"a world of {clips} clips: it needs at least 1")
+        raise InputError(f"{clips} clips cannot be planned: at least 1 is needed")
     random = Random(seed)
-    scenes = list(islice(_archive_casts(random), clips))
+    scenes = list(islice(_archive_scenes(random), clips))
     random.shuffle(scenes)
-    shown, told = _dealt(shuffled_signs(random), clips, random), _dealt(shuffled_facts(random), clips, random)
+    signs = _assign(shuffled_signs(random), clips, random)
+    narrations = _assign(shuffled_facts(random), clips, random)
     digits = max(2, len(str(clips)))
     return [
-        make_clip(scene, random, stem=f"clip-{number + 1:0{digits}d}", sign=shown.get(number), fact=told.get(number))
+        make_clip(scene, random, stem=f"clip-{number + 1:0{digits}d}", sign=signs.get(number), fact=narrations.get(number))
         for number, scene in enumerate(scenes)
     ]
 
 
-def training_clip_group(random: Random) -> list[Scene]:
-    """A cast and three that differ from it a little, none of them with a held-out combination."""
+def training_scenes(random: Random) -> list[Scene]:
+    """Return a scene and three similar ones, none of them with a held-out combination."""
     while True:
-        maker = random.choice((_single_family, _pair_family, _order_family))
-        target, *others = maker(_deck_of_looks(random), random)
-        family = [target, *random.sample(others, min(3, len(others)))]
-        if not any(is_held_out(attributes) for scene in family for shot in scene.shots for attributes in shot):
-            return family
+        maker = random.choice((_single_group, _pair_group, _order_group))
+        target, *others = maker(_shuffled_attributes(random), random)
+        group = [target, *random.sample(others, min(3, len(others)))]
+        if not any(is_held_out(attributes) for scene in group for shot in scene.shots for attributes in shot):
+            return group
 
 
 def is_held_out(attributes: Attributes) -> bool:
-    """Whether a shape has a combination of colour, shape and motion that no training clip shows and no lesson names.
+    """Return whether a shape has a combination of colour, shape and motion that is not in the training data.
 
-    >>> is_held_out(Look("purple", "triangle", "left")), is_held_out(Look("purple", None, "left"))
+    >>> is_held_out(Attributes("purple", "triangle", "left")), is_held_out(Attributes("purple", None, "left"))
     (True, False)
     """
     named = attributes[:3]
@@ -133,7 +134,7 @@ def is_held_out(attributes: Attributes) -> bool:
 
 
 def make_clip(scene: Scene, random: Random, *, stem: str, sign: Sign | None = None, fact: Fact | None = None) -> SyntheticClip:
-    """A clip with that cast, its places and sizes drawn by lot."""
+    """Return a clip of a scene with random positions and sizes."""
     seconds = random.choice((4.0, 5.0, 6.0)) if len(scene.shots) == 1 else 8.0
     return SyntheticClip(
         stem=stem,
@@ -145,26 +146,26 @@ def make_clip(scene: Scene, random: Random, *, stem: str, sign: Sign | None = No
     )
 
 
-def _archive_casts(random: Random) -> Iterator[Scene]:
-    shapes = _deck_of_looks(random)
+def _archive_scenes(random: Random) -> Iterator[Scene]:
+    shapes = _shuffled_attributes(random)
     while True:
-        yield from _single_family(shapes, random)
-        yield from _pair_family(shapes, random)
-        yield from _order_family(shapes, random)
+        yield from _single_group(shapes, random)
+        yield from _pair_group(shapes, random)
+        yield from _order_group(shapes, random)
 
 
-def _deck_of_looks(random: Random) -> Iterator[Attributes]:
-    return map(Attributes, *(_deck(values, random) for values in ATTRIBUTES.values()))
+def _shuffled_attributes(random: Random) -> Iterator[Attributes]:
+    return map(Attributes, *(_shuffled(values, random) for values in ATTRIBUTES.values()))
 
 
-def _deck(values: Sequence[T], random: Random) -> Iterator[T]:
-    """Every value once in a random order, then again: families of a small world differ as much as they can."""
+def _shuffled(values: Sequence[T], random: Random) -> Iterator[T]:
+    """Yield every value once in a random order, then again, so that few groups differ as much as possible."""
     while True:
         yield from random.sample(values, len(values))
 
 
-def _single_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
-    """A shape, and those that differ from it in one attribute: two in motion, one in each other; one on another ground."""
+def _single_group(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
+    """Yield a shape, and ones that differ in one attribute: two in motion, one in each other, one in the background."""
     target, background = next(shapes), random.choice(list(BACKGROUNDS))
     yield Scene(((target,),), background)
     for attribute, count in (("motion", 2), ("shape", 1), ("colour", 1), ("event", 1)):
@@ -173,9 +174,9 @@ def _single_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Sce
     yield Scene(((target,),), _other(BACKGROUNDS, background, random))
 
 
-def _pair_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
-    """Two shapes, then the same two with one attribute exchanged between them."""
-    one, two = _unlike(shapes, random)
+def _pair_group(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
+    """Yield two shapes, then the same two with one attribute exchanged between them."""
+    one, two = _dissimilar(shapes, random)
     background = random.choice(list(BACKGROUNDS))
     yield Scene((_sides(one, two, random),), background)
     for attribute in ("colour", "shape", "motion"):
@@ -183,9 +184,9 @@ def _pair_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene
         yield Scene((_sides(one._replace(**{attribute: b}), two._replace(**{attribute: a}), random),), background)
 
 
-def _order_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
-    """One shape and then another, then the other way round, both together, and the colours exchanged."""
-    one, two = _unlike(shapes, random)
+def _order_group(shapes: Iterator[Attributes], random: Random) -> Iterator[Scene]:
+    """Yield one shape before another, the reverse, both together, and the colours exchanged."""
+    one, two = _dissimilar(shapes, random)
     background = random.choice(list(BACKGROUNDS))
     yield Scene(((one,), (two,)), background)
     yield Scene(((two,), (one,)), background)
@@ -193,8 +194,8 @@ def _order_family(shapes: Iterator[Attributes], random: Random) -> Iterator[Scen
     yield Scene(((one._replace(colour=two.colour),), (two._replace(colour=one.colour),)), background)
 
 
-def _unlike(shapes: Iterator[Attributes], random: Random) -> tuple[Attributes, Attributes]:
-    """Two shapes that differ in colour, shape and motion, both in sight throughout."""
+def _dissimilar(shapes: Iterator[Attributes], random: Random) -> tuple[Attributes, Attributes]:
+    """Return two shapes that differ in colour, shape and motion, both always visible."""
     one = next(shapes)._replace(event="steady")
     colour, shape, motion = (_other(ATTRIBUTES[name], getattr(one, name), random) for name in ("colour", "shape", "motion"))
     return one, Attributes(colour, shape, motion, "steady")
@@ -205,23 +206,23 @@ def _other(values: Iterable[str], value: str, random: Random) -> str:
 
 
 def _sides(one: Attributes, two: Attributes, random: Random) -> tuple[Attributes, ...]:
-    """Who stands left is chance."""
+    """Return two shapes in a random order, left and right."""
     return (one, two) if random.random() < 0.5 else (two, one)
 
 
-def _dealt(texts: Sequence[T], clips: int, random: Random) -> dict[int, T]:
-    """Texts handed out to some of the clips, each once, by the number of the clip."""
-    count = min(round(_SHARE_WITH_WORDS * clips + 0.5), len(texts))
+def _assign(texts: Sequence[T], clips: int, random: Random) -> dict[int, T]:
+    """Assign texts to some of the clips, each once; returns them by the number of the clip."""
+    count = min(round(_SHARE_WITH_TEXT * clips + 0.5), len(texts))
     return dict(zip(random.sample(range(clips), count), texts, strict=False))
 
 
 def _scene(shapes: Sequence[Attributes], random: Random) -> tuple[Shape, ...]:
     width = WIDTH / len(shapes)
-    return tuple(_thing(attributes, number * width, (number + 1) * width, random) for number, attributes in enumerate(shapes))
+    return tuple(_shape(attributes, number * width, (number + 1) * width, random) for number, attributes in enumerate(shapes))
 
 
-def _thing(attributes: Attributes, left: float, right: float, random: Random) -> Shape:
-    """A shape that has the room between two verticals to itself."""
+def _shape(attributes: Attributes, left: float, right: float, random: Random) -> Shape:
+    """Return a shape that stays between two vertical lines."""
     size = round(random.uniform(62, 76), 1)
     horizontal, vertical = attributes.motion in ("left", "right"), attributes.motion in ("up", "down")
     spare_x = right - left - 2 * _MARGIN - size
@@ -233,7 +234,7 @@ def _thing(attributes: Attributes, left: float, right: float, random: Random) ->
 
 
 def _narration(sentences: Sequence[str], seconds: float) -> Iterator[TextSpan]:
-    """Sentences one after the other, with a short silence around each."""
+    """Yield sentences one after another, with a short silence around each."""
     step = seconds / len(sentences)
     for number, sentence in enumerate(sentences):
         start, end = round(number * step + 0.3, 2), round((number + 1) * step - 0.2, 2)

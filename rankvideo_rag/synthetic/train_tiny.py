@@ -1,6 +1,6 @@
-"""From nothing to the tiny models that ship: an untrained network learns to see, then to judge, and beside that to embed.
+"""Train the tiny models that ship: perception, reranker and embedder, from random weights on synthetic clips.
 
-It is the training of `rankvideo train`, told by the YAML files in recipes/; only the clips are drawn in memory instead of read.
+The configurations are recipes/*.yaml, as for `rankvideo train`; clips are drawn in memory instead of read from files.
 """
 
 import shutil
@@ -35,17 +35,17 @@ from rankvideo_rag.training.reranker import train_reranker
 
 SHIPPED = Path(__file__).parent / "models"
 RECIPES = Path(__file__).parent / "recipes"
-# Where they are put, below a school's folder.
 PACKED = {"reranker": "shipped/tiny-reranker", "embedder": "shipped/tiny-embedder"}
-_EASY = 0.2  # share of the lessons over which questions grow from one attribute to nearly all
-FAMILIES = 4000  # of clips to learn seeing from, four in each; as many again to learn judging from
-_QUESTIONS_OF_A_LESSON = {"reranker": 6, "embedder": 2}  # a reranker shares each clip's tokens, an embedder wants many clips
+"""Where packed models are written, below the output folder."""
+_EASY = 0.2  # share of the query groups over which queries grow from one attribute to nearly all
+CLIP_GROUPS = 4000  # of four clips, for perception; as many others for the reranker and the embedder
+_QUERIES_PER_GROUP = {"reranker": 6, "embedder": 2}  # a reranker shares each clip's tokens; an embedder needs many clips
 
 Config = TypeVar("Config", bound=TrainingConfig)
 
 
 class Checkpoints(NamedTuple):
-    """Folders of what was learnt."""
+    """Folders of trained models."""
 
     perception: Path
     reranker: Path
@@ -53,104 +53,103 @@ class Checkpoints(NamedTuple):
 
 
 class TinyTraining:
-    """Clips to learn from, and what is taught with them, each written to a folder of its own below `folder`.
+    """The training of the tiny models, each written to a folder of its own below `folder`.
 
-    Judging is learnt from clips that the eyes were not trained on, as those of an archive are.
-    `share` shortens everything alike: 0.1 has a tenth of the clips and of the steps.
+    Reranker and embedder are trained on clips that the vision encoder was not trained on, as those of an archive are.
+    `share` scales clips and steps.
     """
 
     def __init__(self, folder: Path, *, seed: int, share: float = 1.0) -> None:
         self._folder = folder
         self._seed = seed
         self._share = share
-        self._count = max(8, round(share * FAMILIES))
-        self._new = clip_groups(self._count, seed=seed, first=FAMILIES)
-        self._footage = _footage([clip for family in self._new for clip in family])
+        self._count = max(8, round(share * CLIP_GROUPS))
+        self._clips = clip_groups(self._count, seed=seed, first=CLIP_GROUPS)
+        self._frame_source = _draw_frames([clip for group in self._clips for clip in group])
 
-    def all(self) -> Checkpoints:
-        """Everything, from random weights."""
-        seen = self.perception(write_untrained_model(self._folder / "untrained", seed=self._seed))
-        return Checkpoints(seen, self.reranker(seen), self.embedder(seen))
+    def train_all(self) -> Checkpoints:
+        """Train all models from random weights."""
+        perception = self.perception(write_untrained_model(self._folder / "untrained", seed=self._seed))
+        return Checkpoints(perception, self.reranker(perception), self.embedder(perception))
 
     def perception(self, model: Path) -> Path:
-        """Stage one: what is to be seen, told plainly, in the words of questions, and in part, as questions tell it."""
-        clips = [clip for family in clip_groups(self._count, seed=self._seed) for clip in family]
-        told = (
-            caption_examples(clips)
-            + paraphrase_examples(clips, seed=self._seed)
-            + partial_caption_examples(clips, seed=self._seed)
-        )
-        return train_perception(self._config("perception", PerceptionConfig, model), told, frame_source=_footage(clips))
+        """Train stage one on plain captions, on captions worded like queries, and on partial ones."""
+        clips = [clip for group in clip_groups(self._count, seed=self._seed) for clip in group]
+        examples = [
+            *caption_examples(clips),
+            *paraphrase_examples(clips, seed=self._seed),
+            *partial_caption_examples(clips, seed=self._seed),
+        ]
+        config = self._config("perception", PerceptionConfig, model)
+        return train_perception(config, examples, frame_source=_draw_frames(clips))
 
     def reranker(self, model: Path, *, name: str = "reranker", easy: float = _EASY, **changes: Any) -> Path:
-        """Stage two. `easy` is the lessons', `changes` are those of an ablation to the recipe."""
+        """Train stage two; `easy` is as in `query_groups`, `changes` are those of an ablation to the recipe."""
         config = self._config("reranker", RerankerConfig, model, name=name, prompt=SPEC, **changes)
-        return train_reranker(config, _examples(self._lessons(config, "reranker", easy)), frame_source=self._footage)
+        return train_reranker(config, _examples(self._query_groups(config, "reranker", easy)), frame_source=self._frame_source)
 
     def embedder(self, model: Path) -> Path:
-        """The embedder. Of all clips of a batch it is told which answer a question, not only of those in its lesson."""
+        """Train the embedder, with the relevance of all clips of a batch to each query."""
         config = self._config("embedder", EmbedderConfig, model)
-        taught = self._lessons(config, "embedder", _EASY)
-        asked = {
-            f"{number}.{place}": question.query
-            for number, lesson in enumerate(taught)
-            for place, question in enumerate(lesson.questions)
+        groups = self._query_groups(config, "embedder", _EASY)
+        queries = {
+            f"{number}.{place}": query.query for number, group in enumerate(groups) for place, query in enumerate(group.queries)
         }
-        scenes = {clip.stem: clip.scene for lesson in taught for clip in lesson.clips}
+        scenes = {clip.stem: clip.scene for group in groups for clip in group.clips}
 
-        def is_relevant(question: str, stem: str) -> bool:
-            query = asked[question]
+        def is_relevant(query_id: str, stem: str) -> bool:
+            query = queries[query_id]
             return query is not None and grade(query, scenes[stem]) > 0
 
-        return train_embedder(config, _examples(taught), frame_source=self._footage, relevance=is_relevant)
+        return train_embedder(config, _examples(groups), frame_source=self._frame_source, relevance=is_relevant)
 
-    def _lessons(self, config: RerankerConfig | EmbedderConfig, state: str, easy: float) -> list[QueryGroup]:
-        """As many as the steps go through."""
-        questions = _QUESTIONS_OF_A_LESSON[state]
-        groups = (config.max_steps or 1) * config.gradient_accumulation * config.groups_per_batch
-        count = -(-groups // questions)
-        return list(query_groups(self._new, count=count, questions=questions, easy=easy, seed=self._seed))
+    def _query_groups(self, config: RerankerConfig | EmbedderConfig, model: str, easy: float) -> list[QueryGroup]:
+        """Return as many query groups as the steps use."""
+        queries = _QUERIES_PER_GROUP[model]
+        used = (config.max_steps or 1) * config.gradient_accumulation * config.groups_per_batch
+        return list(query_groups(self._clips, count=-(-used // queries), queries=queries, easy=easy, seed=self._seed))
 
     def _config(self, recipe: str, kind: type[Config], model: Path, *, name: str | None = None, **changes: Any) -> Config:
-        told = read_config(RECIPES / f"{recipe}.yaml", kind, model=str(model), output=str(self._folder / (name or recipe)))
-        shortened = {name: max(1, round(self._share * getattr(told, name))) for name in ("max_steps", "log_steps")}
-        return kind.model_validate(told.model_dump() | shortened | {"seed": self._seed} | changes)
+        config = read_config(RECIPES / f"{recipe}.yaml", kind, model=str(model), output=str(self._folder / (name or recipe)))
+        scaled = {name: max(1, round(self._share * getattr(config, name))) for name in ("max_steps", "log_steps")}
+        return kind.model_validate(config.model_dump() | scaled | {"seed": self._seed} | changes)
 
 
-def _examples(taught: Sequence[QueryGroup]) -> list[TrainingExample]:
-    return [example for number, lesson in enumerate(taught) for example in to_training_examples(lesson, str(number))]
+def _examples(groups: Sequence[QueryGroup]) -> list[TrainingExample]:
+    return [example for number, group in enumerate(groups) for example in to_training_examples(group, str(number))]
 
 
-def _footage(clips: Sequence[SyntheticClip]) -> FrameSource:
+def _draw_frames(clips: Sequence[SyntheticClip]) -> FrameSource:
     by_stem = {clip.stem: clip for clip in clips}
 
     @cache
-    def drawn(stem: str) -> Frames:
+    def draw(stem: str) -> Frames:
         return sample_frames(by_stem[stem], SPEC.frames, side=SIDE)
 
-    return drawn
+    return draw
+
+
+def pack(model: Path, output: Path) -> Path:
+    """Copy the checkpoint OUTPUT/NAME/model as it ships: float16 weights, and no path of this machine."""
+    shutil.copytree(model, output, ignore=shutil.ignore_patterns("*.bin", "checkpoint-*"), dirs_exist_ok=True)
+    record = output / "training.yaml"
+    record.write_text(record.read_text(encoding="utf-8").replace(f"{model.parents[1]}/", ""), encoding="utf-8")
+    for file in output.rglob("*.safetensors"):
+        save_file({name: weight.half() for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
+    return output
 
 
 def ship(model: Path) -> Path:
-    """Put a packed checkpoint into the package, in place of the one of its name."""
-    to = SHIPPED / model.name
-    shutil.rmtree(to, ignore_errors=True)
-    return Path(shutil.copytree(model, to))
+    """Replace the packaged checkpoint of the same name by a packed one."""
+    output = SHIPPED / model.name
+    shutil.rmtree(output, ignore_errors=True)
+    return Path(shutil.copytree(model, output))
 
 
-def write_model_card(folder: Path, name: str, exam: EvalResult, *, seed: int, minutes: float) -> None:
-    """README.md beside the weights: what the model is, what it has learnt from, and what it does not know."""
-    fields = {"name": name, "seed": seed, "minutes": f"{minutes:.0f}", "clips": exam.clips, "questions": exam.questions}
-    fields |= {"reranked": f"{exam.stages['reranked']['nDCG@10']:.3f}", "embedder": f"{exam.stages['embedder']['nDCG@10']:.3f}"}
-    fields |= {"fusion": f"{exam.stages[exam.watched]['nDCG@10']:.3f}", "training_clips": 8 * FAMILIES}
+def write_model_card(folder: Path, name: str, result: EvalResult, *, seed: int, minutes: float) -> None:
+    """Write README.md beside the weights: what the model is, what it was trained on, and its limits."""
+    ndcg = {stage: f"{measures['nDCG@10']:.3f}" for stage, measures in result.stages.items()}
+    fields = {"name": name, "seed": seed, "minutes": f"{minutes:.0f}", "clips": result.clips, "questions": result.questions}
+    fields |= {"reranked": ndcg["reranked"], "embedder": ndcg["embedder"], "fusion": ndcg[result.reranked_stage]}
+    fields |= {"training_clips": 8 * CLIP_GROUPS}
     (folder / "README.md").write_text((RECIPES / "card.md").read_text(encoding="utf-8").format(**fields), encoding="utf-8")
-
-
-def pack(model: Path, to: Path) -> Path:
-    """A checkpoint `school/lesson/model` as it ships: weights in 16 bits, what loads it, and no path of this machine."""
-    shutil.copytree(model, to, ignore=shutil.ignore_patterns("*.bin", "checkpoint-*"), dirs_exist_ok=True)
-    record = to / "training.yaml"
-    record.write_text(record.read_text(encoding="utf-8").replace(f"{model.parents[1]}/", ""), encoding="utf-8")
-    for file in to.rglob("*.safetensors"):
-        save_file({name: weight.half() for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
-    return to

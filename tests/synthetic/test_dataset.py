@@ -35,12 +35,12 @@ def pool() -> Pool:
 
 
 @pytest.fixture(scope="module")
-def taught(pool: Pool) -> list[QueryGroup]:
-    return list(query_groups(pool, count=200, questions=6, easy=0.3, seed=4))
+def groups(pool: Pool) -> list[QueryGroup]:
+    return list(query_groups(pool, count=200, queries=6, easy=0.3, seed=4))
 
 
-def examples(taught: Sequence[QueryGroup]) -> list[TrainingExample]:
-    return [example for number, lesson in enumerate(taught) for example in to_training_examples(lesson, str(number))]
+def examples(groups: Sequence[QueryGroup]) -> list[TrainingExample]:
+    return [example for number, group in enumerate(groups) for example in to_training_examples(group, str(number))]
 
 
 def named(query: VisualQuery) -> int:
@@ -48,8 +48,8 @@ def named(query: VisualQuery) -> int:
     return sum(value is not None for attributes in query.shapes for value in attributes) + (query.background is not None)
 
 
-def of_the_eye(lesson: QueryGroup) -> list[VisualQuery]:
-    return [asked_in(asked.text) for asked in lesson.questions if asked.text not in TOLD]
+def of_the_eye(group: QueryGroup) -> list[VisualQuery]:
+    return [asked_in(asked.text) for asked in group.queries if asked.text not in TOLD]
 
 
 def is_kept_from_training(attributes: Attributes) -> bool:
@@ -67,9 +67,9 @@ def test_clips_to_train_on_have_names_of_their_own(pool: Pool) -> None:
     assert len(set(stems)) == len(stems)
 
 
-def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, taught: list[QueryGroup]) -> None:
+def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, groups: list[QueryGroup]) -> None:
     shown = [attributes for family in pool for one in family for attributes in one.scene.shapes]
-    asked = [attributes for lesson in taught for query in of_the_eye(lesson) for attributes in query.shapes]
+    asked = [attributes for group in groups for query in of_the_eye(group) for attributes in query.shapes]
     assert not any(map(is_kept_from_training, [*shown, *asked]))
     clips = [one for family in pool for one in family]
     told = paraphrase_examples(clips, seed=0) + partial_caption_examples(clips, seed=0)
@@ -77,9 +77,9 @@ def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, taught: list[QueryG
     assert not any(map(is_kept_from_training, said))
 
 
-def test_every_label_is_true_of_the_caption_beside_it(taught: list[QueryGroup]) -> None:
+def test_every_label_is_true_of_the_caption_beside_it(groups: list[QueryGroup]) -> None:
     checked = 0
-    for example in examples(taught):
+    for example in examples(groups):
         assert example.evidence.caption
         wanted = 0 if example.query in TOLD else grade(asked_in(example.query), told_in(example.evidence.caption))
         assert example.true_label == wanted
@@ -89,33 +89,33 @@ def test_every_label_is_true_of_the_caption_beside_it(taught: list[QueryGroup]) 
     assert checked > 5000
 
 
-def test_a_lesson_becomes_one_example_for_each_question_and_clip(taught: list[QueryGroup]) -> None:
-    lesson = taught[0]
-    made = to_training_examples(lesson, "7")
+def test_a_lesson_becomes_one_example_for_each_question_and_clip(groups: list[QueryGroup]) -> None:
+    group = groups[0]
+    made = to_training_examples(group, "7")
     assert [(example.query_id, example.doc_id) for example in made] == [
-        (f"7.{number}", shown.stem) for number in range(6) for shown in lesson.clips
+        (f"7.{number}", shown.stem) for number in range(6) for shown in group.clips
     ]
     assert all(example.videos == (example.doc_id,) for example in made)
-    assert [example.evidence.caption for example in made[: len(lesson.clips)]] == [caption(c.scene) for c in lesson.clips]
+    assert [example.evidence.caption for example in made[: len(group.clips)]] == [caption(c.scene) for c in group.clips]
 
 
-def test_nearly_every_question_tells_a_clip_from_its_family(taught: list[QueryGroup]) -> None:
-    grades = [asked.grades[:-1] for lesson in taught for asked in lesson.questions if asked.text not in TOLD]
+def test_nearly_every_question_tells_a_clip_from_its_family(groups: list[QueryGroup]) -> None:
+    grades = [asked.grades[:-1] for group in groups for asked in group.queries if asked.text not in TOLD]
     assert all(any(values) for values in grades)
     assert np.mean([not all(values) for values in grades]) > 0.95
 
 
-def test_a_few_questions_are_for_the_words_and_no_clip_answers_them(taught: list[QueryGroup]) -> None:
-    for_words = [asked.grades for lesson in taught for asked in lesson.questions if asked.text in TOLD]
-    assert 0.03 < len(for_words) / sum(len(lesson.questions) for lesson in taught) < 0.09
+def test_a_few_questions_are_for_the_words_and_no_clip_answers_them(groups: list[QueryGroup]) -> None:
+    for_words = [asked.grades for group in groups for asked in group.queries if asked.text in TOLD]
+    assert 0.03 < len(for_words) / sum(len(group.queries) for group in groups) < 0.09
     assert not any(map(any, for_words))
 
 
 def test_easy_questions_come_first(pool: Pool) -> None:
-    taught = list(query_groups(pool, count=200, questions=6, easy=0.5, seed=4))
-    assert {(named(query), len(query.shapes) <= 1) for query in of_the_eye(taught[0])} == {(1, True)}
+    groups = list(query_groups(pool, count=200, queries=6, easy=0.5, seed=4))
+    assert {(named(query), len(query.shapes) <= 1) for query in of_the_eye(groups[0])} == {(1, True)}
     means = [
-        float(np.mean([named(query) for lesson in taught[start : start + 50] for query in of_the_eye(lesson)]))
+        float(np.mean([named(query) for group in groups[start : start + 50] for query in of_the_eye(group)]))
         for start in range(0, 200, 50)
     ]
     assert means[0] + 0.5 < means[1] < min(means[2:])
@@ -127,8 +127,8 @@ def test_without_easy_questions_the_hard_ones_come_at_once(pool: Pool) -> None:
         np.mean(
             [
                 named(query)
-                for lesson in query_groups(pool, count=50, questions=6, easy=share, seed=4)
-                for query in of_the_eye(lesson)
+                for group in query_groups(pool, count=50, queries=6, easy=share, seed=4)
+                for query in of_the_eye(group)
             ]
         )
         for share in (1.0, 0.0)

@@ -335,7 +335,7 @@ def test_a_text_has_its_question(text: str, question: str) -> None:
 
 
 def test_a_text_from_elsewhere_has_none() -> None:
-    with pytest.raises(InputError, match=r"'It rains\.' is no fact and no sign"):
+    with pytest.raises(InputError, match=r"'It rains\.' is not a fact or a sign"):
         question_for("It rains.")
 
 

@@ -30,7 +30,7 @@ from rankvideo_rag.synthetic import (
 )
 from rankvideo_rag.synthetic.facts import shuffled_facts, shuffled_signs
 from rankvideo_rag.synthetic.render import format_srt, sample_frames
-from rankvideo_rag.synthetic.scenes import HELD_OUT_PAIRS, HELD_OUT_TRIPLES, Attributes, is_held_out, training_clip_group
+from rankvideo_rag.synthetic.scenes import HELD_OUT_PAIRS, HELD_OUT_TRIPLES, Attributes, is_held_out, training_scenes
 from rankvideo_rag.synthetic.tts import synthesize_speech
 from rankvideo_rag.testing.pattern_detector import detect_shapes, find_background
 
@@ -311,7 +311,7 @@ def test_a_combination_is_held_out_once_enough_of_it_is_named(attributes: Attrib
 def test_no_training_family_shows_a_held_out_combination() -> None:
     random = Random(0)
     for _ in range(500):
-        family = training_clip_group(random)
+        family = training_scenes(random)
         assert 2 <= len(family) <= 4
         assert not any(is_kept_from_training(attributes) for scene in family for attributes in scene.shapes)
 
@@ -354,7 +354,7 @@ def test_a_broken_voice_is_named_with_what_it_said(tmp_path: Path, monkeypatch: 
     (tmp_path / "espeak-ng").write_text("#!/bin/sh\necho no voices >&2\nexit 3\n")
     (tmp_path / "espeak-ng").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RankVideoError, match=r"espeak-ng does not speak: no voices.*remove it"):
+    with pytest.raises(RankVideoError, match=r"espeak-ng failed: no voices.*remove it"):
         synthesize_speech(NARRATION, 4.0)
 
 
