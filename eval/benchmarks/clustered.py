@@ -1,11 +1,11 @@
-"""Vectors with the structure that embeddings of clips have, as many as are asked for, without a model.
+"""Generate vectors with the structure of embeddings of clips, without a model.
 
 Topics are points on a sphere of few dimensions (GLOBAL), so that each has near and far neighbours; a clip lies around its topic
-within a small random subspace of its own (LOCAL dimensions: the intrinsic dimension that is stated), plus a little noise in all
-directions. Few topics have many clips and many have few, as 1 / sqrt(rank). A question is one more clip that is not in the
-archive, with as much noise again as it is long: questions lie where no clip lies, at a cosine of about .7 to what they ask for.
+within a small random subspace of its own (LOCAL dimensions, the intrinsic dimension), plus a little noise in all
+directions. Few topics have many clips and many have few, as 1 / sqrt(rank). A question is another clip that is not in
+the archive, plus noise of the same length: its cosine to what it asks for is about 0.7.
 
-`independent` draws every number by itself instead: no index can know where the neighbours are, and no archive looks like that.
+`independent` draws all numbers independently instead: no index can find structure in them, and no archive looks like that.
 The same arguments give the same vectors.
 """
 
@@ -26,7 +26,7 @@ Vectors = NDArray[np.float32]  # rows of length 1
 
 
 class ClusteredVectors:
-    """A source of clips and of questions about them."""
+    """Clips and questions about them."""
 
     def __init__(self, n: int, dim: int, *, independent: bool = False, seed: int = 0) -> None:
         self.n, self.dim, self.independent, self._seed = n, dim, independent, seed
@@ -39,12 +39,12 @@ class ClusteredVectors:
         self._share = weights / weights.sum()
 
     def clips(self) -> Iterator[Vectors]:
-        """All n clips, some thousands at a time."""
+        """Yield all n clips, some thousands at a time."""
         for at in range(0, self.n, _AT_ONCE):
             yield self._draw(min(_AT_ONCE, self.n - at), np.random.default_rng((self._seed, 1, at)))
 
     def questions(self, count: int) -> Vectors:
-        """Questions, (count, dim)."""
+        """Return questions, (count, dim)."""
         random = np.random.default_rng((self._seed, 2))
         return _unit(self._draw(count, random) + self._noise(count, 1.0, random))
 
@@ -63,7 +63,7 @@ class ClusteredVectors:
 
 
 def _runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
-    """Each number with the place where it begins and ends, in a sorted array."""
+    """Return each number of a sorted array with the positions where it begins and ends."""
     found, first = np.unique(numbers, return_index=True)
     return zip(found.tolist(), first.tolist(), [*first[1:].tolist(), len(numbers)], strict=True)
 

@@ -1,7 +1,4 @@
-"""What measuring costs: runs of random rankings, read and evaluated in a process of their own, its time and its memory.
-
-The rankings mean nothing. Needs the extra `eval`.
-"""
+"""Time and memory of reading and evaluating runs of random rankings, in a process of their own. Needs the extra `eval`."""
 
 import resource
 import sys
@@ -17,19 +14,19 @@ from rankvideo_rag.formats.trec import read_qrels, read_run, write_qrels, write_
 from rankvideo_rag.schema import Record
 
 MEASURES = ("nDCG@10", "R@100", "RR", "AP", "Judged@10")
-_JUDGED = 8  # documents of a query, as many as half of them ranked
+_JUDGED = 8  # documents of a query, half of them ranked
 _COLLECTION = 109_800  # documents: MultiVENT 2.0's test part
 
 
 class EvaluationReport(Record):
-    """The figures of one evaluation."""
+    """The results of one benchmark of evaluation."""
 
     queries: int
     depth: int  # documents of a query in each run
     runs: int
     measures: tuple[str, ...]
-    seconds: float  # reading, measuring, intervals and tests
-    peak_memory_bytes: int  # of the process that did it
+    seconds: float  # reading, measures, intervals and tests
+    peak_memory_bytes: int  # of the evaluating process
 
 
 def benchmark_evaluation(folder: Path, *, queries: int = 10_000, depth: int = 100, runs: int = 1) -> EvaluationReport:

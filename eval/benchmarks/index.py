@@ -1,12 +1,12 @@
-"""What indexing costs beside the loop that others write, and beside decoding alone: on the same files, side by side.
+"""Time of indexing, compared with a naive baseline and with decoding alone, on the same files.
 
 peers  open, decode in order, convert and resize every frame, keep those at the sampled times, embed; one file after the other
 lean   the same loop, but only the frames at the sampled times are converted and resized
-ours   the indexing of this package, whole: hash, probe, frames behind the fence, vectors, one transaction a video
+ours   this package's indexing: hash, probe, frames from the sandboxed decoder, vectors, one transaction for each video
 floor  PyAV decodes every frame and converts none; with key frames only, every key frame
 
-Both sides sample the same times and have the same embedder, which calculates with the pixels. Sides take turns; each figure is
-the median of several rounds, after one that does not count. The films are generated: a camera that pans over noisy patches.
+All sides sample the same times and use the same embedder. They take turns; each figure is the median of several rounds, after a
+warm-up round. The videos are generated: a camera that pans over noisy patches.
 """
 
 import os
@@ -35,7 +35,7 @@ _SIZE = target_size(WIDTH, HEIGHT, min_pixels=FrameBudget().min_pixels, max_pixe
 
 
 class IndexReport(Record):
-    """Seconds of each side for all files, and where those of ours go."""
+    """Seconds of each side for all files, and of the stages of ours."""
 
     ours_s: float
     peers_s: float
@@ -118,18 +118,18 @@ class _PatchEmbedder:
         self.vectors: list[Vector] = []
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vector | None]:
-        """Nothing is asked here."""
+        """Return no vectors: this benchmark has no questions."""
         return [None for _ in texts]
 
     def embed_clips(self, clips: Sequence[ClipMedia]) -> list[Vector | None]:
-        """A vector for each clip that has frames."""
+        """Return a vector for each clip that has frames."""
         watched = [clip.frames for clip in clips if clip.frames is not None]
         self.times += [frames.times for frames in watched]
         self.vectors += [self.vector(frames.pixels) for frames in watched]
         return [*self.vectors[len(self.vectors) - len(watched) :]]
 
     def vector(self, pixels: NDArray[np.uint8]) -> Vector:
-        """The vector of the frames of one clip."""
+        """Return the vector of the frames of one clip."""
         total = np.sum([np.tanh(self._patches(picture) @ self._weights).mean(axis=0) for picture in pixels], axis=0)
         return np.asarray(total / np.linalg.norm(total), np.float32)
 
@@ -160,7 +160,7 @@ class _Ours:
 
 
 class _Waiting:
-    """How long a run was at each stage."""
+    """Measures how long a run spends in each stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -173,7 +173,7 @@ class _Waiting:
 
 
 class _Peers:
-    """The loop that others write."""
+    """The naive baseline."""
 
     def __init__(self, paths: Sequence[Path], times: Sequence[Sequence[NDArray[np.float64]]]) -> None:
         self._paths, self._times = paths, times
@@ -194,7 +194,7 @@ class _Peers:
 
 
 def _pictures(count: int) -> Iterator[NDArray[np.uint8]]:
-    """A camera that pans to and fro over a picture of patches with grain, and its sensor's noise."""
+    """Yield frames of a camera that pans to and fro over a picture of patches with grain, with sensor noise."""
     draw = np.random.default_rng(0)
     patches = Image.fromarray(draw.integers(0, 256, (18, 64, 3), dtype=np.uint8))
     wide = np.asarray(patches.resize((2 * WIDTH, HEIGHT), Image.Resampling.BICUBIC)).astype(np.int16)

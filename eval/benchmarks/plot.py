@@ -1,4 +1,4 @@
-"""The figures of a rerank benchmark as a picture. Needs the extra `eval`."""
+"""Plot the results of a rerank benchmark. Needs the extra `eval`."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _COLOURS = {
 
 
 def draw(report: RerankReport, path: Path) -> None:
-    """Write a PNG: seconds by number of questions both ways, and where they go."""
+    """Write a PNG: seconds by number of questions, together and one by one, and by stage."""
     figure = figures.Figure(figsize=(11, 4.2), layout="constrained")
     curve, bars = figure.subplots(1, 2)
     _draw_curve(curve, report)
@@ -37,7 +37,7 @@ def _draw_curve(axes: Any, report: RerankReport) -> None:
         axes.annotate(
             label, (count, report.questions[count].together), textcoords="offset points", xytext=(0, -14), ha="center"
         )
-    axes.set(xscale="log", yscale="log", xlabel="questions on one video", ylabel="seconds", title="Judging one video")
+    axes.set(xscale="log", yscale="log", xlabel="questions on one video", ylabel="seconds", title="Scoring one video")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
     axes.margins(y=0.2)

@@ -1,6 +1,6 @@
-"""What judging costs: many questions on one video, together and one by one; one question on many videos, end to end.
+"""Time of scoring: many questions on one video, together and one by one; one question on many videos, end to end.
 
-Everything that is compared is measured in the same run, in turns, and given as the median of its repeats.
+What is compared is measured in the same run, in turns; each figure is the median of its repeats.
 """
 
 import os
@@ -29,14 +29,14 @@ _BATCH = 4  # clips
 
 
 class StageCost(Record):
-    """One stage of judging. Tokens that pass it; None where it knows none."""
+    """Time of one stage of scoring, and the tokens that it processes; None where it processes none."""
 
     seconds: float
     tokens: int | None = None
 
 
 class QuestionBatchCost(Record):
-    """That many questions on one video, which is decoded already."""
+    """Time for that many questions on one decoded video."""
 
     one_by_one: float  # seconds, the published prompt, one call for each
     together: float  # seconds, video first, one call
@@ -53,7 +53,7 @@ class DecodeOverlap(Record):
 
 
 class RerankReport(Record):
-    """The figures of one run."""
+    """The results of one benchmark of reranking."""
 
     model: str
     device: str
@@ -73,14 +73,14 @@ class RerankReport(Record):
 def benchmark_rerank(
     vlm: TransformersVLM, folder: Path, *, counts: Sequence[int] = COUNTS, videos: int = 24, repeats: int = 3
 ) -> RerankReport:
-    """Measure a model on videos that are rendered into `folder`. On a CPU it keeps to the cores that decoding leaves."""
+    """Measure a model on videos that are rendered into `folder`. On a CPU it leaves one core to the decoder."""
     if vlm.network.device.type == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - _DECODERS))
     paths = render_videos(folder, videos)
     shown = _read(paths[0])
     decode = median(_seconds(_read, paths[0]) for _ in range(max(5, repeats)))
     questions = [f"a red square moves to the left of blue circle number {number}" for number in range(max(counts))]
-    _one_by_one(vlm, shown, questions[:1])  # the first call loads kernels and fills tables
+    _one_by_one(vlm, shown, questions[:1])  # warm-up: the first call loads kernels
     timed = _many_questions(vlm, shown, questions, counts, repeats)
     overlap = _many_videos(vlm, paths, repeats)
     return RerankReport(
@@ -108,7 +108,7 @@ class _Cost(NamedTuple):
 def _many_questions(
     vlm: TransformersVLM, shown: Frames, questions: Sequence[str], counts: Sequence[int], repeats: int
 ) -> dict[int, _Cost]:
-    """The costs by number of questions. Those asked one by one are asked once a repeat: the first n of them cost n."""
+    """Return the seconds by number of questions; for n questions one by one, the first n of all are summed."""
     alone: list[list[float]] = []
     together: list[dict[int, float]] = []
     for _ in range(repeats):
@@ -119,7 +119,7 @@ def _many_questions(
 
 def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> DecodeOverlap:
     question = "a red square moves to the left"
-    # The same few pictures, each time as a video of its own: a hundred decoded videos would fill the memory.
+    # The same few videos, as separate Frames objects: a hundred decoded videos would not fit into memory.
     held = [_read(path) for path in paths[:_BATCH]]
 
     def decode_only() -> None:
@@ -141,7 +141,7 @@ def _many_videos(vlm: TransformersVLM, paths: Sequence[Path], repeats: int) -> D
 
 
 def _stages(vlm: TransformersVLM, shown: Frames, questions: Sequence[str], decode: float) -> dict[str, dict[str, StageCost]]:
-    """Seconds and tokens by stage, each way; `other` is what lies between them: chat template, log-probabilities, copies."""
+    """Return seconds and tokens by stage, both ways; `other` is the rest: chat template, log-probabilities, copies."""
     found: dict[str, dict[str, StageCost]] = {}
     for way, ask in (("one by one", _one_by_one), ("together", _together)):
         with measure_stages(vlm) as stages:
@@ -158,7 +158,7 @@ def _one_by_one(vlm: TransformersVLM, shown: Frames, questions: Sequence[str]) -
 
 
 def _together(vlm: TransformersVLM, shown: Frames, questions: Sequence[str]) -> list[float]:
-    """The margins."""
+    """Return the margins."""
     answers = vlm.label_logprobs([VIDEO_FIRST.prompt(question, shown) for question in questions], VIDEO_FIRST.labels)
     return [answer.values[0] - answer.values[1] for answer in answers if answer.values]
 

@@ -1,7 +1,7 @@
-"""What searching an archive's vectors costs, and what it finds: against exact search, one question at a time.
+"""Time, memory and recall of vector search in an archive, compared with exact search, one question at a time.
 
-The vectors are generated (`clustered`) and written through the archive's own writer; what is opened and searched, in a process
-of its own that has done nothing else, is the archive as `rankvideo search` opens it. Embedding a question is not measured.
+The vectors are generated (`clustered`) and written by the archive's own writer. The archive is then opened as by
+`rankvideo search` and searched in a new process. Embedding a question is not measured.
 """
 
 import os
@@ -33,7 +33,7 @@ _WARM_UP = 20  # questions
 
 
 class SearchReport(Record):
-    """The figures of one archive."""
+    """The results of one benchmark of search."""
 
     n: int
     dim: int
@@ -55,7 +55,7 @@ class SearchReport(Record):
 def benchmark_search(
     folder: Path, *, n: int, dim: int = 768, questions: int = 500, independent: bool = False, seed: int = 0
 ) -> SearchReport:
-    """Measure an archive of n vectors, which is made in `folder`."""
+    """Measure an archive of n vectors, which is created in `folder`."""
     source = ClusteredVectors(n, dim, independent=independent, seed=seed)
     asked = source.questions(questions + _WARM_UP)
     true = _fill(folder, source, asked[_WARM_UP:])
@@ -101,7 +101,7 @@ def _fill(folder: Path, source: ClusteredVectors, questions: NDArray[np.float32]
 
 
 def _put(writer: ArchiveWriter, number: int, vectors: NDArray[np.float16]) -> None:
-    """One video with a clip of a second for each vector."""
+    """Write one video with a clip of one second for each vector."""
     video_id = f"{number:032x}"
     clips = [Clip(clip_id=f"{video_id}:{at}", video_id=video_id, start=float(at), end=at + 1.0) for at in range(len(vectors))]
     path = f"/generated/{number}.mp4"
@@ -137,7 +137,7 @@ def _build(folder: Path) -> tuple[float, IvfPqTuning | None]:
 
 
 class _Alone(Record):
-    """What the searching process saw."""
+    """What the searching process measured."""
 
     open_s: float
     seconds: list[float]  # of each question
@@ -152,7 +152,7 @@ def _measured(folder: Path) -> _Alone:
 
 
 def search_alone(folder: str) -> None:
-    """Open an archive, ask it the questions that lie beside it, and write what was seen to standard output."""
+    """Open an archive, search it for the questions beside it, and write the measurements to standard output."""
     faiss.omp_set_num_threads(THREADS)
     asked = np.load(Path(folder) / QUESTIONS)
     began = time.perf_counter()
@@ -178,6 +178,6 @@ def _peak_memory() -> int:
 
 
 def _recall(true: NDArray[np.int64], found: list[list[int]], k: int) -> float:
-    """The share of the k true neighbours that are among the first k found."""
+    """Return the share of the k true neighbours that are among the first k found."""
     shares = [np.isin(nearest[:k], hits[:k]).mean() for nearest, hits in zip(true, found, strict=True)]
     return float(np.mean(shares))

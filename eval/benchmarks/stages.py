@@ -1,4 +1,4 @@
-"""Where the time of the transformers backend goes: preprocess, vision, prefill, read. Measured with hooks, from outside."""
+"""Time of the stages of the transformers backend, measured with hooks: preprocess, vision, prefill, read."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,20 +13,20 @@ from rankvideo_rag.models.vlm.transformers import TransformersVLM
 
 @dataclass
 class StageTimes:
-    """Seconds and tokens by stage. A shared prefix is `prefill`ed; what goes on from it is `read`."""
+    """Seconds and tokens by stage. A shared prefix is `prefill`; what continues it is `read`."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("preprocess", "vision", "prefill", "read"), 0.0))
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("preprocess", "vision", "prefill", "read"), 0))
 
     def add(self, stage: str, *, seconds: float, tokens: int) -> None:
-        """Count one call of a stage."""
+        """Add one call of a stage."""
         self.seconds[stage] += seconds
         self.tokens[stage] += tokens
 
 
 @contextmanager
 def measure_stages(vlm: TransformersVLM) -> Iterator[StageTimes]:
-    """What the backend does while the block runs, stage by stage. The clock waits for the GPU at each, which costs a little."""
+    """Measure the backend while the block runs. Each stage waits for the GPU, which costs a little time."""
     stages, network, processor = StageTimes(), vlm.network.base_model, vlm.processor
     merge = vlm.network.config.vision_config.spatial_merge_size**2  # patches that become one token
 
@@ -47,7 +47,7 @@ def measure_stages(vlm: TransformersVLM) -> Iterator[StageTimes]:
 
 
 def synchronized_time() -> float:
-    """The clock, once the GPU has done what it was told."""
+    """Return the time in seconds, after the GPU has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -72,7 +72,7 @@ def _timed(module: Any, stages: StageTimes, what: Callable[[Any, Any], tuple[str
 
 
 class _TimedProcessor:
-    """The model's own processor, and a clock beside it."""
+    """The model's own processor, timed."""
 
     def __init__(self, processor: Any, stages: StageTimes) -> None:
         self._processor = processor

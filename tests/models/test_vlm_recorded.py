@@ -105,7 +105,7 @@ def test_labels_and_lengths_that_were_not_recorded_are_not_invented(tmp_path: Pa
         replay.generate([PROMPT], max_tokens=6)
 
 
-def test_a_failure_is_told_but_not_recorded(tmp_path: Path) -> None:
+def test_a_failure_is_returned_but_not_recorded(tmp_path: Path) -> None:
     recording, source = recorder(tmp_path / "run.jsonl")
     source.broken = True
     assert recording.label_logprobs([PROMPT], LABELS)[0].reason == "the server is gone"
@@ -121,7 +121,7 @@ def test_an_abstention_is_recorded_as_one(tmp_path: Path) -> None:
     assert load_vlm("recorded", str(file)).label_logprobs([dull], LABELS) == recorded
 
 
-def test_half_a_line_at_the_end_is_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_last_line_that_was_cut_off_is_ignored_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Killed while recording: cut anywhere in its last line, a file gives all the whole ones, and can be gone on with."""
     file = tmp_path / "run.jsonl"
     other = RANKVIDEO.prompt("a cat", frames())
@@ -142,7 +142,7 @@ def test_half_a_line_at_the_end_is_left_out_with_a_warning(tmp_path: Path, caplo
         assert file.read_bytes() == whole
 
 
-def test_killed_in_the_first_line_a_recording_begins_anew(tmp_path: Path) -> None:
+def test_a_recording_killed_in_its_first_line_starts_over(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     file.write_bytes(b'{"kind":"recor')
     recording, source = recorder(file)
@@ -186,12 +186,12 @@ def test_two_models_never_share_a_recording(tmp_path: Path) -> None:
     ("model", "words"),
     [(None, "needs a file"), ("missing.jsonl", "there is no recording"), ("run.jsonl=fortune:teller", "no backend 'fortune'")],
 )
-def test_what_cannot_be_recorded_or_replayed_is_said(model: str | None, words: str) -> None:
+def test_what_cannot_be_recorded_or_replayed_is_an_error(model: str | None, words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_vlm("recorded", model)
 
 
-def test_an_empty_file_is_no_recording(tmp_path: Path) -> None:
+def test_an_empty_file_is_not_a_recording(tmp_path: Path) -> None:
     (tmp_path / "run.jsonl").touch()
     with pytest.raises(InputError, match="empty"):
         load(str(tmp_path / "run.jsonl"))

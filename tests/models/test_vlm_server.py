@@ -247,7 +247,7 @@ def load_with_deadline(model: str | None, *, device: str | None = None) -> Any:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_on_one_clip_leaves_the_order_of_the_search_with_that_clip_last_and_flagged(fault: str, world: World) -> None:
+def test_a_fault_on_one_clip_ranks_that_clip_last_with_its_status(fault: str, world: World) -> None:
     misbehave, _ = FAULTS[fault]
     clips = [clip for clip in world.clips if clip.seconds >= 4.0][:3]
     # Two seconds of the second clip are 4 frames, four seconds of the others 8; frames travel as PNG.
@@ -275,7 +275,7 @@ def test_a_fault_on_one_clip_leaves_the_order_of_the_search_with_that_clip_last_
     assert found[2].metadata["rerank_status"].startswith("failed: ")
 
 
-def test_a_server_that_is_gone_is_said_to_be_gone() -> None:
+def test_a_stopped_server_is_reported_as_no_connection() -> None:
     with serving() as server:
         vlm = load(server.address, deadline=DEADLINE)
     began = time.monotonic()
@@ -286,7 +286,7 @@ def test_a_server_that_is_gone_is_said_to_be_gone() -> None:
 
 
 @pytest.mark.parametrize("code", [429, 502, 503])
-def test_what_a_second_try_may_mend_is_tried_again_twice(code: int) -> None:
+def test_a_busy_server_is_retried_twice(code: int) -> None:
     def busy_twice(handler: Handler, request: Json) -> bool:
         return len(handler.server.requests) <= 2 and status(code)(handler, request)
 
@@ -299,7 +299,7 @@ def test_what_a_second_try_may_mend_is_tried_again_twice(code: int) -> None:
 
 
 @pytest.mark.parametrize("misbehave", [status(500), status(400), raw(b"{"), close_early])
-def test_what_a_second_try_would_not_mend_is_asked_once(misbehave: Callable[[Handler, Json], bool]) -> None:
+def test_other_errors_are_not_retried(misbehave: Callable[[Handler, Json], bool]) -> None:
     with serving(misbehave) as server:
         load(server.address, deadline=DEADLINE).label_logprobs([prompt(1.0)], LABELS)
         assert len(server.requests) == 1
@@ -322,7 +322,7 @@ def test_a_prompt_that_kills_the_engine_costs_no_other_its_number() -> None:
     assert [None if answer.values is None else round(margin_of(answer), 6) for answer in answers] == [0, 1, 2, 3, 4, None, 6, 7]
 
 
-def test_a_dead_server_is_not_asked_hundreds_of_times() -> None:
+def test_after_repeated_failures_requests_are_paused() -> None:
     with serving(status(500)) as server:
         vlm = load(server.address, deadline=DEADLINE, concurrency=2)
         answers = vlm.label_logprobs([prompt(float(n)) for n in range(100)], LABELS)
@@ -331,7 +331,7 @@ def test_a_dead_server_is_not_asked_hundreds_of_times() -> None:
     assert "not asked again" in str(answers[-1].reason)
 
 
-def test_a_server_that_came_back_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_resume_after_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rankvideo_rag.models.vlm.endpoint._PAUSE", 0.3)
     broken = [True]
     with serving(lambda handler, request: broken[0] and status(500)(handler, request)) as server:
@@ -370,7 +370,7 @@ def test_replies_in_any_order_or_lost_give_no_prompt_the_number_of_another(order
         assert (answer.values is None) == (number in lost or order[number] != number)
 
 
-def test_frames_travel_without_loss_with_their_true_times_and_no_address_is_sent() -> None:
+def test_frames_are_sent_losslessly_with_their_true_times_and_no_url() -> None:
     with serving() as server:
         load(server.address).label_logprobs([prompt(1.0)], LABELS)
         [request] = server.requests
@@ -415,7 +415,7 @@ def test_two_videos_in_one_prompt_are_refused_rather_than_shown_with_wrong_times
     assert "shows more" in str(answer.reason)
 
 
-def test_an_answer_that_is_begun_is_gone_on_with() -> None:
+def test_a_prefilled_answer_is_continued() -> None:
     with serving() as server:
         load(server.address).label_logprobs([prompt(1.0)._replace(prefill="<answer>")], LABELS)
         [request] = server.requests
@@ -424,7 +424,7 @@ def test_an_answer_that_is_begun_is_gone_on_with() -> None:
     assert not request["add_generation_prompt"]
 
 
-def test_marks_around_marks_are_taken_out_by_a_template_of_ours() -> None:
+def test_doubled_video_markers_are_avoided_by_our_own_chat_template() -> None:
     with serving(doubles_marks=True) as doubling, serving() as plain:
         for server in (doubling, plain):
             load(server.address).label_logprobs([prompt(1.0)], LABELS)
@@ -433,7 +433,7 @@ def test_marks_around_marks_are_taken_out_by_a_template_of_ours() -> None:
         assert "chat_template" not in plain.requests[0]
 
 
-def test_another_endpoint_gets_pictures_with_their_times_and_is_read_by_its_likeliest_tokens() -> None:
+def test_a_server_other_than_vllm_gets_pictures_and_is_read_by_its_likeliest_tokens() -> None:
     with serving(owner="somebody") as server:
         vlm = load(server.address)
         [answer] = vlm.label_logprobs([prompt(1.5)], LABELS)
@@ -465,7 +465,7 @@ def test_a_text_is_written_with_its_length() -> None:
         assert server.requests[0]["temperature"] == 0.0
 
 
-def test_a_text_that_cannot_be_had_is_an_error() -> None:
+def test_a_failed_generation_is_an_error() -> None:
     with serving(status(500, {"error": "EngineDeadError"})) as server, pytest.raises(ModelError, match="EngineDeadError"):
         load(server.address, deadline=DEADLINE).generate([prompt(1.0)], max_tokens=7)
 
@@ -509,7 +509,7 @@ def test_the_only_model_of_an_endpoint_needs_no_name() -> None:
 @pytest.mark.parametrize(
     "address", ["localhost:8000", "ftp://host/v1", "http://", "http://user:secret@host/v1", "http://h/v1?a=b", "", None]
 )
-def test_an_address_that_is_none_is_refused_without_repeating_its_secrets(address: str | None) -> None:
+def test_an_invalid_address_is_refused_without_repeating_its_secrets(address: str | None) -> None:
     with pytest.raises(InputError) as error:
         load_vlm("server", address)
     assert "secret" not in str(error.value)
