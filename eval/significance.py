@@ -53,7 +53,7 @@ def paired_difference(differences: Sequence[float]) -> PairedDifference:
     )
 
 
-def permutation_p_value(differences: Sequence[float], *, rounds: int = ROUNDS, seed: int = SEED) -> float:
+def permutation_p_value(differences: Sequence[float], *, rounds: int = ROUNDS) -> float:
     """Return how often the mean is at least this far from 0 when the sign of every difference is drawn: two-sided.
 
     Exact where at most `rounds` combinations of signs exist, else (1 + as far) / (1 + rounds), which is never 0. Differences of
@@ -66,12 +66,12 @@ def permutation_p_value(differences: Sequence[float], *, rounds: int = ROUNDS, s
     if 2**changed.size <= rounds:
         found = stats.permutation_test((changed,), _distance, permutation_type="samples", **options)
     else:  # drawing signs is much faster than the permutations of `permutation_test`
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(SEED)
         found = stats.monte_carlo_test(changed, lambda size: rng.choice((-1.0, 1.0), size=size) * changed, _distance, **options)
     return float(found.pvalue)
 
 
-def bootstrap_intervals(values: Columns, *, rounds: int = ROUNDS, seed: int = SEED) -> Columns:
+def bootstrap_intervals(values: Columns, *, rounds: int = ROUNDS) -> Columns:
     """Return the 95 % percentile interval of every column's mean over queries drawn with replacement.
 
     Shape (columns, 2): low and high. All columns, and all calls with as many queries, share their draws.
@@ -94,7 +94,7 @@ def bootstrap_intervals(values: Columns, *, rounds: int = ROUNDS, seed: int = SE
         n_resamples=rounds,
         batch=_batch(queries),
         method="percentile",
-        rng=seed,
+        rng=SEED,
         vectorized=True,
     ).confidence_interval
     return np.stack([found.low, found.high], axis=1)
