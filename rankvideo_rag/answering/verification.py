@@ -95,7 +95,15 @@ def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationConte
 
 
 def verify_answer(parsed: Sequence[ParsedClaim], context: VerificationContext) -> Answer:
-    """Return the answer made of the claims that can be verified, with citations as `[title @ mm:ss]`."""
+    """Return the answer made of the claims that can be verified, with citations as `[title @ mm:ss]`.
+
+    >>> from rankvideo_rag.answering.parsing import parse_claims
+    >>> from rankvideo_rag.schema import TextSpan
+    >>> said = TextSpan(channel="speech", text="It leaves at nine.", start=1.0, end=3.0, source="subtitles")
+    >>> evidence = [Evidence(1, "v", "/v.mp4", "Ferries", 0.0, 9.0, (said,))]
+    >>> verify_answer(parse_claims("At nine [1]. At noon [1]."), VerificationContext("When?", evidence, evidence)).text
+    'At nine [Ferries @ 00:00].'
+    """
     return combine_claims([verify_claim(claim, context) for claim in parsed], context)
 
 
