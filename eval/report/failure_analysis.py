@@ -29,7 +29,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from rankvideo_rag.eval.answers.alce import citations_support
 from rankvideo_rag.eval.answers.judge import AskJudge, Check
-from rankvideo_rag.eval.answers.records import Case
+from rankvideo_rag.eval.answers.records import Case, Reference
 from rankvideo_rag.eval.answers.sentences import Statement
 from rankvideo_rag.eval.answers.temporal import hits
 from rankvideo_rag.formats.moments import Moment
@@ -183,13 +183,17 @@ def _overlap_target(trace: Trace, clips: Iterable[Moment]) -> bool:
 
 def _states_claim(case: Case, ask: AskJudge) -> bool | None:
     """Whether the answer makes at least part of a claim of the reference, or cites a picture of it."""
-    reference, answer = case.reference, case.answer
-    if any(one.visual for one in answer.statements) or not (reference.claims or reference.answer):
+    reference, text = case.reference, case.answer.text
+    if any(one.visual for one in case.answer.statements) or not (reference.claims or reference.answer):
         return True
-    if not answer.text:
+    if not text:
         return False
-    if not reference.claims:
-        return ask(Check("passage", reference.answer or "", reference.question, answer.text)).supported
+    if reference.claims:
+        return _makes_part_of_a_claim(reference, text, ask)
+    return ask(Check("passage", reference.answer or "", reference.question, text)).supported
+
+
+def _makes_part_of_a_claim(reference: Reference, text: str, ask: AskJudge) -> bool | None:
     claims = [claim for claim in reference.claims if claim.vital] or reference.claims
-    labels = {ask(Check("nugget", claim.text, reference.question, answer.text)).label for claim in claims}
+    labels = {ask(Check("nugget", claim.text, reference.question, text)).label for claim in claims}
     return True if labels & {"yes", "partial"} else None if None in labels else False

@@ -40,33 +40,17 @@ def ask_archive(
 ) -> None:
     """Ask all questions, and write a new folder for `folder.read_report_folder`.
 
-    Args:
-        archive: reranking is timed only if its settings cache no scores (score_cache="none").
-        questions: with their references.
-        qrels: relevance judgements of videos.
-        folder: it must not hold an earlier run.
-        synthesizer: generates the answers.
-        generator: name of the model behind it.
-        stems: name videos by their file's name without suffix.
-        progress: called with each question's id when it is done.
-
-    Raises InputError for a folder with an earlier run, settings without a reranker, two files of one name, and, before any
-    question is asked, if questions, relevance judgements and archive have no ids in common.
+    Reranking is timed only if the archive's settings cache no scores (score_cache="none"). `generator` names the model behind
+    the synthesizer; with `stems` videos are named by file name without suffix; `progress` is called with the id of each
+    question when it is done. Raises InputError for a folder with an earlier run, settings without a reranker, two files of one
+    name, and, before any question is asked, if questions, relevance judgements and archive have no ids in common.
     """
     if (folder / FIRST_STAGE).exists():
         raise InputError(f"{folder} holds a run already: leave the archive out to score it again, or name another folder")
-    reranker = archive.as_reranker(top_n=archive.settings.rerank_depth)
-    if reranker is None:
-        raise InputError("the settings name no reranker, so there is nothing to compare: give one with --reranker")
+    reranker = _load_reranker(archive)
     names, notes = _video_names(archive.store, stems=stems)
-    judged = {query: grades for query, grades in qrels.items() if query in questions.references}
-    targets = _target_videos(questions.references, judged)
-    if not judged:
-        raise InputError(
-            f"no question is judged: questions have ids such as {next(iter(questions.references))!r}, "
-            f"relevance judgements such as {next(iter(qrels), 'none')!r}"
-        )
-    _check_targets(targets, names, stems=stems)
+    judged = _judged_queries(questions, qrels)
+    targets = _target_videos(questions.references, judged, names, stems=stems)
     if len(judged) < len(qrels):
         notes.append(f"judged queries without a question, neither asked nor counted: {len(qrels) - len(judged)}")
     runner = _QuestionRunner(archive, reranker, synthesizer, names)
@@ -74,13 +58,10 @@ def ask_archive(
     for reference in questions.references.values():
         results.append(runner.ask(reference))
         progress(reference.query_id)
+    model = next((one.model for one in results if one.model), archive.settings.reranker)
     metadata = ReportMetadata(
         title=archive.store.folder.resolve().name,
-        models={
-            "embedder": str(archive.embedder().info),
-            "reranker": next((one.model for one in results if one.model), archive.settings.reranker),
-            "answers": generator,
-        },
+        models={"embedder": str(archive.embedder().info), "reranker": model, "answers": generator},
         keep_order_below=archive.settings.keep_order_below,
         notes=(*notes, *runner.failures),
     )
@@ -99,8 +80,8 @@ class _QuestionRunner:
         names: Mapping[str, str],
     ) -> None:
         settings = archive.settings
-        self._retriever = archive.as_retriever(top_k=max(settings.retrieve_depth, settings.rerank_depth))
         self._reranker, self._synthesizer, self._names = reranker, synthesizer, names
+        self._retriever = archive.as_retriever(top_k=max(settings.retrieve_depth, settings.rerank_depth))
         self._depth, self._top_n = settings.rerank_depth, settings.top_n
         self._is_timed = settings.score_cache == "none"
         self._is_warm = self._has_answered = False
@@ -187,6 +168,13 @@ def _score(metadata: Mapping[str, Any]) -> Score:
     return Score(margin=metadata.get("rerank_score"), p_yes=metadata.get("rerank_p_yes"), status=status, reason=reason or None)
 
 
+def _load_reranker(archive: VideoArchive) -> RankVideoRerank:
+    reranker = archive.as_reranker(top_n=archive.settings.rerank_depth)
+    if reranker is None:
+        raise InputError("the settings name no reranker, so there is nothing to compare: give one with --reranker")
+    return reranker
+
+
 def _video_names(store: Store, *, stems: bool) -> tuple[dict[str, str], list[str]]:
     """Return video id -> id in the report, and notes on it.
 
@@ -209,20 +197,31 @@ def _video_names(store: Store, *, stems: bool) -> tuple[dict[str, str], list[str
     return names, [f"videos named by the archive's id, as their file's name is not one word: {unnamed}"] if unnamed else []
 
 
-def _target_videos(references: Mapping[str, Reference], qrels: Qrels) -> list[str]:
-    """Return every video that is relevant for some question."""
+def _judged_queries(questions: Questions, qrels: Qrels) -> Qrels:
+    """Return the judgements of the questions. Raises InputError if there are none."""
+    judged = {query: grades for query, grades in qrels.items() if query in questions.references}
+    if not judged:
+        raise InputError(
+            f"no question is judged: questions have ids such as {next(iter(questions.references))!r}, "
+            f"relevance judgements such as {next(iter(qrels), 'none')!r}"
+        )
+    return judged
+
+
+def _target_videos(references: Mapping[str, Reference], qrels: Qrels, names: Mapping[str, str], *, stems: bool) -> list[str]:
+    """Return every video that is relevant for some question.
+
+    Raises InputError if there are some and none is in the archive, as every score would be 0.
+    """
     judged = [video for query in references for video, grade in qrels.get(query, {}).items() if grade >= 1]
-    return list(dict.fromkeys([*judged, *(video for reference in references.values() for video in reference.videos)]))
-
-
-def _check_targets(targets: Sequence[str], names: Mapping[str, str], *, stems: bool) -> None:
-    """Raise InputError if none of the relevant videos is in the archive: every score would be 0."""
-    if targets and not set(targets) & set(names.values()):
+    targets = list(dict.fromkeys([*judged, *(video for reference in references.values() for video in reference.videos)]))
+    if targets and set(targets).isdisjoint(names.values()):
         advice = "check that the files were indexed" if stems else "relevance judgements by file name need --stems"
         raise InputError(
             f"none of the {len(targets)} relevant videos is in the archive: they have names such as {targets[0]!r}, "
             f"those of the archive such as {next(iter(names.values()), 'none')!r}; {advice}"
         )
+    return targets
 
 
 def _indexed_videos(store: Store, names: Mapping[str, str], targets: Sequence[str], *, stems: bool) -> list[IndexedVideo]:

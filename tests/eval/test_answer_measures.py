@@ -37,8 +37,8 @@ def test_f1_is_zero_with_a_zero_and_unknown_with_an_unknown() -> None:
     assert f1(MeasureValue(None, "why"), MeasureValue(0.5)) == MeasureValue(None, "why")
     assert f1(MeasureValue(0.5), MeasureValue(None, "why")) == MeasureValue(None, "why")
     assert f1(MeasureValue(None, "nothing was said"), MeasureValue(0.0)).value == 0.0
-    assert f1(MeasureValue(None, "nobody judged", unjudged=True), MeasureValue(0.0)) == MeasureValue(
-        None, "nobody judged", unjudged=True
+    assert f1(MeasureValue(None, "not judged", unjudged=True), MeasureValue(0.0)) == MeasureValue(
+        None, "not judged", unjudged=True
     )
 
 
@@ -149,7 +149,7 @@ WORDS = {"v1": "w1", "v2": "w2", "v3": "w3", "v4": "w4"}
         ),
         pytest.param([("A", "v1"), ("A", "v2"), ("A", "")], {"w1": "yes", "w2": "no"}, [1 / 3, 1 / 2], id="three sentences"),
         pytest.param([("A", "v1"), ("A", "v2")], {"w1": "yes", "w2": PROSE}, [1, 1], id="an unknown one is left out"),
-        # v1: without it the rest does not entail, so it is needed; v2: without it nobody knows.
+        # v1: without it the rest does not entail, so it is needed; v2: without it the rest is unknown.
         pytest.param([("A", "v1 v2")], {"w1\nw2": "yes", "w1": PROSE, "w2": "no"}, [1, 1], id="needed or unknown"),
     ],
 )
@@ -201,7 +201,7 @@ def test_argue_reproduces_published_totals() -> None:
 
 
 def test_argue_counts_sentences_nuggets_and_citations() -> None:
-    """A is borne out by both of its citations; B by one of two; C cites nothing; D repeats A without citing."""
+    """A is supported by both of its citations; B by one of two; C cites nothing; D repeats A without citing."""
     given = answer(("A", "v1 v2"), ("B", "v1 v3"), ("C", ""), ("D", ""), words=WORDS)
     right = Reference(
         query_id="q",

@@ -263,7 +263,7 @@ def test_video_paths_come_from_answers_unless_a_folder_is_named(videos: tuple[Pa
 
 # --- judgements that are kept -----------------------------------------------------------------------------------------
 
-FOOTAGE = Check("video", "A dome", "What of it?", video_id="v1", start=0.0, end=4.0)
+VIDEO_CLAIM = Check("video", "A dome", "What of it?", video_id="v1", start=0.0, end=4.0)
 TABLE = {
     ("passage", "A dome", "The hall has a dome."): Judgement("yes", reply="yes"),
     ("video", "A dome", "v1"): Judgement("no"),
@@ -271,7 +271,7 @@ TABLE = {
 
 
 def both(judgements: JudgementCache) -> tuple[Judgement, Judgement]:
-    return judgements.run_batched([lambda: (judgements(CLAIM), judgements(FOOTAGE))])[0]
+    return judgements.run_batched([lambda: (judgements(CLAIM), judgements(VIDEO_CLAIM))])[0]
 
 
 def test_cached_judgements_are_reused_and_can_be_replayed(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_cache_key_covers_judge_version_claim_and_span(tmp_path: Path) -> None:
     both(JudgementCache(other, TableJudge(TABLE, "another"), file=file))
     assert len(read_judgements(file)) == 4
     missing = replay_judgements(file, judge="table 1", video_judge="another")
-    for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), FOOTAGE._replace(end=5.0)):
+    for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), VIDEO_CLAIM._replace(end=5.0)):
         with pytest.raises(InputError, match="lacks 1 judgements of"):
             missing.run_batched([lambda check=check: missing(check)])
 

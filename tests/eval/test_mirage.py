@@ -24,8 +24,8 @@ NOTHING_RECALLED = {("passage", "r1", "A B"): "no", ("passage", "r2", "A B"): "n
 def test_both_ways_of_counting_agree_on_an_ordinary_answer() -> None:
     """Three claims, each citing one video; the judge can tell nothing that the two ways count differently."""
     given = answer(("A", "v1"), ("B", "v2"), ("C", "v2"))
-    right = reference(ONE, TWO, ("r3", "v1 v2"), ("r4", "v3"), ("nobody shows it", ""))
-    article = "r1\nr2\nr3\nr4\nnobody shows it"
+    right = reference(ONE, TWO, ("r3", "v1 v2"), ("r4", "v3"), ("no video shows it", ""))
+    article = "r1\nr2\nr3\nr4\nno video shows it"
     own = {"v1": "Claims from v1: r1. r3.", "v2": "Claims from v2: r2. r3."}
     joined = " ".join(own.values())
     ask = judged(
@@ -46,7 +46,7 @@ def test_both_ways_of_counting_agree_on_an_ordinary_answer() -> None:
             ("claims", "A", joined): "yes",
             ("claims", "B", joined): "no",
             ("claims", "C", joined): "no",
-            # CiteR 2/4: r3 is borne out by what cites v2 though not by what cites v1; nothing cites v3
+            # CiteR 2/4: r3 is supported by what cites v2 though not by what cites v1; nothing cites v3
             ("claims", "r1", "A"): "yes",
             ("claims", "r2", "B C"): "no",
             ("claims", "r3", "A"): "no",
@@ -62,7 +62,7 @@ def test_both_ways_of_counting_agree_on_an_ordinary_answer() -> None:
 
 
 def test_claim_is_checked_against_its_own_citations_only() -> None:
-    """Fault 1. A is borne out only by what B cites: 1 of 2 claims, where the original finds both."""
+    """Point 1. A is supported only by what B cites: 1 of 2 claims, where the original finds both."""
     right = reference(ONE, TWO)
     ask = judged(
         NOTHING_RECALLED
@@ -83,7 +83,7 @@ def test_claim_is_checked_against_its_own_citations_only() -> None:
 
 
 def test_uncited_claim_is_not_supported_by_other_citations() -> None:
-    """Fault 1 again: B cites nothing, or a video of which the reference says nothing. Nobody is asked."""
+    """Point 1 again: B cites nothing, or a video of which the reference says nothing. The judge is not asked."""
     ask = judged(
         {
             ("passage", "A", "r1"): "yes",
@@ -117,7 +117,7 @@ def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Judgement | str])
 
 
 def test_supported_claims_are_counted_instead_of_summing_shares() -> None:
-    """Fault 2. v1 bears out A and B, of three that cite it: 2/3. The original adds one share, 2/3, and divides it by 3."""
+    """Point 2. v1 supports A and B, of three that cite it: 2/3. The original adds one share, 2/3, and divides it by 3."""
     table = quiet(
         "A", "B", "C", text="A B C", seen={("A", "v1"): "yes", ("B", "v1"): "yes", ("C", "v1"): "no", ("C", "v2"): "yes"}
     )
@@ -130,7 +130,7 @@ def test_supported_claims_are_counted_instead_of_summing_shares() -> None:
 
 
 def test_claim_with_two_supporting_citations_counts_once() -> None:
-    """Fault 2 upwards: two shares of 1 for one claim make a precision of 2."""
+    """Point 2 upwards: two shares of 1 for one claim make a precision of 2."""
     ask = judged(quiet("A", text="A", seen={("A", "v1"): "yes", ("A", "v2"): "yes"}), video=True)
     one = case(answer(("A", "v1 v2")), reference(ONE, TWO))
     assert mirage_scores(one, ask)["CiteP(collection)"].value == 1.0
@@ -138,7 +138,7 @@ def test_claim_with_two_supporting_citations_counts_once() -> None:
 
 
 def test_equal_claims_are_counted_separately() -> None:
-    """Fault 3. A is said twice, with another video each time; only v2 bears it out."""
+    """Point 3. A is said twice, with another video each time; only v2 supports it."""
     listed = {"v1": "Claims from v1: r1.", "v2": "Claims from v2: r2."}
     table = quiet("A", "B", text="A A B", seen={("A", "v1"): "no", ("A", "v2"): "yes", ("B", "v1"): "no", ("B", "v2"): "no"})
     table |= {("passage", "A", "r1\nr2"): "yes", ("claims", "A", listed["v2"]): "yes"}
@@ -149,7 +149,7 @@ def test_equal_claims_are_counted_separately() -> None:
     assert numbers(found, "InfoP", "CiteP") == pytest.approx([2 / 3, 1 / 3])
     assert numbers(original, "InfoP(original)", "CiteP(original)") == pytest.approx([2 / 3, 1 / 2])  # A once, B
     assert numbers(found, "InfoP(collection)", "CiteP(collection)") == pytest.approx([2 / 3, 1 / 3])
-    # The second A is never marked as found; CiteP: v1 bears out 0 of A and B, v2 bears out A: (0 + 1) / 2.
+    # The second A is never marked as found; CiteP: v1 supports 0 of A and B, v2 supports A: (0 + 1) / 2.
     assert numbers(original, "InfoP(collection)(original)", "CiteP(collection)(original)") == pytest.approx([1 / 3, 1 / 2])
 
 
@@ -165,13 +165,13 @@ def test_equal_claims_are_counted_separately() -> None:
     ],
 )
 def test_prose_is_no_judgement_but_the_original_searches_it_for_yes(reply: str, label: str | None, original: bool) -> None:
-    """Fault 4."""
+    """Point 4."""
     judgement = parse_judgement(Check("passage", "A"), reply)
     assert (judgement.label, says_yes(judgement)) == (label, original)
 
 
 def test_undecided_claims_are_left_out_instead_of_counted_as_no() -> None:
-    """Fault 4. One yes, one no and two replies in prose, of which one holds the letters y, e, s."""
+    """Point 4. One yes, one no and two replies in prose, of which one holds the letters y, e, s."""
     prose = Judgement(None, "prose", "Yesterday, it seems."), Judgement(None, "prose", "Who knows")
     said = dict(zip("ABCD", (Judgement("yes", reply="yes"), Judgement("no", reply="no"), *prose), strict=True))
     table = {("passage", claim, "r1"): judgement for claim, judgement in said.items()}
@@ -187,7 +187,7 @@ def test_undecided_claims_are_left_out_instead_of_counted_as_no() -> None:
 
 
 def test_unreadable_video_is_left_out() -> None:
-    """Fault 4: for the original it says no."""
+    """Point 4: for the original it says no."""
     table = quiet("A", "B", text="A B", seen={("A", "v1"): Judgement(None, "no_file: …"), ("B", "v2"): "yes"})
     table |= {("video", "A", "v2"): "no", ("video", "B", "v1"): Judgement(None, "no_file: …")}
     one = case(answer(("A", "v1"), ("B", "v2")), reference(ONE, TWO))
@@ -197,7 +197,7 @@ def test_unreadable_video_is_left_out() -> None:
 
 
 def test_answer_without_claims_has_no_precision_and_zero_recall() -> None:
-    """Fault 5, answer."""
+    """Point 5, answer."""
     empty = case(answer(), reference(ONE, TWO))
     found = mirage_scores(empty, judged({}, video=True))
     for mode in (REFERENCE, COLLECTION):
@@ -207,7 +207,7 @@ def test_answer_without_claims_has_no_precision_and_zero_recall() -> None:
 
 
 def test_reference_without_claims_gives_no_recall_and_no_citation_scores() -> None:
-    """Fault 5, reference: it has an answer only."""
+    """Point 5, reference: it has an answer only."""
     one = case(answer(("A", "v1")), reference(answer="It is so."))
     ask = judged({("passage", "A", "It is so."): "yes", ("claims", "A", "Claims from v1: ."): "no"})
     found = mirage_scores(one, ask)
@@ -217,14 +217,14 @@ def test_reference_without_claims_gives_no_recall_and_no_citation_scores() -> No
 
 
 def test_missing_answer_counts_zero_but_the_original_skips_it() -> None:
-    """Fault 6."""
+    """Point 6."""
     absent = Case(reference(ONE), answer(answered=False), absent=True)
     assert numbers(mirage_scores(absent, judged({})), "InfoR", "InfoF1", "CiteR", "CiteF1") == [0.0, 0.0, 0.0, 0.0]
     assert original_mirage_scores(absent, judged({})) == {}
 
 
 def test_reference_claim_is_judged_in_its_own_context() -> None:
-    """Fault 7: with the answer as context, the judge reads all of it even where one sentence is to be judged."""
+    """Point 7: with the answer as context, the judge reads all of it even where one sentence is to be judged."""
     one = case(answer(("A", "v1")), reference(ONE))
 
     class ReadsContext:

@@ -55,7 +55,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-# A corpus with one planted fault a question. Every video lasts a minute, in two clips; its fact is told from second 10 to 20.
+# A corpus with one planted failure per question. Each video has two clips of 30 s; its fact is stated from second 10 to 20.
 
 FAULTS = ("not indexed", "not retrieved", "demoted by the reranker", "wrong window", "unsupported claim")
 OTHERS = [f"other-{n}" for n in range(8)]
@@ -155,11 +155,11 @@ def test_stage_is_found_for_fifty_planted_failures(tmp_path: Path) -> None:
     assert Counter(one.fault for one in planted) == dict.fromkeys(FAULTS, 10)
     plant(tmp_path / "r", planted)
     found = ran("--output", tmp_path / "r")
-    told = {one.query_id: one.outcomes["with"].stage for one in found.questions}
-    rightly = sum(told[one.query] == one.fault for one in planted)
-    assert rightly >= 0.95 * 50, told
+    found_stages = {one.query_id: one.outcomes["with"].stage for one in found.questions}
+    correct = sum(found_stages[one.query] == one.fault for one in planted)
+    assert correct >= 0.95 * 50, found_stages
     assert found.counts["with"].failures == dict.fromkeys(FAULTS, 10)
-    # Without reranking nobody answers: half of those that the reranker demotes, and those that come later, from the right clip.
+    # Without reranking every answer abstains; those with the stages of the last 30 were given the right clip.
     assert found.counts["without"].failures == {"not indexed": 10, "not retrieved": 10, "other": 30}
 
 
@@ -181,7 +181,7 @@ def test_report_matches_hand_computed_numbers(tmp_path: Path) -> None:
     assert [one.gain for one in found.questions] == pytest.approx([1 / 9 - 0.5, 0.5, 0.5])
     assert found.seconds == {"retrieve": 3.0, "rerank": 27.0, "answer_without": None, "answer_with": None}
     assert "27 s a query" in found.benefit.summary
-    # Watched alone, the first stays first. Of two, the one with the greater margin leads: that of fact-2 has the least.
+    # With one video scored, the first stays first. With two, the one with the greater margin leads; fact-2 has the lowest.
     curve = {point.videos: point.mean for point in found.curve}
     assert list(curve) == [0, 1, 2, 3, 5, 9]
     assert (curve[0], curve[1], curve[2]) == (0.5, 0.5, pytest.approx((0.5 + 1 + 1) / 3))
@@ -265,7 +265,7 @@ NO_JUDGEMENT = Judgement(None, "prose")
         (trail(answered=False, answerable=False, absent=True), {}, ("wrong", "other")),
         (trail(RIGHT, answerable=False), YES, ("wrong", "other")),
         (trail(RIGHT, answerable=False), YES | {("passage", "It is so.", "words"): "no"}, ("wrong", "unsupported claim")),
-        (trail(RIGHT, targets={}, indexed=None), YES, ("right", None)),  # nobody knows where the answer stands
+        (trail(RIGHT, targets={}, indexed=None), YES, ("right", None)),  # the answer's place is unknown
     ],
 )
 def test_classify_gives_every_answer_one_outcome(
@@ -309,7 +309,7 @@ def test_report_command_measures_with_and_without_reranking(scored: tuple[Path, 
         for side in ("without", "with"):
             one = measures[name].estimates[side]
             assert one.low <= one.mean <= one.high
-    assert measures["Right"].difference.mean > 0  # pictures are named where they were watched
+    assert measures["Right"].difference.mean > 0  # scored clips are cited by their pictures
     assert found.seconds["rerank"] > found.seconds["retrieve"] > 0
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert {one.facet for one in found.retrieval.slices} == {"kind", "channel"}
@@ -473,7 +473,7 @@ def with_margins(folder: Path, *best: tuple[float, bool]) -> Path:
         (folder / "margins" / scores_file_name(one.query, "m")).write_bytes(scores_to_json(one.query, scores))
     rows = [json.loads(line) for line in (folder / "references.jsonl").read_text().splitlines()]
     answerable = [{"answerable": True} if known else {"answerable": False, "claims": []} for _, known in best]
-    write_rows(folder / "references.jsonl", [row | told for row, told in zip(rows, answerable, strict=True)])
+    write_rows(folder / "references.jsonl", [row | changes for row, changes in zip(rows, answerable, strict=True)])
     return folder
 
 
@@ -492,9 +492,9 @@ def test_calibrate_takes_the_min_margin_from_a_report(tmp_path: Path) -> None:
     assert (found["reasoning_low"], found["reasoning_high"]) == (None, 0.0)
     laxer = json.loads(calibrate(folder, "--json", "--max-error", "0.3").stdout)
     assert laxer["min_margin"] == -0.5  # from there on one of four has none, from -1.5 on two of five
-    told = calibrate(folder)
-    assert "--min-margin 0.5" in told.stdout
-    assert "2 unanswerable questions are few" in told.stderr
+    printed = calibrate(folder)
+    assert "--min-margin 0.5" in printed.stdout
+    assert "2 unanswerable questions are few" in printed.stderr
 
 
 def test_calibrate_without_a_good_margin_or_both_kinds_of_questions(tmp_path: Path) -> None:
