@@ -621,7 +621,7 @@ def test_an_embedder_is_chosen_by_the_order_of_its_pools(folder: Path, tmp_path:
     [
         ("model: x\noutput: y\nlr: 1e-5", r"unknown key 'lr': known are model, output, data, .*learning_rate"),
         ("model: x\noutput: y\nlora: {rnk: 4}", r"lora\.rnk"),
-        ("model: x\nmodel: y\noutput: z", r"'model' stands twice"),
+        ("model: x\nmodel: y\noutput: z", r"'model' is repeated"),
         ("model: x", r"output: Field required"),
         ("model: x\noutput: y\nvision: trained", r"vision: trained needs adapter: none"),
         ("model: x\noutput: y\noptimizer: muon", r"muon needs adapter: none"),
@@ -630,7 +630,7 @@ def test_an_embedder_is_chosen_by_the_order_of_its_pools(folder: Path, tmp_path:
         ("model: x\noutput: y\nprompt: mine", r"unknown prompt 'mine'"),
         ("model: x\noutput: y\nqrels: q", r"give pools too"),
         ("- model", r"lines are needed"),
-        ("model: [", r"is no YAML"),
+        ("model: [", r"is not valid YAML"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused_with_what_to_do(tmp_path: Path, lines: str, said: str) -> None:
