@@ -95,14 +95,18 @@ def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool 
         state = read_file_state(path, subtitles=config.subtitles)
     except MediaError as error:
         return known.outcome if error.code == code else None
-    readable_now = (
+    if _is_readable_again(store, path, code) or (named and known.outcome.reason == REMOVED_REASON):
+        return None
+    return known.outcome if (known.size, known.mtime_ns, known.sidecars) == state else None
+
+
+def _is_readable_again(store: Store, path: Path, code: str) -> bool:
+    """Return whether a readable file was skipped for its place or its rights."""
+    return (
         code in MISSING_CODES
         or (code == "permission" and os.access(path, os.R_OK))
         or (code == "outside_root" and not is_external_link(path, store.sources()))
     )
-    if readable_now or (named and known.outcome.reason == REMOVED_REASON):
-        return None
-    return known.outcome if (known.size, known.mtime_ns, known.sidecars) == state else None
 
 
 class Indexer:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -163,7 +163,7 @@ class VideoProcessor:
     def _embed(
         self,
         record: ProcessedVideo,
-        media_of_clips: Generator[ClipMedia | MediaError, None, None],
+        media_of_clips: Iterator[ClipMedia | MediaError],
         on_last_frames: Callable[[], None],
     ) -> None:
         """Embed the clips in batches, and record their perceptual hashes and what cannot be decoded."""
@@ -171,18 +171,9 @@ class VideoProcessor:
         coverage: dict[Clip, float] = {}
         missing: Counter[str] = Counter()
         for first in range(0, len(clips), BATCH):
-            decoded: dict[Clip, ClipMedia] = {}
-            for clip in clips[first : first + BATCH]:
-                self._on_stage(path, "frames")
-                found = next(media_of_clips)
-                if clip is clips[-1]:
-                    on_last_frames()
-                if isinstance(found, ClipMedia):
-                    decoded[clip] = found
-                elif found.code in TRANSIENT:
-                    raise found
-                else:
-                    missing[found.code] += 1
+            decoded = self._decode(record, clips[first : first + BATCH], media_of_clips, missing)
+            if first + BATCH >= len(clips):
+                on_last_frames()
             coverage |= {clip: m.frames.coverage for clip, m in decoded.items() if m.frames is not None}
             record.perceptual_hashes |= {c.clip_id: perceptual_hash(m.frames.pixels) for c, m in decoded.items() if m.frames}
             self._on_stage(path, "vectors")
@@ -191,6 +182,26 @@ class VideoProcessor:
             found_vectors = ((clip, vector) for clip, vector in zip(decoded, vectors, strict=True) if vector is not None)
             record.vectors |= {clip.clip_id: self._to_float16(vector) for clip, vector in found_vectors}
         _add_losses(record, coverage, missing)
+
+    def _decode(
+        self,
+        record: ProcessedVideo,
+        batch: Sequence[Clip],
+        media_of_clips: Iterator[ClipMedia | MediaError],
+        missing: Counter[str],
+    ) -> dict[Clip, ClipMedia]:
+        """Return the media of the clips that can be decoded, and count the error codes of the others."""
+        decoded: dict[Clip, ClipMedia] = {}
+        for clip in batch:
+            self._on_stage(record.file.path, "frames")
+            found = next(media_of_clips)
+            if isinstance(found, ClipMedia):
+                decoded[clip] = found
+            elif found.code in TRANSIENT:
+                raise found
+            else:
+                missing[found.code] += 1
+        return decoded
 
     def _to_float16(self, vector: Vector) -> NDArray[np.float16]:
         """Return the vector as it is stored. Raises ModelError for one that is zero or not finite."""

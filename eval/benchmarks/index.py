@@ -34,7 +34,7 @@ _PATCH = 16  # pixels
 _SIZE = target_size(WIDTH, HEIGHT, min_pixels=FrameBudget().min_pixels, max_pixels=FrameBudget().max_pixels)
 
 
-class IndexReport(Record):
+class IndexBenchmark(Record):
     """Seconds of each side for all files, and of the stages of ours."""
 
     ours_s: float
@@ -53,7 +53,7 @@ class IndexReport(Record):
     load_average: float  # of the machine over the last minute, when it was done
 
 
-def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: float, rounds: int) -> IndexReport:
+def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: float, rounds: int) -> IndexBenchmark:
     """Measure the indexing of that many generated films of that many seconds, which are made in `folder`."""
     paths = [folder / f"{number:03d}.mp4" for number in range(files)]
     write_copies(paths, _pictures(round(seconds * FPS)), fps=FPS, key_every=max(1, round(key_seconds * FPS)))
@@ -72,7 +72,7 @@ def benchmark_index(folder: Path, *, files: int, seconds: float, key_seconds: fl
     }
     took = _in_turns(sides, rounds)
     middle = took["ours"].index(statistics.median_low(took["ours"]))
-    return IndexReport(
+    return IndexBenchmark(
         **{f"{name}_s": statistics.median_low(of_side) for name, of_side in took.items()},
         media_s=files * seconds,
         files=files,

@@ -12,7 +12,7 @@ from rankvideo_rag.cli.options import AsJson, Device
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rankvideo_rag.eval.benchmarks.index import IndexReport
+    from rankvideo_rag.eval.benchmarks.index import IndexBenchmark
     from rankvideo_rag.eval.benchmarks.rerank import RerankReport
     from rankvideo_rag.eval.benchmarks.search import SearchReport
 
@@ -119,7 +119,7 @@ def index(
     render(report, lambda: out.print(_index_lines(report), soft_wrap=True), as_json=as_json)
 
 
-def _index_lines(report: "IndexReport") -> str:
+def _index_lines(report: "IndexBenchmark") -> str:
     stages = ", ".join(
         f"{name} {report.media_s / seconds:,.0f}" for name, seconds in report.stages.items() if name != "start" and seconds
     )

@@ -1,6 +1,6 @@
-"""A corpus of tiny clips, one in ten poisoned: this process neither grows nor leaks, and poison harms no other file.
+"""A corpus of tiny clips, one in ten corrupt: indexing leaks no objects or descriptors, and corrupt files affect no others.
 
-RANKVIDEO_CORPUS=1000 makes it a large one, whose memory is what the system counts.
+RANKVIDEO_CORPUS=1000 makes it a large one.
 """
 
 import gc
@@ -22,9 +22,8 @@ from rankvideo_rag.settings import Settings
 from rankvideo_rag.synthetic.render import render_frames
 
 FILES = int(os.environ.get("RANKVIDEO_CORPUS", "60"))
-LARGE = FILES >= 1000
-MOST_GROWTH = 10_000  # bytes a video
-POISONS: list[tuple[Callable[[bytes], bytes], str]] = [  # what is done to a good file, and its code
+MAX_LEAK = 10_000  # bytes of Python objects per video
+CORRUPTIONS: list[tuple[Callable[[bytes], bytes], str]] = [  # change of a valid file, and its error code
     (lambda film: b"", "empty"),
     (lambda film: film[: len(film) // 2], "truncated_no_index"),
     (lambda film: b"#EXTM3U\n/etc/passwd\n", "playlist"),
@@ -34,7 +33,7 @@ POISONS: list[tuple[Callable[[bytes], bytes], str]] = [  # what is done to a goo
 
 
 class Watch:
-    """What this process holds after each file of a run."""
+    """Records the Python objects and descriptors of this process after each file."""
 
     def __init__(self) -> None:
         self.bytes: list[int] = []
@@ -44,20 +43,16 @@ class Watch:
         if event.done is None:
             return
         gc.collect()
-        self.bytes.append(_resident() if LARGE else tracemalloc.get_traced_memory()[0])
+        self.bytes.append(tracemalloc.get_traced_memory()[0])
         self.descriptors.append(len(os.listdir("/proc/self/fd")))
 
-    def growth(self) -> float:
-        """Bytes a file, by least squares, once a fifth of them has filled what is kept for the next."""
+    def leak(self) -> float:
+        """Return the growth in bytes per file, by least squares, after the first fifth has filled the caches."""
         later = self.bytes[len(self.bytes) // 5 :]
         return float(np.polyfit(np.arange(len(later)), later, 1)[0])
 
 
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def is_poisoned(path: Path) -> bool:
+def is_corrupt(path: Path) -> bool:
     return int(path.stem) % 10 == 7
 
 
@@ -68,11 +63,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(FILES):
         look = looks[number % len(looks)]
         height, width, _ = look[0].shape
-        title = "i" * (number + 1)  # their sizes differ, so that they are read ahead
+        title = "i" * (number + 1)  # different sizes, so that files are prefetched
         path = write_video(folder / f"{number:04d}.mp4", frames=look, fps=4, size=(width, height), title=title)
-        if is_poisoned(path):
-            poison, _ = POISONS[number // 10 % len(POISONS)]
-            path.write_bytes(poison(path.read_bytes()))
+        if is_corrupt(path):
+            change, _ = CORRUPTIONS[number // 10 % len(CORRUPTIONS)]
+            path.write_bytes(change(path.read_bytes()))
     return folder
 
 
@@ -80,35 +75,35 @@ def indexed(folder: Path, archive: Path, watch: Callable[[IndexEvent], None] = l
     return index([folder], archive, Settings.load(ocr="none"), on_event=watch)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180 + 2 * FILES)
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory and descriptors are counted by Linux")
-def test_neither_memory_nor_descriptors_grow_and_poison_changes_nothing_for_the_others(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+def test_nothing_leaks_and_corrupt_files_change_nothing_for_the_others(corpus: Path, tmp_path: Path) -> None:
     watch = Watch()
     gc.collect()
-    gc.freeze()  # what the packages hold need not be gone through after each file
-    if not LARGE:
-        tracemalloc.start()
+    gc.freeze()  # imported modules need not be scanned after each file
+    tracemalloc.start()
     try:
         report = indexed(corpus, tmp_path / "archive", watch)
     finally:
         tracemalloc.stop()
         gc.unfreeze()
-    sys.stdout.write(f"{FILES} files: {watch.growth():,.0f} bytes a file, {max(watch.descriptors)} descriptors at most\n")
-    assert watch.growth() < MOST_GROWTH
+    sys.stdout.write(f"{FILES} files: {watch.leak():,.0f} bytes per file, {max(watch.descriptors)} descriptors at most\n")
+    assert watch.leak() < MAX_LEAK
     settled = watch.descriptors[FILES // 5 :]
-    assert max(settled) - min(settled) <= 3 * 4  # three pipes of each decoder process that may be there or not
+    assert max(settled) - min(settled) <= 3 * 4  # three pipes of each decoder process that may be running
     assert abs(np.polyfit(np.arange(len(settled)), settled, 1)[0]) * len(settled) < 3
 
-    told = {Path(file.path): (file.outcome, (file.reason or "").partition(":")[0]) for file in report.files}
-    for path, (outcome, code) in told.items():
-        expected = ("skipped", POISONS[int(path.stem) // 10 % len(POISONS)][1]) if is_poisoned(path) else ("ok", "")
+    outcomes = {Path(file.path): (file.outcome, (file.reason or "").partition(":")[0]) for file in report.files}
+    for path, (outcome, code) in outcomes.items():
+        expected = ("skipped", CORRUPTIONS[int(path.stem) // 10 % len(CORRUPTIONS)][1]) if is_corrupt(path) else ("ok", "")
         assert (outcome, code) == expected, path
 
-    poisoned = [path for path in told if is_poisoned(path)]
-    assert len(poisoned) == FILES // 10
+    corrupt = [path for path in outcomes if is_corrupt(path)]
+    assert len(corrupt) == FILES // 10
     with_them = dump(tmp_path / "archive")
-    assert len(with_them["searched vectors"]) == FILES - len(poisoned)
-    for path in poisoned:
+    assert len(with_them["searched vectors"]) == FILES - len(corrupt)
+    for path in corrupt:
         path.unlink()
     indexed(corpus, tmp_path / "without")
     alone = dump(tmp_path / "without")

@@ -1,8 +1,7 @@
-"""An archive loses nothing and does nothing twice when any of its writes, syncs, renames or deletions fails or is its last, and
-when its disk fills up at any point.
+"""Failed or last system calls and full disks: an archive loses nothing and repeats nothing.
 
-What fails is a real system call of the real writer: of SQLite at a commit, of FAISS, of Python (`system_calls` says how,
-and what is not covered). Tests take a share of the points; `make failpoints` takes all.
+The failing calls are real writes, syncs, renames and deletions of SQLite, FAISS and Python (see `support.system_calls`).
+The tests take a sample of the points; `make failpoints` takes all.
 """
 
 import json
@@ -19,9 +18,11 @@ from support.world import plain_clips
 
 from rankvideo_rag.synthetic import write_clips
 
-SHARE = int(os.environ.get("RANKVIDEO_FAILPOINTS_SHARE", "101"))  # one of so many is tried
-POINTS = 50 if SHARE == 1 else 9  # at which a disk is full, for each of six steps
+SHARE = int(os.environ.get("RANKVIDEO_FAILPOINTS_SHARE", "101"))  # every so many-th point is tried
+POINTS = 50 if SHARE == 1 else 9  # at which the disk is full, for each of six steps
 SMALL_DISK = 'mount -t tmpfs -o size=10m none "$1" && shift && exec "$@"'
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[1] / "support" / "failpoint_runs.py"
 
@@ -34,7 +35,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def figures_of(what: str, originals: Path, work: Path, number: int, *around: str) -> dict[str, Any]:
-    """What the runs print; `around` is the command that runs them."""
+    """Return what the runs print; `around` is the command that wraps them."""
     for folder in ("work", "disk"):
         (work / folder).mkdir()
     script = [
@@ -53,7 +54,7 @@ def figures_of(what: str, originals: Path, work: Path, number: int, *around: str
 
 
 @pytest.mark.timeout(300 + 30_000 // SHARE)
-def test_an_archive_survives_every_fault_at_every_system_call(originals: Path, tmp_path: Path) -> None:
+def test_an_archive_survives_failing_system_calls(originals: Path, tmp_path: Path) -> None:
     if reason := system_calls.why_not():
         pytest.skip(reason)
     figures = figures_of("calls", originals, tmp_path, SHARE)
@@ -70,7 +71,7 @@ def test_an_archive_survives_every_fault_at_every_system_call(originals: Path, t
 
 
 @pytest.mark.timeout(600)
-def test_a_disk_that_is_full_at_any_point_costs_nothing_but_the_time(originals: Path, tmp_path: Path) -> None:
+def test_a_full_disk_at_any_point_loses_nothing(originals: Path, tmp_path: Path) -> None:
     (tmp_path / "try").mkdir()
     alone = ["unshare", "-rm", "sh", "-c", SMALL_DISK, "sh"]
     may_mount = shutil.which("unshare") and subprocess.run([*alone, tmp_path / "try", "true"], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""An archive whose writers are killed at random moments loses nothing, does nothing twice, and ends as if nothing had been.
+"""Writers killed at random moments lose nothing and repeat nothing, and the archive ends as without kills.
 
 `make kills KILLS=2000` makes it a long run.
 """
@@ -19,8 +19,9 @@ KILLS = int(os.environ.get("RANKVIDEO_KILLS", "12"))
 SCRIPT = Path(__file__).parents[1] / "support" / "kill_runs.py"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + 5 * KILLS)
-def test_writers_killed_at_any_moment_leave_an_archive_that_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_writers_killed_at_any_moment_give_the_archive_of_an_uninterrupted_run(tmp_path: Path) -> None:
     write_clips(tmp_path / "originals", plain_clips(15, seed=14)[:8])
     command = [
         sys.executable,

@@ -1,7 +1,7 @@
 """Indexes a folder on a Ray cluster of three nodes, each in processes of its own. A driver is killed, the next is stopped, and
 in the third run a node is killed.
 
-    python tests/ray_runs.py VIDEOS WORK
+    python tests/support/ray_runs.py VIDEOS WORK
 
 The embedder is gated (`gated_embedder`), so that all end in the middle for certain. Printed as JSON: what was seen.
 """
@@ -46,7 +46,8 @@ class Runs:
         command = f"index {videos} --output {archive} --ocr none --json --engine ray"
         command += f" --ray-address {self.cluster.address} --embedder support.gated_embedder:load --embedder-model {self.gate}"
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([Path(sys.executable).with_name("rankvideo"), *command.split()], **pipes)  # type: ignore[call-overload,no-any-return]
+        rankvideo = [Path(sys.executable).with_name("rankvideo"), *command.split()]
+        return subprocess.Popen(rankvideo, preexec_fn=_restore_sigint, **pipes)  # type: ignore[call-overload,no-any-return]
 
     def let_through(self, clips: int) -> None:
         for number in range(clips):
@@ -97,6 +98,11 @@ class Runs:
         of_its_raylet = [n for n in self.nodes if n.all_processes["raylet"][0].process.pid == _parent(worker)]
         self.cluster.remove_node(*of_its_raylet, allow_graceful=False)
         until(lambda: not _lives(worker), "the worker of a dead node to end")
+
+
+def _restore_sigint() -> None:
+    """Ctrl-C works also where the tests run as a background job, which ignores SIGINT and passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _started(start: Callable[[], Any]) -> Any:
