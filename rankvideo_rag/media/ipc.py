@@ -52,7 +52,7 @@ def unpack(read_exactly: Callable[[int], bytearray], max_bytes: int) -> tuple[di
         layout = [(str(a["name"]), np.dtype(a["dtype"]), tuple(map(int, a["shape"]))) for a in header.pop("arrays")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadMessage(f"an invalid header: {error}") from error
-    if any(dtype.str not in _DTYPES or any(side < 0 for side in shape) for _, dtype, shape in layout):
+    if not all(dtype.str in _DTYPES and min(shape, default=0) >= 0 for _, dtype, shape in layout):
         raise BadMessage(f"arrays of unknown type or shape: {layout}")
     if sum(dtype.itemsize * prod(shape) for _, dtype, shape in layout) > max_bytes:
         raise BadMessage(f"arrays of more than {max_bytes} bytes")

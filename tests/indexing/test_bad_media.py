@@ -411,7 +411,8 @@ def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is
     done = subprocess.run(script, capture_output=True, text=True, check=True)
     full, opened, rest = done.stdout.splitlines()
     assert re.match(
-        r"1 .*database or disk is full\. [\d,]+ bytes are free there\. .*run the same command to go on\. About [\d,]+ bytes",
+        r"1 .*database or disk is full\. [\d,]+ bytes are free there\. .*"
+        r"run the same command again to continue\. About [\d,]+ bytes",
         full,
     ), full
     assert opened.startswith("0 {")
@@ -456,7 +457,7 @@ def load_broken(model: str | None = None, *, device: str | None = None) -> Embed
 @pytest.mark.parametrize("value", ["nan", "inf", "0.0", "1e30"])
 def test_vectors_that_cannot_be_compared_are_refused_before_they_are_written(tmp_path: Path, value: str) -> None:
     films(tmp_path / "in", "a.mp4")
-    settings = Settings.load(**OPTIONS, embedder="test_bad_media:load_broken", embedder_model=value)
+    settings = Settings.load(**OPTIONS, embedder=f"{__name__}:load_broken", embedder_model=value)
     index([tmp_path / "in"], tmp_path / "archive", settings)
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("failed", "model")}
     with closing(Store.open(tmp_path / "archive")) as store:

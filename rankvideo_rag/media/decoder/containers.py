@@ -98,18 +98,25 @@ def _demuxer(path: str, descriptor: int, head: bytes) -> InputContainer:
     }
     try:
         return av.open("fd:", "r", options=options, metadata_errors="replace")
-    except MemoryError as error:
-        raise MediaError("corrupt_header", f"{path!r}: its header asks for more memory than is allowed") from error
-    except InvalidDataError as error:
-        if head[4:8] == b"ftyp" and all(box.kind != b"moov" for box in iterate_boxes(descriptor)):
-            advice = "moov atom not found: the recording or the copy was cut off; copy it again, or repair it with untrunc"
-            raise MediaError("truncated_no_index", f"{path!r}: {advice}") from error
-        code = "corrupt_header" if head[4:8] == b"ftyp" else "not_media"
-        raise MediaError(code, f"{path!r} is not a media file that can be read: {error.strerror}") from error
-    except ArgumentError as error:
-        raise MediaError("not_media", f"{path!r} has a container format that is not supported") from error
-    except FFmpegError as error:
-        if error.errno == errno.EIO:  # damaged Matroska files give EIO too: reading shows whether the disk fails
+    except (MemoryError, FFmpegError) as error:
+        if (
+            getattr(error, "errno", None) == errno.EIO
+        ):  # damaged Matroska files give EIO too: reading shows whether the disk fails
             read_ends(descriptor, os.fstat(descriptor).st_size)
-        code = "corrupt_header" if error.errno == errno.EIO else "not_media"
-        raise MediaError(code, f"{path!r} cannot be opened, it is damaged: {error.strerror}") from error
+        raise _explain(path, descriptor, head, error) from error
+
+
+def _explain(path: str, descriptor: int, head: bytes, error: MemoryError | FFmpegError) -> MediaError:
+    is_mp4 = head[4:8] == b"ftyp"
+    if isinstance(error, MemoryError):
+        return MediaError("corrupt_header", f"{path!r}: its header asks for more memory than is allowed")
+    if isinstance(error, InvalidDataError):
+        if is_mp4 and all(box.kind != b"moov" for box in iterate_boxes(descriptor)):
+            advice = "moov atom not found: the recording or the copy was cut off; copy it again, or repair it with untrunc"
+            return MediaError("truncated_no_index", f"{path!r}: {advice}")
+        code = "corrupt_header" if is_mp4 else "not_media"
+        return MediaError(code, f"{path!r} is not a media file that can be read: {error.strerror}")
+    if isinstance(error, ArgumentError):
+        return MediaError("not_media", f"{path!r} has a container format that is not supported")
+    code = "corrupt_header" if error.errno == errno.EIO else "not_media"
+    return MediaError(code, f"{path!r} cannot be opened, it is damaged: {error.strerror}")

@@ -43,6 +43,11 @@ class _Extent:
     packets: int = 0
     end: int | None = None  # ticks, where the last packet ends
 
+    def add(self, packet: Packet[Stream]) -> None:
+        self.packets += 1
+        if (ticks := packet_time(packet)) is not None:
+            self.end = max(ticks + (packet.duration or 0), ticks if self.end is None else self.end)
+
 
 def inspect_file(*, path: str) -> DecoderResult:
     """Return the fields of schema.Probe. See `probe.probe`."""
@@ -90,9 +95,7 @@ def _read_packets(media: OpenMedia, used: Sequence[Stream]) -> tuple[Orientation
         extent = extents[packet.stream_index]
         if not extent.packets and packet.has_sidedata("encryption_info"):
             raise MediaError("encrypted", f"{media.path!r} is encrypted (DRM): its video and audio cannot be read")
-        extent.packets += 1
-        if (ticks := packet_time(packet)) is not None:
-            extent.end = max(ticks + (packet.duration or 0), ticks if extent.end is None else extent.end)
+        extent.add(packet)
         if orientation is None and isinstance(packet.stream, VideoStream) and extent.packets < _PACKETS_TO_FIRST_FRAME:
             orientation = _first_orientation(packet.stream, packet)
     if all(extent.end is None for extent in extents.values()):

@@ -6,16 +6,14 @@ import errno
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import cast
 
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
 from rankvideo_rag.media.decoder.containers import read_whole
-from rankvideo_rag.media.decoder.streams import OpenMedia, time_base
-
-AnyStream = TypeVar("AnyStream", bound=Stream)
+from rankvideo_rag.media.decoder.streams import AnyStream, OpenMedia, time_base
 
 _MAX_FAILURES = 100  # read errors in a row before a file counts as at its end
 _STEPS_BACK = (0.0, 2.0, 10.0, 60.0)  # seconds; MPEG-TS and similar formats seek to an approximate time, not to a key frame
@@ -120,10 +118,11 @@ def _list(media: OpenMedia, stream: Stream, start: int | None, end: int | None, 
         ticks = packet_time(packet)
         if ticks is None:
             continue
-        if start is not None and packet.is_keyframe and ticks <= start:
-            index, key_found = PacketIndex(), True  # closer to the start than the packets before
-        if not key_found and start is not None and _is_past(packet, start):
-            return None
+        if start is not None:
+            if packet.is_keyframe and ticks <= start:
+                index, key_found = PacketIndex(), True  # closer to the start than the packets before
+            if not key_found and _is_past(packet, start):
+                return None
         index.add(packet, ticks)
         if end is not None and _is_past(packet, end):
             break  # this packet is kept: it shows how long the frame before it lasts

@@ -1,10 +1,10 @@
 """Select the streams of a file that are used, and find the origin of its times."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext, ThreadType
@@ -15,6 +15,8 @@ from av.video.stream import VideoStream
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.decoder.containers import CODECS, open_container
+
+AnyStream = TypeVar("AnyStream", bound=Stream)
 
 MAX_PIXELS = 8192 * 4320
 _TEXT_SUBTITLES = ("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text")
@@ -71,23 +73,25 @@ def open_media(path: str) -> Iterator[OpenMedia]:
 def select_streams(path: str, container: InputContainer) -> OpenMedia:
     """Select the best video, audio and subtitle stream among those that may be decoded."""
     rejected = {stream.index: reason for stream in container.streams if (reason := _rejection_reason(stream))}
-    usable = [stream for stream in container.streams if stream.index not in rejected]
-    video = max((s for s in usable if isinstance(s, VideoStream)), key=_video_priority, default=None)
-    audio = max((s for s in usable if isinstance(s, AudioStream)), key=_audio_priority, default=None)
-    texts = [s for s in usable if isinstance(s, SubtitleStream)]
-    text = max(texts, key=lambda s: bool(s.disposition & Disposition.default), default=None)
+
+    def best(streams: Iterable[AnyStream], priority: Callable[[AnyStream], Any]) -> AnyStream | None:
+        return max((stream for stream in streams if stream.index not in rejected), key=priority, default=None)
+
+    video = best(container.streams.video, _video_priority)
+    audio = best(container.streams.audio, _audio_priority)
+    subtitles = best(container.streams.subtitles, lambda stream: bool(stream.disposition & Disposition.default))
     if video is None and audio is None:
         raise _no_stream_error(path, container, rejected)
     for stream in (video, audio):
         if stream is not None:
             _configure_decoder(stream)
-    used = [stream.index for stream in (video, audio, text) if stream is not None]
+    used = [stream.index for stream in filter(None, (video, audio, subtitles))]
     return OpenMedia(
         path=path,
         container=container,
         video=video,
         audio=audio,
-        subtitles=text,
+        subtitles=subtitles,
         subtitle_streams=len(container.streams.subtitles),
         unused=tuple(_describe(s, rejected.get(s.index)) for s in _media_streams(container) if s.index not in used),
         origin=_origin(container),
@@ -105,10 +109,9 @@ def _rejection_reason(stream: Stream) -> str | None:
         return "neither video nor audio"
     if _codec(stream) not in CODECS:
         return "codec not allowed"
-    if isinstance(stream, VideoStream) and stream.width * stream.height > MAX_PIXELS:
-        return "too large"
-    if isinstance(stream, VideoStream) and not stream.width * stream.height:
-        return "no picture size"
+    if isinstance(stream, VideoStream):
+        pixels = stream.width * stream.height
+        return "too large" if pixels > MAX_PIXELS else None if pixels else "no picture size"
     if isinstance(stream, SubtitleStream) and _codec(stream) not in _TEXT_SUBTITLES:
         return "image subtitles"
     return None

@@ -229,15 +229,15 @@ def rows(port: int) -> list[Row]:
             "vectors that are no numbers",
             tests=[
                 *_here("vectors_that_cannot_be_compared_are_refused_before_they_are_written"),
-                "test_an_embedding_that_cannot_be_used_is_refused",
+                "test_an_unusable_embedding_is_refused",
             ],
         ),
         Row(
             72,
             "odd questions",
             tests=[
-                "test_a_question_that_cannot_be_asked_is_refused",
-                "test_any_other_question_is_searched_as_words",
+                "test_an_empty_or_long_question_is_refused",
+                "test_query_syntax_in_a_question_is_searched_as_text",
                 "test_no_question_breaks_the_server",
             ],
         ),
