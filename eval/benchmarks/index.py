@@ -123,10 +123,10 @@ class _PatchEmbedder:
 
     def embed_clips(self, clips: Sequence[ClipMedia]) -> list[Vector | None]:
         """Return a vector for each clip that has frames."""
-        watched = [clip.frames for clip in clips if clip.frames is not None]
-        self.times += [frames.times for frames in watched]
-        self.vectors += [self.vector(frames.pixels) for frames in watched]
-        return [*self.vectors[len(self.vectors) - len(watched) :]]
+        shown = [clip.frames for clip in clips if clip.frames is not None]
+        self.times += [frames.times for frames in shown]
+        self.vectors += [self.vector(frames.pixels) for frames in shown]
+        return [*self.vectors[len(self.vectors) - len(shown) :]]
 
     def vector(self, pixels: NDArray[np.uint8]) -> Vector:
         """Return the vector of the frames of one clip."""

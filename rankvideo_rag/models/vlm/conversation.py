@@ -5,7 +5,7 @@ from typing import Any
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import Frames
-from rankvideo_rag.models.vlm import Prompt
+from rankvideo_rag.models.vlm import LabelLogprobs, Prompt
 
 
 def chat_messages(prompt: Prompt) -> list[dict[str, Any]]:
@@ -24,6 +24,12 @@ def prompt_videos(prompts: Sequence[Prompt]) -> list[Frames]:
 def has_empty_video(prompt: Prompt) -> bool:
     """Return whether a video of the prompt has no frames."""
     return any(not len(frames) for frames in prompt_videos([prompt]))
+
+
+def abstain_from_empty(prompts: Sequence[Prompt]) -> dict[int, LabelLogprobs]:
+    """Return an abstention for each prompt that shows a video without frames, by index."""
+    nothing = LabelLogprobs(None, "the prompt shows no frame", abstained=True)
+    return {index: nothing for index, prompt in enumerate(prompts) if has_empty_video(prompt)}
 
 
 def validate_generation(prompts: Sequence[Prompt], *, max_tokens: int) -> None:

@@ -1,7 +1,7 @@
 """Render prompts with a Qwen3-VL style processor, and find the tokens of labels in its vocabulary."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rankvideo_rag.models.vlm import Prompt
@@ -29,6 +29,12 @@ def token_ids_by_text(tokenizer: Any) -> Mapping[str, list[int]]:
     for token, text in enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))])):
         tokens[normalize_label(text)].append(token)
     return dict(tokens)
+
+
+def explain_missing(labels: Sequence[str], tokens: Mapping[str, list[int]], model: str) -> str | None:
+    """Return why a model cannot score these labels: no token of `token_ids_by_text` is a label; None where all have one."""
+    missing = [label for label in labels if normalize_label(label) not in tokens]
+    return f"no single token of {model} reads as {', '.join(map(repr, missing))}" if missing else None
 
 
 def normalize_label(text: str) -> str:

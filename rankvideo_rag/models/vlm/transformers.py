@@ -20,8 +20,8 @@ from rankvideo_rag.media import Frames
 from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
 from rankvideo_rag.models.video_inputs import check_frame_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import estimate_length, has_empty_video, prompt_videos, validate_generation
-from rankvideo_rag.models.vlm.label_tokens import chat_text, normalize_label, token_ids_by_text
+from rankvideo_rag.models.vlm.conversation import abstain_from_empty, estimate_length, prompt_videos, validate_generation
+from rankvideo_rag.models.vlm.label_tokens import chat_text, explain_missing, normalize_label, token_ids_by_text
 from rankvideo_rag.models.vlm.shared_prefix import SharedPrefix, group_by_prefix
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -96,15 +96,9 @@ class TransformersVLM:
 
     def label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
         """For each prompt, return the log-probability of each label as the next token, summed over its spellings."""
-        without_token = [label for label in labels if normalize_label(label) not in self._tokens_of]
-        if without_token:
-            reason = f"no single token of {self._name} reads as {', '.join(map(repr, without_token))}"
+        if reason := explain_missing(labels, self._tokens_of, self._name):
             return [LabelLogprobs(None, reason)] * len(prompts)
-        answers: dict[int, LabelLogprobs] = {
-            index: LabelLogprobs(None, "the prompt shows no frame", abstained=True)
-            for index, prompt in enumerate(prompts)
-            if has_empty_video(prompt)
-        }
+        answers = abstain_from_empty(prompts)
         for group in group_by_prefix(prompts, excluded=answers.keys()) if self._is_qwen3_vl else []:
             rows = self._rows_on_one_video([prompts[index] for index in group], labels)
             answers |= {index: _finite(row) for index, row in zip(group, rows, strict=True)}

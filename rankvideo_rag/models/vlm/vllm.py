@@ -29,8 +29,8 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.checkpoints import fetch_checkpoint, wrap_loading_errors
 from rankvideo_rag.models.video_inputs import check_frame_size, frame_multiple, video_array, video_metadata
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import has_empty_video, prompt_videos, validate_generation
-from rankvideo_rag.models.vlm.label_tokens import chat_text, normalize_label, token_ids_by_text
+from rankvideo_rag.models.vlm.conversation import abstain_from_empty, prompt_videos, validate_generation
+from rankvideo_rag.models.vlm.label_tokens import chat_text, explain_missing, normalize_label, token_ids_by_text
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -103,9 +103,7 @@ class VllmVLM:
 
         A prompt that the engine refuses gets a reason; it does not affect the others.
         """
-        without_token = [label for label in labels if normalize_label(label) not in self._tokens_of]
-        if without_token:
-            reason = f"no single token of {self._name} reads as {', '.join(map(repr, without_token))}"
+        if reason := explain_missing(labels, self._tokens_of, self._name):
             return [LabelLogprobs(None, reason)] * len(prompts)
         asked = {label: self._tokens_of[normalize_label(label)] for label in labels}
         how = SamplingParams(
@@ -114,9 +112,7 @@ class VllmVLM:
             detokenize=False,
             logprob_token_ids=sorted({i for ids in asked.values() for i in ids}),
         )
-        answers = {
-            i: LabelLogprobs(None, "the prompt shows no frame", True) for i, p in enumerate(prompts) if has_empty_video(p)
-        }
+        answers = abstain_from_empty(prompts)
         rest = [index for index in range(len(prompts)) if index not in answers]
         for index, answer in zip(rest, self._ask_or_explain([prompts[index] for index in rest], how), strict=True):
             answers[index] = LabelLogprobs(None, answer) if isinstance(answer, str) else _of_labels(answer, asked)
