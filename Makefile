@@ -41,7 +41,7 @@ unit: $(VENV)/installed-test
 	$(BIN)/pytest -m "not slow" --durations=10
 
 docs: $(VENV)/installed-test build/types  ## build the documentation site in build/site
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 structure: $(VENV)/installed-test  ## print sizes, complexity and duplicate names
 	$(BIN)/python tests/support/structure.py

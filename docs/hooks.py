@@ -37,7 +37,7 @@ def _command(command: Any, name: str, context: typer.Context) -> str:
 def _row(parameter: Any, context: typer.Context) -> str:
     record = parameter.get_help_record(context)
     if record is None or parameter.param_type_name == "argument":
-        return f"| `{parameter.make_metavar(context)}` | {_cell(getattr(parameter, 'help', None) or '')} |"
+        return f"| `{parameter.name.upper()}` | {_cell(getattr(parameter, 'help', None) or '')} |"
     return f"| `{record[0]}` | {_cell(record[1])} |"
 
 
