@@ -3,13 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
-
-COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
+from support.commands import COMMAND
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

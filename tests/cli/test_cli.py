@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from support.commands import COMMAND, start
 from support.world import World
 
 from rankvideo_rag.synthetic import render_archive
-
-COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
 
 
 def rankvideo(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -122,7 +121,7 @@ def test_names_that_are_no_text_survive_and_cannot_play_tricks_on_the_terminal(w
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(world: World, tmp_path: Path) -> None:
     render_archive(tmp_path / "in", clips=30, seed=5)
     arguments = ["index", str(tmp_path / "in"), "--output", str(tmp_path / "archive"), "--ocr", "none", "--json"]
-    running = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = start(*arguments)
     database = tmp_path / "archive" / "archive.db-wal"
     while not (database.exists() and database.stat().st_size > 100_000):
         time.sleep(0.01)

@@ -4,13 +4,11 @@ import json
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
-
+from support.commands import COMMAND
 
 FIRST = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"a": 3.0, "b": 2.0, "c": 1.0}}
 

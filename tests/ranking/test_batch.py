@@ -6,13 +6,13 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.commands import COMMAND
 from support.world import World
 
 from rankvideo_rag.errors import InputError, MediaError, RankVideoError
@@ -39,7 +39,6 @@ from rankvideo_rag.ranking.scores import rerank_by_margin
 from rankvideo_rag.schema import Score
 from rankvideo_rag.synthetic import generate_questions, render_archive
 
-COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
 FIELDS = ["logprob_yes", "logprob_no", "logit_delta", "p_yes"]
 
 

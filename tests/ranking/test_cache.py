@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import COMMAND
 
 from rankvideo_rag.errors import InputError, MediaError, RankVideoError
 from rankvideo_rag.ranking import cache as cache_module
@@ -31,7 +32,6 @@ PARTS: dict[str, Any] = {
     "question": "Where is the clean room?",
     "variant": "",
 }
-COMMAND = [sys.executable, "-c", "from rankvideo_rag.cli import main; main()"]
 
 
 def key(**parts: Any) -> str:

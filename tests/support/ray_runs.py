@@ -19,6 +19,8 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
+from support.commands import start
+
 PATIENCE = 600.0  # seconds, on a machine that has other things to do
 
 
@@ -45,9 +47,7 @@ class Runs:
         """`rankvideo index` on this cluster."""
         command = f"index {videos} --output {archive} --ocr none --json --engine ray"
         command += f" --ray-address {self.cluster.address} --embedder support.gated_embedder:load --embedder-model {self.gate}"
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        rankvideo = [Path(sys.executable).with_name("rankvideo"), *command.split()]
-        return subprocess.Popen(rankvideo, preexec_fn=_restore_sigint, **pipes)  # type: ignore[call-overload,no-any-return]
+        return start(*command.split())
 
     def let_through(self, clips: int) -> None:
         for number in range(clips):
@@ -98,11 +98,6 @@ class Runs:
         of_its_raylet = [n for n in self.nodes if n.all_processes["raylet"][0].process.pid == _parent(worker)]
         self.cluster.remove_node(*of_its_raylet, allow_graceful=False)
         until(lambda: not _lives(worker), "the worker of a dead node to end")
-
-
-def _restore_sigint() -> None:
-    """Ctrl-C works also where the tests run as a background job, which ignores SIGINT and passes that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _started(start: Callable[[], Any]) -> Any:
