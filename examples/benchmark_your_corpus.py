@@ -2,8 +2,8 @@
 
     python examples/benchmark_your_corpus.py [FOLDER]
 
-This is the one file to edit: `main` names the corpus and the models. As it stands it runs offline on a little rendered world;
-FOLDER keeps videos, archive and report, which otherwise go when it ends.
+This is the one file to edit: `main` names the corpus and the models. As it stands it runs offline on a small synthetic dataset;
+FOLDER keeps videos, archive and report, which are deleted otherwise.
 """
 
 import sys
@@ -12,23 +12,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankvideo_rag import Settings, VideoArchive, index
-from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
-from rankvideo_rag.eval.answers.judges import load_judge
-from rankvideo_rag.eval.answers.records import Reference, ReferenceClaim
-from rankvideo_rag.eval.corpora import check_corpus, get_corpus
-from rankvideo_rag.eval.report.build import build_report
-from rankvideo_rag.eval.report.folder import JUDGEMENTS, read_report_folder
-from rankvideo_rag.eval.report.questions import Questions, read_questions
-from rankvideo_rag.eval.report.render import write_report
-from rankvideo_rag.eval.report.runner import ask_archive
-from rankvideo_rag.formats.multivent import load_qrels, read_multivent_queries
-from rankvideo_rag.formats.trec import Qrels, read_qrels
-from rankvideo_rag.formats.wikivideo import read_wikivideo
+from rankvideo_rag.eval import (
+    JUDGEMENTS,
+    JudgementCache,
+    Questions,
+    Reference,
+    ReferenceClaim,
+    ask_archive,
+    build_report,
+    check_corpus,
+    get_corpus,
+    load_judge,
+    read_questions,
+    read_report_folder,
+    write_report,
+)
+from rankvideo_rag.formats import Qrels, load_qrels, read_multivent_queries, read_qrels, read_wikivideo
 from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 class Corpus(NamedTuple):
-    """What is indexed, asked and judged. Videos go by the names of their files, without suffix."""
+    """Videos, questions and relevance judgements. Videos are identified by file name without suffix."""
 
     videos: Path
     questions: Questions
@@ -36,11 +40,11 @@ class Corpus(NamedTuple):
 
 
 def main(folder: Path) -> None:
-    # Your corpus: the little world, your_own(folder), wikivideo(folder) or multivent2(folder).
-    corpus = little_world(folder)
-    # Your models: profile="gpu" watches with RankVideo itself. Without a score cache, what reranking takes is measured.
+    # Your corpus: synthetic(folder), your_own(folder), wikivideo(folder) or multivent2(folder).
+    corpus = synthetic(folder)
+    # Your models: profile="gpu" reranks with RankVideo itself. Without a score cache the time of reranking is measured.
     settings = Settings.load(ocr="none", score_cache="none")
-    # Who writes the answers, any LlamaIndex LLM, and who judges them. None quotes the archive's words; lexical counts words.
+    # The LlamaIndex LLM that writes the answers, and their judge. None quotes the archive; "lexical" compares terms.
     llm, judge = None, load_judge("lexical")
 
     indexed = index([corpus.videos], folder / "archive", settings)
@@ -62,8 +66,8 @@ def your_own(folder: Path) -> Corpus:
     return Corpus(folder / "videos", read_questions(folder / "questions.jsonl"), read_qrels(folder / "qrels.trec"))
 
 
-def little_world(folder: Path) -> Corpus:
-    """Twelve rendered clips, every question of which the answer is known."""
+def synthetic(folder: Path) -> Corpus:
+    """Twelve rendered clips, and questions with known answers."""
     asked = generate_questions(render_archive(folder / "videos", clips=12))
     (folder / "questions.jsonl").write_text("".join(f"{question.model_dump_json()}\n" for question in asked))
     qrels = {question.question_id: question.judgements for question in asked}

@@ -11,10 +11,7 @@ import pytest
 import rankvideo_rag
 from rankvideo_rag.errors import RankVideoError
 
-EXAMPLES = sorted(
-    set((Path(__file__).parents[1] / "examples").glob("*.py"))
-    - {Path(__file__).parents[1] / "examples" / "benchmark_your_corpus.py"}
-)
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
 def test_every_public_name_can_be_imported() -> None:
@@ -51,3 +48,9 @@ def test_examples_import_only_public_names(example: Path) -> None:
             package = import_module(node.module)
             assert hasattr(package, "__path__"), f"{example.name} imports from the module {node.module}"
             assert {alias.name for alias in node.names} <= set(package.__all__)
+
+
+@pytest.mark.parametrize("package", ["rankvideo_rag.eval", "rankvideo_rag.formats", "rankvideo_rag.synthetic"])
+def test_every_public_name_of_a_package_can_be_imported(package: str) -> None:
+    module = import_module(package)
+    assert all(hasattr(module, name) for name in module.__all__)
