@@ -98,12 +98,12 @@ class VideoProcessor:
         self._media.close()
 
     def probe(self, file: MediaFile) -> Probe:
-        """Probe the file. Raises MediaError where it cannot be read, and `sound_only` where audio files are left out."""
+        """Probe the file. Raises MediaError where it cannot be read, and `audio_only` where audio files are left out."""
         self._started = time.monotonic()
         self._on_stage(file.path, "probe")
         probe = self._media.probe(file)
         if not (probe.video_codec or self._config.audio_only):
-            raise MediaError("sound_only", f"{str(file.path)!r} has no video stream, and audio files are left out here")
+            raise MediaError("audio_only", f"{str(file.path)!r} has no video stream, and audio files are left out here")
         return probe
 
     def process(

@@ -29,7 +29,7 @@ HINTS = {
     "permission": "grant this user permission to read it, then run rankvideo update ARCHIVE",
     "playlist": "index the videos that it lists instead",
     "removed": "nothing: it was removed on purpose. rankvideo index FILE --output ARCHIVE adds it again",
-    "sound_only": "nothing; to include audio files: rankvideo index FOLDER --output ARCHIVE --audio-only",
+    "audio_only": "nothing; to include audio files: rankvideo index FOLDER --output ARCHIVE --audio-only",
     "still_image": _IGNORE,
     "timeout": f"{RETRY}; RANKVIDEO_MEDIA_SECONDS raises the limit",
     "too_large": "convert it to a lower resolution and index that",
