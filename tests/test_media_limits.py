@@ -104,7 +104,7 @@ def test_eval_report_keeps_them(world: World, environment: None, tmp_path: Path)
     (tmp_path / "q.jsonl").write_text(f"{question.model_dump_json()}\n")
     (tmp_path / "r.txt").write_text("".join(f"{question.question_id} 0 {stem} 1\n" for stem in question.judgements))
     files = ["--questions", str(tmp_path / "q.jsonl"), "--qrels", str(tmp_path / "r.txt"), "--stems"]
-    done = CliRunner().invoke(app, ["eval", "report", str(world.archive), *files, "--to", str(tmp_path / "report")])
+    done = CliRunner().invoke(app, ["eval", "report", str(world.archive), *files, "--output", str(tmp_path / "report")])
     assert "could not be scored" in done.output
     assert NAMED in "".join(file.read_text() for file in (tmp_path / "report").rglob("*.json*"))
 
@@ -112,6 +112,6 @@ def test_eval_report_keeps_them(world: World, environment: None, tmp_path: Path)
 def test_the_video_judge_keeps_them(world: World) -> None:
     path = next(world.videos.glob("*.mp4"))
     judge = VideoJudge(load_vlm("scripted"), RANKVIDEO, find=lambda video: path, limits=TOO_SMALL)
-    (verdict,) = judge.judge([Check(kind="video", claim="a red circle", video_id="v", start=0.0, end=1.0)])
-    assert verdict.label is None
-    assert NAMED in (verdict.reason or "")
+    (judgement,) = judge.judge([Check(kind="video", claim="a red circle", video_id="v", start=0.0, end=1.0)])
+    assert judgement.label is None
+    assert NAMED in (judgement.reason or "")
