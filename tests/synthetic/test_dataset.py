@@ -1,11 +1,11 @@
-"""What the little world teaches: true labels, easy questions first, and nothing of what is held out."""
+"""Synthetic training data: true labels, easy queries first, and no held-out combinations."""
 
 from collections.abc import Sequence
 from random import Random
 
 import numpy as np
 import pytest
-from support.little_world import asked_in, told_in
+from support.synthetic_clips import parse_caption, parse_query
 
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.synthetic import SyntheticClip, grade
@@ -49,7 +49,7 @@ def named(query: VisualQuery) -> int:
 
 
 def of_the_eye(group: QueryGroup) -> list[VisualQuery]:
-    return [asked_in(asked.text) for asked in group.queries if asked.text not in TOLD]
+    return [parse_query(asked.text) for asked in group.queries if asked.text not in TOLD]
 
 
 def is_kept_from_training(attributes: Attributes) -> bool:
@@ -73,7 +73,7 @@ def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, groups: list[QueryG
     assert not any(map(is_kept_from_training, [*shown, *asked]))
     clips = [one for family in pool for one in family]
     told = paraphrase_examples(clips, seed=0) + partial_caption_examples(clips, seed=0)
-    said = [attributes for example in told for attributes in asked_in(example.evidence.caption or "").shapes]
+    said = [attributes for example in told for attributes in parse_query(example.evidence.caption or "").shapes]
     assert not any(map(is_kept_from_training, said))
 
 
@@ -81,7 +81,7 @@ def test_every_label_is_true_of_the_caption_beside_it(groups: list[QueryGroup]) 
     checked = 0
     for example in examples(groups):
         assert example.evidence.caption
-        wanted = 0 if example.query in TOLD else grade(asked_in(example.query), told_in(example.evidence.caption))
+        wanted = 0 if example.query in TOLD else grade(parse_query(example.query), parse_caption(example.evidence.caption))
         assert example.true_label == wanted
         assert example.teacher_label == (wanted > 0)
         assert example.teacher_p_yes == {0: 0.02, 1: 0.85, 2: 0.98}[wanted]
@@ -162,7 +162,7 @@ def test_captions_name_everything_plainly(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
     told = caption_examples(clips)
     assert [(example.doc_id, example.videos, example.query) for example in told] == [(c.stem, (c.stem,), "") for c in clips]
-    assert [told_in(example.evidence.caption or "") for example in told] == [shown.scene for shown in clips]
+    assert [parse_caption(example.evidence.caption or "") for example in told] == [shown.scene for shown in clips]
 
 
 def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
@@ -172,7 +172,7 @@ def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
     for shown, words in zip(clips, told, strict=True):
         assert words[0].isupper()
         assert words.endswith(".")
-        said = asked_in(words)
+        said = parse_query(words)
         assert said.background == shown.background
         assert sorted(map(whole, said.shapes)) == sorted(shown.scene.shapes)
         assert grade(said, shown.scene) == 2
@@ -180,7 +180,7 @@ def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
 
 def test_descriptions_are_true_and_tell_a_part(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
-    said = [asked_in(example.evidence.caption or "") for example in partial_caption_examples(clips, seed=1)]
+    said = [parse_query(example.evidence.caption or "") for example in partial_caption_examples(clips, seed=1)]
     assert all(grade(query, shown.scene) > 0 for query, shown in zip(said, clips, strict=True))
     assert {named(query) for query in said} >= {1, 2, 3, 4, 5, 6}
     assert partial_caption_examples(clips, seed=1) != partial_caption_examples(clips, seed=2)

@@ -1,10 +1,10 @@
-"""The English of the little world and the judgements made with it, by hand."""
+"""Captions, queries and judgements of synthetic clips, against values worked out by hand."""
 
 from collections import Counter
 from random import Random
 
 import pytest
-from support.little_world import asked_in, clip, thing, told_in
+from support.synthetic_clips import clip, make_shape, parse_caption, parse_query
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import TextSpan
@@ -204,7 +204,7 @@ def test_no_wording_changes_what_is_asked() -> None:
             for attributes in shown.scene.shapes
         )
         wanted = VisualQuery(query_kind(shown.scene), told, random.choice((None, shown.background)))
-        understood = asked_in(phrase(wanted, random))
+        understood = parse_query(phrase(wanted, random))
         if wanted.kind == "together":
             assert sorted(map(str, understood.shapes)) == sorted(map(str, wanted.shapes))
             wanted = wanted._replace(shapes=understood.shapes)
@@ -240,23 +240,23 @@ def test_captions_name_everything(scene: Scene, sentence: str) -> None:
 
 def test_captions_of_different_clips_differ() -> None:
     scenes = {shown.scene for shown in plan_clips(210, seed=2)}
-    assert {told_in(caption(scene)) for scene in scenes} == scenes
+    assert {parse_caption(caption(scene)) for scene in scenes} == scenes
     assert len({caption(scene) for scene in scenes}) == len(scenes) > 100
 
 
 HAND_MADE = [
-    clip("a", thing("red", "circle", "left")),
-    clip("b", thing("red", "circle", "up")),
-    clip("c", thing("red", "circle", "right")),
-    clip("d", thing("red", "square", "left")),
-    clip("e", thing("blue", "circle", "left")),
-    clip("f", thing("red", "circle", "left"), background="grey"),
-    clip("g", (thing("red", "triangle", "up"), thing("blue", "square", "down")), background="grey"),
-    clip("h", (thing("red", "square", "down"), thing("blue", "triangle", "up")), background="grey"),
-    clip("i", thing("green", "circle", "still"), thing("orange", "square", "right"), background="navy", seconds=8),
-    clip("j", thing("orange", "square", "right"), thing("green", "circle", "still"), background="navy", seconds=8),
-    clip("k", thing("red", "circle", "left"), seconds=5),
-    clip("l", (thing("red", "circle", "left"), thing("green", "circle", "up")), background="sandy"),
+    clip("a", make_shape("red", "circle", "left")),
+    clip("b", make_shape("red", "circle", "up")),
+    clip("c", make_shape("red", "circle", "right")),
+    clip("d", make_shape("red", "square", "left")),
+    clip("e", make_shape("blue", "circle", "left")),
+    clip("f", make_shape("red", "circle", "left"), background="grey"),
+    clip("g", (make_shape("red", "triangle", "up"), make_shape("blue", "square", "down")), background="grey"),
+    clip("h", (make_shape("red", "square", "down"), make_shape("blue", "triangle", "up")), background="grey"),
+    clip("i", make_shape("green", "circle", "still"), make_shape("orange", "square", "right"), background="navy", seconds=8),
+    clip("j", make_shape("orange", "square", "right"), make_shape("green", "circle", "still"), background="navy", seconds=8),
+    clip("k", make_shape("red", "circle", "left"), seconds=5),
+    clip("l", (make_shape("red", "circle", "left"), make_shape("green", "circle", "up")), background="sandy"),
 ]
 
 
@@ -293,7 +293,7 @@ def test_a_right_answer_claims_what_the_best_clips_show_and_where() -> None:
 
 
 def test_words_are_asked_for_where_they_are_said_and_written() -> None:
-    told = clip("told", thing("red", "circle", "left")).model_copy(
+    told = clip("told", make_shape("red", "circle", "left")).model_copy(
         update={
             "sign": "MILL LANE 4",
             "narration": (
@@ -359,7 +359,7 @@ def test_judgements_are_those_of_the_question_as_it_is_worded() -> None:
     clips = plan_clips(60, seed=5)
     for question in generate_questions(clips):
         if question.channel == "visual":
-            graded = {shown.stem: grade(asked_in(question.text), told_in(caption(shown.scene))) for shown in clips}
+            graded = {shown.stem: grade(parse_query(question.text), parse_caption(caption(shown.scene))) for shown in clips}
             assert question.judgements == {stem: value for stem, value in graded.items() if value}
 
 

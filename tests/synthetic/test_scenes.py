@@ -1,4 +1,4 @@
-"""The little world: its clips, their pictures and files, and whether the scripted models find in them what the records say."""
+"""Synthetic clips: records, rendered frames and files, and what scripted models find in them."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.little_world import clip, thing
+from support.synthetic_clips import clip, make_shape
 from support.world import plain_clips
 
 from rankvideo_rag.errors import InputError, RankVideoError
@@ -186,7 +186,7 @@ def test_shapes_that_move_can_be_seen_to_move() -> None:
 
 
 def test_a_picture_shows_the_path_that_the_record_tells() -> None:
-    frames = render_frames(clip("x", thing("red", "square", "left", x=160)))  # from x = 200 to x = 120, 50 pixels wide
+    frames = render_frames(clip("x", make_shape("red", "square", "left", x=160)))  # from x = 200 to x = 120, 50 pixels wide
     assert frames.shape == (32, 256, 256, 3)
     np.testing.assert_allclose([centre(red(frames[0])), centre(red(frames[-1]))], [(200, 150), (120, 150)], atol=1)
 
@@ -201,12 +201,12 @@ def test_a_picture_shows_the_path_that_the_record_tells() -> None:
     ],
 )
 def test_a_shape_comes_and_goes_as_its_event_says(event: str, in_sight: str) -> None:
-    shown = clip("x", thing("red", "square", "still", event))  # type: ignore[arg-type]
+    shown = clip("x", make_shape("red", "square", "still", event))  # type: ignore[arg-type]
     assert "".join("#" if red(frame).any() else " " for frame in render_frames(shown)) == in_sight
 
 
 def test_scenes_follow_one_another_each_with_its_whole_path() -> None:
-    shown = clip("x", thing("red", "circle", "left"), thing("blue", "square", "down"), seconds=8)
+    shown = clip("x", make_shape("red", "circle", "left"), make_shape("blue", "square", "down"), seconds=8)
     frames = render_frames(shown)  # reach 80 around (128, 150)
     assert [(red(frame).any(), blue(frame).any()) for frame in frames] == [(True, False)] * 32 + [(False, True)] * 32
     ends = [centre(red(frames[0])), centre(red(frames[31])), centre(blue(frames[32])), centre(blue(frames[63]))]
@@ -214,13 +214,15 @@ def test_scenes_follow_one_another_each_with_its_whole_path() -> None:
 
 
 def test_an_event_begins_anew_with_every_scene() -> None:
-    shown = clip("x", thing("red", "circle", "still", "vanishing"), thing("red", "square", "still", "appearing"), seconds=8)
+    shown = clip(
+        "x", make_shape("red", "circle", "still", "vanishing"), make_shape("red", "square", "still", "appearing"), seconds=8
+    )
     in_sight = [bool(red(frame).any()) for frame in render_frames(shown)]
     assert in_sight == [True] * 16 + [False] * 32 + [True] * 16
 
 
 def test_a_sign_stands_at_the_top_and_hides_no_shape() -> None:
-    bare = clip("x", thing("red", "square", "up", y=120))  # its upper edge reaches row 55
+    bare = clip("x", make_shape("red", "square", "up", y=120))  # its upper edge reaches row 55
     changed = (render_frames(bare) != render_frames(bare.model_copy(update={"sign": "MILL LANE 4"}))).any(axis=(0, 2, 3))
     assert changed[5:42].all()
     assert not changed[48:].any()
@@ -229,7 +231,7 @@ def test_a_sign_stands_at_the_top_and_hides_no_shape() -> None:
 def test_grounds_are_painted_behind_the_shapes() -> None:
     grounds = {"dark": (30, 30, 34), "grey": (200, 200, 204), "sandy": (202, 182, 142), "navy": (22, 30, 74)}
     for background, colour in grounds.items():
-        assert tuple(render_frames(clip("x", thing("red", "circle", "still"), background=background))[0, -1, 0]) == colour
+        assert tuple(render_frames(clip("x", make_shape("red", "circle", "still"), background=background))[0, -1, 0]) == colour
 
 
 @pytest.mark.parametrize("max_frames", [8, 32])
@@ -325,7 +327,7 @@ def test_archives_show_held_out_pairs_and_triples() -> None:
 
 @needs_voice
 def test_a_narrator_is_heard_while_the_subtitles_stand(tmp_path: Path) -> None:
-    write_clips(tmp_path, [clip("told", thing("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
+    write_clips(tmp_path, [clip("told", make_shape("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
     heard = read_audio(str(tmp_path / "told.mp4"))
     assert len(heard) == pytest.approx(4 * 16_000, abs=2048)  # AAC writes whole blocks of 1024 samples
     assert loudest(heard, 0.6, 2.4) > 0.1
@@ -344,7 +346,7 @@ def test_a_narrator_hurries_to_end_in_time() -> None:
 
 def test_without_a_voice_narrators_are_silent_and_their_subtitles_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    write_clips(tmp_path, [clip("told", thing("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
+    write_clips(tmp_path, [clip("told", make_shape("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
     assert not synthesize_speech(NARRATION, 4.0).any()
     assert loudest(read_audio(str(tmp_path / "told.mp4")), 0, 4) < 0.001
     assert "The mill of Penrow was opened in 1801." in (tmp_path / "told.srt").read_text()
@@ -367,7 +369,7 @@ def test_a_broken_voice_is_named_with_what_it_said(tmp_path: Path, monkeypatch: 
     ids=["facts", "signs"],
 )
 def test_words_of_the_world_name_no_shape_so_that_the_pixel_judge_abstains(texts: list[str]) -> None:
-    frames = Frames(render_frames(clip("x", thing("red", "circle", "left")))[::8], np.arange(4.0))
+    frames = Frames(render_frames(clip("x", make_shape("red", "circle", "left")))[::8], np.arange(4.0))
     verdicts = load_vlm("scripted").label_logprobs([RANKVIDEO.prompt(text, frames) for text in texts], ("yes", "no"))
     assert all(verdict.abstained for verdict in verdicts)
     assert load_embedder("scripted").embed_queries(texts) == [None] * len(texts)

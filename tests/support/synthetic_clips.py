@@ -1,4 +1,4 @@
-"""Clips of the little world made by hand, and its English read back: words are looked up here, independently of the grammar."""
+"""Hand-made synthetic clips, and a parser of their captions and queries that is independent of the grammar."""
 
 import re
 
@@ -44,7 +44,7 @@ _TWO = (  # kind of request, whether the first shape named is the first one show
 )
 
 
-def thing(colour: str, shape: str, motion: str, event: Event = "steady", *, x: float = 128, y: float = 150) -> Shape:
+def make_shape(colour: str, shape: str, motion: str, event: Event = "steady", *, x: float = 128, y: float = 150) -> Shape:
     """A shape of 50 pixels that goes 80 pixels far, with (x, y) in the middle of its path."""
     return Shape(
         colour=colour, shape=shape, motion=motion, event=event, size=50, x=x, y=y, reach=0 if motion == "still" else 80
@@ -56,8 +56,8 @@ def clip(stem: str, *shots: Shape | tuple[Shape, Shape], background: str = "dark
     return SyntheticClip(stem=stem, seconds=seconds, background=background, shots=shown)
 
 
-def asked_in(text: str) -> VisualQuery:
-    """What a question, or a caption in the words of questions, asks to see."""
+def parse_query(text: str) -> VisualQuery:
+    """Parse a query, or a caption worded like one."""
     text = text[0].lower() + text[1:].removesuffix(".")
     background = found[1] if (found := _GROUND.search(text)) else None
     rest = _GROUND.sub("", text)
@@ -70,8 +70,8 @@ def asked_in(text: str) -> VisualQuery:
     return VisualQuery("one", (_attributes(rest),), background)
 
 
-def told_in(caption: str) -> Scene:
-    """What a plain caption says that a clip shows."""
+def parse_caption(caption: str) -> Scene:
+    """Parse a plain caption."""
     text = caption[0].lower() + caption[1:]
     background = _GROUND.search(text)
     assert background, caption
@@ -90,5 +90,5 @@ def _attributes(text: str) -> Attributes:
 
 
 def _whole(attributes: Attributes) -> Attributes:
-    """Captions pass over that a shape is always in sight."""
+    """Captions do not name the event "steady"."""
     return attributes._replace(event=attributes.event or "steady")

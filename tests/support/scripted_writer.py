@@ -1,8 +1,7 @@
-"""A model for synthesis that is predictable by eye: captions are what the pixel rule sees, questions are cut from the words
-given, and a teacher's yes means that every word that carries the question stands in the passage.
+"""A predictable model for synthesis: captions are those of the pattern detector, questions are the first sentence of the
+material, and the teacher says yes if every content word of the query is in the passage.
 
-By name it is `little_writer:load`, in processes too. `LITTLE_WRITER_DIES=n` kills the process when a text is asked for the
-n-th time.
+Backend name: `support.scripted_writer:load`. `SCRIPTED_WRITER_KILL_AT=n` kills the process at the n-th call of `generate`.
 """
 
 import json
@@ -21,23 +20,23 @@ SURE = 7.5  # nats
 _TEACHER = re.compile(r"Query: (.*?)\n\nVideo Content:\n(.*)\n\nProvide a brief", re.DOTALL)
 
 
-def load(model: str | None = None, *, device: str | None = None) -> "LittleWriter":
-    return LittleWriter(dies=int(os.environ.get("LITTLE_WRITER_DIES", "0")))
+def load(model: str | None = None, *, device: str | None = None) -> "ScriptedWriter":
+    return ScriptedWriter(kill_at=int(os.environ.get("SCRIPTED_WRITER_KILL_AT", "0")))
 
 
-class LittleWriter:
-    """What it was asked stands in `prompts`."""
+class ScriptedWriter:
+    """Keeps its prompts in `prompts`."""
 
-    name = "little-writer@1"
+    name = "scripted-writer@1"
 
-    def __init__(self, *, dies: int = 0) -> None:
+    def __init__(self, *, kill_at: int = 0) -> None:
         self.prompts: list[Prompt] = []
-        self._dies = dies
+        self._kill_at = kill_at
         self._calls = 0
 
     def generate(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Generation]:
         self._calls += 1
-        if self._calls == self._dies:
+        if self._calls == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self.prompts += prompts
         return [Generation(text, len(text.split())) for text in map(self.text, prompts)]
@@ -57,17 +56,17 @@ class LittleWriter:
 
 
 def first_sentence(material: str) -> str:
-    """Of what stands under the last heading."""
+    """Return the first sentence under the last heading."""
     words = material.partition("\n\nWrite ")[0].rpartition(":\n")[2]
     return re.split(r"[.!?](?:\s|$)", words)[0].strip()
 
 
-def answers(query: str, passage: str) -> bool:
-    """Whether every word that carries the query stands in the passage."""
+def matches(query: str, passage: str) -> bool:
+    """Return whether every content word of the query is in the passage."""
     return set(content_terms(query)) <= set(content_terms(passage))
 
 
 def agrees(prompt: Prompt) -> bool:
     found = _TEACHER.search(str(prompt.user[0]))
     assert found is not None
-    return answers(found[1], found[2])
+    return matches(found[1], found[2])
