@@ -29,7 +29,9 @@ def test_writers_killed_at_any_moment_give_the_archive_of_an_uninterrupted_run(t
         tmp_path / "originals",
         tmp_path / "work",
     ]
-    done = subprocess.run([*map(str, command), str(KILLS), "1"], capture_output=True, text=True, check=False)
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run([*map(str, command), str(KILLS), "1"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     sys.stdout.write(f"{figures}\n")

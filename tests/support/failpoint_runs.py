@@ -80,7 +80,7 @@ def _more_steps(life: Life) -> list[tuple[str, Callable[[], None], Callable[[], 
 
     return [
         ("repair", lambda: _damage(life.archive), repair),
-        ("two tiers", many, lambda: _read(life.archive, _MANY)),
+        ("ivfpq", many, lambda: _read(life.archive, _MANY)),
     ]
 
 
@@ -94,7 +94,7 @@ def _damage(archive: Path) -> None:
     """Words that are not in the full-text index, rows that belong to nothing, and a cut index."""
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
         connection.execute("DELETE FROM text_speech WHERE rowid % 2")
-        connection.execute("INSERT INTO videos VALUES ('nobody', '', '{}', '', 'ok', NULL, '', 0, NULL)")
+        connection.execute("INSERT INTO videos VALUES ('orphan', '', '{}', '', 'ok', NULL, '', 0, NULL)")
     os.truncate(archive / "visual.faiss", 100)
 
 
@@ -137,7 +137,7 @@ class Trial:
             self.wrong += self._told(["ended with an error that is none for people"])
         if (life.archive / "archive.db").exists():
             Store.open(life.archive).close()
-        if self.scene.name not in ("repair", "two tiers"):
+        if self.scene.name not in ("repair", "ivfpq"):
             self.wrong += self._told(corrupt(life.archive))
         there = life.committed().values()
         self.wrong += self._told(
