@@ -67,7 +67,7 @@ class Job(NamedTuple):
         return [
             *("--queries", str(written(folder / "queries.tsv", lines))),
             *("--first-stage", str(written(folder / "first.json", self.first_stage))),
-            *("--videos", str(self.videos), "--cache", "none", "--output", str(folder / "out")),
+            *("--videos", str(self.videos), "--score-cache", "none", "--output", str(folder / "out")),
         ]
 
     def run(self, folder: Path, **options: Any) -> batch.BatchReport:
