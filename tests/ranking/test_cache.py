@@ -325,7 +325,7 @@ def test_the_command_tells_and_forgets(tmp_path: Path) -> None:
     assert PARTS["model"] in cache("info").stdout
     asked = cache("clear", "--model", "another", "--json")
     assert json.loads(asked.stdout)["cleared"] == 0
-    assert f"there is {PARTS['model']}" in asked.stderr
+    assert f"it holds {PARTS['model']}" in asked.stderr
     assert cache("clear").stdout == "verdicts forgotten: 1\n"
     assert json.loads(cache("info", "--json").stdout)["entries"] == 0
     refused = cache("info", "--cache", "none")
