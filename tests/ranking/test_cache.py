@@ -326,10 +326,10 @@ def test_the_command_tells_and_forgets(tmp_path: Path) -> None:
     asked = cache("clear", "--model", "another", "--json")
     assert json.loads(asked.stdout)["cleared"] == 0
     assert f"it holds {PARTS['model']}" in asked.stderr
-    assert cache("clear").stdout == "verdicts forgotten: 1\n"
+    assert cache("clear").stdout == "scores deleted: 1\n"
     assert json.loads(cache("info", "--json").stdout)["entries"] == 0
     refused = cache("info", "--cache", "none")
-    assert (refused.returncode, "switch the cache off" in refused.stderr) == (2, True)
+    assert (refused.returncode, "disable the cache" in refused.stderr) == (2, True)
 
 
 def test_nothing_is_logged_when_all_is_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
