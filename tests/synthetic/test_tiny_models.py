@@ -143,7 +143,7 @@ def test_training_from_random_weights_yields_models_that_load(trained: Path) -> 
 
 
 def test_ablations_are_evaluated_and_resumed(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablations, "sit", partial(evaluate_models, clips=15))
+    monkeypatch.setattr(ablations, "evaluate_models", partial(evaluate_models, clips=15))
     monkeypatch.setattr(ablations, "ABLATIONS", {name: ablations.ABLATIONS[name] for name in ("all of it", "pointwise only")})
     rows = ablations.run_ablations(tmp_path, seed=0, share=0.001, trained=trained)
     assert [(row.name, row.share) for row in rows] == [("all of it", 0.001), ("pointwise only", 0.001)]
