@@ -59,7 +59,7 @@ def plan_windows(start: float, end: float, windows: Windowing) -> list[Span]:
     """Return windows of equal length that cover [start, end) seconds; the last is moved back to end with it.
 
     >>> [tuple(span) for span in plan_windows(0, 75, Windowing(seconds=30))]
-    [(0, 30), (30, 60), (45, 75)]
+    [(0.0, 30.0), (30.0, 60.0), (45.0, 75.0)]
     """
     if windows.seconds is None or end - start <= windows.seconds:
         return [Span(start, end)]

@@ -99,7 +99,7 @@ def get_prompt_spec(name: str) -> PromptSpec:
 
     Raises InputError that lists the known names.
 
-    >>> get_prompt_spec("rankvideo").read_position, prompt_spec("rankvideo@after_answer_tag").read_position
+    >>> get_prompt_spec("rankvideo").read_position, get_prompt_spec("rankvideo@after_answer_tag").read_position
     ('first_token', 'after_answer_tag')
     """
     base, at, position = name.partition("@")
