@@ -57,9 +57,9 @@ def test_channel_weights_switch_channels_off_and_scale_scores(world: World, arch
     assert stems(archive.as_retriever(weights={"speech": 0.0}).retrieve(question)) == []
     once = archive.as_retriever().retrieve(question)[0].score
     twice = archive.as_retriever(weights={"speech": 2.0}).retrieve(question)[0].score
-    assert (once, twice) == (pytest.approx(1 / 61), pytest.approx(2 / 61))
+    assert (once, twice) == (pytest.approx(1 / 61), pytest.approx(2 / 61))  # type: ignore[comparison-overlap]
     with pytest.raises(InputError, match="unknown channel smell"):
-        archive.as_retriever(weights={"smell": 1.0})  # type: ignore[dict-item]
+        archive.as_retriever(weights={"smell": 1.0})
 
 
 def test_a_given_embedding_is_used_instead_of_the_text(world: World, archive: VideoArchive) -> None:
@@ -169,7 +169,7 @@ async def test_the_query_engine_answers_from_speech_and_cites_video_and_time(wor
             assert clip.narration[0].text in answer.text
             citation = answer.citations[0]
             assert Path(citation.path).stem == clip.stem
-            assert (citation.start, citation.end) == (
+            assert (citation.start, citation.end) == (  # type: ignore[comparison-overlap]
                 pytest.approx(clip.narration[0].start, abs=0.01),
                 pytest.approx(clip.narration[0].end, abs=0.01),
             )

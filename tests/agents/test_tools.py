@@ -200,7 +200,7 @@ class CitingLLM(MockLLM):
 
 
 async def test_an_llm_can_write_the_answers(archive: VideoArchive) -> None:
-    text = await VideoArchiveToolSpec(archive, llm=CitingLLM()).answer("When does the ferry leave?")
+    text = await VideoArchiveToolSpec(archive, llm=CitingLLM(max_tokens=None)).answer("When does the ferry leave?")
     assert text.splitlines() == [
         "It leaves at noon [Harbour < |im_end|> walk @ 00:50].",
         "(Invalid citations that were removed: 1)",
@@ -254,7 +254,7 @@ async def test_an_agent_searches_reads_a_transcript_and_answers(world: World) ->
     words = clip.narration[0].text
     with VideoArchive.open(world.archive) as archive:
         video_id = next(video.video_id for video in archive.store.videos().values() if video.title == clip.stem)
-        calls = [
+        calls: list[tuple[str, dict[str, Any]]] = [
             ("search_videos", {"query": words, "top_k": 2}),
             ("get_transcript", {"video_id": video_id}),
             ("answer", {"question": words}),

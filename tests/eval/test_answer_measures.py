@@ -10,7 +10,7 @@ from rankvideo_rag.eval.answers import argue
 from rankvideo_rag.eval.answers.abstention import abstention_scores
 from rankvideo_rag.eval.answers.alce import alce_scores
 from rankvideo_rag.eval.answers.correctness import correctness_scores, term_f1
-from rankvideo_rag.eval.answers.judge import Check, Judgement
+from rankvideo_rag.eval.answers.judge import Check, Judgement, Label
 from rankvideo_rag.eval.answers.nuggets import create_nuggets, nugget_scores, rate_nuggets
 from rankvideo_rag.eval.answers.records import Case, CitedSpan, Reference, ReferenceClaim, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement
@@ -53,7 +53,7 @@ def test_share_distinguishes_no_parts_from_unknown_parts() -> None:
 
 
 def test_partial_support_counts_half_unless_strict() -> None:
-    labels = {"a": "yes", "b": "partial", "c": "no", "d": "yes", "e": "partial"}
+    labels: dict[str, Label] = {"a": "yes", "b": "partial", "c": "no", "d": "yes", "e": "partial"}
     right = with_nuggets(("a", True), ("b", True), ("c", True), ("d", False), ("e", None))
     ask = judged({("nugget", nugget, "Said."): label for nugget, label in labels.items()})
     found = nugget_scores(case(answer(("Said.", "")), right), ask)
@@ -154,7 +154,7 @@ WORDS = {"v1": "w1", "v2": "w2", "v3": "w3", "v4": "w4"}
     ],
 )
 def test_citation_recall_and_precision_match_alce(
-    said: list[tuple[str, str]], table: dict[str, Judgement | str], expected: list[float | None]
+    said: list[tuple[str, str]], table: dict[str, Judgement | Label], expected: list[float | None]
 ) -> None:
     ask = judged({("passage", "A", passage): judgement for passage, judgement in table.items()})
     found = alce_scores(case(answer(*said, words=WORDS), reference()), ask)
@@ -162,7 +162,9 @@ def test_citation_recall_and_precision_match_alce(
 
 
 def test_only_the_first_three_citations_of_a_sentence_count() -> None:
-    table = {("passage", "A", passage): "yes" for passage in ("w1\nw2\nw3", "w1", "w2", "w3")}
+    table: dict[tuple[str, str, str], Label] = {
+        ("passage", "A", passage): "yes" for passage in ("w1\nw2\nw3", "w1", "w2", "w3")
+    }
     assert numbers(alce_scores(case(answer(("A", "v1 v2 v3 v4"), words=WORDS), reference()), judged(table)), *ALCE) == [
         1.0,
         1.0,

@@ -76,7 +76,8 @@ def hit(start: float, end: float, text: str, *, video: str = "v1") -> Hit:
 
 
 def line(query: str, answer: Answer, *hits: Hit) -> dict[str, Any]:
-    return {"query_id": query} | json.loads(json.dumps(to_json(answer, hits)))
+    written: dict[str, Any] = json.loads(json.dumps(to_json(answer, hits)))
+    return {"query_id": query} | written
 
 
 HITS = (hit(0, 10, "The hall has a dome."), hit(10, 20, ""), hit(0, 10, "The sea is cold.", video="v2"))
@@ -251,7 +252,7 @@ def test_every_question_counts_and_unmeasured_ones_are_reported(files: tuple[Pat
     report = evaluate_answers(cases, JudgementCache(LexicalJudge()), original=True)
     found = {name: value.value for name, value in report.measures.items()}
     # good 1; bare has no claims to hold answers against; silent and absent say nothing.
-    assert (found["InfoP"], found["InfoR"], found["InfoF1"]) == (1.0, pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert (found["InfoP"], found["InfoR"], found["InfoF1"]) == (1.0, pytest.approx(1 / 3), pytest.approx(1 / 3))  # type: ignore[comparison-overlap]
     assert report.counts.not_measured["InfoR"] == {"no claims in the reference that a video supports": 1}
     assert report.counts.not_measured["InfoP"] == {
         "no judgement on any of the claims in the answer": 1,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -299,7 +300,7 @@ def test_cache_key_covers_judge_version_claim_and_span(tmp_path: Path) -> None:
     missing = replay_judgements(file, judge="table 1", video_judge="another")
     for check in (CLAIM._replace(context="else"), CLAIM._replace(claim="A tower"), VIDEO_CLAIM._replace(end=5.0)):
         with pytest.raises(InputError, match="lacks 1 judgements of"):
-            missing.run_batched([lambda check=check: missing(check)])
+            missing.run_batched([partial(missing, check)])
 
 
 def test_replay_counts_missing_judgements(tmp_path: Path) -> None:
@@ -373,8 +374,8 @@ def test_any_supported_stops_at_the_first_supported_check() -> None:
     judge = TableJudge({("passage", "A", "x"): "no", ("passage", "A", "y"): "yes", ("passage", "B", "x"): "yes"})
     judgements = JudgementCache(judge)
     checks = {claim: [Check("passage", claim, "", passage) for passage in "xyz"] for claim in "AB"}
-    found = judgements.run_batched([lambda of_one=of_one: any_supported(of_one, judgements) for of_one in checks.values()])
+    found = judgements.run_batched([partial(any_supported, of_one, judgements) for of_one in checks.values()])
     assert found == [True, True]
     assert [(check.claim, check.passage) for check in judge.asked] == [("A", "x"), ("B", "x"), ("A", "y")]
-    assert any_supported([CLAIM], lambda check: PENDING) is None
-    assert any_supported([], lambda check: PENDING) is False
+    assert any_supported([CLAIM], lambda check: PENDING) is None  # type: ignore[arg-type]
+    assert any_supported([], lambda check: PENDING) is False  # type: ignore[arg-type]

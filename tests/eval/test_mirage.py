@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from support.answer_cases import answer, case, judged, numbers, reference
 
-from rankvideo_rag.eval.answers.judge import Check, Judgement
+from rankvideo_rag.eval.answers.judge import Check, Judgement, Label
 from rankvideo_rag.eval.answers.judges.prompts import parse_judgement
 from rankvideo_rag.eval.answers.mirage import mirage_scores
 from rankvideo_rag.eval.answers.mirage_original import original_mirage_scores, says_yes
@@ -18,7 +18,9 @@ ORIGINAL = tuple(f"{name}(original)" for name in REFERENCE)
 ORIGINAL_COLLECTION = tuple(f"{name}(original)" for name in COLLECTION)
 
 ONE, TWO = ("r1", "v1"), ("r2", "v2")
-NOTHING_RECALLED = {("passage", "r1", "A B"): "no", ("passage", "r2", "A B"): "no"}
+Table = dict[tuple[str, str, str], Judgement | Label]
+
+NOTHING_RECALLED: Table = {("passage", "r1", "A B"): "no", ("passage", "r2", "A B"): "no"}
 
 
 def test_both_ways_of_counting_agree_on_an_ordinary_answer() -> None:
@@ -102,14 +104,13 @@ def test_uncited_claim_is_not_supported_by_other_citations() -> None:
     assert numbers(original_mirage_scores(one, ask), *ORIGINAL) == pytest.approx([1.0, 1.0, 1.0, 2 / 3, 1.0, 0.8])
 
 
-def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Judgement | str]) -> dict[tuple[str, str, str], Judgement | str]:
+def quiet(*claims: str, text: str, seen: dict[tuple[str, str], Judgement | Label]) -> Table:
     """Judgements for a reference of r1 in v1 and r2 in v2 in which only what is seen matters; all words say no."""
     listed = ("Claims from v1: r1.", "Claims from v2: r2.", "Claims from v1: r1. Claims from v2: r2.")
-    table: dict[tuple[str, str, str], Judgement | str] = {
-        ("video", claim, video): said for (claim, video), said in seen.items()
-    }
+    table: Table = {("video", claim, video): said for (claim, video), said in seen.items()}
     for claim in claims:
-        table |= {("passage", claim, "r1\nr2"): "no"} | {("claims", claim, passage): "no" for passage in listed}
+        table |= {("passage", claim, "r1\nr2"): "no"}
+        table |= {("claims", claim, passage): "no" for passage in listed}
     for claim in ("r1", "r2"):
         table |= {("passage", claim, text): "no"}
         table |= {("claims", claim, passage): "no" for passage in (*claims, text, "A A", "A B", "B C")}

@@ -27,7 +27,7 @@ def test_the_benchmark_prints_a_line_for_each_number_of_vectors(tmp_path: Path) 
 def test_generated_vectors_are_reproducible_unit_vectors_in_clusters() -> None:
     generated = [np.vstack(list(ClusteredVectors(9000, 64, seed=5).clips())) for _ in range(2)]
     assert generated[0].shape == (9000, 64)
-    assert np.array_equal(*generated)
+    assert np.array_equal(generated[0], generated[1])
     assert np.linalg.norm(generated[0], axis=1) == pytest.approx(1.0, abs=1e-5)
     products = generated[0][:500] @ generated[0][:500].T
     noise = np.vstack(list(ClusteredVectors(500, 64, independent=True).clips()))

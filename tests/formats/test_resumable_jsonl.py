@@ -19,7 +19,7 @@ class Done(Record):
 
 DONE = TypeAdapter(Done)
 ITEMS = [Done(name=f"ä{number}\n", count=number) for number in range(3)]
-HEADER = {"model": "m", "size": (1, 2)}
+HEADER: dict[str, object] = {"model": "m", "size": (1, 2)}
 
 
 def run(path: Path, header: dict[str, object] | None = None) -> int:

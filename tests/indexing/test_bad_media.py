@@ -81,8 +81,8 @@ class Indexed(NamedTuple):
     hits: int  # on the host that playlists name
     opened: list[int]  # rows of which the bait was opened
     rights_hold: bool  # whether a file without rights could not be read
-    content: dict[str, object]  # of each good path
-    content_alone: dict[str, object]
+    content: dict[str, Any]  # of each good path
+    content_alone: dict[str, Any]
 
 
 class Watch:
@@ -267,7 +267,7 @@ def test_the_same_bytes_are_one_video_and_other_bytes_another(indexed: Indexed) 
 
 def test_odd_files_are_indexed_as_what_they_are(indexed: Indexed) -> None:
     def held(name: str) -> tuple[dict[str, Any], list[Any], int]:
-        _, video, spans, vectors = indexed.content[name]  # type: ignore[misc]
+        _, video, spans, vectors = indexed.content[name]
         return video["probe"], spans, len(vectors)
 
     for name in ("07/a.mp4", "10/a.mp4", "11/a.mp3"):
@@ -323,7 +323,7 @@ def test_a_file_that_grows_while_it_is_read_fails_and_is_tried_again(tmp_path: P
 
 def test_a_failing_disk_fails_one_file_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     films(tmp_path / "in", "a.mp4", "b.mp4")
-    opened = file_state.open_regular
+    opened = file_state.open_regular  # type: ignore[attr-defined]
 
     def failing(path: str) -> int:
         # The kernel answers a reading of a process's first bytes with the error of a broken disk.
@@ -407,7 +407,7 @@ def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is
     )
     if not may_mount or may_mount.returncode:
         pytest.skip("a small disk cannot be mounted here: unshare -rm is not allowed")
-    script = ["unshare", "-rm", sys.executable, "-c", ON_A_SMALL_DISK, tmp_path / "disk", tmp_path / "in"]
+    script: list[str | Path] = ["unshare", "-rm", sys.executable, "-c", ON_A_SMALL_DISK, tmp_path / "disk", tmp_path / "in"]
     done = subprocess.run(script, capture_output=True, text=True, check=True)
     full, opened, rest = done.stdout.splitlines()
     assert re.match(

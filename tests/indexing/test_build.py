@@ -47,7 +47,8 @@ def dump(archive: Path) -> list[object]:
     store = Store.open(archive)
     vectors = store.vectors()
     clips = store.clips(vectors.clips.tolist())
-    held: list[object] = sorted(
+    held: list[object] = []
+    held += sorted(
         (clips[number].clip_id, vector.tobytes())
         for number, vector in zip(vectors.clips.tolist(), vectors.vectors, strict=True)
     )

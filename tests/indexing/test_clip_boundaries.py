@@ -170,7 +170,7 @@ def test_clips_have_no_gaps_and_share_what_was_asked(
 ) -> None:
     overlap = share * clip_seconds
     clips = segment_at("v", shot_boundaries(sorted(cuts), duration, longest=clip_seconds - overlap), overlap=overlap)
-    assert (clips[0].start, clips[-1].end) == (0.0, pytest.approx(duration, abs=0.001))
+    assert (clips[0].start, clips[-1].end) == (0.0, pytest.approx(duration, abs=0.001))  # type: ignore[comparison-overlap]
     for one, other in pairwise(clips):
         assert one.end - other.start == pytest.approx(min(overlap, one.end), abs=0.002)
     assert all(clip.end - clip.start <= clip_seconds + 0.002 for clip in clips)
@@ -217,7 +217,7 @@ def test_a_folder_is_indexed_by_shots_and_remembers_it(tmp_path: Path) -> None:
     assert again.unchanged == 1
     other = run.index([videos], archive, Settings.load(ocr="none", segment_by="windows"))
     assert other.unchanged == 0
-    assert spans_of(archive) == [(0.0, pytest.approx(17.4, abs=0.05))]
+    assert spans_of(archive) == [(0.0, pytest.approx(17.4, abs=0.05))]  # type: ignore[comparison-overlap]
 
 
 def test_clips_end_where_nobody_speaks_and_move_when_the_subtitles_do(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from support.media_files import Tone, damage, write_sound, write_video
 
+from rankvideo_rag import media
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.indexing import media_reader, prefetch, run
+from rankvideo_rag.indexing import prefetch, run
 from rankvideo_rag.indexing.build import IndexReport
 from rankvideo_rag.indexing.file_state import MediaFile
 from rankvideo_rag.indexing.run import index
@@ -125,7 +126,7 @@ def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
 def test_what_goes_wrong_ahead_is_the_outcome_of_its_own_file(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: str
 ) -> None:
-    whole = getattr(media_reader.media, step)
+    whole = getattr(media, step)
     read_by: list[str] = []
 
     def failing(path: str, *arguments: object, **options: object) -> object:
@@ -134,7 +135,7 @@ def test_what_goes_wrong_ahead_is_the_outcome_of_its_own_file(
             raise MediaError(code, "it fell over")
         return whole(path, *arguments, **options)
 
-    monkeypatch.setattr(media_reader.media, step, failing)
+    monkeypatch.setattr(media, step, failing)
     report = indexed(films, tmp_path / "archive")
     outcomes = {Path(file.path).name[0]: (file.outcome, (file.reason or "").partition(":")[0]) for file in report.files}
     assert outcomes.pop("b") == ("skipped" if code == "undecodable" else "failed", code)

@@ -5,6 +5,7 @@ qwen-vl-utils 0.0.14.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,7 +162,8 @@ def test_key_frames_are_read_and_not_enlarged(tmp_path: Path) -> None:
 
 def test_key_frames_replace_frames_within_the_tolerance(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=101, key_every=20, codec_options={"bf": "3"})  # keys 0, 20, 40 ... 100
-    exact, wanted = [0, 14, 29, 43, 57, 71, 86, 100], {"fps": 2.0, "min_frames": 2, "max_frames": 8}
+    exact = [0, 14, 29, 43, 57, 71, 86, 100]
+    wanted: dict[str, Any] = {"fps": 2.0, "min_frames": 2, "max_frames": 8}
     assert numbers_of(read_original_size(path, **wanted).pixels) == exact
     near = read_original_size(path, **wanted, key_frames=KeyFrameSampling(9 / 25, 2))  # 29 and 71 are nine frames off
     assert numbers_of(near.pixels) == [0, 20, 40, 60, 80, 100]

@@ -84,7 +84,8 @@ def matrix(vectors: Sequence[np.ndarray | None]) -> np.ndarray:
 
 
 def cosines(rows: np.ndarray) -> np.ndarray:
-    return (rows @ rows.T)[np.triu_indices(len(rows), k=1)]
+    similarities: np.ndarray = rows @ rows.T
+    return similarities[np.triu_indices(len(rows), k=1)]
 
 
 def test_vectors_are_of_length_one_and_single_precision(embedder: SentenceTransformersEmbedder) -> None:
@@ -174,7 +175,7 @@ def test_a_model_with_ears_hears_a_clip_of_sound_alone_and_the_sound_of_a_video(
 
 
 def test_a_model_that_spaces_frames_by_rate_is_told_the_true_rate(omni: SentenceTransformersEmbedder) -> None:
-    quick, slow = (clip(np.arange(4) * step, width=56, height=56) for step in (0.5, 1.5))
+    quick, slow = (clip((np.arange(4) * step).tolist(), width=56, height=56) for step in (0.5, 1.5))
     assert omni.info.frames.multiple == 28
     assert cosines(matrix(omni.embed_clips([quick, slow]))).max() < 0.99
 

@@ -21,7 +21,8 @@ BUDGETS = {name: spec.frames for name, spec in SPECS.items()}
 def chosen(frames: int, rate: float, *, max_frames: int = 32) -> list[int]:
     """Which of that many frames at a constant rate are watched."""
     count = frame_count(frames, frames / rate, FrameBudget(fps=2.0, min_frames=4, max_frames=max_frames))
-    return spread(np.arange(frames) / rate, count).tolist()
+    places: list[int] = spread(np.arange(frames) / rate, count).tolist()
+    return places
 
 
 def chosen_by_qwen(frames: int, rate: float, *, max_frames: int = 32) -> list[int]:

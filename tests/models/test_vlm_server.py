@@ -52,7 +52,7 @@ def margin_of(answer: LabelLogprobs) -> float:
     return answer.values[0] - answer.values[1]
 
 
-def changed(change: Callable[[Json], None]) -> Callable[[Handler, Json], bool]:
+def changed(change: Callable[[Json], object]) -> Callable[[Handler, Json], bool]:
     """A reply that is right but for one change."""
 
     def misbehave(handler: Handler, request: Json) -> bool:
@@ -77,7 +77,7 @@ def status(code: int, body: Json = b"no", **headers: str) -> Callable[[Handler, 
     return misbehave
 
 
-def raw(content: bytes, kind: str = "application/json", **headers: str) -> Callable[[Handler, Json], bool]:
+def raw(content: bytes, kind: str = "application/json", **headers: Any) -> Callable[[Handler, Json], bool]:
     def misbehave(handler: Handler, request: Json) -> bool:
         handler.answer(content, kind=kind, **headers)
         return True

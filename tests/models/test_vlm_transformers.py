@@ -62,7 +62,8 @@ def straight_line_logits(folder: Path, chat: str, shown: Frames) -> np.ndarray:
             pixel_values_videos=video["pixel_values_videos"],
             video_grid_thw=video["video_grid_thw"],
         ).logits[0]
-    return logits.numpy().astype(np.float64)
+    values: np.ndarray = logits.numpy().astype(np.float64)
+    return values
 
 
 def label_logprob(folder: Path, logits: np.ndarray, label: str) -> float:

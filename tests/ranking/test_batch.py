@@ -74,7 +74,13 @@ class Job(NamedTuple):
         """The same through the library; options override."""
         first_stage = options.pop("first_stage", self.first_stage)
         texts = options.pop("texts", self.texts)
-        options = {"videos": VideoFolder(self.videos), "output": folder, "model": "lab/Scripted", "spec": RANKVIDEO} | options
+        defaults: dict[str, Any] = {
+            "videos": VideoFolder(self.videos),
+            "output": folder,
+            "model": "lab/Scripted",
+            "spec": RANKVIDEO,
+        }
+        options = defaults | options
         depth, spec, vlm = options.pop("depth", None), options.pop("spec"), options.pop("vlm", load_vlm("scripted"))
         scoring = ScoringOptions(cache=options.pop("cache", None))
         candidates = select_pairs(first_stage, None, depth=depth)

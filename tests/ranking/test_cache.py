@@ -19,6 +19,7 @@ import pytest
 from support.commands import COMMAND
 
 from rankvideo_rag.errors import InputError, MediaError, RankVideoError
+from rankvideo_rag.files import file_hash
 from rankvideo_rag.ranking import cache as cache_module
 from rankvideo_rag.ranking.cache import ScoreCache, default_cache_path, open_cache, score_key
 from rankvideo_rag.schema import Score
@@ -257,8 +258,12 @@ def test_a_place_where_nothing_can_be_written_is_said_once_and_ranking_goes_on(
 def test_a_file_that_stays_as_it_is_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "_CLOCK_TICK", -1.0)  # as if the file were older than any clock's tick
     hashed: list[str] = []
-    really = cache_module.file_hash
-    monkeypatch.setattr(cache_module, "file_hash", lambda path: hashed.append(str(path)) or really(path))
+
+    def counted(path: str) -> str:
+        hashed.append(str(path))
+        return file_hash(path)
+
+    monkeypatch.setattr(cache_module, "file_hash", counted)
     video = written(tmp_path / "video.mp4", b"frames")
     for _ in range(3):
         assert ScoreCache(tmp_path / "scores.db").content_of(video) == hashlib.sha256(b"frames").hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rankvideo_rag.media import Frames
@@ -66,7 +67,8 @@ def frames(number: int) -> Frames:
     width, height = [(64, 64), (96, 32), (32, 128)][number % 3]
     dice = np.random.default_rng(number)
     pixels = dice.integers(0, 256, (number + 1, height, width, 3), dtype=np.uint8)
-    return Frames(pixels, np.round(np.cumsum(dice.uniform(0.05, 9, number + 1)), 2))
+    steps: NDArray[np.float64] = dice.uniform(0.05, 9, number + 1)
+    return Frames(pixels, np.cumsum(steps).round(2))
 
 
 def written_video(shown: Frames) -> str:
@@ -107,7 +109,8 @@ def straight_line_margins(folder: Path, chats: Sequence[str], videos: Sequence[F
     last = [int(row.nonzero().max()) for row in tokens.attention_mask]
     at_last = np.stack([logits[row, position].numpy() for row, position in enumerate(last)])
     yes, no = (spellings(folder, label) for label in ("yes", "no"))
-    return (np.log(np.exp(at_last[:, yes]).sum(axis=1)) - np.log(np.exp(at_last[:, no]).sum(axis=1))).tolist()
+    margins: list[float] = (np.log(np.exp(at_last[:, yes]).sum(axis=1)) - np.log(np.exp(at_last[:, no]).sum(axis=1))).tolist()
+    return margins
 
 
 def spellings(folder: Path, label: str) -> list[int]:

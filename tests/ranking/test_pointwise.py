@@ -126,7 +126,8 @@ def test_no_pairs_are_no_scores_and_no_call() -> None:
 def test_every_score_belongs_to_its_pair_whatever_the_order_the_duplicates_and_the_faults(
     film: Path, data: st.DataObject
 ) -> None:
-    kinds = st.tuples(st.sampled_from(["a", "bb", "poison", "dddd"]), st.sampled_from([0, 1, 2, 5, "gone", "reversed"]))
+    clips: list[int | str] = [0, 1, 2, 5, "gone", "reversed"]
+    kinds = st.tuples(st.sampled_from(["a", "bb", "poison", "dddd"]), st.sampled_from(clips))
     drawn = data.draw(st.lists(kinds, max_size=12))
     spoiling = data.draw(st.sampled_from(["nothing", "one lost", "one more", "all lost", "none for two or more"]))
 
@@ -153,7 +154,7 @@ def test_every_score_belongs_to_its_pair_whatever_the_order_the_duplicates_and_t
             assert (score.margin, score.p_yes, score.status) == (None, None, "failed")
             assert score.reason
         else:
-            assert (score.margin, score.status) == (pytest.approx(margin_of(question, clip)), "ok")
+            assert (score.margin, score.status) == (pytest.approx(margin_of(question, clip)), "ok")  # type: ignore[comparison-overlap]
             assert math.isfinite(score.margin or math.nan)
 
 
@@ -161,7 +162,7 @@ def test_a_query_that_is_left_out_does_not_shift_the_scores_of_the_others(film: 
     # The original zips all query ids with the scores of those that have a text: every later one gets its neighbour's.
     pairs = [Pair("a", second(film, 0)), Pair("b", VideoSpan("/nowhere/gone.mp4")), Pair("cc", second(film, 2))]
     first, missing, last = score_pairs(Greys(), SPEC, pairs)
-    assert (first.margin, last.margin) == (pytest.approx(margin_of("a", 0)), pytest.approx(margin_of("cc", 2)))
+    assert (first.margin, last.margin) == (pytest.approx(margin_of("a", 0)), pytest.approx(margin_of("cc", 2)))  # type: ignore[comparison-overlap]
     # Nor is a missing video passed over in silence.
     assert (missing.status, missing.margin) == ("failed", None)
     assert (missing.reason or "").startswith("vanished: ")
@@ -240,12 +241,12 @@ def test_no_more_than_three_batches_of_clips_is_in_memory(film: Path, monkeypatc
     assert 3 < most <= 9
 
 
-class Kept(np.ndarray):  # type: ignore[type-arg]
+class Kept(np.ndarray):
     """An array that can be counted while it lives."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def __eq__(self, other: object) -> bool:  # type: ignore[override]
+    def __eq__(self, other: object) -> bool:
         return self is other
 
 
@@ -446,7 +447,7 @@ def test_a_clip_that_ends_beyond_the_end_of_its_file_is_scored_up_to_that_end(fi
         Greys(), SPEC, [Pair("a", VideoSpan(str(film), 2.0, 1e9))], ScoringOptions(windows=Windowing(seconds=1))
     )
     assert found.margin == pytest.approx(margin_of("a", 5))
-    assert (found.start, found.end) == (pytest.approx(5.0, abs=0.01), pytest.approx(6.0, abs=0.01))
+    assert (found.start, found.end) == (pytest.approx(5.0, abs=0.01), pytest.approx(6.0, abs=0.01))  # type: ignore[comparison-overlap]
     (beyond,) = score_pairs(
         Greys(), SPEC, [Pair("a", VideoSpan(str(film), 50.0, 90.0))], ScoringOptions(windows=Windowing(seconds=1))
     )

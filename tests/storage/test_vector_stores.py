@@ -24,10 +24,11 @@ from rankvideo_rag.indexing.run import index
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.gc import collect_garbage
+from rankvideo_rag.storage.index_files import EXTERNAL_STATE
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import VectorIndex, derived_files
 from rankvideo_rag.storage.vector_stores import open_vector_index
-from rankvideo_rag.storage.vector_stores.external_index import EXTERNAL_STATE, open_external_index
+from rankvideo_rag.storage.vector_stores.external_index import open_external_index
 
 DIM, COUNT, VIDEOS = 24, 2_600, 13
 

@@ -1,6 +1,6 @@
 """Small answers and references for tests of the measures of answers, and judgements that are looked up in a table."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rankvideo_rag.eval.answers.judge import Check, Judgement, Label
@@ -54,7 +54,7 @@ class TableJudge:
         self.name = name
         self.asked: list[Check] = []
 
-    def judge(self, checks: Sequence[Check]) -> Iterable[Judgement]:
+    def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
         for check in checks:
             self.asked.append(check)
             yield self._ask(check)

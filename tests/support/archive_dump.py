@@ -39,7 +39,7 @@ def dump(archive: Path) -> dict[str, list[Any]]:
 
 
 def _flat_index(archive: Path) -> list[tuple[int, bytes]]:
-    index = faiss.read_index(str(archive / "visual.faiss"))
+    index: Any = faiss.read_index(str(archive / "visual.faiss"))
     clips = faiss.vector_to_array(index.id_map).tolist()
     return [(n, index.reconstruct(n).astype(np.float16).tobytes()) for n in clips]
 

@@ -11,7 +11,8 @@ def clustered_vectors(count: int, *, seed: int, dim: int = 32) -> NDArray[np.flo
     random, fixed = np.random.default_rng(seed), np.random.default_rng(0)
     centres = fixed.standard_normal((40, dim))
     found = centres[random.integers(0, 40, count)] + 0.6 * random.standard_normal((count, dim))
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
+    unit: NDArray[np.float16] = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
+    return unit
 
 
 def put_clips(store: Store, vectors: NDArray[np.float16], *, first: int = 1, video: str = "v") -> None:

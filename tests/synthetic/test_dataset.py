@@ -24,7 +24,14 @@ from rankvideo_rag.synthetic.grammar import VisualQuery, caption
 from rankvideo_rag.synthetic.scenes import HELD_OUT_TRIPLES, Attributes, Scene
 
 APART = ({"purple", "triangle"}, {"yellow", "up"}, {"circle", "down"})
-TOLD = {text.question for text in (*shuffled_facts(Random(0)), *shuffled_signs(Random(0)))}
+TOLD = {fact.question for fact in shuffled_facts(Random(0))} | {sign.question for sign in shuffled_signs(Random(0))}
+
+
+def evidence_caption(example: TrainingExample) -> str:
+    assert example.evidence is not None
+    assert example.evidence.caption is not None
+    return example.evidence.caption
+
 
 Pool = list[list[SyntheticClip]]
 
@@ -73,15 +80,15 @@ def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, groups: list[QueryG
     assert not any(map(is_kept_from_training, [*shown, *asked]))
     clips = [one for family in pool for one in family]
     told = paraphrase_examples(clips, seed=0) + partial_caption_examples(clips, seed=0)
-    said = [attributes for example in told for attributes in parse_query(example.evidence.caption or "").shapes]
+    said = [attributes for example in told for attributes in parse_query(evidence_caption(example)).shapes]
     assert not any(map(is_kept_from_training, said))
 
 
 def test_every_label_is_true_of_the_caption_beside_it(groups: list[QueryGroup]) -> None:
     checked = 0
     for example in examples(groups):
-        assert example.evidence.caption
-        wanted = 0 if example.query in TOLD else grade(parse_query(example.query), parse_caption(example.evidence.caption))
+        assert evidence_caption(example)
+        wanted = 0 if example.query in TOLD else grade(parse_query(example.query), parse_caption(evidence_caption(example)))
         assert example.true_label == wanted
         assert example.teacher_label == (wanted > 0)
         assert example.teacher_p_yes == {0: 0.02, 1: 0.85, 2: 0.98}[wanted]
@@ -96,7 +103,7 @@ def test_a_lesson_becomes_one_example_for_each_question_and_clip(groups: list[Qu
         (f"7.{number}", shown.stem) for number in range(6) for shown in group.clips
     ]
     assert all(example.videos == (example.doc_id,) for example in made)
-    assert [example.evidence.caption for example in made[: len(group.clips)]] == [caption(c.scene) for c in group.clips]
+    assert [evidence_caption(example) for example in made[: len(group.clips)]] == [caption(c.scene) for c in group.clips]
 
 
 def test_nearly_every_question_tells_a_clip_from_its_family(groups: list[QueryGroup]) -> None:
@@ -162,13 +169,13 @@ def test_captions_name_everything_plainly(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
     told = caption_examples(clips)
     assert [(example.doc_id, example.videos, example.query) for example in told] == [(c.stem, (c.stem,), "") for c in clips]
-    assert [parse_caption(example.evidence.caption or "") for example in told] == [shown.scene for shown in clips]
+    assert [parse_caption(evidence_caption(example)) for example in told] == [shown.scene for shown in clips]
 
 
 def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
-    told = [example.evidence.caption or "" for example in paraphrase_examples(clips, seed=1)]
-    assert told == [example.evidence.caption for example in paraphrase_examples(clips, seed=1)]
+    told = [evidence_caption(example) for example in paraphrase_examples(clips, seed=1)]
+    assert told == [evidence_caption(example) for example in paraphrase_examples(clips, seed=1)]
     for shown, words in zip(clips, told, strict=True):
         assert words[0].isupper()
         assert words.endswith(".")
@@ -180,7 +187,7 @@ def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
 
 def test_descriptions_are_true_and_tell_a_part(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
-    said = [parse_query(example.evidence.caption or "") for example in partial_caption_examples(clips, seed=1)]
+    said = [parse_query(evidence_caption(example)) for example in partial_caption_examples(clips, seed=1)]
     assert all(grade(query, shown.scene) > 0 for query, shown in zip(said, clips, strict=True))
     assert {named(query) for query in said} >= {1, 2, 3, 4, 5, 6}
     assert partial_caption_examples(clips, seed=1) != partial_caption_examples(clips, seed=2)

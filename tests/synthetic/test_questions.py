@@ -340,7 +340,7 @@ def test_a_text_from_elsewhere_has_none() -> None:
 
 
 def test_every_fact_and_every_sign_has_a_question_of_its_own() -> None:
-    asked = [text.question for text in (*shuffled_facts(Random(0)), *shuffled_signs(Random(0)))]
+    asked = [fact.question for fact in shuffled_facts(Random(0))] + [sign.question for sign in shuffled_signs(Random(0))]
     assert len(set(asked)) == len(asked) == 16 + 8 * 25 + 16 + 25 * 6
 
 

@@ -208,7 +208,7 @@ def test_a_shape_comes_and_goes_as_its_event_says(event: str, in_sight: str) -> 
 def test_scenes_follow_one_another_each_with_its_whole_path() -> None:
     shown = clip("x", make_shape("red", "circle", "left"), make_shape("blue", "square", "down"), seconds=8)
     frames = render_frames(shown)  # reach 80 around (128, 150)
-    assert [(red(frame).any(), blue(frame).any()) for frame in frames] == [(True, False)] * 32 + [(False, True)] * 32
+    assert [(red(frame).any(), blue(frame).any()) for frame in frames] == [(True, False)] * 32 + [(False, True)] * 32  # type: ignore[comparison-overlap]
     ends = [centre(red(frames[0])), centre(red(frames[31])), centre(blue(frames[32])), centre(blue(frames[63]))]
     np.testing.assert_allclose(ends, [(168, 150), (88, 150), (128, 110), (128, 190)], atol=1)
 
@@ -329,6 +329,7 @@ def test_archives_show_held_out_pairs_and_triples() -> None:
 def test_a_narrator_is_heard_while_the_subtitles_stand(tmp_path: Path) -> None:
     write_clips(tmp_path, [clip("told", make_shape("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
     heard = read_audio(str(tmp_path / "told.mp4"))
+    assert heard is not None
     assert len(heard) == pytest.approx(4 * 16_000, abs=2048)  # AAC writes whole blocks of 1024 samples
     assert loudest(heard, 0.6, 2.4) > 0.1
     assert loudest(heard, 2.9, 3.8) > 0.1
@@ -348,7 +349,9 @@ def test_without_a_voice_narrators_are_silent_and_their_subtitles_stay(tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     write_clips(tmp_path, [clip("told", make_shape("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
     assert not synthesize_speech(NARRATION, 4.0).any()
-    assert loudest(read_audio(str(tmp_path / "told.mp4")), 0, 4) < 0.001
+    heard = read_audio(str(tmp_path / "told.mp4"))
+    assert heard is not None
+    assert loudest(heard, 0, 4) < 0.001
     assert "The mill of Penrow was opened in 1801." in (tmp_path / "told.srt").read_text()
 
 

@@ -57,7 +57,8 @@ def last_logits(network: Any, made: PackedBatch) -> torch.Tensor:
         mm_encoder_outputs={"video": VisionFeatureCache(network.model, enabled=False).features(made.batch)},
         use_cache=False,
     ).logits
-    return logits[made.ends[:, 0], made.ends[:, 1]]
+    at_ends: torch.Tensor = logits[made.ends[:, 0], made.ends[:, 1]]
+    return at_ends
 
 
 def test_questions_on_one_video_share_a_row_and_have_the_answers_of_rows_of_their_own(folder: Path, network: Any) -> None:

@@ -140,7 +140,7 @@ def test_killed_in_the_midst_of_captions_and_of_labels_the_same_commands_end_as_
     world: World, whole: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "captions.jsonl"
-    captions = [
+    captions: list[str | Path] = [
         "captions",
         world.videos,
         "--output",
@@ -159,7 +159,16 @@ def test_killed_in_the_midst_of_captions_and_of_labels_the_same_commands_end_as_
     assert to.read_bytes() == (whole / "captions.jsonl").read_bytes()
 
     made = tmp_path / "labels.jsonl"
-    labels = ["labels", whole / "queries.tsv", "--captions", to, "--first-stage", whole / "first.json", "--batch-size", "5"]
+    labels: list[str | Path] = [
+        "labels",
+        whole / "queries.tsv",
+        "--captions",
+        to,
+        "--first-stage",
+        whole / "first.json",
+        "--batch-size",
+        "5",
+    ]
     labels += ["--qrels", whole / "queries.qrels", "--output", made, "--backend", "support.scripted_writer:load"]
     assert synthesize(*labels, kill_at=6).returncode == -signal.SIGKILL
     assert made.read_bytes().count(b"\n") == 25
@@ -193,7 +202,7 @@ def test_what_is_settled_is_not_asked_again_and_what_is_new_is(tmp_path: Path) -
     vlm = ScriptedWriter()
     report = asked(tmp_path / "q.jsonl", SCHOOL, vlm)
     assert (report.items, report.resumed, len(vlm.prompts)) == (3, 2, 1)
-    assert "A dog sleeps" in vlm.prompts[0].user[0]
+    assert "A dog sleeps" in vlm.prompts[0].user[0]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +316,7 @@ def test_the_frame_rate_asked_for_is_that_of_the_frames_shown(
     clip = next(clip for clip in world.clips if clip.seconds == 4.0)
     vlm = ScriptedWriter()
     monkeypatch.setattr("support.scripted_writer.load", lambda model, **options: vlm)
-    to = ["--output", tmp_path / "c.jsonl", "--backend", "support.scripted_writer:load"]
+    to: list[str | Path] = ["--output", tmp_path / "c.jsonl", "--backend", "support.scripted_writer:load"]
     found = in_process("captions", world.videos / f"{clip.stem}.mp4", *to, "--fps", fps, "--max-frames", most)
     assert found.exit_code == 0, found.output
     [shown] = [part for part in vlm.prompts[0].user if isinstance(part, Frames)]
@@ -698,7 +707,7 @@ def test_a_pair_that_comes_twice_and_a_file_mined_into_itself_are_refused(tmp_pa
 def test_the_command_says_what_became_of_everything(tmp_path: Path) -> None:
     captions = tmp_path / "captions.jsonl"
     captions.write_text("".join(f"{text.model_dump_json()}\n" for text in SCHOOL.values()))
-    to = ["--output", tmp_path / "q.jsonl", "--backend", "support.scripted_writer:load"]
+    to: list[str | Path] = ["--output", tmp_path / "q.jsonl", "--backend", "support.scripted_writer:load"]
     found = in_process("queries", captions, *to)
     contract = json.loads(found.stdout)
     assert found.exit_code == 0
@@ -722,7 +731,7 @@ def test_the_command_says_what_became_of_everything(tmp_path: Path) -> None:
 
 def test_the_exit_code_tells_that_some_must_be_tried_again(world: World, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
-    to = ["--output", tmp_path / "c.jsonl", "--backend", "support.scripted_writer:load"]
+    to: list[str | Path] = ["--output", tmp_path / "c.jsonl", "--backend", "support.scripted_writer:load"]
     assert in_process("captions", tmp_path / "text.mp4", *to).exit_code == 1
     assert in_process("captions", tmp_path / "text.mp4", world.videos / "clip-01.mp4", *to).exit_code == 3
     words = CliRunner().invoke(app, ["captions", str(tmp_path / "text.mp4"), *map(str, to)])

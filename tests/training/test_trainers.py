@@ -204,7 +204,7 @@ def test_quick_vision_changes_neither_outputs_nor_gradients(folder: Path, networ
         network.zero_grad()
         found = VisionFeatureCache(network.model, enabled=False).features(batch)
         every = torch.stack([layer for [layer] in (found.pooler_output, *found.deepstack_features)])
-        every.square().mean().backward()
+        every.square().mean().backward()  # type: ignore[no-untyped-call]
         return every.detach(), {name: weight.grad for name, weight in network.model.visual.named_parameters()}
 
     expected, gradients = seen()
@@ -268,7 +268,7 @@ def test_each_caption_is_used_once_per_epoch_in_file_order_without_shuffling(fol
     assert len(in_order) == 3
     shuffled = sampler(50, 8, shuffle=True)
     first = list(shuffled)
-    shuffled.sampler.set_epoch(1)  # as accelerate's DataLoader does
+    shuffled.sampler.set_epoch(1)  # type: ignore[union-attr]  # as accelerate's DataLoader does
     second = list(shuffled)
     for epoch in (first, second):
         assert sorted(place for batch in epoch for place in batch) == list(range(50))
@@ -283,7 +283,7 @@ def test_each_caption_is_used_once_per_epoch_in_file_order_without_shuffling(fol
 @pytest.mark.parametrize("objective", ["pairwise", "pointwise", "bce", "ranknet", "lambdarank", "listnet"])
 def test_other_objectives_move_the_weights_too(folder: Path, network: Any, objective: Any) -> None:
     task = task_of(folder, network, reranker(folder, Path("unused"), objective=objective))
-    task.loss(network, task.collate([examples()[place] for place in (0, 1, 2)])).total.backward()
+    task.loss(network, task.collate([examples()[place] for place in (0, 1, 2)])).total.backward()  # type: ignore[no-untyped-call]
     gradient = network.model.language_model.layers[0].mlp.up_proj.weight.grad
     assert gradient.isfinite().all()
     assert gradient.abs().max() > 0
@@ -340,7 +340,8 @@ def without_eyes(network: Any, config: TrainingConfig) -> torch.optim.Optimizer:
     """Plain descent, in which rounding stays rounding, with a learning rate of 0 for the eyes."""
     mind = [weight for name, weight in network.named_parameters() if "visual" not in name]
     eyes = list(network.model.visual.parameters())
-    return torch.optim.SGD([{"params": mind}, {"params": eyes, "lr": 0.0}], lr=config.learning_rate)
+    groups: list[dict[str, Any]] = [{"params": mind}, {"params": eyes, "lr": 0.0}]
+    return torch.optim.SGD(groups, lr=config.learning_rate)
 
 
 def test_frames_are_read_once_where_they_are_kept_or_their_features_are(folder: Path, tmp_path: Path) -> None:
@@ -396,7 +397,7 @@ def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
 
 def test_the_checkpoint_that_orders_the_pools_best_is_kept_and_not_the_last_one(folder: Path, tmp_path: Path) -> None:
     # The pools contradict the training data: every step makes their order worse.
-    contrary = make_pools([example.model_copy(update={"true_label": 1 - example.true_label}) for example in examples(3)])
+    contrary = make_pools([example.model_copy(update={"true_label": 1 - example.true_label}) for example in examples(3)])  # type: ignore[operator]
     config = reranker(folder, tmp_path, max_steps=6, eval_steps=2, learning_rate=3e-3)
     found = train_reranker(config, examples(3), frame_source=frame_source, pools=contrary)
     judged = curve(tmp_path, "eval_nDCG@10")
@@ -563,9 +564,9 @@ def test_the_embedder_that_is_written_gives_the_vectors_that_were_trained(folder
     with torch.no_grad():
         queries, videos = (task.vectors(again.network.eval(), side).numpy() for side in (batch.queries, batch.documents))
     expected = used.embed_queries(["a red square number 0", "a red square number 1"])
-    np.testing.assert_allclose(queries, np.stack(expected), atol=1e-5)
+    np.testing.assert_allclose(queries, np.stack(expected), atol=1e-5)  # type: ignore[arg-type]
     clips = [ClipMedia(frame_source(str(number))) for number in range(8)]
-    np.testing.assert_allclose(videos, np.stack(used.embed_clips(clips)), atol=1e-5)
+    np.testing.assert_allclose(videos, np.stack(used.embed_clips(clips)), atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_relevant_videos_of_a_query_and_what_the_judge_finds_as_good_are_none_of_its_negatives(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def picture_larger_than_its_header(folder: Path) -> None:
 
 
 def encrypted(folder: Path) -> None:
-    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb"}
+    key: dict[str, Any] = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb"}
     film(folder / "a.mp4", encryption_kid="a7e61c373e219033c21091fa607bf3b8", **key)
 
 

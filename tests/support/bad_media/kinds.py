@@ -185,7 +185,7 @@ def _to_a_pipe(path: Path, form: str, codec: str, **options: str) -> None:
 
     pipe = Pipe()
     whole = film(path.with_suffix(".whole"), container_format=form, codec=codec)
-    with av.open(str(whole)) as source, av.open(pipe, "w", format=form, options=options) as sink:  # type: ignore[call-overload]
+    with av.open(str(whole)) as source, av.open(pipe, "w", format=form, options=options) as sink:
         copy = sink.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.dts is not None:
