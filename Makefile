@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+MYPY = "$(CURDIR)/$(BIN)/mypy" --cache-dir "$(CURDIR)/.mypy_cache" --config-file "$(CURDIR)/pyproject.toml"
 VLLM_VENV ?= .venv-vllm
 # What the demo needs besides the base install: its tiny models, OCR and the measures.
 DEMO_EXTRAS = models,ocr,eval
@@ -30,7 +31,8 @@ check: $(VENV)/installed-test types  ## style and types
 
 # mypy must see the package as it ships: indexing/, agents/ and eval/ inside rankvideo_rag/.
 types: $(VENV)/installed-test build/types  ## mypy on the package and the tests
-	cd build/types && "$(CURDIR)/$(BIN)/mypy" --cache-dir "$(CURDIR)/.mypy_cache" --config-file "$(CURDIR)/pyproject.toml" -p rankvideo_rag
+	cd build/types && $(MYPY) -p rankvideo_rag
+	cd build/types && MYPYPATH=.:"$(CURDIR)/tests" $(MYPY) --explicit-package-bases "$(CURDIR)/tests"
 
 .PHONY: build/types
 build/types:
