@@ -6,14 +6,14 @@ python examples/ask_archive.py
 import tempfile
 from pathlib import Path
 
-from rankvideo_rag import Settings, VideoArchive, index
+from rankvideo_rag import VideoArchive, index
 from rankvideo_rag.synthetic import generate_questions, render_archive
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clips = render_archive(Path(folder, "videos"), clips=8)
-        report = index([Path(folder, "videos")], Path(folder, "archive"), Settings.load(ocr="none"))
+        report = index(Path(folder, "videos"), Path(folder, "archive"), ocr="none")
         print(f"{report.count('ok')} of {len(report.files)} videos indexed")
         with VideoArchive.open(Path(folder, "archive")) as archive:
             engine = archive.as_query_engine()

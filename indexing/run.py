@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rankvideo_rag.backends import import_optional
 from rankvideo_rag.indexing.build import IndexEvent, IndexJob, IndexReport, OnEvent, build, known_outcome
@@ -43,31 +43,36 @@ class IndexRun(NamedTuple):
 
 
 def index(
-    inputs: Sequence[Path],
-    folder: Path,
-    settings: Settings,
+    inputs: str | Path | Sequence[str | Path],
+    folder: str | Path,
+    settings: Settings | None = None,
+    /,
     *,
     on_start: OnStart = lambda paths, config: None,
     on_event: OnEvent = lambda event: None,
+    **options: Any,
 ) -> IndexReport:
     """Index the media files under `inputs` into the archive at `folder`, which is created where it is missing.
 
-    An archive remembers its sources and settings: only settings that were given explicitly override them. `on_start` is called
-    with the files and the config before the first file, `on_event` at every stage.
+    Give either `settings` or options as `Settings.load` takes them: `index("videos", "archive", profile="cpu")`. An archive
+    remembers its sources and settings: only settings that were given explicitly override them. `on_start` is called with the
+    files and the config before the first file, `on_event` at every stage.
 
     Raises InputError for paths that do not exist, ArchiveMismatch for another embedder, ArchiveLocked while another process
     writes the archive, MissingDependency or ModelError when a model cannot be loaded.
     """
-    paths = discover(inputs)
+    sources = [Path(given) for given in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    folder, settings = Path(folder), settings or Settings.load(**options)
+    paths = discover(sources)
     with ExitStack() as closing:
         store = Store.open(folder) if (folder / DATABASE).exists() else None
         if store:
             closing.callback(store.close)
-        run = prepare(store, paths, settings, named=input_files(inputs))
+        run = prepare(store, paths, settings, named=input_files(sources))
         if store is None:
             store = Store.create(folder, run.job.config.model_dump(mode="json"))
             closing.callback(store.close)
-        remember_sources(store, inputs)
+        remember_sources(store, sources)
         on_start(paths, run.job.config)
         with RunReport(folder, paths) as report:
             return run_index(store, run, on_event=report.recording(on_event))

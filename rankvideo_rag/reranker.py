@@ -33,15 +33,15 @@ from rankvideo_rag.schema import Score
 dispatcher = get_dispatcher(__name__)
 
 
-class _Model:
+class _LazyModel:
     """A model that is loaded at its first use. Its pickle and its copies are empty: they load their own."""
 
     def __init__(self) -> None:
         self._vlm: VLM | None = None
         self._loading = threading.Lock()
 
-    def __reduce__(self) -> tuple[type["_Model"], tuple[()]]:
-        return _Model, ()
+    def __reduce__(self) -> tuple[type["_LazyModel"], tuple[()]]:
+        return _LazyModel, ()
 
     def load(self, backend: str, model: str | None, device: str | None) -> VLM:
         with self._loading:
@@ -96,7 +96,7 @@ class RankVideoRerank(BaseNodePostprocessor):
     video_resolver: VideoResolver | None = Field(None, exclude=True, description="Returns the path of a node's video.")
 
     _cache: ScoreCache | None = PrivateAttr(None)
-    _model: _Model = PrivateAttr(default_factory=_Model)
+    _model: _LazyModel = PrivateAttr(default_factory=_LazyModel)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)

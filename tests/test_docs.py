@@ -110,6 +110,16 @@ def test_the_snippet_that_makes_clips_in_a_pipeline_runs(world: World, monkeypat
     assert len(node.embedding) == len(names["clips"].embed_query("a red circle"))
 
 
+def test_the_snippet_that_indexes_a_folder_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(world.videos / f"{world.clips[0].stem}.mp4", tmp_path / "videos")
+    monkeypatch.chdir(tmp_path)
+    exec(snippet(ROOT / "docs/guides/llamaindex.md", "import index"), {})
+    assert capsys.readouterr().out == "1 videos indexed\n"
+
+
 def test_the_command_that_reranks_many_pairs_runs_as_printed(world: World, tmp_path: Path) -> None:
     (words,) = [words for words in shell_commands(ROOT / "README.md") if words[1] == "rerank"]
     stems = [clip.stem for clip in world.clips[:2]]

@@ -42,7 +42,7 @@ class CacheUnusable(Exception):
     """The file cannot be read or written now, though it may be intact."""
 
 
-class _Damage(Exception):
+class _DamagedFile(Exception):
     """The file holds bytes that were not written by us."""
 
 
@@ -65,7 +65,7 @@ class CacheFile:
         def select(connection: sqlite3.Connection) -> bytes | None:
             for value, checksum in connection.execute(f"SELECT value, checksum FROM {table} WHERE key = ?", (key,)):
                 if not isinstance(value, bytes) or checksum != _checksum(key, value):
-                    raise _Damage("a row does not match its checksum")
+                    raise _DamagedFile("a row does not match its checksum")
                 return value
             return None
 
@@ -95,11 +95,11 @@ class CacheFile:
         with self._locked():
             try:
                 return self._attempt(work)
-            except _Damage as damage:
+            except _DamagedFile as damage:
                 self._rename_damaged(str(damage))
             try:
                 return self._attempt(work)
-            except _Damage as damage:
+            except _DamagedFile as damage:
                 raise CacheUnusable(f"a new file is damaged too: {damage}") from damage
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -111,7 +111,7 @@ class CacheFile:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE:  # the lower byte of an extended code
                 self._disconnect()
                 raise CacheUnusable(str(error)) from error
-            raise _Damage(str(error)) from error
+            raise _DamagedFile(str(error)) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ _MARGIN_SECONDS = 0.1  # resampled on either side of the span: a resampler needs
 _TOLERANCE_SECONDS = 0.03  # difference of timestamp and sample count from which it is a gap
 
 
-class _TimedFrame(NamedTuple):
+class _TimedSamples(NamedTuple):
     seconds: float  # from the start of the video
     frame: AudioFrame
 
@@ -57,7 +57,7 @@ class _SamplePlacer:
         self._position = 0  # of the next resampled sample, from the start of the span
         self._next_seconds = 0.0
 
-    def add(self, timed: _TimedFrame) -> None:
+    def add(self, timed: _TimedSamples) -> None:
         frame = timed.frame
         audio_format = (frame.format.name, frame.layout.name, frame.sample_rate)
         if (
@@ -90,7 +90,7 @@ class _SamplePlacer:
             self._position = end
 
 
-def _timed_frames(media: OpenMedia, stream: AudioStream, start: float, end: float) -> Iterator[_TimedFrame]:
+def _timed_frames(media: OpenMedia, stream: AudioStream, start: float, end: float) -> Iterator[_TimedSamples]:
     """Yield decoded frames from just before `start` to the first one after `end`."""
     if start > _LEAD_SECONDS:
         media.container.seek(media.ticks(stream, start - _LEAD_SECONDS), stream=stream)
@@ -100,7 +100,7 @@ def _timed_frames(media: OpenMedia, stream: AudioStream, start: float, end: floa
             seconds = media.seconds(stream, frame.pts) if frame.pts is not None else expected
             expected = seconds + frame.samples / frame.sample_rate
             if expected > start - _MARGIN_SECONDS:
-                yield _TimedFrame(seconds, frame)
+                yield _TimedSamples(seconds, frame)
             if seconds > end + _MARGIN_SECONDS:
                 return
 

@@ -31,18 +31,18 @@ class _Tokens(BaseModel):
     tokens: list[int]  # of vLLM's /tokenize
 
 
-class _Model(BaseModel):
+class _ServedModel(BaseModel):
     id: str
     owned_by: str | None = None
 
 
-class _Models(BaseModel):
-    data: list[_Model] = Field(min_length=1)
+class _ServedModels(BaseModel):
+    data: list[_ServedModel] = Field(min_length=1)
 
 
 async def fetch_server_info(endpoint: Endpoint, address: Address, *, due: float) -> ServerInfo:
     """Return which model is served and what the server supports. Raises ModelError, and InputError for another model."""
-    served = parse_reply(_Models, await endpoint.request("/models", due=due)).data
+    served = parse_reply(_ServedModels, await endpoint.request("/models", due=due)).data
     named = [model for model in served if address.model in (None, model.id)]
     if len(named) != 1:
         names = ", ".join(model.id for model in served)
