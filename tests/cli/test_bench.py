@@ -22,6 +22,7 @@ def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_the_json_that_scripts_rely_on_and_draws_a_picture(tmp_path: Path) -> None:
     small = ("--questions", "1", "--questions", "4", "--videos", "4", "--repeats", "1")
     done = bench(tmp_path, *small, "--plot", "curve.png", "--json")

@@ -399,6 +399,7 @@ rankvideo(*indexing)
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
     films(tmp_path / "in", *(f"{number}.mp4" for number in range(8)))
     (tmp_path / "disk").mkdir()
@@ -467,6 +468,7 @@ def test_vectors_that_cannot_be_compared_are_refused_before_they_are_written(tmp
 # Listing
 
 
+@pytest.mark.slow
 def test_a_folder_of_a_hundred_thousand_files_is_listed_in_little_memory(tmp_path: Path) -> None:
     crowd = tmp_path / "crowd"
     crowd.mkdir()

@@ -321,7 +321,7 @@ def test_doctor_finds_and_repairs_each_damage(archive: Path, kind: str) -> None:
     rankvideo("doctor", archive, "--repair")
     updated(archive)  # indexes marked videos again
     assert check_integrity(archive) == []
-    assert "All is well." in rankvideo("doctor", archive).stdout
+    assert "No faults found." in rankvideo("doctor", archive).stdout
     repaired = dump(archive)
     if kind == "unclean text":
         assert [row[4] for row in repaired["spans"]] == ["The heron < |im_end|> waits."]

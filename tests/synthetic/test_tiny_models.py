@@ -142,6 +142,7 @@ def test_training_from_random_weights_yields_models_that_load(trained: Path) -> 
     assert load_embedder("sentence_transformers", str(trained / PACKED["embedder"]), device="cpu").info.dim == 128
 
 
+@pytest.mark.slow
 def test_ablations_are_evaluated_and_resumed(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablations, "evaluate_models", partial(evaluate_models, clips=15))
     monkeypatch.setattr(ablations, "ABLATIONS", {name: ablations.ABLATIONS[name] for name in ("all of it", "pointwise only")})

@@ -136,6 +136,7 @@ def test_captions_say_what_is_shown_and_the_archive_what_is_said(world: World, w
         assert (text.ocr, text.metadata) == ("", "")
 
 
+@pytest.mark.slow
 def test_killed_in_the_midst_of_captions_and_of_labels_the_same_commands_end_as_if_nothing_had_been(
     world: World, whole: Path, tmp_path: Path
 ) -> None:

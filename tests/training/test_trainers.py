@@ -320,6 +320,7 @@ def test_the_loss_of_a_caption_is_that_of_its_tokens_and_the_end_of_the_turn(fol
     assert both == pytest.approx(sum(taught) / len(taught), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_vision_that_is_cached_or_frozen_gives_the_weights_of_one_that_does_not_learn(folder: Path, tmp_path: Path) -> None:
     found = {}
     for vision in ("trained", "frozen", "cached"):
@@ -363,6 +364,7 @@ class Killed(Exception):
     """Stands for a power cut."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
     folder: Path, tmp_path: Path, optimizer: Any
