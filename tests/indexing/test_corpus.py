@@ -102,7 +102,7 @@ def test_nothing_leaks_and_corrupt_files_change_nothing_for_the_others(corpus: P
     corrupt = [path for path in outcomes if is_corrupt(path)]
     assert len(corrupt) == FILES // 10
     with_them = dump(tmp_path / "archive")
-    assert len(with_them["searched vectors"]) == FILES - len(corrupt)
+    assert len(with_them["indexed vectors"]) == FILES - len(corrupt)
     for path in corrupt:
         path.unlink()
     indexed(corpus, tmp_path / "without")
