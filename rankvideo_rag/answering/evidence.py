@@ -33,6 +33,9 @@ class Evidence(NamedTuple):
     spans: tuple[TextSpan, ...]  # text that overlaps the clip, by channel and time
     margin: float | None = None  # RankVideo's score, if it scored this clip
     window: Span | None = None  # the window that this score came from, if the clip was scored in windows
+    relevance: float | None = None  # probability that the clip is relevant, by picture and text; None if not scored
+    relevance_picture: float | None = None  # by its picture alone
+    relevance_text: float | None = None  # by its best passage alone
 
     @property
     def extent(self) -> Span:

@@ -44,6 +44,9 @@ def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup |
         spans=tuple(text_lookup(clip.video_id, start, end) if text_lookup else _spans_of_text(hit, start, end)),
         margin=hit.node.metadata.get("rerank_score"),
         window=_scored_window(hit.node.metadata, start, end),
+        relevance=hit.node.metadata.get("relevance"),
+        relevance_picture=hit.node.metadata.get("relevance_picture"),
+        relevance_text=hit.node.metadata.get("relevance_text"),
     )
 
 

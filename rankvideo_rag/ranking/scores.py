@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from rankvideo_rag.errors import ModelError
 from rankvideo_rag.formats.trec import TrecRun
 from rankvideo_rag.models.vlm import VLM, LabelLogprobs, Prompt
+from rankvideo_rag.ranking.relevance import sigmoid
 from rankvideo_rag.schema import Score
 
 TIMED_OUT = Score(status="failed", reason="timeout: the time allowed for ranking was over before this clip's turn came")
@@ -59,9 +60,7 @@ def score_from_logprobs(reply: LabelLogprobs) -> Score:
 
 def score_from_margin(margin: float) -> Score:
     """Return the score of a finite margin in nats, with its p_yes."""
-    # exp of a positive number would overflow beyond 709.
-    p_yes = 1.0 / (1.0 + math.exp(-margin)) if margin >= 0 else math.exp(margin) / (1.0 + math.exp(margin))
-    return Score(margin=float(margin), p_yes=p_yes)
+    return Score(margin=float(margin), p_yes=sigmoid(margin))
 
 
 def deadline_passed(deadline: float | None) -> bool:
