@@ -62,7 +62,7 @@ tiny: $(VENV)/installed-test  ## train the shipped models from random weights
 
 lock: $(BIN)/uv  ## resolve requirements/dev.lock again
 	$(BIN)/uv $(LOCK) pyproject.toml --universal --python-version 3.11 \
-	  --extra models --extra asr --extra faster-whisper --extra ocr --extra eval --extra served --extra server --extra train \
+	  --extra models --extra asr --extra faster-whisper --extra onnx --extra ocr --extra eval --extra served --extra server --extra train \
 	  --extra decord --extra milvus --extra ray --group dev --custom-compile-command "make lock" -o requirements/dev.lock
 
 lock-vllm: $(BIN)/uv  ## resolve requirements/vllm.lock again

@@ -23,6 +23,7 @@ EXTRAS = {
     "models": ("torch", "torchvision", "transformers", "sentence-transformers", "qwen-vl-utils", "accelerate"),
     "asr": ("openai-whisper", "silero-vad", "onnxruntime"),
     "faster-whisper": ("faster-whisper",),
+    "onnx": ("onnxruntime", "tokenizers"),
     "ocr": ("rapidocr", "onnxruntime"),
     "scenes": ("scenedetect",),
     "vllm": ("vllm",),

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 _PREFIX = "bundled:"
-_FOLDER = Path(__file__).parents[1] / "synthetic" / "models"
+_PACKAGE = Path(__file__).parents[1]
+_FOLDERS = (_PACKAGE / "models" / "weights", _PACKAGE / "synthetic" / "models")
 
 
 def is_bundled(model: str) -> bool:
@@ -13,9 +14,12 @@ def is_bundled(model: str) -> bool:
 
 def local_folder(model: str) -> Path:
     """Return the folder of a model that is not on the hub: a path, or `bundled:NAME` inside the package."""
-    return _FOLDER / model.removeprefix(_PREFIX) if is_bundled(model) else Path(model).expanduser()
+    if not is_bundled(model):
+        return Path(model).expanduser()
+    folders = [folder / model.removeprefix(_PREFIX) for folder in _FOLDERS]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 def bundled_names() -> list[str]:
     """Return the names of the bundled models."""
-    return [f"{_PREFIX}{folder.name}" for folder in sorted(_FOLDER.glob("*/"))]
+    return [f"{_PREFIX}{model.name}" for folder in _FOLDERS for model in sorted(folder.glob("*/"))]

@@ -1,11 +1,12 @@
 """Locate a model's files, in a local folder or on the Hugging Face hub, and identify them by revision."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
@@ -22,7 +23,9 @@ from rankvideo_rag.models.bundled import bundled_names, is_bundled, local_folder
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 # Files that determine a model's output: weights, configuration, vocabulary, chat template, prompts, pooling.
-_FILE_TYPES = {".safetensors", ".json", ".jinja", ".txt", ".model"}
+_FILE_TYPES = (".safetensors", ".json", ".jinja", ".txt", ".model")
+# Of ONNX weights: the unchanged export only, since hub folders often hold a dozen variants of it.
+_ONNX_FILES = ("model.onnx", "model.onnx_data", "onnx/model.onnx", "onnx/model.onnx_data")
 _WHOLE_UP_TO = 64 << 20  # bytes
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
 
@@ -34,17 +37,18 @@ class Checkpoint(NamedTuple):
     revision: str  # the hub's commit, or the checksum of a local folder
 
 
-def fetch_checkpoint(model: str | None, *, backend: str, setting: str) -> Checkpoint:
+def fetch_checkpoint(model: str | None, *, backend: str, setting: str, onnx: bool = False) -> Checkpoint:
     """Return the files of a model: a local folder, a bundled model, or a hub model, which is downloaded unless it is cached.
 
-    Only safetensors weights and configuration are downloaded, never code. Errors name `setting`, the option of the model.
+    Only safetensors weights (or `onnx` ones) and configuration are downloaded, never code. Errors name `setting`, the option
+    of the model.
     """
     if not model:
         raise InputError(f"backend {backend!r} needs a model: set {setting} to a hub name or a local folder")
     path = local_folder(model)
     if path.is_dir():
         _refuse_adapter(path, setting)
-        return Checkpoint(path, weights_checksum(path))
+        return Checkpoint(path, weights_checksum(path, onnx=onnx))
     if path.exists():
         raise InputError(f"{setting} = {model!r} is a file: give the folder that holds config.json and the weights")
     if is_bundled(model):
@@ -53,7 +57,7 @@ def fetch_checkpoint(model: str | None, *, backend: str, setting: str) -> Checkp
         )
     if not _HUB_NAME.fullmatch(model):
         raise InputError(f"{setting} = {model!r}: there is no such folder, and it is not a hub name (owner/name)")
-    folder = Path(_from_hub(model, setting))
+    folder = Path(_from_hub(model, setting, onnx=onnx))
     return Checkpoint(folder, folder.name)  # …/snapshots/<commit>
 
 
@@ -72,11 +76,12 @@ def _refuse_adapter(folder: Path, setting: str) -> None:
         )
 
 
-def _from_hub(model: str, setting: str) -> str:
+def _from_hub(model: str, setting: str, *, onnx: bool) -> str:
     advice = f"choose another with {setting}, or profile = 'tiny', which needs no download"
+    patterns = [f"*{suffix}" for suffix in _FILE_TYPES if not (onnx and suffix == ".safetensors")]
     try:
         # One call for all files: separate calls would each wait for an unreachable hub.
-        return str(snapshot_download(model, allow_patterns=[f"*{suffix}" for suffix in sorted(_FILE_TYPES)]))
+        return str(snapshot_download(model, allow_patterns=[*patterns, *(_ONNX_FILES if onnx else ())]))
     except GatedRepoError as error:
         raise ModelError(f"the hub requires accepting the terms of {model!r}: log in, or {advice}") from error
     except RepositoryNotFoundError as error:
@@ -99,19 +104,35 @@ def wrap_loading_errors(model: str, *, setting: str, device: str) -> Iterator[No
         yield
     except Exception as error:
         raise ModelError(
-            f"cannot load {model!r} on {device!r}: {_first_line(error)}. Only safetensors weights are read, and code of a "
-            f"model is never run. Choose another model with {setting}, or another device"
+            f"cannot load {model!r} on {device!r}: {_first_line(error)}. Only safetensors (or ONNX) weights are read, and code "
+            f"of a model is never run. Choose another model with {setting}, or another device"
         ) from error
 
 
-def weights_checksum(folder: Path) -> str:
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """Return the object in a model's JSON file; an empty one where there is no such file.
+
+    Raises ModelError for other content.
+    """
+    file = folder / name
+    try:
+        content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{str(file)!r} cannot be read as JSON: {_first_line(error)}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{str(file)!r} holds no JSON object")
+    return content
+
+
+def weights_checksum(folder: Path, *, onnx: bool = False) -> str:
     """Return 16 hex digits over the names, sizes and bytes of the files that determine a model's output.
 
     Of a file above 64 MiB only 64 samples of 64 KiB are read, so that a model of 18 GB takes a moment: they show
     training, which changes nearly every weight, but not a change of a few weights between them.
     """
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _FILE_TYPES and path.is_file()):
+    types = (*_FILE_TYPES, ".onnx", ".onnx_data") if onnx else _FILE_TYPES
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in types and path.is_file()):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
         with path.open("rb") as file:
