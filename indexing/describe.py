@@ -85,7 +85,7 @@ def describe(
     writes the archive.
     """
     started = time.monotonic()
-    with closing(Store.open(folder)) as store, open_writer(store) as writer:
+    with closing(Store.open(folder, migrate=True)) as store, open_writer(store) as writer:
         clips = list(_clips_with_picture(store))
         known = _described(store, vlm.name, replace=replace)
         pending = [item for item in clips if item.clip not in known]

@@ -12,6 +12,7 @@ from rankvideo_rag.backends import import_optional
 from rankvideo_rag.indexing.build import IndexEvent, IndexJob, IndexReport, OnEvent, build, known_outcome
 from rankvideo_rag.indexing.distributed import build_distributed
 from rankvideo_rag.indexing.run_report import RunReport
+from rankvideo_rag.indexing.text_index import update_text_index
 from rankvideo_rag.media import MediaLimits, check_detector, check_reader
 from rankvideo_rag.media.discover import absolute_path, discover
 from rankvideo_rag.models.asr import load_transcriber
@@ -65,7 +66,7 @@ def index(
     folder, settings = Path(folder), settings or Settings.load(**options)
     paths = discover(sources)
     with ExitStack() as closing:
-        store = Store.open(folder) if (folder / DATABASE).exists() else None
+        store = Store.open(folder, migrate=True) if (folder / DATABASE).exists() else None
         if store:
             closing.callback(store.close)
         run = prepare(store, paths, settings, named=input_files(sources))
@@ -99,6 +100,7 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
 def run_index(store: Store, run: IndexRun, *, on_event: OnEvent = lambda event: None) -> IndexReport:
     """Bring the archive and its index files up to date with the files of a run."""
     report = run.engine(store, run.job, on_event=on_event)
+    update_text_index(store, on_video=lambda path: on_event(IndexEvent(path, "passages")))
     if run.settings.vector_store == FAISS:
         update_index_files(store, options=IndexOptions(gpu=run.settings.gpu))
     return report

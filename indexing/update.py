@@ -63,7 +63,7 @@ def update(
     With `prune`, files in missing or empty folders are deleted from the archive too. An interrupted update can be run again.
     Raises InputError when the archive has no sources, and what `index` raises.
     """
-    with closing(Store.open(folder)) as store:
+    with closing(Store.open(folder, migrate=True)) as store:
         sources = _sources(store, inputs)
         before = set(store.paths())
         paths = find_media_files(sources)
@@ -87,7 +87,7 @@ def remove(folder: Path, names: Sequence[str]) -> RemovalReport:
     A video is removed with all of its paths, and later updates skip its content under any name until `index` is given the file
     by name. One transaction per video. Raises InputError for a name that the archive does not know.
     """
-    with closing(Store.open(folder)) as store:
+    with closing(Store.open(folder, migrate=True)) as store:
         chosen = dict.fromkeys(video_id for name in names for video_id in _videos_named(store, name))
         removed = {video_id: store.paths(video_id) for video_id in chosen}
         with open_writer(store) as writer:

@@ -25,6 +25,7 @@ from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import Neighbour, VectorIndex
 
 MAX_QUESTION = 2_000  # characters
+_PASSAGES_PER_CLIP = 4  # searched, so that enough clips remain where several passages of a clip match
 DEFAULT_WEIGHTS: Mapping[Channel, float] = {"visual": 1.0, "speech": 1.0, "on_screen": 1.0, "description": 1.0}
 
 
@@ -75,11 +76,7 @@ class VideoRetriever(BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = _checked(query_bundle.query_str)
         neighbours = self._search_vectors(question, query_bundle.embedding) if self._weights["visual"] > 0 else []
-        matches = {
-            channel: self._store.search_text(channel, question, depth=self._depth, where=self._where)
-            for channel in TEXT_CHANNELS
-            if self._weights[channel] > 0
-        }
+        matches = {channel: self._search_text(channel, question) for channel in TEXT_CHANNELS if self._weights[channel] > 0}
         return self._nodes(self._fuse({neighbour.clip: neighbour.cosine for neighbour in neighbours}, matches))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -94,6 +91,15 @@ class VideoRetriever(BaseRetriever):
             return []
         among = self._store.clips_matching(self._where) if self._where else None
         return index.search(vector, depth=self._depth, among=among)
+
+    def _search_text(self, channel: TextChannel, question: str) -> dict[int, float]:
+        """Return the clips with the best passages: row number -> score of the best one, best first."""
+        found = self._store.search_text(channel, question, depth=_PASSAGES_PER_CLIP * self._depth, where=self._where)
+        clips, best = self._store.clips_of_passages(found), dict[int, float]()
+        for passage, score in found.items():
+            if passage in clips:  # a writer may have deleted it
+                best.setdefault(clips[passage], score)
+        return dict(islice(best.items(), self._depth))
 
     def _fuse(self, cosines: Mapping[int, float], matches: Mapping[TextChannel, Mapping[int, float]]) -> list[FusedHit]:
         rankings = {"visual": list(cosines)} | {channel: list(found) for channel, found in matches.items()}

@@ -12,28 +12,40 @@ from rankvideo_rag.errors import ArchiveError, DiskFull
 from rankvideo_rag.schema import TextChannel
 from rankvideo_rag.storage.full_text import TOKENIZER
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE = "archive.db"
 TEXT_CHANNELS: tuple[TextChannel, ...] = get_args(TextChannel)
 
-# Text as `full_text.normalize` returns it: one table per channel, with a row for each clip that has such text. BM25 divides by
-# the length of the row: in one table for all channels, a sign would count less the more is said while it is shown.
-TEXT_TABLES = {channel: f"text_{channel}" for channel in TEXT_CHANNELS}
+# Passages as `full_text.normalize` returns them, by number: one table per channel, as BM25 compares the length of a row with
+# the mean of its table, and signs are shorter than speech.
+TEXT_TABLES = {channel: f"passages_{channel}" for channel in TEXT_CHANNELS}
 CREATE_TEXT_TABLES = tuple(
     f'CREATE VIRTUAL TABLE {table} USING fts5 (text, tokenize = "{TOKENIZER}")' for table in TEXT_TABLES.values()
 )
 
+# passages.clip: the clip that holds most of the passage. A passage of a deleted video leaves no number to be used again.
+CREATE_PASSAGES = """CREATE TABLE passages (
+  passage INTEGER PRIMARY KEY AUTOINCREMENT, clip INTEGER NOT NULL REFERENCES clips ON DELETE CASCADE,
+  video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, channel TEXT NOT NULL,
+  start REAL NOT NULL, "end" REAL NOT NULL, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX passages_of_clip ON passages (clip);
+CREATE INDEX passages_of_video ON passages (video_id);
+"""
+
 # sources: the inputs of the archive. removed: content that stays out until it is indexed by name.
 # videos.config_hash, files.config_hash: fingerprint of the index config; '' marks what must be indexed again.
 # files.sidecars: state of the subtitle files beside a path; videos.sidecars: of those that its text came from.
-# videos.vectors: how many of its clips got a vector. spans.words: [[text, start, end], ...] where words are timed.
+# videos.vectors: how many of its clips got a vector. videos.passage_rules: how its passages were made; 0 before they are.
+# spans.words: [[text, start, end], ...] where words are timed.
 CREATE_TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE sources (path BLOB PRIMARY KEY) STRICT;
 CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT;
 CREATE TABLE videos (
   video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, config_hash TEXT NOT NULL,
-  outcome TEXT NOT NULL, reason TEXT, sidecars TEXT NOT NULL DEFAULT '', vectors INTEGER NOT NULL DEFAULT 0, work_seconds REAL
+  outcome TEXT NOT NULL, reason TEXT, sidecars TEXT NOT NULL DEFAULT '', vectors INTEGER NOT NULL DEFAULT 0, work_seconds REAL,
+  passage_rules INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE files (
   path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -59,6 +71,7 @@ CREATE TABLE spans (
 CREATE INDEX spans_of_video ON spans (video_id, start);
 CREATE TABLE vectors (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, vector BLOB NOT NULL) STRICT;
 CREATE TABLE perceptual_hashes (clip INTEGER PRIMARY KEY REFERENCES clips ON DELETE CASCADE, hash BLOB NOT NULL) STRICT;
+{CREATE_PASSAGES}
 {"; ".join(CREATE_TEXT_TABLES)};
 """
 

@@ -18,11 +18,13 @@ from rankvideo_rag.storage.writer import open_writer
 
 _VIDEOS = "SELECT video_id FROM videos WHERE video_id IN (SELECT video_id FROM files)"
 _CLIPS = f"SELECT clip FROM clips WHERE video_id IN ({_VIDEOS})"
+_PASSAGES = f"SELECT passage FROM passages WHERE clip IN ({_CLIPS})"
 # Table -> condition of its orphaned rows, in the order in which they can be deleted.
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
     "perceptual_hashes": f"clip NOT IN ({_CLIPS})",
-    **dict.fromkeys(TEXT_TABLES.values(), f"rowid NOT IN ({_CLIPS})"),
+    **dict.fromkeys(TEXT_TABLES.values(), f"rowid NOT IN ({_PASSAGES})"),
+    "passages": f"clip NOT IN ({_CLIPS})",
     "spans": f"video_id NOT IN ({_VIDEOS})",
     "clips": f"video_id NOT IN ({_VIDEOS})",
     "videos": f"video_id NOT IN ({_VIDEOS})",
@@ -61,7 +63,7 @@ def collect_garbage(folder: Path, *, dry_run: bool = False) -> GcResult:
 
     Raises ArchiveLocked if another process writes the archive, DiskFull if there is no room for a second copy of the database.
     """
-    with closing(Store.open(folder)) as store:
+    with closing(Store.open(folder, migrate=True)) as store:
         before = disk_usage(folder)
         with open_writer(store) as writer:
             garbage = Garbage(count_orphans(store.connection), _useless_files(store), _free_bytes(store.connection))

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rankvideo_rag.schema import Record, TextChannel
+from rankvideo_rag.schema import Record
 from rankvideo_rag.storage.database import CREATE_TEXT_TABLES, TEXT_TABLES, convert_errors
+from rankvideo_rag.storage.full_text import normalize
 from rankvideo_rag.storage.gc import count_orphans, delete_orphans
 from rankvideo_rag.storage.index_config import IndexConfig
+from rankvideo_rag.storage.passages import PASSAGE_RULES
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.text_rows import clip_texts, index_text
+from rankvideo_rag.storage.text_rows import PassageRow, index_text, make_passages, read_passages, write_full_text
 from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
 from rankvideo_rag.storage.writer import ArchiveWriter, open_writer
 from rankvideo_rag.text import clean
@@ -63,7 +65,7 @@ def check_integrity(folder: Path, *, repair: bool = False) -> list[IntegrityProb
 
     Raises ArchiveError if the archive cannot be opened, ArchiveLocked if another process writes it.
     """
-    with closing(Store.open(folder)) as store, open_writer(store) as writer:
+    with closing(Store.open(folder, migrate=True)) as store, open_writer(store) as writer:
         return [problem for check in _CHECKS for problem in _run(check, store, writer if repair else None)]
 
 
@@ -134,18 +136,26 @@ def _find_full_text_errors(store: Store) -> Iterator[str]:
             yield f"the full-text index of {channel} contradicts its own rows ({error})"
 
 
-def _find_wrong_text_rows(store: Store) -> Iterator[str]:
-    for video_id in _video_ids(store):
-        wrong = 0
-        for clip, texts in clip_texts(store.connection, video_id):
-            wrong += any(_indexed_text(store, channel, clip) != text for channel, text in texts.items())
+def _find_old_passages(store: Store) -> Iterator[str]:
+    if videos := store.videos_without_passages():
+        yield f"the text of {len(videos)} videos is not indexed as this version does it"
+
+
+def _find_wrong_passages(store: Store) -> Iterator[str]:
+    current = "SELECT video_id FROM videos WHERE passage_rules = ? ORDER BY video_id"
+    for (video_id,) in store.connection.execute(current, (PASSAGE_RULES,)).fetchall():
+        stored = read_passages(store.connection, video_id)
+        wrong = set(stored.values()) ^ set(make_passages(store.connection, video_id))
         if wrong:
-            yield f"the full-text index differs from the text of {wrong} clips of video {video_id}"
+            yield f"{len(wrong)} passages of video {video_id} differ from its text"
+        if differ := {n for n, row in stored.items() if _indexed_text(store, n, row) != normalize(row.passage.text)}:
+            yield f"the full-text index differs from the text of {len(differ)} passages of video {video_id}"
 
 
-def _indexed_text(store: Store, channel: TextChannel, clip: int) -> str:
-    row = store.connection.execute(f"SELECT text FROM {TEXT_TABLES[channel]} WHERE rowid = ?", (clip,)).fetchone()
-    return row[0] if row else ""
+def _indexed_text(store: Store, number: int, row: PassageRow) -> str | None:
+    sql = f"SELECT text FROM {TEXT_TABLES[row.passage.channel]} WHERE rowid = ?"
+    found = store.connection.execute(sql, (number,)).fetchone()
+    return found[0] if found else None
 
 
 def _rebuild_full_text(writer: ArchiveWriter, store: Store) -> None:
@@ -156,6 +166,8 @@ def _rebuild_full_text(writer: ArchiveWriter, store: Store) -> None:
             connection.execute(statement)
         for video_id in _video_ids(store):
             index_text(connection, video_id)
+            for number, row in read_passages(connection, video_id).items():
+                write_full_text(connection, number, row.passage)
 
 
 def _find_vector_errors(store: Store) -> Iterator[str]:
@@ -232,7 +244,8 @@ _CHECKS = (
     _Check("references", _find_orphans, f"{_REPAIR} deletes orphaned rows", _repair_references),
     _Check("texts", _find_unclean_texts, f"{_REPAIR} cleans them", _clean_texts),
     _Check("full-text index", _find_full_text_errors, f"{_REPAIR} rebuilds it from the stored text", _rebuild_full_text),
-    _Check("text rows", _find_wrong_text_rows, f"{_REPAIR} indexes the stored text again", _rebuild_full_text),
+    _Check("passages", _find_wrong_passages, f"{_REPAIR} makes them from the stored text again", _rebuild_full_text),
+    _Check("former passages", _find_old_passages, f"{_REPAIR}, or rankvideo update ARCHIVE", _rebuild_full_text),
     _Check("vectors", _find_vector_errors, f"{_REPAIR} marks these videos, then {_REINDEX}", _mark_videos),
     _Check("marked", _find_marked_files, _REINDEX),
     _Check("vector index", _find_faulty_files, f"{_REPAIR} rebuilds it; so does the next search", _rebuild_derived_files),

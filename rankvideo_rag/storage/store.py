@@ -1,7 +1,7 @@
 """Read access to an archive: archive.db is the source of truth, everything else in the folder is derived from it.
 
 archive.db (WAL, synchronous=FULL) holds the index config, files with their outcomes, videos, clips, timed text, the full-text
-index of clips, and vectors as float16 blobs. A video is written in one transaction (`writer`): all of it or nothing.
+index of passages, and vectors as float16 blobs. A video is written in one transaction (`writer`): all of it or nothing.
 """
 
 import json
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.errors import ArchiveError, ArchiveMismatch
 from rankvideo_rag.files import sync_folder
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextChannel, TextSpan, Video
+from rankvideo_rag.storage import migration
 from rankvideo_rag.storage.database import (
     CREATE_TABLES,
     DATABASE,
@@ -31,7 +32,10 @@ from rankvideo_rag.storage.database import (
     convert_errors,
     is_disk_error,
 )
-from rankvideo_rag.storage.full_text import match_expression
+from rankvideo_rag.storage.full_text import match_expression, normalize
+from rankvideo_rag.storage.migration import MIGRATIONS
+from rankvideo_rag.storage.passages import PASSAGE_RULES, Passage
+from rankvideo_rag.storage.term_statistics import TermStatistics
 from rankvideo_rag.storage.text_rows import read_spans
 
 MIXED_SIZES = (
@@ -101,10 +105,11 @@ class Store:
         return cls.open(folder)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Open the archive in `folder`.
+    def open(cls, folder: Path, *, migrate: bool = False) -> Self:
+        """Open the archive in `folder`; with `migrate`, bring one of an earlier format to the present one.
 
-        Raises ArchiveError if there is none or it cannot be read, ArchiveMismatch if it has another format.
+        Raises ArchiveError if there is none or it cannot be read, ArchiveMismatch if it has another format, and ArchiveLocked
+        while another process writes an archive that must be migrated.
         """
         if not (folder / DATABASE).is_file():
             raise ArchiveError(f"no archive at {folder}. Make one with: rankvideo index FOLDER --output {folder}")
@@ -114,6 +119,9 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL")
             store = cls(folder, connection)
             version = int(store.meta("schema_version"))
+            if migrate and version in MIGRATIONS:
+                migration.migrate(folder, connection)
+                version = SCHEMA_VERSION
         except sqlite3.DatabaseError as error:
             if is_disk_error(error):
                 with convert_errors(folder):
@@ -122,9 +130,15 @@ class Store:
                 f"{folder / DATABASE} cannot be read as an archive ({error}). Index the videos again into another folder."
             ) from error
         if version != SCHEMA_VERSION:
+            connection.close()
+            todo = (
+                f"Bring it to format {SCHEMA_VERSION}, without reading the videos again: rankvideo update {folder}"
+                if version in MIGRATIONS
+                else "Index the videos again into another folder, or use the version that made this archive."
+            )
             raise ArchiveMismatch(
                 f"the archive at {folder} has format {version}, this version of rankvideo-rag reads format "
-                f"{SCHEMA_VERSION}. Index the videos again into another folder, or use the version that made this archive."
+                f"{SCHEMA_VERSION}. {todo}"
             )
         return store
 
@@ -279,11 +293,12 @@ class Store:
     def search_text(
         self, channel: TextChannel, question: str, *, depth: int, where: SqlCondition | None = None
     ) -> dict[int, float]:
-        """Return the clips whose text of a channel matches best: row number -> BM25 score, best first."""
+        """Return the passages of a channel that match best: number -> BM25 score, best first."""
         if not (expression := match_expression(question)):
             return {}
         table = TEXT_TABLES[channel]
-        condition = f"AND rowid IN (SELECT clip FROM clip_facts WHERE {where.sql})" if where else ""
+        within = "SELECT passage FROM passages JOIN clip_facts USING (clip) WHERE" if where else ""
+        condition = f"AND rowid IN ({within} {where.sql})" if where else ""
         rows = self._rows(
             f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ? {condition} ORDER BY 2 DESC, rowid LIMIT ?",
             expression,
@@ -291,6 +306,36 @@ class Store:
             depth,
         )
         return dict(rows)
+
+    def passages(self, numbers: Iterable[int]) -> dict[int, Passage]:
+        """Return passages by number; unknown ones are left out."""
+        sql = """
+            SELECT passage, video_id, channel, start, "end", text FROM passages
+            WHERE passage IN (SELECT value FROM json_each(?))
+            """
+        return {row[0]: Passage(*row) for row in self._rows(sql, _json(numbers))}
+
+    def clips_of_passages(self, numbers: Iterable[int]) -> dict[int, int]:
+        """Return the row numbers of the clips that hold most of these passages; unknown passages are left out."""
+        sql = "SELECT passage, clip FROM passages WHERE passage IN (SELECT value FROM json_each(?))"
+        return dict(self._rows(sql, _json(numbers)))
+
+    def term_statistics(self, terms: Iterable[str]) -> TermStatistics:
+        """Return how many passages there are, and how many hold each term, in the way that `search_text` compares terms.
+
+        A term that is several tokens, such as a word of Chinese, counts where they are adjacent.
+        """
+        found = {term: self._count_passages(phrase) if (phrase := normalize(term)) else 0 for term in dict.fromkeys(terms)}
+        return TermStatistics(int(self._value("SELECT count(*) FROM passages")), found)
+
+    def _count_passages(self, phrase: str) -> int:
+        tables = TEXT_TABLES.values()
+        return sum(self._value(f"SELECT count(*) FROM {table} WHERE {table} MATCH ?", f'"{phrase}"') for table in tables)
+
+    def videos_without_passages(self) -> list[str]:
+        """Return the videos that have no passages yet, or such as an earlier version made."""
+        rows = self._rows("SELECT video_id FROM videos WHERE passage_rules <> ? ORDER BY video_id", PASSAGE_RULES)
+        return [row[0] for row in rows]
 
     # Vectors
 
@@ -317,8 +362,9 @@ class Store:
     # Statistics
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of videos, clips, vectors, files, spans by channel, and files by outcome."""
-        tables = {table: self._value(f"SELECT count(*) FROM {table}") for table in ("videos", "clips", "vectors", "files")}
+        """Return the numbers of videos, clips, vectors, files, passages, spans by channel, and files by outcome."""
+        counted = ("videos", "clips", "vectors", "files", "passages")
+        tables = {table: self._value(f"SELECT count(*) FROM {table}") for table in counted}
         by_channel = dict(self._rows("SELECT channel, count(*) FROM spans GROUP BY channel"))
         by_outcome = dict(self._rows("SELECT outcome, count(*) FROM files GROUP BY outcome"))
         return tables | {f"spans_{name}": by_channel.get(name, 0) for name in TEXT_CHANNELS} | by_outcome
@@ -336,7 +382,7 @@ class Store:
     def scripts(self) -> dict[str, dict[str, int]]:
         """Return the number of indexed terms by channel and script (LATIN, CJK, ARABIC, ...), most frequent first.
 
-        In scripts without spaces each character counts; text of overlapping clips counts in each of them.
+        In scripts without spaces each character counts; text of overlapping passages counts in each of them.
         """
         return {channel: found for channel, table in TEXT_TABLES.items() if (found := self._scripts_in(table))}
 

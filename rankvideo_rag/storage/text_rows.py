@@ -1,26 +1,28 @@
-"""Timed text as it is stored, and the full-text rows derived from it: at most one per clip and channel.
+"""Timed text as it is stored, and the passages derived from it, each with a row in the full-text index of its channel.
 
 Writing a video, repairing a damaged index and checking one use the same functions.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.schema import TextChannel, TextSpan
 from rankvideo_rag.storage.database import TEXT_TABLES
 from rankvideo_rag.storage.full_text import normalize
+from rankvideo_rag.storage.passages import PASSAGE_RULES, PassageText, split_passages
 from rankvideo_rag.text import clean
 
 _FIELDS = ("channel", "text", "start", "end", "source", "confidence", "language", "words")
 
 
-class ClipText(NamedTuple):
-    """The full-text rows of a clip."""
+class PassageRow(NamedTuple):
+    """A row of the table of passages, without its number."""
 
-    clip: int  # row number
-    texts: dict[TextChannel, str]  # every channel; '' where there is no row
+    clip: int  # row number of the clip that holds most of it
+    passage: PassageText
 
 
 def read_spans(connection: sqlite3.Connection, video_id: str, start: float = 0.0, end: float = float("inf")) -> list[TextSpan]:
@@ -51,18 +53,58 @@ def text_within(spans: Sequence[TextSpan], channel: TextChannel, start: float, e
     return " ".join(text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1])
 
 
-def clip_texts(connection: sqlite3.Connection, video_id: str) -> Iterator[ClipText]:
-    """Yield the full-text rows that the timed text of a video gives, in order of clip."""
-    spans = read_spans(connection, video_id)
-    clips = connection.execute('SELECT clip, start, "end" FROM clips WHERE video_id = ? ORDER BY clip', (video_id,)).fetchall()
-    for clip, start, end in clips:
-        yield ClipText(clip, {channel: normalize(text_within(spans, channel, start, end)) for channel in TEXT_TABLES})
+def read_passages(connection: sqlite3.Connection, video_id: str) -> dict[int, PassageRow]:
+    """Return the stored passages of a video by number."""
+    rows = connection.execute(
+        'SELECT passage, clip, channel, start, "end", text FROM passages WHERE video_id = ? ORDER BY passage', (video_id,)
+    )
+    return {number: PassageRow(clip, PassageText(*passage)) for number, clip, *passage in rows.fetchall()}
+
+
+def make_passages(connection: sqlite3.Connection, video_id: str) -> list[PassageRow]:
+    """Return the passages that the timed text of a video gives.
+
+    Text outside of every clip, such as subtitles after the end of the video, has none.
+    """
+    sql = 'SELECT start, "end", clip FROM clips WHERE video_id = ? ORDER BY start, "end"'
+    clips = connection.execute(sql, (video_id,)).fetchall()
+    starts, ends = [clip[0] for clip in clips], [clip[1] for clip in clips]
+    made = []
+    for passage in split_passages(read_spans(connection, video_id)):
+        near = range(bisect_right(ends, passage.start), bisect_left(starts, passage.end))
+        if near:
+            best = max(near, key=lambda at: min(ends[at], passage.end) - max(starts[at], passage.start))
+            made.append(PassageRow(clips[best][2], passage))
+    return list(dict.fromkeys(made))
 
 
 def index_text(connection: sqlite3.Connection, video_id: str) -> None:
-    """Replace the full-text rows of a video, in the caller's transaction."""
-    for clip, texts in clip_texts(connection, video_id):
-        for channel, text in texts.items():
-            connection.execute(f"DELETE FROM {TEXT_TABLES[channel]} WHERE rowid = ?", (clip,))
-            if text:
-                connection.execute(f"INSERT INTO {TEXT_TABLES[channel]} (rowid, text) VALUES (?, ?)", (clip, text))
+    """Bring the passages of a video up to date with its timed text, in the caller's transaction.
+
+    Passages that stay keep their numbers, and so what is stored for them.
+    """
+    stored = read_passages(connection, video_id)
+    made = make_passages(connection, video_id)
+    kept = set(stored.values()) & set(made)
+    for number, row in stored.items():
+        if row not in kept:
+            connection.execute(f"DELETE FROM {TEXT_TABLES[row.passage.channel]} WHERE rowid = ?", (number,))
+            connection.execute("DELETE FROM passages WHERE passage = ?", (number,))
+    for row in made:
+        if row not in kept:
+            _insert_passage(connection, video_id, row)
+    connection.execute("UPDATE videos SET passage_rules = ? WHERE video_id = ?", (PASSAGE_RULES, video_id))
+
+
+def _insert_passage(connection: sqlite3.Connection, video_id: str, row: PassageRow) -> None:
+    channel, start, end, text = row.passage
+    sql = 'INSERT INTO passages (clip, video_id, channel, start, "end", text) VALUES (?, ?, ?, ?, ?, ?)'
+    number = connection.execute(sql, (row.clip, video_id, channel, start, end, text)).lastrowid
+    assert number is not None
+    write_full_text(connection, number, row.passage)
+
+
+def write_full_text(connection: sqlite3.Connection, number: int, passage: PassageText) -> None:
+    """Write the row of a passage in the full-text index, in the caller's transaction."""
+    sql = f"INSERT OR REPLACE INTO {TEXT_TABLES[passage.channel]} (rowid, text) VALUES (?, ?)"
+    connection.execute(sql, (number, normalize(passage.text)))

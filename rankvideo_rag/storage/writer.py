@@ -85,7 +85,9 @@ class ArchiveWriter:
         """
         with self._transaction() as connection:
             self._delete_content(connection, video.video_id)
-            connection.execute("INSERT OR IGNORE INTO videos VALUES (?, '', '', '', '', NULL, '', 0, NULL)", (video.video_id,))
+            connection.execute(
+                "INSERT OR IGNORE INTO videos VALUES (?, '', '', '', '', NULL, '', 0, NULL, 0)", (video.video_id,)
+            )
             connection.execute(
                 """
                 UPDATE videos SET title = ?, probe = ?, config_hash = ?, outcome = ?, reason = ?, vectors = ?,
@@ -118,6 +120,11 @@ class ArchiveWriter:
                 [(video_id, span.start, span.end) for span in spans],
             )
             write_spans(connection, video_id, spans)
+            index_text(connection, video_id)
+
+    def index_text(self, video_id: str) -> None:
+        """Make the passages of a video from its stored text."""
+        with self._transaction() as connection:
             index_text(connection, video_id)
 
     def put_file(self, file: KnownFile, *, moved_from: Sequence[Path] = ()) -> None:
@@ -208,7 +215,9 @@ class ArchiveWriter:
     def _delete_content(connection: sqlite3.Connection, video_id: str) -> None:
         """Delete the clips of a video with their text and vectors; the video and its files stay."""
         for table in TEXT_TABLES.values():
-            connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT clip FROM clips WHERE video_id = ?)", (video_id,))
+            connection.execute(
+                f"DELETE FROM {table} WHERE rowid IN (SELECT passage FROM passages WHERE video_id = ?)", (video_id,)
+            )
         connection.execute("DELETE FROM clips WHERE video_id = ?", (video_id,))
         connection.execute("DELETE FROM spans WHERE video_id = ?", (video_id,))
 

@@ -242,16 +242,17 @@ def test_gc_erases_the_bytes_of_removed_videos_and_a_dry_run_does_not(archive: P
 def test_gc_deletes_orphaned_rows_and_unfinished_files(archive: Path) -> None:
     held = dump(archive)
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
-        connection.execute("INSERT INTO text_speech (rowid, text) VALUES (999, 'orphan')")
+        connection.execute("INSERT INTO passages_speech (rowid, text) VALUES (999, 'orphan')")
     (archive / ".visual.faiss.4711").write_bytes(b"half a file")
     (archive / "notes.txt").write_text("mine")
     done = collect_garbage(archive)
     assert done.garbage.rows == {
         "vectors": 0,
         "perceptual_hashes": 0,
-        "text_speech": 1,
-        "text_on_screen": 0,
-        "text_description": 0,
+        "passages_speech": 1,
+        "passages_on_screen": 0,
+        "passages_description": 0,
+        "passages": 0,
         "spans": 0,
         "clips": 0,
         "videos": 0,
@@ -286,20 +287,20 @@ def scale_a_vector(archive: Path) -> None:
         connection.execute("UPDATE vectors SET vector = ? WHERE clip = (SELECT min(clip) FROM vectors)", (longer,))
 
 
-ANY_CLIP = "(SELECT min(clip) FROM clips)"
+ANY_PASSAGE = "(SELECT min(passage) FROM passages)"
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vector file": (flip_a_byte, r"vector index: visual\.faiss is damaged"),
     "vector file without manifest": (lambda archive: (archive / "visual.json").unlink(), r"vector index: visual\.faiss"),
     "unfinished file": (lambda archive: (archive / ".visual.faiss.1").touch(), "left by a process that was killed"),
-    "orphaned text": (sql("INSERT INTO text_speech (rowid, text) VALUES (999, 'x')"), "1 rows of text_speech"),
+    "orphaned text": (sql("INSERT INTO passages_speech (rowid, text) VALUES (999, 'x')"), "1 rows of passages_speech"),
     "orphaned spans": (sql("INSERT INTO spans VALUES ('none', 'speech', 'x', 0, 1, 't', NULL, NULL, '[]')"), "1 rows of spans"),
     "missing video": (
         sql("UPDATE files SET video_id = 'none' WHERE CAST(path AS TEXT) LIKE '%c.mp4'"),
         "a video that does not exist",
     ),
-    "missing text row": (sql(f"DELETE FROM text_speech WHERE rowid = {ANY_CLIP}"), "text of 1 clips"),
-    "wrong text row": (sql(f"UPDATE text_speech SET text = 'lies' WHERE rowid = {ANY_CLIP}"), "text of 1 clips"),
-    "full-text index": (sql("UPDATE text_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
+    "missing text row": (sql(f"DELETE FROM passages_speech WHERE rowid = {ANY_PASSAGE}"), "text of 1 passages"),
+    "wrong text row": (sql(f"UPDATE passages_speech SET text = 'lies' WHERE rowid = {ANY_PASSAGE}"), "text of 1 passages"),
+    "full-text index": (sql("UPDATE passages_speech_content SET c0 = 'a secret' WHERE id = 1"), "contradicts its own rows"),
     "vector of another length": (scale_a_vector, "1 vectors of video [0-9a-f]{32} have a wrong size or length"),
     "vector of another size": (sql("UPDATE vectors SET vector = zeroblob(6) WHERE clip = 2"), "wrong size or length"),
     "no vector": (sql("DELETE FROM vectors WHERE clip = 2"), "has 0 of its 1 vectors"),

@@ -64,8 +64,8 @@ def test_speech_does_not_change_how_well_on_screen_text_matches(tmp_path: Path, 
 
 
 def found(store: Store, question: str) -> list[str]:
-    clips = store.clips(numbers := store.search_text("speech", question, depth=5))
-    return [ALL_SENTENCES[int(clips[number].video_id, 16)] for number in numbers]
+    passages = store.passages(numbers := store.search_text("speech", question, depth=5))
+    return [ALL_SENTENCES[int(passages[number].video_id, 16)] for number in numbers]
 
 
 @pytest.mark.parametrize(("language", "question", "sentence"), QUESTIONS)
@@ -105,8 +105,10 @@ def test_characters_that_are_not_adjacent_do_not_match(written: str, asked: str)
 def _matches(written: str, asked: str) -> bool:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(";".join(database.CREATE_TEXT_TABLES))
-        connection.execute("INSERT INTO text_speech (text) VALUES (?)", (normalize(written),))
-        found = connection.execute("SELECT count(*) FROM text_speech WHERE text_speech MATCH ?", (match_expression(asked),))
+        connection.execute("INSERT INTO passages_speech (text) VALUES (?)", (normalize(written),))
+        found = connection.execute(
+            "SELECT count(*) FROM passages_speech WHERE passages_speech MATCH ?", (match_expression(asked),)
+        )
         return bool(found.fetchone()[0])
 
 
@@ -145,8 +147,8 @@ def test_docstring_examples() -> None:
 
 def test_an_archive_of_another_format_is_refused(tmp_path: Path) -> None:
     Store.create(tmp_path, config().model_dump(mode="json")).close()
-    for version in ("0", "2"):
+    for version in ("0", "3"):
         with closing(sqlite3.connect(tmp_path / "archive.db")) as connection, connection:
             connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (version,))
-        with pytest.raises(ArchiveMismatch, match=rf"has format {version}, .* reads format 1\. Index the videos again"):
+        with pytest.raises(ArchiveMismatch, match=rf"has format {version}, .* reads format 2\. Index the videos again"):
             Store.open(tmp_path)

@@ -17,12 +17,16 @@ _QUERIES = {
     "sources": "SELECT path FROM sources ORDER BY path",
     "removed": "SELECT video_id FROM removed ORDER BY video_id",
     "files": "SELECT path, size, mtime_ns, video_id, outcome, reason, config_hash, sidecars FROM files ORDER BY path",
-    "videos": "SELECT video_id, title, probe, config_hash, outcome, reason, sidecars, vectors FROM videos ORDER BY video_id",
+    "videos": """SELECT video_id, title, probe, config_hash, outcome, reason, sidecars, vectors, passage_rules FROM videos
+      ORDER BY video_id""",
     "clips": 'SELECT clip_id, video_id, start, "end" FROM clips ORDER BY clip_id',
     "spans": 'SELECT video_id, channel, start, "end", text, source, confidence, language, words FROM spans ORDER BY 1,2,3,4,5',
+    "passages": """SELECT clip_id, channel, p.start, p."end", text FROM passages p LEFT JOIN clips USING (clip)
+      ORDER BY 1, 2, 3, 4, 5""",
     **{
-        table: f"SELECT clip_id, text FROM {table} LEFT JOIN clips ON clip = {table}.rowid ORDER BY clip_id"
-        for table in ("text_speech", "text_on_screen", "text_description")
+        table: f"""SELECT clip_id, p.start, {table}.text FROM {table} LEFT JOIN passages p ON passage = {table}.rowid
+          LEFT JOIN clips USING (clip) ORDER BY 1, 2, 3"""
+        for table in ("passages_speech", "passages_on_screen", "passages_description")
     },
     "perceptual hashes": "SELECT clip_id, hex(hash) FROM perceptual_hashes LEFT JOIN clips USING (clip) ORDER BY clip_id",
     "vectors": "SELECT clip_id, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id",

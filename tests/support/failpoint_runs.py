@@ -93,8 +93,9 @@ def _read(archive: Path, options: IndexOptions | None = None) -> None:
 def _damage(archive: Path) -> None:
     """Words that are not in the full-text index, rows that belong to nothing, and a cut index."""
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
-        connection.execute("DELETE FROM text_speech WHERE rowid % 2")
-        connection.execute("INSERT INTO videos VALUES ('orphan', '', '{}', '', 'ok', NULL, '', 0, NULL)")
+        connection.execute("DELETE FROM passages_speech WHERE rowid % 2")
+        new = "INSERT INTO videos (video_id, title, probe, config_hash, outcome) VALUES ('orphan', '', '{}', '', 'ok')"
+        connection.execute(new)
     os.truncate(archive / "visual.faiss", 100)
 
 

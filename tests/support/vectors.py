@@ -20,7 +20,9 @@ def put_clips(store: Store, vectors: NDArray[np.float16], *, first: int = 1, vid
     connection = store.connection
     numbers = range(first, first + len(vectors))
     connection.execute("BEGIN")
-    connection.execute("INSERT OR IGNORE INTO videos VALUES (?, '', '{}', '', 'ok', NULL, '', 0, NULL)", (video,))
+    connection.execute(
+        "INSERT OR IGNORE INTO videos (video_id, title, probe, config_hash, outcome) VALUES (?, '', '{}', '', 'ok')", (video,)
+    )
     connection.executemany("INSERT INTO clips VALUES (?, ?, ?, 0, 1)", [(n, f"{video}-{n}", video) for n in numbers])
     rows = [(n, vector.tobytes()) for n, vector in zip(numbers, vectors, strict=True)]
     connection.executemany("INSERT INTO vectors VALUES (?, ?)", rows)
