@@ -1,4 +1,4 @@
-"""rankvideo bench: measure speed and memory on this machine."""
+"""rankvideo bench: measure speed and memory on this machine, and the answers to questions about transcripts."""
 
 import tempfile
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rankvideo_rag.cli import bench_answers
 from rankvideo_rag.cli.console import make_table, note, out, render
 from rankvideo_rag.cli.options import AsJson, Device
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from rankvideo_rag.eval.benchmarks.rerank import RerankReport
     from rankvideo_rag.eval.benchmarks.search import SearchReport
 
-app = typer.Typer(name="bench", help="Measure speed on this machine.", no_args_is_help=True)
+app = typer.Typer(name="bench", help="Measure speed on this machine, and answers.", no_args_is_help=True)
+app.command("answers")(bench_answers.answers)
 
 
 @app.callback()
 def _commands() -> None:
-    """Measure speed on this machine."""
+    """Measure speed on this machine, and answers."""
 
 
 @app.command("rerank")
