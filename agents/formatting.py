@@ -1,11 +1,12 @@
 """Format clips, transcripts and answers as compact text for agents. All text of videos is cleaned and truncated."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from llama_index.core.schema import NodeWithScore
 
-from rankvideo_rag.nodes import nodes_to_hits
+from rankvideo_rag.nodes import SENSES, nodes_to_hits
 from rankvideo_rag.schema import Answer, Citation, Hit, TextSpan, Video
 from rankvideo_rag.text import clean, timestamp
 
@@ -44,9 +45,15 @@ def _format_hit(hit: Hit, node: NodeWithScore) -> str:
     time = _format_span(start, end) if end is not None else f"from {timestamp(start)}"
     relevance = ""
     if "rerank_status" in node.node.metadata:
-        relevance = " (not scored)" if node.score is None else f" (relevance {node.score:+.1f})"
+        relevance = " (not scored)" if node.score is None else f" ({_format_relevance(node.node.metadata)})"
     text = f"\n   text: {_truncate(hit.text, _HIT_TEXT)}" if hit.text else ""
     return f"{hit.rank}. video_id={hit.video_id} {time} {_title(hit.title)}{relevance}{text}"
+
+
+def _format_relevance(metadata: Mapping[str, Any]) -> str:
+    scored = [sense for sense in SENSES if f"relevance_{sense}" in metadata]
+    senses = ", ".join(f"{sense} {metadata[f'relevance_{sense}']:.2f}" for sense in scored)
+    return f"relevance {metadata['relevance']:.2f}: {senses}"
 
 
 def _format_spans(spans: Sequence[TextSpan]) -> Iterator[str]:

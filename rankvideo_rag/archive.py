@@ -9,10 +9,13 @@ from llama_index.core.llms import LLM
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
+from llama_index.core.schema import BaseNode
 
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.media import MediaLimits
+from rankvideo_rag.models.bundled import is_bundled, is_foreign
 from rankvideo_rag.models.embedders import Embedder, load_embedder
+from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer, load_passage_scorer
 from rankvideo_rag.ranking.reasoning import MarginBand
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
@@ -37,6 +40,7 @@ class VideoArchive:
         self.settings = settings
         self._embedder: Embedder | None = None
         self._vectors: VectorIndex | None = None
+        self._passage_scorer: PassageScorer | None = None
         self._loading = threading.Lock()
 
     @classmethod
@@ -92,24 +96,54 @@ class VideoArchive:
         given = {name: value for name, value in options.items() if value is not None}
         return VideoRetriever(self.store, self.vectors, self.embedder, top_k=top_k or default_top_k, **(defaults | given))
 
-    def as_reranker(self, *, top_n: int | None = None) -> RankVideoRerank | None:
-        """Return the reranker of the settings; None if it is switched off. Raises InputError for an unknown one."""
-        if self.settings.reranker == "none":
+    def passage_scorer(self) -> PassageScorer:
+        """Return the scorer of text: the cross-encoder of the settings, else one by shared words and meaning."""
+        with self._loading:
+            if self._passage_scorer is None:
+                settings = self.settings
+                self._passage_scorer = (
+                    TermScorer()
+                    if settings.cross_encoder == "none"
+                    else load_passage_scorer(settings.cross_encoder, settings.cross_encoder_model, device=settings.device)
+                )
+            return self._passage_scorer
+
+    def _why_foreign(self, node: BaseNode) -> str | None:
+        """Return why the reranker cannot judge the picture of a node; None if it can."""
+        model = self.settings.reranker_model
+        if model is None or not is_bundled(model):
             return None
-        check_backend("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap the reranker's own error
-        return RankVideoRerank(
-            backend=self.settings.reranker,
-            model=self.settings.reranker_model,
-            device=self.settings.device,
-            prompt=self.settings.prompt,
-            keep_order_below=self.settings.keep_order_below,
-            windows=Windowing.from_settings(self.settings),
-            reasoning=self.settings.reasoning,
-            reasoning_band=MarginBand(self.settings.reasoning_low, self.settings.reasoning_high),
-            cache=self.settings.score_cache != "none" and (self.settings.score_cache or True),
-            top_n=top_n or self.settings.top_n,
-            limits=MediaLimits.from_settings(self.settings),
-        )
+        videos = self.store.videos([str(node.metadata.get("video_id"))])
+        foreign = any(is_foreign(model, video.probe) for video in videos.values())
+        return f"{model} knows the demo's rendered videos only" if foreign else None
+
+    def as_reranker(self, *, top_n: int | None = None, **options: Any) -> RankVideoRerank | None:
+        """Return the reranker of the settings; None if it is switched off. Raises InputError for an unknown one.
+
+        Options are fields of `RankVideoRerank`; by default they follow the settings. With evidence "text" none can be switched
+        off, as no VLM is used.
+        """
+        if options.get("evidence", self.settings.evidence) != "text":
+            if self.settings.reranker == "none":
+                return None
+            check_backend("rankvideo_rag.models.vlm", self.settings.reranker)  # pydantic would wrap the reranker's own error
+        defaults = {
+            "backend": self.settings.reranker,
+            "model": self.settings.reranker_model,
+            "device": self.settings.device,
+            "prompt": self.settings.prompt,
+            "evidence": self.settings.evidence,
+            "text_lookup": self.store.spans,
+            "passage_scorer": self.passage_scorer(),
+            "out_of_domain": self._why_foreign,
+            "windows": Windowing.from_settings(self.settings),
+            "reasoning": self.settings.reasoning,
+            "reasoning_band": MarginBand(self.settings.reasoning_low, self.settings.reasoning_high),
+            "cache": self.settings.score_cache != "none" and (self.settings.score_cache or True),
+            "top_n": top_n or self.settings.top_n,
+            "limits": MediaLimits.from_settings(self.settings),
+        }
+        return RankVideoRerank(**defaults | options)
 
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
         """Return a synthesizer over this archive's text. Options are those of `VideoAnswerSynthesizer`."""

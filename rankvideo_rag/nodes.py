@@ -5,18 +5,20 @@ origin are read too: a Node with a video_resource, or any node whose metadata na
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.ranking.pointwise import VideoSpan
-from rankvideo_rag.schema import Clip, Hit, Video
+from rankvideo_rag.schema import Clip, Hit, Sense, Video
 
 NO_TEXT = "(no text in this clip)"
 PATH_KEYS = ("file_path", "video_path", "path")
 # Metadata that neither a language model nor an embedder should read.
 HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description", "duplicate_of")
+
+SENSES: tuple[Sense, ...] = get_args(Sense)
 
 VideoResolver = Callable[[BaseNode], str]
 
@@ -77,7 +79,15 @@ def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
         channels={key.removeprefix("rank_"): rank for key, rank in hit.node.metadata.items() if key.startswith("rank_")},
         text="" if text == NO_TEXT else text,
         duplicate_of=first if first < rank else None,
+        evidence=_evidence(hit.node.metadata),
+        unscored={sense: reason for sense in SENSES if (reason := hit.node.metadata.get(f"unscored_{sense}"))},
     )
+
+
+def _evidence(metadata: Mapping[str, Any]) -> dict[Sense, float | None]:
+    """Return the score of each sense that a reranker was asked for."""
+    scores: dict[Sense, float | None] = {"picture": metadata.get("rerank_score"), "text": metadata.get("relevance_text")}
+    return {sense: score for sense, score in scores.items() if score is not None or f"unscored_{sense}" in metadata}
 
 
 def node_to_clip(node: BaseNode, resolver: VideoResolver | None = None) -> NodeClip:

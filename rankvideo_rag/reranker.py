@@ -1,34 +1,39 @@
-"""RankVideoRerank: a LlamaIndex node postprocessor that scores clips from their frames and reorders them."""
+"""RankVideoRerank: a LlamaIndex node postprocessor that scores clips by picture and text and reorders them."""
 
 import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
+from rankvideo_rag.answering.node_evidence import TextLookup, timed_text
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec, resolve_prompt_spec
-from rankvideo_rag.nodes import VideoResolver, copy_with_score, node_to_clip
+from rankvideo_rag.nodes import SENSES, VideoResolver, copy_with_score, node_to_clip
 from rankvideo_rag.ranking.cache import ScoreCache, default_cache_path
+from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer
 from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
 from rankvideo_rag.ranking.reasoning import NO_REASONING, MarginBand, Reasoning, reasoned_share
+from rankvideo_rag.ranking.relevance import Platt, Relevance, picture_calibration
 from rankvideo_rag.ranking.scorer import score_pairs
-from rankvideo_rag.ranking.scores import rank_by_margin
+from rankvideo_rag.ranking.scores import rank_by_score
+from rankvideo_rag.ranking.text_evidence import TextScore, score_texts, split_passages
 from rankvideo_rag.ranking.windows import NO_WINDOWS, Windowing
 from rankvideo_rag.schema import Score
+from rankvideo_rag.settings import EvidenceKind
 
 dispatcher = get_dispatcher(__name__)
 
@@ -50,6 +55,37 @@ class _LazyModel:
             return self._vlm
 
 
+OutOfDomain = Callable[[BaseNode], str | None]
+"""A node -> why the model cannot judge its picture; None where it can."""
+
+
+class _Finding(NamedTuple):
+    """What is known of one clip."""
+
+    picture: Score | None  # None: not asked for
+    text: TextScore | None
+    relevance: Relevance
+    score: float | None  # what the clip is ranked by
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why a sense that was asked for has no score: "abstained: …" or "failed: …"."""
+        found = {}
+        if self.picture is not None and self.picture.margin is None:
+            found["unscored_picture"] = f"{self.picture.status}: {self.picture.reason}"
+        if self.text is not None and self.text.reason is not None:
+            found["unscored_text"] = self.text.reason
+        return found
+
+    @property
+    def status(self) -> str:
+        """ "ok", or why the clip has no score; a failure goes before an abstention."""
+        if self.score is None:
+            return max(self.reasons.values(), key=lambda reason: reason.startswith("failed"))
+        reason = self.picture.reason if self.picture and self.picture.margin is not None else None
+        return "ok" if reason is None else f"ok: {reason}"
+
+
 class RankVideoRerank(BaseNodePostprocessor):
     """Reorder video clips by RankVideo's margin logp(yes) - logp(no), which is above 0 for relevant clips (arXiv 2602.02444).
 
@@ -59,9 +95,13 @@ class RankVideoRerank(BaseNodePostprocessor):
     `rerank_end`, the seconds of the best window; with reasoning `rerank_rationale`, `rerank_tokens` and the list's
     `rerank_reasoned_share`. All of these are hidden from LLMs and embedders.
 
-    A clip that cannot be scored gets the score None and is ranked last, in the order given; its `rerank_status` says why:
-    "abstained: …" when the model has nothing to score (no picture), "failed: …" when there was an error. Raises RankVideoError
-    when every clip failed.
+    With evidence "both" the clip's text is scored too, and `score` is the probability that picture or text answers the
+    question; with "text" it is that of the text alone, and no VLM is loaded. Metadata hold these probabilities as `relevance`,
+    `relevance_picture` and `relevance_text`. Where a sense has none, `unscored_picture` or `unscored_text` says why.
+
+    A clip that no sense can score gets the score None and is ranked last, in the order given; its `rerank_status` says why:
+    "abstained: …" when there is nothing to score (no picture), "failed: …" when there was an error. Raises RankVideoError
+    when every clip failed in one of the senses.
 
     The model is loaded at the first question, and `deadline` counts from then. Safe under concurrent queries.
     """
@@ -76,10 +116,8 @@ class RankVideoRerank(BaseNodePostprocessor):
     prompt: str | None = Field(None, description="Name of a PromptSpec; by default the checkpoint's own, else rankvideo.")
     top_n: int = Field(5, ge=1, description="Clips returned.")
     batch_size: int = Field(4, ge=1, description="Clips in one call to the model.")
-    score_threshold: float | None = Field(None, description="Drop clips with a lower margin; those without a margin are kept.")
-    keep_order_below: float | None = Field(
-        None, description="Keep the order given where no clip's margin reaches this value, in nats."
-    )
+    score_threshold: float | None = Field(None, description="Drop clips with a lower score; those without a score are kept.")
+    evidence: EvidenceKind = Field("picture", description="What clips are scored by: picture, text or both.")
     keep_retrieval_score: bool = Field(True, description="Keep the node's score before reranking as retrieval_score.")
     on_error: Literal["keep", "raise"] = Field("keep", description="Rank a failed clip last, or raise RankVideoError.")
     deadline: float | None = Field(None, gt=0, description="Seconds after which clips that were not begun fail with timeout.")
@@ -94,13 +132,26 @@ class RankVideoRerank(BaseNodePostprocessor):
     )
     limits: MediaLimits = Field(MediaLimits(), description="Time and memory limits for reading a clip.")
     video_resolver: VideoResolver | None = Field(None, exclude=True, description="Returns the path of a node's video.")
+    text_lookup: TextLookup | None = Field(
+        None, exclude=True, description="Returns the timed text of a span of a video; by default the node's text is scored."
+    )
+    passage_scorer: PassageScorer | None = Field(
+        None, exclude=True, description="Scores passages of text; by default by the words that they share with the question."
+    )
+    calibration: Platt | None = Field(
+        None, description="Turns margins into probabilities; by default that of the model, else the model's own decision."
+    )
+    out_of_domain: OutOfDomain | None = Field(
+        None, exclude=True, description="Returns why the model cannot judge a node's picture; such pictures are not scored."
+    )
 
     _cache: ScoreCache | None = PrivateAttr(None)
     _model: _LazyModel = PrivateAttr(default_factory=_LazyModel)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        check_backend("rankvideo_rag.models.vlm", self.backend)
+        if self.evidence != "text":
+            check_backend("rankvideo_rag.models.vlm", self.backend)
         if self.prompt is not None:
             get_prompt_spec(self.prompt)
         if self.cache is not False:
@@ -130,19 +181,37 @@ class RankVideoRerank(BaseNodePostprocessor):
         return finished
 
     def _rerank(self, nodes: Sequence[NodeWithScore], question: str) -> list[NodeWithScore]:
-        vlm = self._model.load(self.backend, self.model, self.device)
-        scores = self._score(vlm, nodes, question)
-        self._check(scores)
-        shared = {"rerank_model": vlm.name, "rerank_reasoned_share": self._share_reasoned(scores)}
-        ranked = rank_by_margin(scores, keep_below=self.keep_order_below)
-        best = [(nodes[i], scores[i]) for i in ranked if not self._is_dropped(scores[i])]
-        return [self._annotate(hit, score, shared) for hit, score in best[: self.top_n]]
+        vlm = None if self.evidence == "text" else self._model.load(self.backend, self.model, self.device)
+        pictures = [None] * len(nodes) if vlm is None else self._score_pictures(vlm, nodes, question)
+        texts = [None] * len(nodes) if self.evidence == "picture" else self._score_texts(nodes, question)
+        findings = [self._combine(picture, text) for picture, text in zip(pictures, texts, strict=True)]
+        self._check(findings)
+        shared = {
+            "rerank_model": "text" if vlm is None else vlm.name,
+            "rerank_reasoned_share": self._share_reasoned([picture for picture in pictures if picture]),
+        }
+        ranked = rank_by_score([finding.score for finding in findings])
+        best = [(nodes[i], findings[i]) for i in ranked if not self._is_dropped(findings[i])]
+        return [self._annotate(hit, finding, shared) for hit, finding in best[: self.top_n]]
 
-    def _score(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
+    def _score_pictures(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
         spans = [self._span(hit) for hit in nodes]
         pairs = [Pair(question, span) for span in spans if isinstance(span, VideoSpan)]
         scores = iter(score_pairs(vlm, resolve_prompt_spec(self.prompt, self.model), pairs, self._options()))
         return [next(scores) if isinstance(span, VideoSpan) else span for span in spans]
+
+    def _score_texts(self, nodes: Sequence[NodeWithScore], question: str) -> list[TextScore]:
+        passages = [list(split_passages(timed_text(hit, self.text_lookup))) for hit in nodes]
+        return score_texts(self.passage_scorer or TermScorer(), question, passages)
+
+    def _combine(self, picture: Score | None, text: TextScore | None) -> _Finding:
+        margin = None if picture is None else picture.margin
+        calibration = self.calibration or picture_calibration(self.model)
+        relevance = Relevance(
+            picture=None if margin is None else calibration.probability(margin),
+            text=None if text is None else text.probability,
+        )
+        return _Finding(picture, text, relevance, margin if self.evidence == "picture" else relevance.combined)
 
     def _options(self) -> ScoringOptions:
         return ScoringOptions(
@@ -155,32 +224,43 @@ class RankVideoRerank(BaseNodePostprocessor):
         )
 
     def _span(self, hit: NodeWithScore) -> VideoSpan | Score:
+        if self.out_of_domain and (reason := self.out_of_domain(hit.node)):
+            return Score(status="abstained", reason=f"out_of_domain: {reason}")
         try:
             return node_to_clip(hit.node, self.video_resolver).span
         except InputError as error:
             return Score(status="failed", reason=f"no_file: {error}")
 
-    def _check(self, scores: Sequence[Score]) -> None:
-        failures = [score.reason for score in scores if score.status == "failed"]
-        if failures and (self.on_error == "raise" or len(failures) == len(scores)):
-            reason, count = Counter(failures).most_common(1)[0]
-            raise RankVideoError(f"{len(failures)} of {len(scores)} clips could not be scored; {count} of them: {reason}")
+    def _check(self, findings: Sequence[_Finding]) -> None:
+        """Raise RankVideoError if every clip failed in one of the senses, or any did and on_error is "raise"."""
+        for sense in SENSES:
+            reasons = [finding.reasons.get(f"unscored_{sense}", "") for finding in findings]
+            failures = [reason.removeprefix("failed: ") for reason in reasons if reason.startswith("failed: ")]
+            if failures and (self.on_error == "raise" or len(failures) == len(findings)):
+                reason, count = Counter(failures).most_common(1)[0]
+                raise RankVideoError(f"{len(failures)} of {len(findings)} clips could not be scored; {count} of them: {reason}")
 
-    def _annotate(self, hit: NodeWithScore, score: Score, shared: dict[str, str | float | None]) -> NodeWithScore:
+    def _annotate(self, hit: NodeWithScore, finding: _Finding, shared: dict[str, str | float | None]) -> NodeWithScore:
+        picture, (relevance_picture, relevance_text) = finding.picture or Score(), finding.relevance
         metadata = shared | {
             "retrieval_score": hit.score if self.keep_retrieval_score else None,
-            "rerank_score": score.margin,
-            "rerank_p_yes": score.p_yes,
-            "rerank_status": score.status if score.reason is None else f"{score.status}: {score.reason}",
-            "rerank_start": score.start,
-            "rerank_end": score.end,
-            "rerank_rationale": score.rationale,
-            "rerank_tokens": None if self.reasoning == "never" else score.tokens,
+            "relevance": finding.relevance.combined,
+            "relevance_picture": relevance_picture,
+            "relevance_text": relevance_text,
+            "unscored_picture": finding.reasons.get("unscored_picture"),
+            "unscored_text": finding.reasons.get("unscored_text"),
+            "rerank_score": picture.margin,
+            "rerank_p_yes": picture.p_yes,
+            "rerank_status": finding.status,
+            "rerank_start": picture.start,
+            "rerank_end": picture.end,
+            "rerank_rationale": picture.rationale,
+            "rerank_tokens": None if self.reasoning == "never" else picture.tokens,
         }
-        return copy_with_score(hit, score.margin, metadata)
+        return copy_with_score(hit, finding.score, metadata)
 
-    def _is_dropped(self, score: Score) -> bool:
-        return self.score_threshold is not None and score.margin is not None and score.margin < self.score_threshold
+    def _is_dropped(self, finding: _Finding) -> bool:
+        return self.score_threshold is not None and finding.score is not None and finding.score < self.score_threshold
 
     def _share_reasoned(self, scores: Sequence[Score]) -> float | None:
         return None if self.reasoning == "never" else reasoned_share(scores)

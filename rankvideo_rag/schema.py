@@ -13,6 +13,10 @@ Channel = Literal["visual", "speech", "on_screen", "description"]
 """What a question is compared with: frames by vector, or one kind of text."""
 
 TextChannel = Literal["speech", "on_screen", "description"]
+
+Sense = Literal["picture", "text"]
+"""What a reranker scores of a clip."""
+
 Outcome = Literal["ok", "partial", "skipped", "failed"]
 
 
@@ -120,10 +124,12 @@ class Hit(Record):
     title: str
     start: float | None  # None: the whole file
     end: float | None
-    score: float | None  # fused score, or margin after reranking; None if it could not be scored
+    score: float | None  # what the list is ordered by; None if the clip could not be scored
     channels: dict[str, int]  # channel -> rank there
     text: str
     duplicate_of: int | None = None  # rank of a better hit that this one is a near-duplicate of
+    evidence: dict[Sense, float | None] = {}  # after reranking: the picture's margin in nats, the text's probability
+    unscored: dict[Sense, str] = {}  # why a sense has no score
 
 
 class Score(Record):

@@ -19,6 +19,7 @@ FAISS = "faiss"  # the vector store of this machine
 SegmentBy = Literal["windows", "shots", "pyscenedetect", "speech"]
 WindowAggregate = Literal["max", "noisy-or", "top-mean"]
 FrameSampling = Literal["auto", "exact", "keyframes"]
+EvidenceKind = Literal["picture", "text", "both"]
 
 PROFILES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -26,8 +27,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "embedder_model": "bundled:tiny-embedder",
         "reranker": "transformers",
         "reranker_model": "bundled:tiny-reranker",
-        # The reranker sees frames only, so it scores clips low where only their text answers: their order is kept then.
-        "keep_order_below": 0.0,
         # Measured by `rankvideo demo eval`: scores tell where the embedder is unsure, ranks do not.
         "fusion": "scores",
         # It was trained on evenly spaced frames.
@@ -38,6 +37,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "embedder_model": "sentence-transformers/clip-ViT-B-32",
         "reranker": "transformers",
         "reranker_model": "Qwen/Qwen3-VL-2B-Instruct",
+        "cross_encoder": "sentence_transformers",
+        "cross_encoder_model": "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1",
         "asr": "whisper",
         "asr_model": "base",
     },
@@ -46,6 +47,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "embedder_model": "Haon-Chen/e5-omni-7B",
         "reranker": "transformers",
         "reranker_model": "hltcoe/RankVideo",
+        "cross_encoder": "sentence_transformers",
+        "cross_encoder_model": "BAAI/bge-reranker-v2-m3",
         "asr": "whisper",
         "asr_model": "large-v3",
     },
@@ -57,7 +60,9 @@ DOWNLOAD_BYTES = {
     "bundled:tiny-reranker": 6_000_000,
     "sentence-transformers/clip-ViT-B-32": 605_000_000,
     "Qwen/Qwen3-VL-2B-Instruct": 4_260_000_000,
+    "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1": 471_000_000,
     "Haon-Chen/e5-omni-7B": 17_900_000_000,
+    "BAAI/bge-reranker-v2-m3": 2_270_000_000,
     "hltcoe/RankVideo": 17_600_000_000,
     "base": 145_000_000,
     "large-v3": 3_090_000_000,
@@ -109,9 +114,15 @@ class Settings(BaseSettings):
     )
     reranker_model: str | None = Field(None, description="RankVideo checkpoint: hub name, local path or server address.")
     prompt: str | None = Field(None, description="Name of a PromptSpec; by default the checkpoint's own, else rankvideo.")
-    keep_order_below: float | None = Field(
-        None, description="Keep the first stage's order where no clip's margin reaches this value, in nats."
+    evidence: EvidenceKind = Field(
+        "both", description="What reranking scores: picture (the reranker's margin), text, or both, as one probability."
     )
+    cross_encoder: str = Field(
+        "none",
+        description="Scores text for reranking: onnx, sentence_transformers, package.module:function, or none (by shared words "
+        "and meaning).",
+    )
+    cross_encoder_model: str | None = Field(None, description="Cross-encoder: hub name or local path.")
     window_seconds: float | None = Field(
         None,
         gt=0,
@@ -157,7 +168,7 @@ class Settings(BaseSettings):
         given = set(values) | (set(of_profile) if "profile" in values else set())
         return of_profile | values | {"given": frozenset(given)}
 
-    @field_validator("embedder_model", "reranker_model", "asr_model")
+    @field_validator("embedder_model", "reranker_model", "cross_encoder_model", "asr_model")
     @classmethod
     def _paths_are_absolute(cls, model: str | None) -> str | None:
         return str(Path(model).absolute()) if model and Path(model).exists() else model
@@ -198,8 +209,8 @@ class Settings(BaseSettings):
 _BELONGS_TO = {
     "embedder_model": ("embedder",),
     "reranker_model": ("reranker",),
+    "cross_encoder_model": ("cross_encoder",),
     "asr_model": ("asr",),
-    "keep_order_below": ("reranker", "reranker_model"),
     "fusion": ("embedder", "embedder_model"),
     "frame_sampling": ("embedder", "embedder_model"),
 }

@@ -24,12 +24,9 @@ from rankvideo_rag.eval.reranking import RerankerReport, RerankingBenefit, evalu
 from rankvideo_rag.eval.retrieval import RetrievalEvaluation, RetrievalReport, evaluate_runs
 from rankvideo_rag.formats.moments import Moment
 from rankvideo_rag.formats.trec import rank_documents
-from rankvideo_rag.ranking.scores import rank_by_margin
-from rankvideo_rag.schema import Score
 
 RUNS: dict[Variant, str] = {"without": "without reranking", "with": "with reranking"}
 _CURVE_POINTS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)  # videos
-_NOT_SCORED = Score(status="failed", reason="not scored")
 
 
 def build_report(
@@ -97,7 +94,7 @@ def _benefit(retrieval: RetrievalReport, reranker: RerankerReport, seconds: floa
 
 
 def _curve(inputs: ReportInputs, measure: str) -> tuple[CurvePoint, ...]:
-    """Compute a measure as if fewer videos had been scored, by the same margins and the same rule."""
+    """Compute a measure as if fewer videos had been scored: those in the order that they have among all scored ones."""
     rankings = rank_documents(inputs.first_stage)
     most = max(map(len, inputs.margins.values()), default=0)
     points = sorted({*(count for count in _CURVE_POINTS if count < most), most})
@@ -108,12 +105,12 @@ def _curve(inputs: ReportInputs, measure: str) -> tuple[CurvePoint, ...]:
 
 
 def _reranked(inputs: ReportInputs, rankings: Mapping[str, list[str]], depth: int) -> dict[str, list[str]]:
+    reranked = rank_documents(inputs.reranked)
     found = {}
     for query, videos in rankings.items():
-        scores = inputs.margins.get(query, {})
-        block = [scores.get(video, _NOT_SCORED) for video in videos[:depth]]
-        places = rank_by_margin(block, keep_below=inputs.metadata.keep_order_below)
-        found[query] = [*(videos[place] for place in places), *videos[depth:]]
+        ranks = {video: rank for rank, video in enumerate(reranked.get(query, []))}
+        block = sorted(videos[:depth], key=lambda video: ranks.get(video, len(ranks)))
+        found[query] = [*block, *videos[depth:]]
     return found
 
 

@@ -22,7 +22,6 @@ class ReportMetadata(Record):
 
     title: str = ""
     models: dict[str, str] = Field(default_factory=dict)  # role -> name and revision
-    keep_order_below: float | None = None  # nats: where no margin reaches it, the first stage's order was kept
     notes: tuple[str, ...] = ()
 
 

@@ -62,7 +62,6 @@ def ask_archive(
     metadata = ReportMetadata(
         title=archive.store.folder.resolve().name,
         models={"embedder": str(archive.embedder().info), "reranker": model, "answers": generator},
-        keep_order_below=archive.settings.keep_order_below,
         notes=(*notes, *runner.failures),
     )
     indexed = _indexed_videos(archive.store, names, targets, stems=stems)
@@ -164,7 +163,7 @@ def _timed(function: Callable[..., Result], *args: Any) -> tuple[Result, float]:
 
 
 def _score(metadata: Mapping[str, Any]) -> Score:
-    status, _, reason = metadata["rerank_status"].partition(": ")
+    status, _, reason = metadata.get("unscored_picture", metadata["rerank_status"]).partition(": ")
     return Score(margin=metadata.get("rerank_score"), p_yes=metadata.get("rerank_p_yes"), status=status, reason=reason or None)
 
 

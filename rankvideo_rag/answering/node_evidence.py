@@ -50,6 +50,15 @@ def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup |
     )
 
 
+def timed_text(hit: NodeWithScore, text_lookup: TextLookup | None) -> Sequence[TextSpan]:
+    """Return the timed text of a node: what `text_lookup` gives for its span, else its own text."""
+    start, end = (hit.node.metadata.get(key) for key in ("start", "end"))
+    video_id = hit.node.metadata.get("video_id")
+    if text_lookup and video_id is not None and start is not None and end is not None:
+        return text_lookup(video_id, start, end)
+    return _spans_of_text(hit, 0.0, 0.0)
+
+
 def _read_duration(clip: NodeClip, limits: MediaLimits) -> float:
     """Return the end of a clip that is a whole file; its start if the file cannot be read, so that no time can be cited."""
     try:

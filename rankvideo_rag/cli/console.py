@@ -122,16 +122,27 @@ def hits_table(hits: Sequence[Hit], *, title: str | None = None) -> Table:
     table.add_column("video", no_wrap=True, max_width=32, min_width=min(32, titles))
     table.add_column("time", min_width=11)
     table.add_column("score", justify="right", min_width=6)
+    reranked = any(hit.evidence for hit in hits)
+    if reranked:
+        table.add_column("evidence", min_width=13)
     table.add_column("found by", min_width=11)
     table.add_column("text", no_wrap=True, ratio=1)
     for hit in hits:
-        table.add_row(*_hit_row(hit))
+        rank, title, time, score, *rest = _hit_row(hit)
+        table.add_row(rank, title, time, score, *([format_evidence(hit, "\n")] if reranked else []), *rest)
     return table
 
 
 def span(hit: Hit) -> str:
     """Return the time span of a hit as text."""
     return f"{timestamp(hit.start or 0)}-{timestamp(hit.end)}" if hit.end is not None else "whole file"
+
+
+def format_evidence(hit: Hit, separator: str) -> str:
+    """Return the score of each sense: the picture's margin, the text's probability, - where there is none."""
+    formats = {"picture": "{:+.2f}", "text": "{:.2f}"}
+    parts = [(sense, "-" if score is None else formats[sense].format(score)) for sense, score in hit.evidence.items()]
+    return separator.join(f"{sense} {score}" for sense, score in parts)
 
 
 def _hit_row(hit: Hit) -> list[str]:

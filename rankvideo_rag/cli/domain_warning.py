@@ -12,17 +12,15 @@ if TYPE_CHECKING:
 
 def warn_if_foreign(store: "Store", settings: "Settings", video_ids: Iterable[str] | None = None) -> None:
     """Note how many of these videos (by default all) the tiny models cannot judge; nothing if other models are used."""
-    from rankvideo_rag.models.bundled import is_bundled
-    from rankvideo_rag.synthetic.render import is_synthetic
+    from rankvideo_rag.models.bundled import is_foreign
 
     models = (settings.embedder_model, settings.reranker_model if settings.reranker != "none" else None)
-    tiny = any(model and is_bundled(model) for model in models)
-    probes = [video.probe for video in store.videos(video_ids).values() if video.probe.width] if tiny else []
-    foreign = sum(not is_synthetic(probe) for probe in probes)
+    probes = [video.probe for video in store.videos(video_ids).values() if video.probe.width]
+    foreign = sum(any(is_foreign(model, probe) for model in models) for probe in probes)
     if foreign:
         note(
             f"{foreign} of {len(probes)} videos are not rendered by the demo, the only kind that the tiny models know: their "
-            "vectors and scores mean nothing there; text search works as usual. Index these videos into another archive with "
-            "--profile cpu or --profile gpu (they download models), or rerank with --reranker transformers "
-            "--reranker-model hltcoe/RankVideo."
+            "pictures are not scored by the tiny reranker, and what the tiny embedder finds there means nothing; text works as "
+            "usual. Index these videos into another archive with --profile cpu or --profile gpu (they download models), or "
+            "rerank with --reranker transformers --reranker-model hltcoe/RankVideo."
         )

@@ -8,40 +8,25 @@ it count as neither words nor meaning, and it must say something that the questi
 """
 
 import re
+import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rankvideo_rag.ranking.relevance import Platt, sigmoid
+from rankvideo_rag.backends import check_backend
+from rankvideo_rag.models.cross_encoders import CrossEncoder, load_cross_encoder
+from rankvideo_rag.models.text_embedders import TextEmbedder
+from rankvideo_rag.ranking.relevance import Platt, sigmoid, text_calibration
 from rankvideo_rag.text import content_terms, stem, terms
 
 _QUESTION = re.compile(r"[^.!?。！？؟]*[?？؟]")
 
 
+@runtime_checkable
 class PassageScorer(Protocol):
     """Scores passages for a question."""
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
         """Return the probability, from 0 to 1, that each passage answers the question."""
-
-
-class SupportsScore(Protocol):
-    """A cross-encoder: a logit for each pair of a question and a passage."""
-
-    def score(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:
-        """Return a logit for each passage."""
-
-
-class SupportsEmbedding(Protocol):
-    """A text embedder: unit vectors whose inner product is the similarity in meaning."""
-
-    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return an (n, dim) array."""
-
-    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return an (n, dim) array."""
 
 
 class SupportsIdf(Protocol):
@@ -56,17 +41,36 @@ TermStatisticsLookup = Callable[[Sequence[str]], SupportsIdf]
 
 
 class CrossEncoderScorer:
-    """Probabilities of a cross-encoder's logits."""
+    """Probabilities of a cross-encoder's logits.
 
-    def __init__(self, cross_encoder: SupportsScore, calibration: Platt) -> None:
-        self._cross_encoder, self._calibration = cross_encoder, calibration
+    Args:
+        load: returns the model; called at the first question.
+        calibration: turns its logits into probabilities.
+    """
+
+    def __init__(self, load: Callable[[], CrossEncoder], calibration: Platt) -> None:
+        self._load, self._calibration = load, calibration
+        self._cross_encoder: CrossEncoder | None = None
+        self._loading = threading.Lock()
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
         """Return the probability that each passage answers the question."""
         if not passages:
             return []
-        logits = self._cross_encoder.score(question, passages)
+        logits = self._loaded().score(question, passages)
         return [self._calibration.probability(float(logit)) for logit in logits]
+
+    def _loaded(self) -> CrossEncoder:
+        with self._loading:
+            if self._cross_encoder is None:
+                self._cross_encoder = self._load()
+            return self._cross_encoder
+
+
+def load_passage_scorer(backend: str, model: str | None = None, *, device: str | None = None) -> PassageScorer:
+    """Return a scorer by a cross-encoder, which is loaded at the first question. Raises InputError for an unknown backend."""
+    check_backend("rankvideo_rag.models.cross_encoders", backend)
+    return CrossEncoderScorer(lambda: load_cross_encoder(backend, model, device=device), text_calibration(model))
 
 
 class TermWeights(NamedTuple):
@@ -89,7 +93,7 @@ class TermScorer:
         embedder: compares meaning; None: words only.
     """
 
-    def __init__(self, term_statistics: TermStatisticsLookup | None = None, embedder: SupportsEmbedding | None = None) -> None:
+    def __init__(self, term_statistics: TermStatisticsLookup | None = None, embedder: TextEmbedder | None = None) -> None:
         self._term_statistics, self._embedder = term_statistics, embedder
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:

@@ -7,7 +7,7 @@ each sense finds it so, and a sense that could not be scored counts neither for 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rankvideo_rag.schema import Record
@@ -39,6 +39,25 @@ class Relevance(NamedTuple):
     def combined(self) -> float | None:
         """The noisy-or of the senses that were scored."""
         return noisy_or([self.picture, self.text])
+
+
+MODEL_DECISION = Platt(slope=1.0, intercept=0.0)
+"""p_yes, with temperature 1: the model's own decision. RankVideo and other VLMs have no fitted calibration yet."""
+
+_PICTURE: Mapping[str, Platt] = {}
+
+
+def picture_calibration(model: str | None) -> Platt:
+    """Return the calibration of a reranker's margins; MODEL_DECISION for one without."""
+    return _PICTURE.get(model or "", MODEL_DECISION)
+
+
+_TEXT: Mapping[str, Platt] = {}
+
+
+def text_calibration(model: str | None) -> Platt:
+    """Return the calibration of a cross-encoder's logits; MODEL_DECISION for one without."""
+    return _TEXT.get(model or "", MODEL_DECISION)
 
 
 def noisy_or(probabilities: Iterable[float | None]) -> float | None:

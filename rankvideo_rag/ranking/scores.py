@@ -73,14 +73,18 @@ def explain_unscored(scores: Sequence[Score]) -> Score:
     return next((score for score in scores if score.status == "failed"), scores[0])
 
 
-def rank_by_margin(scores: Sequence[Score], *, keep_below: float | None = None) -> list[int]:
-    """Return positions by margin, best first; those without a margin come last; ties keep the order given.
+def rank_by_margin(scores: Sequence[Score]) -> list[int]:
+    """Return positions by margin, best first; those without a margin come last; ties keep the order given."""
+    return rank_by_score([score.margin for score in scores])
 
-    Where no margin reaches `keep_below`, the order given stays: no picture answers the question, but text may.
+
+def rank_by_score(scores: Sequence[float | None]) -> list[int]:
+    """Return positions by score, best first; those without one come last; ties keep the order given.
+
+    >>> rank_by_score([0.2, None, 0.9, 0.2])
+    [2, 0, 3, 1]
     """
-    if keep_below is not None and all(score.margin is None or score.margin < keep_below for score in scores):
-        return list(range(len(scores)))
-    return sorted(range(len(scores)), key=lambda i: (scores[i].margin is None, -(scores[i].margin or 0.0)))
+    return sorted(range(len(scores)), key=lambda place: (scores[place] is None, -(scores[place] or 0.0)))
 
 
 def first_stage_order(run: TrecRun) -> dict[str, list[str]]:

@@ -17,8 +17,9 @@ from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, resolve_prompt_spec
 from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
+from rankvideo_rag.ranking.relevance import Platt, Relevance, picture_calibration
 from rankvideo_rag.ranking.scorer import score_pairs
-from rankvideo_rag.ranking.scores import rank_by_margin
+from rankvideo_rag.ranking.scores import rank_by_score
 from rankvideo_rag.schema import Channel, Score
 from rankvideo_rag.settings import PROFILES, Fusion, Settings
 from rankvideo_rag.synthetic.grammar import hard_negative_kind
@@ -84,13 +85,14 @@ class Reranker(NamedTuple):
 
     vlm: VLM
     spec: PromptSpec
-    keep_order_below: float | None
+    calibration: Platt
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Reranker":
         """Load the reranker of these settings."""
         vlm = load_vlm(settings.reranker, settings.reranker_model, device=settings.device)
-        return cls(vlm, resolve_prompt_spec(settings.prompt, settings.reranker_model), settings.keep_order_below)
+        spec = resolve_prompt_spec(settings.prompt, settings.reranker_model)
+        return cls(vlm, spec, picture_calibration(settings.reranker_model))
 
 
 def evaluate_models(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: int = 77) -> EvalResult:
@@ -102,7 +104,7 @@ def evaluate_models(folder: Path, *, embedder: str, reranker: str, clips: int = 
         embedder_model=embedder,
         reranker="transformers",
         reranker_model=reranker,
-        **{name: PROFILES["tiny"][name] for name in ("keep_order_below", "fusion", "frame_sampling")},
+        **{name: PROFILES["tiny"][name] for name in ("fusion", "frame_sampling")},
         score_cache="none",
     )
     index([folder / "videos"], folder / "archive", settings)
@@ -119,7 +121,8 @@ def evaluate(archive: VideoArchive, folder: Path, clips: Sequence[SyntheticClip]
     first_stage = f"fusion by {archive.settings.fusion}"
     negatives = {question.question_id: _hard_negatives(question, clips) for question in questions}
     scores = _score(reranker, folder, questions, rankings[first_stage], negatives)
-    rankings["reranked"] = _rerank(rankings[first_stage], scores, reranker.keep_order_below)
+    texts = _score_texts(archive, questions)
+    rankings["reranked"] = _rerank(rankings[first_stage], scores, texts, reranker.calibration)
     slices = {name: [question for question in questions if belongs(question)] for name, belongs in _SLICES.items()}
     slices = {name: members for name, members in slices.items() if members}
     pairs = _compare_pairs(questions, negatives, scores)
@@ -197,11 +200,29 @@ def _score(
     return dict(zip(pairs, score_pairs(reranker.vlm, reranker.spec, list(pairs.values())), strict=True))
 
 
-def _rerank(first_stage: Rankings, scores: Scores, keep_order_below: float | None) -> Rankings:
+def _score_texts(archive: VideoArchive, questions: Sequence[Question]) -> dict[tuple[str, str], float | None]:
+    """Return the probability that a clip's text answers a question, for the clips of the first stage."""
+    reranker = archive.as_reranker(top_n=DEPTH, evidence="text")
+    assert reranker  # only a reranker of pictures may be switched off
+    found = {}
+    for question in questions:
+        nodes = archive.as_retriever(top_k=DEPTH).retrieve(question.text)
+        for hit in reranker.postprocess_nodes(nodes, query_str=question.text):
+            found[question.question_id, Path(hit.node.metadata["file_path"]).stem] = hit.node.metadata.get("relevance_text")
+    return found
+
+
+def _rerank(
+    first_stage: Rankings, scores: Scores, texts: Mapping[tuple[str, str], float | None], calibration: Platt
+) -> Rankings:
+    """Rank by picture and text, as RankVideoRerank does."""
     reranked = {}
     for question_id, ranking in first_stage.items():
         top = ranking[:DEPTH]
-        order = rank_by_margin([scores[question_id, stem] for stem in top], keep_below=keep_order_below)
+        margins = [scores[question_id, stem].margin for stem in top]
+        pictures = [None if margin is None else calibration.probability(margin) for margin in margins]
+        pairs = zip(pictures, top, strict=True)
+        order = rank_by_score([Relevance(picture, texts.get((question_id, stem))).combined for picture, stem in pairs])
         reranked[question_id] = [top[place] for place in order] + ranking[DEPTH:]
     return reranked
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rankvideo_rag.media import Frames
 from rankvideo_rag.media.decoder.sampling import frame_count, spread
 from rankvideo_rag.media.encode import write_video
-from rankvideo_rag.schema import FrameBudget, Probe, TextSpan
+from rankvideo_rag.schema import FrameBudget, TextSpan
 from rankvideo_rag.synthetic.scenes import FPS, HEIGHT, SIGN_HEIGHT, WIDTH, Shape, SyntheticClip, plan_clips
 from rankvideo_rag.synthetic.tts import synthesize_speech
 from rankvideo_rag.testing.pattern_detector import BACKGROUNDS
@@ -46,11 +46,6 @@ def write_clips(folder: str | Path, clips: Sequence[SyntheticClip]) -> None:
         write_video(folder / f"{clip.stem}.mp4", render_frames(clip), fps=FPS, audio=sound)
         if clip.narration:
             (folder / f"{clip.stem}.srt").write_text(format_srt(clip.narration), encoding="utf-8")
-
-
-def is_synthetic(probe: Probe) -> bool:
-    """Return whether a file has the size and the frame rate of rendered clips."""
-    return (probe.width, probe.height, probe.frame_rate) == (WIDTH, HEIGHT, FPS)
 
 
 def render_frames(clip: SyntheticClip) -> NDArray[np.uint8]:

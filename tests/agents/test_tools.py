@@ -273,13 +273,10 @@ async def test_a_reranked_clip_has_its_relevance(world: World) -> None:
     shape = world.clips[0].shots[0][0]
     with VideoArchive.open(world.archive) as archive:
         text = await VideoArchiveToolSpec(archive).search_videos(f"a {shape.colour} {shape.shape}", top_k=12)
-    fits = [
-        f'"{c.stem}" (relevance +'
-        for c in world.clips
-        if any((t.colour, t.shape) == (shape.colour, shape.shape) for t in c.shots[0])
-    ]
+    fits = {c.stem for c in world.clips if any((t.colour, t.shape) == (shape.colour, shape.shape) for t in c.shots[0])}
+    found = re.findall(r'"(clip-\d+)" \(relevance (\d\.\d\d): picture (\d\.\d\d)', text)
     assert fits
-    assert sum(fit in text for fit in fits) == len(fits) == text.count("relevance +")
+    assert {stem for stem, relevance, picture in found if min(float(relevance), float(picture)) > 0.5} == fits
 
 
 @ignore_pydantic_warning
