@@ -11,7 +11,7 @@ from collections import Counter
 from rankvideo_rag.eval.answers.judge import AskJudge, Check
 from rankvideo_rag.eval.answers.records import Case
 from rankvideo_rag.eval.answers.values import MeasureValue
-from rankvideo_rag.text import terms
+from rankvideo_rag.text import split_words
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
@@ -34,6 +34,6 @@ def term_f1(given: str, expected: str) -> float:
     >>> round(term_f1("It opened in 1971, in Paris.", "in 1971"), 6)  # 2 of 6 and 2 of 2
     0.5
     """
-    one, other = (Counter(term for term in terms(text) if term not in _ARTICLES) for text in (given, expected))
+    one, other = (Counter(term for term in split_words(text) if term not in _ARTICLES) for text in (given, expected))
     common = (one & other).total()
     return 2 * common / (one.total() + other.total()) if common else 0.0

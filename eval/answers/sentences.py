@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rankvideo_rag.text import timestamp
+from rankvideo_rag.text import split_sentences, timestamp
 
 _MARKERS = re.compile(r"(?:[\s,]*\[[^\[\]]+ @ (?:\d+:)?\d+:\d{2}\])+")  # adjacent ones
 _MARKER = re.compile(r"\[([^\[\]]+) @ ((?:\d+:)?\d+:\d{2})\]")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][”\"'’)])\s+|(?<=[。！？؟])\s*")
 
 
 class Statement(NamedTuple):
@@ -49,5 +48,5 @@ def _with_markers(statement: Statement, markers: str, citations: Sequence[tuple[
 
 
 def _sentences(text: str) -> list[str]:
-    pieces = (piece.strip(" \t\n,;") for piece in _SENTENCE_END.split(text))
+    pieces = (piece.strip(" \t\n,;") for piece in split_sentences(text))
     return [piece for piece in pieces if any(character.isalnum() for character in piece)]

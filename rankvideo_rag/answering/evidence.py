@@ -5,16 +5,13 @@ All text of the evidence is untrusted, titles included: `sanitize_for_prompt` an
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from rankvideo_rag.ranking.windows import Span
 from rankvideo_rag.schema import Channel, Citation, TextChannel, TextSpan
-from rankvideo_rag.text import clean, timestamp
+from rankvideo_rag.text import clean, timed_sentences, timestamp
 
 UNLIMITED = sys.maxsize  # characters: the prompt's token budget truncates text instead, and reports it
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])\s+")
 _LABELS = {"speech": "said", "on_screen": "written", "description": "described"}
 _TAG = re.compile(r"[<＜](?=[^\s\d=])")  # a tag, or a control token in any model's spelling
 _LINK = re.compile(r"!?\[[^\[\]]*\]\([^)]*\)|(?:\w+:)?//\S+|\b(?:javascript|data|mailto|file):\S+|\bwww\.\S+", re.IGNORECASE)
@@ -116,35 +113,4 @@ class Sentence(NamedTuple):
 
 def split_sentences(evidence: Evidence) -> list[Sentence]:
     """Return the sentences of a clip. Speech continues from span to span; each on-screen text is a sentence of its own."""
-    return [
-        Sentence(" ".join(span.text for span in group), group[0].start, group[-1].end, channel, evidence)
-        for (channel, _), spans in groupby(evidence.spans, key=lambda span: (span.channel, span.source))
-        for group in (_group_by_sentence(spans) if channel == "speech" else ([span] for span in spans))
-    ]
-
-
-def _group_by_sentence(spans: Iterable[TextSpan]) -> Iterable[list[TextSpan]]:
-    group: list[TextSpan] = []
-    for piece in (piece for span in spans for piece in _split_span(span)):
-        group.append(piece)
-        if piece.text[-1:] in ".!?。！？؟":
-            yield group
-            group = []
-    if group:
-        yield group
-
-
-def _split_span(span: TextSpan) -> Sequence[TextSpan]:
-    """Split a span where a sentence ends. Without word times, its time is divided by the lengths of the parts."""
-    texts = [text for text in _SENTENCE_END.split(span.text) if text]
-    if len(texts) < 2:
-        return [span]
-    total = sum(len(text) for text in texts)
-    pieces, place, start = [], 0, span.start
-    for text in texts:
-        end = start + (span.end - span.start) * len(text) / total
-        first, place = place, span.text.index(text, place) + len(text)
-        begins, ends = span.time_range(first, place) if span.words else (round(start, 3), round(end, 3))
-        pieces.append(span.model_copy(update={"text": text, "start": begins, "end": ends, "words": ()}))
-        start = end
-    return pieces
+    return [Sentence(s.text, s.start, s.end, s.channel, evidence) for s in timed_sentences(evidence.spans)]

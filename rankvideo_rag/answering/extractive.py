@@ -5,24 +5,22 @@ relevant are named instead.
 """
 
 import math
-import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from rankvideo_rag.answering.answers import build_answer, quote_claim, seen_claim
 from rankvideo_rag.answering.evidence import Evidence, Sentence, split_sentences
 from rankvideo_rag.answering.matching import restates
 from rankvideo_rag.schema import Answer, Claim, TextChannel
-from rankvideo_rag.text import content_terms, stem, terms
+from rankvideo_rag.text import content_tokens, found_terms, stem
+from rankvideo_rag.text import split_sentences as split_text
 
 # Words of a question that ask for a kind of evidence: text of that channel matches them by what it is.
 _CHANNEL_WORDS = {
-    "speech": frozenset({"narrator", "speaker", "speech", "spoken", "voice"}),
-    "on_screen": frozenset({"sign", "screen", "board", "written", "writing", "caption"}),
+    "speech": frozenset(map(stem, ("narrator", "speaker", "speech", "spoken", "voice"))),
+    "on_screen": frozenset(map(stem, ("sign", "screen", "board", "written", "writing", "caption"))),
     "description": frozenset[str](),
 }
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])\s+")
 MIN_COVERAGE = 0.5  # share of the question's terms that a quoted sentence must contain
 STRONG_COVERAGE = 0.75  # share from which an answer must not omit a sentence
 MAX_QUOTES = 3  # quotes or clips in an answer
@@ -95,18 +93,13 @@ def question_coverage(question: str, text: str, channel: TextChannel) -> float:
     >>> question_coverage("Which number does the platform sign show?", "PLATFORM 12", "on_screen")  # platform, sign of three
     0.6666666666666666
     """
-    sentences = [part for part in _SENTENCE_END.split(question) if len(content_terms(part)) > 1]
+    sentences = [part for part in split_text(question) if len(content_tokens(part)) > 1]
     return max(_coverage(part, text, channel) for part in [question, *sentences])
 
 
 def _coverage(question: str, text: str, channel: TextChannel) -> float:
-    asked = content_terms(question)
-    contained = {stem(term) for term in terms(text)}
-    found = [stem(term) in contained or term in _CHANNEL_WORDS[channel] for term in asked]
-    for i, (first, second) in enumerate(pairwise(asked)):
-        if stem(first + second) in contained:
-            found[i] = found[i + 1] = True
-    return sum(found) / len(asked) if asked else 0.0
+    found = [is_found or term in _CHANNEL_WORDS[channel] for term, is_found in found_terms(question, text).items()]
+    return sum(found) / len(found) if found else 0.0
 
 
 def _quotes(question: str, evidence: Evidence) -> list[_Quote]:

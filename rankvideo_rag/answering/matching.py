@@ -4,8 +4,6 @@ Matching is lexical: it detects invented names and numbers, but not a changed me
 match; then only a quote can support a claim.
 """
 
-import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -16,33 +14,17 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.schema import TextChannel, TextSpan
-from rankvideo_rag.text import content_terms, stem, timestamp
+from rankvideo_rag.text import Token, content_tokens, split_words, stem, timestamp, tokenize
 
 MIN_SIMILARITY = 0.9  # share of letters of a quote that must agree
 MAX_FUZZY_QUOTE = 1_000  # letters: a longer quote must match exactly
 MIN_SUPPORT = 0.6  # share of a claim's new terms that the text of its clips must contain
 _LEAK_WORDS = 5  # consecutive words that do not repeat by chance
-# Scripts without spaces between words are compared letter by letter: Thai, Lao, Burmese, Khmer, Japanese, Chinese.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+")
 _CLOSING = ".!?…。！？؟"
 _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _DIGITS_OF = {word: str(number) for number, word in enumerate(_NUMBER_WORDS)}
 
 _Letters = NDArray[np.uint32]
-
-
-def split_words(text: str) -> list[str]:
-    """Return the words of a text in lower case (NFKC); single letters in scripts without spaces.
-
-    >>> split_words("The Ferry, at 9"), split_words("渡船九点")
-    (['the', 'ferry', 'at', '9'], ['渡', '船', '九', '点'])
-    """
-    return [_normalize(match[0]) for match in _WORD.finditer(text)]
-
-
-def _normalize(word: str) -> str:
-    return unicodedata.normalize("NFKC", word).casefold()
 
 
 class QuoteMatch(NamedTuple):
@@ -56,10 +38,8 @@ class QuoteMatch(NamedTuple):
 
 
 class _Word(NamedTuple):
-    term: str
+    token: Token
     span: TextSpan
-    start: int  # in the span's text
-    end: int
 
 
 def find_quote(quote: str, evidence: Evidence) -> QuoteMatch | None:
@@ -76,12 +56,12 @@ def find_quote(quote: str, evidence: Evidence) -> QuoteMatch | None:
 
 
 def _words_of(spans: Iterable[TextSpan]) -> list[_Word]:
-    return [_Word(_normalize(m[0]), span, m.start(), m.end()) for span in spans for m in _WORD.finditer(span.text)]
+    return [_Word(token, span) for span in spans for token in tokenize(span.text)]
 
 
 def _find(pattern: Sequence[str], words: Sequence[_Word]) -> QuoteMatch | None:
     # Spaces at both ends make a match start and end at word boundaries.
-    wanted, text = f" {' '.join(pattern)} ", f" {' '.join(word.term for word in words)} "
+    wanted, text = f" {' '.join(pattern)} ", f" {' '.join(word.token.word for word in words)} "
     place = text.find(wanted)
     if place >= 0:
         return _match_at(words, place, place + len(wanted), 1.0)
@@ -93,20 +73,20 @@ def _find(pattern: Sequence[str], words: Sequence[_Word]) -> QuoteMatch | None:
 
 def _match_at(words: Sequence[_Word], start: int, end: int, similarity: float) -> QuoteMatch:
     """Return the words that overlap [start, end) of their text joined by spaces, with one space before it."""
-    begins = np.cumsum([1, *(len(word.term) + 1 for word in words)])[:-1]
+    begins = np.cumsum([1, *(len(word.token.word) + 1 for word in words)])[:-1]
     first = max(bisect_right(begins, start + 1) - 1, 0)
     last = max(bisect_right(begins, end - 2) - 1, first)
     chosen = words[first : last + 1]
     parts = [list(part) for _, part in groupby(chosen, key=lambda word: id(word.span))]
-    times = [part[0].span.time_range(part[0].start, part[-1].end) for part in parts]
+    times = [part[0].span.time_range(part[0].token.start, part[-1].token.end) for part in parts]
     text = " ".join(map(_stored_text, parts))
     return QuoteMatch(text, times[0][0], max(end for _, end in times), chosen[0].span.channel, similarity)
 
 
 def _stored_text(words: Sequence[_Word]) -> str:
     """Return adjacent words of one span as they are stored, with the punctuation that ends them."""
-    text, end = words[0].span.text, words[-1].end
-    return text[words[0].start : end + (text[end : end + 1] in _CLOSING)]
+    text, end = words[0].span.text, words[-1].token.end
+    return text[words[0].token.start : end + (text[end : end + 1] in _CLOSING)]
 
 
 def _letters(text: str) -> _Letters:
@@ -185,8 +165,8 @@ def _coverage(terms: Sequence[str], stored: set[str]) -> float:
 
 
 def _terms(text: str) -> list[str]:
-    # `content_terms` keeps function words if there is nothing else: the added word prevents that.
-    return [_canonical(term) for term in content_terms(" ".join(["subject", *split_words(text)]))[1:]]
+    # `content_tokens` keeps function words if there is nothing else: the added word prevents that.
+    return [_canonical(token.word) for token in content_tokens(f"subject {text}")[1:]]
 
 
 def _stored_terms(cited: Sequence[Evidence]) -> set[str]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
+from rankvideo_rag.text import split_sentences
+
 MAX_CHARACTERS = 50_000  # of a reply; the rest is ignored and reported
 MAX_CLAIMS = 50
 
@@ -18,8 +20,6 @@ _ANY_MARKER = rf"\[\d+(?:\s*,\s*\d+)*(?:\s*@\s*{_TIME}(?:\s*[-–]\s*{_TIME})?)?
 _LATE_MARKERS = re.compile(rf"([.!?。！？؟]+[\"”»]?)\s*((?:{_ANY_MARKER}\s*)+)")  # "So it is. [1]"
 _UNFINISHED_MARKER = re.compile(r"\[[^\]]*$")
 _GAP = re.compile(r"[ \t]+([.,;:!?。！？؟])|[ \t]{2,}")  # left where a marker was removed
-_ABBREVIATIONS = "".join(rf"(?<!\b{short}\.)" for short in ("Dr", "Mr", "Ms", "Mrs", "St", "Prof", "No", "approx"))
-_SENTENCE_END = re.compile(rf"(?<=[.!?]){_ABBREVIATIONS}\s+|(?<=[.!?][\"”»])\s+|(?<=[。！？؟])\s*")
 _BULLET = re.compile(r"^\s*(?:[-*•#>]+|\d{1,2}[.)])\s+")
 _QUOTED = re.compile(r"“([^“”]+)”|\"([^\"]+)\"|«([^«»]+)»|„([^„“”]+)[“”]|「([^「」]+)」")
 _MAX_DIGITS = 6  # of an evidence number
@@ -126,7 +126,7 @@ def _parse_prose(written: str) -> list[ParsedClaim]:
         text = _BULLET.sub("", _LATE_MARKERS.sub(_before_sentence_end, paragraph))
         markers: tuple[CitationMarker, ...] = ()
         shared = []
-        for claim in reversed([_parse_sentence(sentence) for sentence in _SENTENCE_END.split(text)]):
+        for claim in reversed([_parse_sentence(sentence) for sentence in split_sentences(text)]):
             markers = claim.markers or markers
             shared.append(claim._replace(markers=markers))
         claims += [claim for claim in reversed(shared) if claim.text]

@@ -17,12 +17,11 @@ from rankvideo_rag.answering.matching import (
     is_supported,
     leaks_instructions,
     measure_support,
-    split_words,
 )
 from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.answering.parsing import CitationMarker, ParsedClaim
 from rankvideo_rag.schema import Answer, Citation, Claim, RemovedCitation
-from rankvideo_rag.text import timestamp
+from rankvideo_rag.text import split_words, timestamp
 
 QUOTED_INSTEAD = "no claim of the language model is supported: the archive is quoted instead"
 MAX_CLAIM = 1_000  # characters

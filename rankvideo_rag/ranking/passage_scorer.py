@@ -16,7 +16,7 @@ from rankvideo_rag.backends import check_backend
 from rankvideo_rag.models.cross_encoders import CrossEncoder, load_cross_encoder
 from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.relevance import Platt, sigmoid, text_calibration
-from rankvideo_rag.text import content_terms, stem, terms
+from rankvideo_rag.text import query_terms
 
 _QUESTION = re.compile(r"[^.!?。！？؟]*[?？؟]")
 
@@ -101,9 +101,9 @@ class TermScorer:
         if not passages:
             return []
         statements = [_without_questions(passage) for passage in passages]
-        asked = {stem(term): term for term in content_terms(question)}
-        statistics = self._term_statistics(list(asked.values())) if self._term_statistics else None
-        weights = {key: statistics.idf(term) if statistics else 1.0 for key, term in asked.items()}
+        asked = query_terms(question)
+        statistics = self._term_statistics(asked) if self._term_statistics else None
+        weights = {term: statistics.idf(term) if statistics else 1.0 for term in asked}
         coverages = [_coverage(weights, statement) for statement in statements]
         if self._embedder is None:
             return [sigmoid(BY_TERMS.intercept + BY_TERMS.coverage * coverage) for coverage in coverages]
@@ -118,7 +118,7 @@ class TermScorer:
 
 def _coverage(weights: dict[str, float], statement: str) -> float:
     """Return the share of the question's information that a statement has; 0 if it says nothing else."""
-    stated = {stem(term) for term in content_terms(statement)} if terms(statement) else set()
+    stated = set(query_terms(statement))
     total = sum(weights.values())
     if not total or stated <= weights.keys():
         return 0.0

@@ -13,7 +13,7 @@ from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import VLM, Generation, LabelLogprobs, Prompt
 from rankvideo_rag.testing.pattern_detector import COLOUR_NAMES, DetectedShape, ShapeDescription, detect_shapes, find_background
-from rankvideo_rag.text import terms
+from rankvideo_rag.text import split_words
 
 _SHAPE_WORDS = (
     dict.fromkeys("circle circles circular disc discs disk disks ball balls".split(), "circle")
@@ -114,7 +114,7 @@ def parse_descriptions(question: str) -> list[ShapeDescription]:
 
 def _tokens(question: str) -> list[str]:
     """Return the words of a question, with phrases replaced by one word of the same meaning."""
-    words = " ".join(terms(question))
+    words = " ".join(split_words(question))
     for pattern, replacement in _PHRASES:
         words = pattern.sub(replacement, words)
     return words.split()

@@ -11,8 +11,8 @@ from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 def test_a_sentence_split_by_subtitles_is_joined_with_its_time() -> None:
     first, second = split_sentences(FERRY)
     assert (first.text, first.start) == ("The ferry to Ostrey leaves at nine.", 2.0)
-    # "leaves at nine." is 15 of the 20 letters of its cue of 4.0-6.0 s.
-    assert first.end == pytest.approx(4.0 + 2.0 * 15 / 20)
+    # "leaves at nine." is 15 of the 21 characters of its cue of 4.0-6.0 s.
+    assert first.end == pytest.approx(4.0 + 2.0 * 15 / 21, abs=0.001)
     assert (second.text, second.end) == ("It is never late.", 7.0)
 
 

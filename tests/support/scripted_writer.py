@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
 from rankvideo_rag.testing.scripted_vlm import ScriptedVLM
-from rankvideo_rag.text import content_terms
+from rankvideo_rag.text import query_terms
 from rankvideo_rag.training.synthesis.prompts import QUESTIONS, TEACHER
 
 SURE = 7.5  # nats
@@ -63,7 +63,7 @@ def first_sentence(material: str) -> str:
 
 def matches(query: str, passage: str) -> bool:
     """Return whether every content word of the query is in the passage."""
-    return set(content_terms(query)) <= set(content_terms(passage))
+    return set(query_terms(query)) <= set(query_terms(passage))
 
 
 def agrees(prompt: Prompt) -> bool:

@@ -5,16 +5,15 @@ from functools import lru_cache
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.judge import Check, Judgement
-from rankvideo_rag.text import content_terms, stem, terms
+from rankvideo_rag.text import query_terms, text_terms
 
 THRESHOLD = 0.75
-_stem = lru_cache(maxsize=100_000)(stem)
 
 
 class LexicalJudge:
     """Says `yes` where the text holds at least `threshold` of the claim's terms.
 
-    The terms of a claim are its distinct `text.content_terms`, stemmed; those of the text are all of its `text.terms`, stemmed.
+    The terms of a claim are its distinct `text.query_terms`; those of the text are all of its `text.text_terms`.
     For a nugget, half of the threshold is `partial`. A claim without terms has no judgement.
     """
 
@@ -28,14 +27,14 @@ class LexicalJudge:
     @property
     def version(self) -> str:
         """Version of the rule, and the threshold."""
-        return f"1:{self._threshold}"
+        return f"2:{self._threshold}"
 
     def judge(self, checks: Sequence[Check]) -> Iterator[Judgement]:
         """Yield one judgement for each check."""
         return map(self._judgement, checks)
 
     def _judgement(self, check: Check) -> Judgement:
-        claim_terms = set(map(_stem, content_terms(check.claim)))
+        claim_terms = set(query_terms(check.claim))
         if not claim_terms:
             return Judgement(None, "the claim has no words")
         found = len(claim_terms & _passage_terms(check.passage)) / len(claim_terms)
@@ -46,7 +45,7 @@ class LexicalJudge:
 
 @lru_cache(maxsize=64)  # many claims are checked against the same passage
 def _passage_terms(passage: str) -> frozenset[str]:
-    return frozenset(map(_stem, terms(passage)))
+    return frozenset(text_terms(passage))
 
 
 def load(model: str | None = None, *, device: str | None = None) -> LexicalJudge:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby, takewhile
 
 from rankvideo_rag.schema import TextSpan
-from rankvideo_rag.text import terms
+from rankvideo_rag.text import split_words
 
 MAX_SPAN_REPEATS = 2  # people say a sentence twice; the same one a third time in a row is a repetition
 MAX_PHRASE_REPEATS = 4  # "no no no no" is speech; a phrase five times in a row inside one span is a repetition
@@ -17,7 +17,7 @@ def remove_repeated_spans(spans: Sequence[TextSpan]) -> list[TextSpan]:
     The first keeps its own times, so that an invented repetition claims no more of the video.
     """
     kept: list[TextSpan] = []
-    for _, run in groupby(spans, key=lambda span: terms(span.text)):
+    for _, run in groupby(spans, key=lambda span: split_words(span.text)):
         same = list(run)
         kept += same[:1] if len(same) > MAX_SPAN_REPEATS else same
     return kept
@@ -42,7 +42,7 @@ def remove_repeated_phrases(text: str) -> str:
 
 def _leading_repetition(words: Sequence[str]) -> tuple[int, int]:
     """Return the length in words of the phrase that is repeated at the beginning, and its count; (1, 1) without repetition."""
-    bare = [tuple(terms(word)) for word in words[: MAX_PHRASE_WORDS * (MAX_PHRASE_REPEATS + 1)]]
+    bare = [tuple(split_words(word)) for word in words[: MAX_PHRASE_WORDS * (MAX_PHRASE_REPEATS + 1)]]
     for length in range(1, MAX_PHRASE_WORDS + 1):
         needed = length * (MAX_PHRASE_REPEATS + 1)
         if len(bare) >= needed and bare[:needed] == bare[:length] * (MAX_PHRASE_REPEATS + 1):
@@ -51,6 +51,6 @@ def _leading_repetition(words: Sequence[str]) -> tuple[int, int]:
 
 
 def _count_repeats(words: Sequence[str], length: int) -> int:
-    phrase = terms(" ".join(words[:length]))
+    phrase = split_words(" ".join(words[:length]))
     starts = range(0, len(words) - length + 1, length)
-    return sum(1 for _ in takewhile(lambda start: terms(" ".join(words[start : start + length])) == phrase, starts))
+    return sum(1 for _ in takewhile(lambda start: split_words(" ".join(words[start : start + length])) == phrase, starts))

@@ -1,4 +1,4 @@
-"""Untrusted words: cleaned, split, compared."""
+"""Untrusted text is made safe to store and to show."""
 
 import doctest
 
@@ -7,9 +7,12 @@ import pytest
 from rankvideo_rag import text
 from rankvideo_rag.ranking import reasoning
 from rankvideo_rag.ranking import scores as verdict
+from rankvideo_rag.text import cleaning, content, languages, sentences, tokens
+
+MODULES = [cleaning, content, languages, sentences, tokens, reasoning, verdict]
 
 
-@pytest.mark.parametrize("module", [text, reasoning, verdict], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_the_examples_in_docstrings_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
@@ -32,10 +35,6 @@ def test_a_lone_surrogate_does_not_break_cleaning() -> None:
 
 def test_long_text_is_cut_to_its_limit() -> None:
     assert text.clean("x" * 50, max_length=10) == "x" * 10
-
-
-def test_a_question_of_function_words_keeps_them() -> None:
-    assert text.content_terms("Who are you?") == ["who", "are", "you"]
 
 
 @pytest.mark.parametrize(("seconds", "written"), [(0.0, "00:00"), (75.9, "01:15"), (3723.0, "1:02:03")])

@@ -1,0 +1,58 @@
+"""Recognise the language of a short text: by its script, then by its function words and letters."""
+
+import re
+import unicodedata
+from collections import Counter
+
+from rankvideo_rag.text.function_words import HOMOGRAPHS, WORDS
+
+_WORD_SETS = {language: frozenset(unicodedata.normalize("NFC", words).split()) for language, words in WORDS.items()}
+_LATIN = ("en", "de", "es", "fr", "it", "pt", "nl", "tr", "vi")
+_LETTERS = {
+    "de": "ßäöü",
+    "es": "ñ¿¡",
+    "fr": "œçêèëîïû",
+    "pt": "ãõç",
+    "tr": "ğışö",
+    "vi": "ăđơư" + "".join(map(chr, range(0x1EA0, 0x1EFA))),
+}
+# A character of these scripts holds about as much as three letters.
+_SCRIPTS = {
+    "ja": (re.compile("[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9d]"), 6),
+    "zh": (re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 3),
+    "ko": (re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7af]"), 3),
+    "th": (re.compile("[\u0e01-\u0e7f]"), 1),
+    "ar": (re.compile("[\u0600-\u06ff]"), 1),
+    "hi": (re.compile("[\u0900-\u097f]"), 1),
+    "ru": (re.compile("[\u0400-\u052f]"), 1),
+    "he": (re.compile("[\u0590-\u05ff]"), 1),
+    "el": (re.compile("[\u0370-\u03ff]"), 1),
+    "latin": (re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"), 1),
+}
+
+
+def language_of(text: str) -> str | None:
+    """Return the language that a text seems to be in, as a code of two letters; None if nothing tells.
+
+    A script used for several languages gives the one with most speakers here: Cyrillic ru, Arabic ar, Devanagari hi. Latin text
+    needs a function word, or a letter, that is typical of one of en, de, es, fr, it, pt, nl, tr and vi.
+
+    >>> [language_of(text) for text in ("Wovon wird ein Hochmoor gespeist?", "¿Dónde está el reloj?", "望远镜在哪里？", "D40")]
+    ['de', 'es', 'zh', None]
+    """
+    counts = {language: weight * len(pattern.findall(text)) for language, (pattern, weight) in _SCRIPTS.items()}
+    script = max(counts, key=lambda name: counts[name])
+    if script != "latin":
+        return script if counts[script] else None
+    return _latin_language(unicodedata.normalize("NFC", text).casefold())
+
+
+def _latin_language(text: str) -> str | None:
+    words = set(re.findall(r"[^\W\d_]+", text))
+    found: Counter[str] = Counter()
+    for language in _LATIN:
+        own = words & _WORD_SETS[language]
+        found[language] = len(own if language == "en" else own - HOMOGRAPHS)
+        found[language] += len(set(_LETTERS.get(language, "")) & set(text))
+    best = max(_LATIN, key=lambda language: found[language])
+    return best if found[best] else None
