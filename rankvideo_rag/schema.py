@@ -207,6 +207,17 @@ class PromptUsage(Record):
     omitted: tuple[OmittedEvidence, ...] = ()
 
 
+LLMStatus = Literal["unused", "answered", "declined", "rejected", "failed"]
+"""What became of a language model's answer.
+
+- unused: there is no LLM, or it was not called.
+- answered: those of its claims that are supported are shown.
+- declined: it says that the evidence does not answer the question; so the archive does not answer.
+- rejected: none of its claims is supported; text is quoted instead.
+- failed: there was an error; text is quoted instead, or, where a stream broke off, the claims until then are shown.
+"""
+
+
 class Answer(Record):
     """An answer with its citations. Without a citation the archive does not answer the question."""
 
@@ -218,6 +229,7 @@ class Answer(Record):
     claims: tuple[Claim, ...] = ()  # the statements of `text`
     removed_claims: tuple[Claim, ...] = ()  # generated, and left out of `text`
     reason: str | None = None  # why there is no answer, or why text is quoted instead of generated
+    llm_status: LLMStatus = "unused"
     support: float | None = Field(None, ge=0, le=1)  # mean over claims, 0 for removed ones; None if all are seen
     prompt: PromptUsage | None = None  # None without a language model
 
@@ -244,6 +256,7 @@ def to_json(answer: Answer, hits: Sequence[Hit]) -> dict[str, Any]:
         "answer": answer.text,
         "answered": answer.answered,
         "reason": answer.reason,
+        "llm_status": answer.llm_status,
         "citations": [c.model_dump(include={"video_id", "path", "start", "end", "quote"}) for c in answer.citations],
         "removed_citations": [removed.model_dump() for removed in answer.removed_citations],
         "claims": [

@@ -7,7 +7,9 @@ contain parts of sentences). Support is measured from text and margins.
 from collections.abc import Sequence
 
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.schema import Answer, Citation
+from rankvideo_rag.schema import Answer, Citation, LLMStatus
+
+_ORDER: tuple[LLMStatus, ...] = ("unused", "declined", "failed", "rejected", "answered")  # from the worst
 
 
 def split_evidence(evidence: Sequence[Evidence], count: int) -> list[list[Evidence]]:
@@ -23,7 +25,7 @@ def split_evidence(evidence: Sequence[Evidence], count: int) -> list[list[Eviden
 def measure_strength(answer: Answer, evidence: Sequence[Evidence]) -> tuple[float, ...]:
     """Return how well an answer is supported: greater is better, compared number by number.
 
-    These are: whether it answers, whether the model's claims are shown rather than quotes, the share of supported claims, their
+    These are: what became of the model's answer, whether the archive answers, the share of supported claims, their
     support by text, the mean margin of the cited clips in nats (0 for a clip without a score), and the number of claims.
     """
     written = len(answer.claims) + len(answer.removed_claims)
@@ -31,12 +33,16 @@ def measure_strength(answer: Answer, evidence: Sequence[Evidence]) -> tuple[floa
     margins = [_margin(citation, evidence) for citation in answer.citations]
     share = supported / written if written else 0.0
     margin = sum(margins) / len(margins) if margins else 0.0
-    return (answer.answered, answer.reason is None, share, answer.support or 0.0, margin, supported)
+    return (_ORDER.index(answer.llm_status), answer.answered, share, answer.support or 0.0, margin, supported)
 
 
 def select_best(answers: Sequence[Answer], evidence: Sequence[Evidence]) -> Answer:
-    """Return the best supported answer; of equal ones, the first."""
-    return max(answers, key=lambda answer: measure_strength(answer, evidence))
+    """Return the best supported answer; of equal ones, the first.
+
+    If the model says that all of the evidence (the first subset) does not answer, only claims from another subset win over it.
+    """
+    best = max(answers, key=lambda answer: measure_strength(answer, evidence))
+    return answers[0] if answers[0].llm_status == "declined" and best.llm_status != "answered" else best
 
 
 def _margin(citation: Citation, evidence: Sequence[Evidence]) -> float:

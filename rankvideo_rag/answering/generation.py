@@ -1,7 +1,8 @@
 """Generate answers with any LlamaIndex LLM: at once, as a stream, or by function calling. Nothing is verified here."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ImageBlock, MessageRole, TextBlock
@@ -9,8 +10,8 @@ from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
-from llama_index.core.types import TokenAsyncGen, TokenGen
 
+from rankvideo_rag.answering.declining import DECLINED
 from rankvideo_rag.answering.evidence import Evidence, sanitize_for_prompt
 from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.answering.parsing import ParsedClaim, claims_from_json, limit_claims, parse_claims
@@ -23,18 +24,37 @@ from rankvideo_rag.answering.prompt_evidence import (
     fit_evidence,
 )
 from rankvideo_rag.answering.prompts import CLAIMS_TEMPLATE, CitedAnswer, make_boundary
-from rankvideo_rag.errors import InputError
-from rankvideo_rag.text import timestamp
+from rankvideo_rag.errors import InputError, ModelError
+from rankvideo_rag.text import clean, timestamp
 
 Tokenizer = Callable[[str], Sequence[Any]]
 """Returns the tokens of a text."""
 
 _DEFAULT_OUTPUT = 512  # tokens reserved for the answer if the LLM does not declare num_output
+_MAX_ERROR = 500  # characters of an error's message: a server may repeat the prompt in it
 _TOOL = get_function_tool(CitedAnswer)
 
 
+class LLMError(ModelError):
+    """A language model failed, whatever it raised."""
+
+
+@contextmanager
+def _llm_errors() -> Iterator[None]:
+    """Turn every exception of the block into an LLMError that names it and its causes."""
+    try:
+        yield
+    except Exception as error:  # of any LLM and any server
+        causes: list[str] = []
+        cause: BaseException | None = error
+        while cause is not None:
+            causes.append(clean(str(cause), max_length=_MAX_ERROR).rstrip(".") or type(cause).__name__)
+            cause = cause.__cause__
+        raise LLMError(f"the language model failed: {type(error).__name__}: {': '.join(dict.fromkeys(causes))}") from error
+
+
 class AnswerGenerator:
-    """A language model with its prompts.
+    """A language model with its prompts. Methods that call the model raise LLMError for whatever it raises.
 
     Args:
         llm: a multimodal chat model if `options.frames` is set.
@@ -75,27 +95,32 @@ class AnswerGenerator:
 
     def generate(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> list[ParsedClaim]:
         """Return the claims of the answer. `variables` are further variables of the template."""
-        if self._tool_llm:
-            return self._parse_tool_calls(self._tool_llm.chat_with_tools(**self._tool_arguments(prompt, variables)))
-        template, values = self._prose_prompt(prompt, variables)
-        return parse_claims(self.llm.predict(template, **values))
+        with _llm_errors():
+            if self._tool_llm:
+                return self._parse_tool_calls(self._tool_llm.chat_with_tools(**self._tool_arguments(prompt, variables)))
+            template, values = self._prose_prompt(prompt, variables)
+            return parse_claims(self.llm.predict(template, **values))
 
     async def agenerate(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> list[ParsedClaim]:
         """Return the claims of the answer, like `generate`."""
-        if self._tool_llm:
-            return self._parse_tool_calls(await self._tool_llm.achat_with_tools(**self._tool_arguments(prompt, variables)))
-        template, values = self._prose_prompt(prompt, variables)
-        return parse_claims(await self.llm.apredict(template, **values))
+        with _llm_errors():
+            if self._tool_llm:
+                return self._parse_tool_calls(await self._tool_llm.achat_with_tools(**self._tool_arguments(prompt, variables)))
+            template, values = self._prose_prompt(prompt, variables)
+            return parse_claims(await self.llm.apredict(template, **values))
 
-    def stream(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> TokenGen:
+    def stream(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> Iterator[str]:
         """Stream the answer as prose."""
-        template, values = self._prose_prompt(prompt, variables)
-        return self.llm.stream(template, **values)
+        with _llm_errors():
+            template, values = self._prose_prompt(prompt, variables)
+            yield from self.llm.stream(template, **values)
 
-    async def astream(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> TokenAsyncGen:
+    async def astream(self, prompt: PromptEvidence, variables: Mapping[str, Any]) -> AsyncIterator[str]:
         """Stream the answer as prose."""
-        template, values = self._prose_prompt(prompt, variables)
-        return await self.llm.astream(template, **values)
+        with _llm_errors():
+            template, values = self._prose_prompt(prompt, variables)
+            async for token in await self.llm.astream(template, **values):
+                yield token
 
     @property
     def _template(self) -> BasePromptTemplate:
@@ -123,6 +148,8 @@ class AnswerGenerator:
         if not calls:
             return parse_claims(response.message.content or "")
         own = [call for call in calls if call.tool_name == _TOOL.metadata.name]
+        if own == calls and all(call.tool_kwargs.get("claims") == [] for call in own):
+            return [ParsedClaim(DECLINED, ())]
         claims = [claim for call in own for claim in claims_from_json(call.tool_kwargs.get("claims"))]
         others = [ParsedClaim(f"(a call of {call.tool_name})", ()) for call in calls if call not in own]
         return limit_claims([*claims, *others])

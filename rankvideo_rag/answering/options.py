@@ -19,6 +19,7 @@ class AnswerOptions:
         frames: frames of each clip in the prompt; they need a multimodal chat LLM.
         evidence_subsets: how many subsets of the evidence are answered from; the best supported answer is returned.
         evidence_tokens: limit of tokens for evidence in a prompt; None: what the LLM's context window leaves.
+        on_error: whether an error of the LLM is reported in the answer, which then quotes text, or raised as ModelError.
         limits: time and memory for reading a video.
     """
 
@@ -27,6 +28,7 @@ class AnswerOptions:
     frames: int = 0
     evidence_subsets: int = 1
     evidence_tokens: int | None = None
+    on_error: Literal["quote", "raise"] = "quote"
     limits: MediaLimits = MediaLimits()
 
     def __post_init__(self) -> None:
@@ -36,3 +38,5 @@ class AnswerOptions:
             )
         if self.unsupported not in ("drop", "mark"):
             raise InputError(f"unsupported = {self.unsupported!r}: it must be 'drop' or 'mark'")
+        if self.on_error not in ("quote", "raise"):
+            raise InputError(f"on_error = {self.on_error!r}: it must be 'quote' or 'raise'")

@@ -48,7 +48,7 @@ def parse_claims(written: str) -> list[ParsedClaim]:
     >>> parse_claims('It leaves at nine [1]. So they say.')[0]
     ParsedClaim(text='It leaves at nine.', markers=(CitationMarker(marker='[1]', number=1, start=None, end=None),), quotes=())
     """
-    claims = limit_claims(_parse(written[:MAX_CHARACTERS]))
+    claims = limit_claims(_parse(_without_reasoning(written[:MAX_CHARACTERS])))
     if len(written) > MAX_CHARACTERS:
         claims.append(ParsedClaim(f"(text after {MAX_CHARACTERS:,} characters)", ()))
     return claims
@@ -56,6 +56,7 @@ def parse_claims(written: str) -> list[ParsedClaim]:
 
 def parse_finished_claims(written: str) -> list[ParsedClaim]:
     """Return the first claims of a reply in progress: those that nothing written later can change."""
+    written = _without_reasoning(written)
     if any(_parse_json(written)):
         claims = _parse(written)
     else:
@@ -91,6 +92,11 @@ def parse_timestamp(text: str) -> float:
     for part in text.split(":"):
         total = total * 60 + float(part)
     return total
+
+
+def _without_reasoning(written: str) -> str:
+    """Return what follows the <think>…</think> that reasoning models begin with; nothing as long as it is open."""
+    return written.partition("</think>")[2] if written.lstrip().startswith("<think>") else written
 
 
 def _parse(written: str) -> list[ParsedClaim]:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.answering.answers import format_claim
+from rankvideo_rag.answering.declining import begins_with_decline
+from rankvideo_rag.answering.outcome import conclude_error, conclude_verified
 from rankvideo_rag.answering.parsing import MAX_CHARACTERS, ParsedClaim, parse_claims, parse_finished_claims
-from rankvideo_rag.answering.verification import VerificationContext, VerifiedClaim, combine_claims, verify_claim
+from rankvideo_rag.answering.verification import VerificationContext, VerifiedClaim, verify_claim
 from rankvideo_rag.schema import Answer, Claim
 
 _MAY_END_CLAIM = frozenset(".!?。！？؟]}\n")
@@ -42,8 +44,10 @@ class StreamingVerifier:
         self._written += token
         if _MAY_END_CLAIM.isdisjoint(token):
             return ""
-        before = len(self._released)
-        for claim in self._verify(parse_finished_claims(self._written)):
+        before, claims = len(self._released), parse_finished_claims(self._written)
+        if begins_with_decline(claims):
+            return ""
+        for claim in self._verify(claims):
             if claim and claim not in self._claims:
                 self._claims.add(claim)
                 self._pending.append(claim)
@@ -52,10 +56,14 @@ class StreamingVerifier:
                     self._pending.clear()
         return self._released[before:]
 
-    def finish(self) -> FinishedAnswer:
-        """Return the answer, after the last token."""
-        self._verify(parse_claims(self._written))
-        answer = combine_claims(self._verified, self._context)
+    def finish(self, error: str | None = None) -> FinishedAnswer:
+        """Return the answer, after the last token or an error; then without the claim that was being written."""
+        if error is None:
+            claims = parse_claims(self._written)
+            self._verify(claims)
+            answer = conclude_verified(claims, self._verified, self._context)
+        else:
+            answer = conclude_error(error, self._context, self._verified)
         return FinishedAnswer(answer, answer.text[len(self._released) :])
 
     def _verify(self, parsed: Sequence[ParsedClaim]) -> list[Claim | None]:

@@ -88,9 +88,11 @@ def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationConte
     question, min_margin = context.question, context.options.min_margin
     if not any(claim.status != "unsupported" for claim in claims):
         quoted = quote_evidence(question, context.retrieved, min_margin=min_margin, reason=QUOTED_INSTEAD)
-        return quoted.model_copy(update={"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations)})
+        found = {"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations), "llm_status": "rejected"}
+        return quoted.model_copy(update=found)
     omitted = find_omitted_evidence(question, context.retrieved, claims, min_margin=min_margin)
-    return build_answer(question, [*claims, *omitted], removed_claims=removed, removed_citations=removed_citations)
+    answer = build_answer(question, [*claims, *omitted], removed_claims=removed, removed_citations=removed_citations)
+    return answer.model_copy(update={"llm_status": "answered"})
 
 
 def verify_answer(parsed: Sequence[ParsedClaim], context: VerificationContext) -> Answer:

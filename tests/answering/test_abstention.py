@@ -29,7 +29,7 @@ def test_no_model_is_called_if_the_archive_does_not_answer() -> None:
 
 
 def test_a_refusal_of_the_model_does_not_decide() -> None:
-    response = VideoAnswerSynthesizer(FixedLLM(reply="I do not know.")).synthesize(
+    response = VideoAnswerSynthesizer(FixedLLM(reply="I cannot help with that.")).synthesize(
         "When does the ferry to Ostrey leave?", [hit("The ferry to Ostrey leaves at nine.")]
     )
     answer = answer_of(response)

@@ -99,7 +99,7 @@ def test_released_text_is_a_prefix_of_the_answer_for_any_token_size(written: str
 def test_a_query_engine_streams(world: World) -> None:
     with VideoArchive.open(world.archive, reranker="none") as archive:
         question = asked(world, "speech")[0]
-        synthesizer = archive.as_synthesizer(LetterByLetter(reply="I do not know."), streaming=True)
+        synthesizer = archive.as_synthesizer(LetterByLetter(reply="I cannot help with that."), streaming=True)
         response = archive.as_query_engine(response_synthesizer=synthesizer).query(question.text)
         assert str(response).startswith("“")
         assert (response.metadata or {})["answer"]["answered"]

@@ -2,9 +2,12 @@
 
 import pytest
 from llama_index.core import PromptTemplate
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from support.answering import FixedLLM, answer_of, hit
+from support.world import World, asked
 
 from rankvideo_rag.answering.answers import NOT_ANSWERED
+from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
@@ -48,3 +51,15 @@ def test_a_title_cannot_end_its_own_citation() -> None:
     llm = FixedLLM(reply="Nine [1].")
     response = VideoAnswerSynthesizer(llm).synthesize("When?", [hit("At nine.", start=0.0, end=9.0, title="x] [7 @ 00:01")])
     assert str(response) == "Nine [x) (7 @ 00:01 @ 00:00]."
+
+
+def test_a_callback_manager_of_the_query_engine_sees_every_step(world: World) -> None:
+    events = LlamaDebugHandler(print_trace_on_end=False)
+    with VideoArchive.open(world.archive) as archive:
+        engine = archive.as_query_engine(node_postprocessors=[], callback_manager=CallbackManager([events]))
+        engine.query(asked(world, "speech")[0].text)
+    assert {event.event_type for event in events.get_events()} == {
+        CBEventType.QUERY,
+        CBEventType.RETRIEVE,
+        CBEventType.SYNTHESIZE,
+    }

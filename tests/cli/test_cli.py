@@ -38,7 +38,18 @@ def test_ask_prints_the_json_that_scripts_rely_on(world: World) -> None:
     clip = next(c for c in world.clips if c.narration)
     done = rankvideo("ask", world.archive, clip.narration[0].text, "--json")
     answer = json.loads(done.stdout)
-    told = {"question", "answered", "answer", "reason", "claims", "citations", "removed_citations", "removed_claims", "prompt"}
+    told = {
+        "question",
+        "answered",
+        "answer",
+        "reason",
+        "llm_status",
+        "claims",
+        "citations",
+        "removed_citations",
+        "removed_claims",
+        "prompt",
+    }
     assert set(answer) == told | {"clips"}
     assert set(answer["citations"][0]) == {"video_id", "path", "start", "end", "quote"}
     assert answer["citations"][0]["quote"] == clip.narration[0].text

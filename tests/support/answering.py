@@ -10,8 +10,9 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.options import AnswerOptions
+from rankvideo_rag.answering.outcome import conclude
 from rankvideo_rag.answering.parsing import parse_claims
-from rankvideo_rag.answering.verification import VerificationContext, verify_answer
+from rankvideo_rag.answering.verification import VerificationContext
 from rankvideo_rag.schema import Answer, TextSpan
 
 
@@ -50,7 +51,7 @@ def context_of(
 
 def verify(question: str, written: str, evidence: Sequence[Evidence], **context: Any) -> Answer:
     """The answer to what a model wrote after reading all evidence."""
-    return verify_answer(parse_claims(written), context_of(question, evidence, **context))
+    return conclude(parse_claims(written), context_of(question, evidence, **context))
 
 
 class FixedLLM(CustomLLM):
@@ -68,4 +69,5 @@ class FixedLLM(CustomLLM):
         return CompletionResponse(text=self.reply)
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        yield self.complete(prompt, formatted, **kwargs)
+        response = self.complete(prompt, formatted, **kwargs)
+        yield response.model_copy(update={"delta": response.text})
