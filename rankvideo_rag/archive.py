@@ -172,8 +172,8 @@ class VideoArchive:
             reranker = self.as_reranker()
             node_postprocessors = [reranker] if reranker else []
         return RetrieverQueryEngine(
-            self.as_retriever(**retriever_options),
-            response_synthesizer=response_synthesizer or self.as_synthesizer(llm),
+            self.as_retriever(callback_manager=callback_manager, **retriever_options),
+            response_synthesizer=response_synthesizer or self.as_synthesizer(llm, callback_manager=callback_manager),
             node_postprocessors=node_postprocessors,
             callback_manager=callback_manager,
         )

@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     min_margin: float = Field(
         0.0, allow_inf_nan=False, description="Margin in nats from which a clip counts as relevant to the question."
     )
+    llm_timeout: float = Field(600.0, gt=0, description="Seconds to wait for a whole answer of the LLM at --llm-url.")
+    llm_context: int | None = Field(
+        None,
+        ge=256,
+        description="Context length in tokens of the LLM at --llm-url; by default as it reports, else 4096.",
+    )
     score_cache: str | None = Field(
         None, description="File that keeps reranker scores, or none; by default rankvideo/scores.db in the user's cache folder."
     )

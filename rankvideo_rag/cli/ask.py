@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rankvideo_rag.cli.console import hits_table, note, out, print_json, printable
+import typer
+
+from rankvideo_rag.cli.console import PARTIAL, hits_table, note, out, print_error, print_json, printable
 from rankvideo_rag.cli.domain_warning import warn_if_foreign
 from rankvideo_rag.cli.options import (
+    LLM_SETTINGS,
     SEARCH_SETTINGS,
     Archive,
     AsJson,
@@ -18,12 +21,14 @@ from rankvideo_rag.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from llama_index.core.base.base_query_engine import BaseQueryEngine
+    from llama_index.core.base.response.schema import Response
     from llama_index.core.schema import NodeWithScore
 
     from rankvideo_rag.schema import Answer, Hit
 
 
-@setting_options("min_margin", *SEARCH_SETTINGS)
+@setting_options("min_margin", *LLM_SETTINGS, *SEARCH_SETTINGS)
 def ask(
     archive: Archive,
     question: Question,
@@ -40,16 +45,36 @@ def ask(
     from rankvideo_rag.schema import Answer, to_json
 
     with VideoArchive.open(archive, **options) as opened:
-        synthesizer = opened.as_synthesizer(load_llm(llm, llm_url), frames=frames, evidence_subsets=evidence_subsets)
-        response = opened.as_query_engine(response_synthesizer=synthesizer).query(question)
+        # A stream shows progress. Not every LLM of --llm has one, and function calls have none.
+        answering = {"frames": frames, "evidence_subsets": evidence_subsets, "streaming": llm_url is not None}
+        synthesizer = opened.as_synthesizer(load_llm(llm, llm_url, opened.settings), **answering)
+        waiting_for = llm or f"the LLM at {llm_url}, at most {opened.settings.llm_timeout:g} s"
+        response = _query(opened.as_query_engine(response_synthesizer=synthesizer), question, waiting_for)
         hits = nodes_to_hits(response.source_nodes)
         warn_if_foreign(opened.store, opened.settings, {hit.video_id for hit in hits})
     answer = Answer.model_validate((response.metadata or {})["answer"])
     _note_if_not_reranked(response.source_nodes)
+    if answer.llm_status == "failed":
+        print_error(answer.reason or "the language model failed")
     if as_json:
         print_json(to_json(answer, hits))
     else:
         print_answer(answer, hits)
+    if answer.llm_status == "failed":
+        raise typer.Exit(PARTIAL)
+
+
+def _query(engine: "BaseQueryEngine", question: str, waiting_for: str) -> "Response":
+    from llama_index.core.base.response.schema import Response, StreamingResponse
+
+    from rankvideo_rag.cli.llm_progress import llm_progress
+
+    with llm_progress(waiting_for):
+        response = engine.query(question)
+        if isinstance(response, StreamingResponse):
+            response = response.get_response()
+    assert isinstance(response, Response)
+    return response
 
 
 def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
@@ -57,7 +82,7 @@ def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
     out.print(f"[bold]{printable(answer.text)}[/]", soft_wrap=True)
     for citation in answer.citations:
         out.print(f"  {printable(citation.path)} {citation.start:.1f}-{citation.end:.1f} s", soft_wrap=True)
-    if answer.reason:
+    if answer.reason and answer.llm_status != "failed":
         note(answer.reason)
     for removed in answer.removed_citations:
         note(f"removed the citation {removed.marker}: {removed.reason}")

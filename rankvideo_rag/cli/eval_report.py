@@ -15,12 +15,20 @@ from rankvideo_rag.cli.judge_options import (
     load_text_judge,
     load_video_judge,
 )
-from rankvideo_rag.cli.options import AsJson, EvidenceSubsets, Frames, Llm, LlmUrl, Output, load_llm, setting_options
+from rankvideo_rag.cli.options import (
+    LLM_SETTINGS,
+    AsJson,
+    EvidenceSubsets,
+    Frames,
+    Llm,
+    LlmUrl,
+    Output,
+    load_llm,
+    setting_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from llama_index.core.llms import LLM
 
     from rankvideo_rag.eval.answers.judgement_cache import JudgementCache
     from rankvideo_rag.eval.report.calibrate import CalibratedMargin
@@ -33,8 +41,8 @@ FEW = 30  # questions; a share over fewer moves by several hundredths with a sin
 class _AnswerOptions(NamedTuple):
     """The LLM that writes the answers, and what it is shown."""
 
-    llm: "LLM | None"
-    name: str | None
+    llm: str | None
+    llm_url: str | None
     frames: int
     evidence_subsets: int
 
@@ -49,7 +57,7 @@ class _JudgeOptions(NamedTuple):
     device: str | None
 
 
-@setting_options("profile", "reranker", "reranker_model", "score_cache", "device", "min_margin")
+@setting_options("profile", "reranker", "reranker_model", "score_cache", "device", "min_margin", *LLM_SETTINGS)
 def report(
     output: Output,
     options: dict[str, Any],
@@ -92,7 +100,7 @@ def report(
         answering = {"llm": llm, "llm_url": llm_url, "frames": frames or None, "evidence_subsets": subsets}
         _refuse_without_archive({**options, "questions": questions, "qrels": qrels, **answering})
     else:
-        answer_options = _AnswerOptions(load_llm(llm, llm_url), llm or llm_url, frames, evidence_subsets)
+        answer_options = _AnswerOptions(llm, llm_url, frames, evidence_subsets)
         asking = {"score_cache": "none", "device": judges.device} | options
         _ask(archive, questions, qrels, output, answer_options, stems, asking)
     inputs = read_report_folder(output, stems=stems and archive is None)
@@ -175,14 +183,14 @@ def _ask(
         output.mkdir(parents=True, exist_ok=True)
     total = len(to_ask.references)
     with VideoArchive.open(archive, **options) as opened, progress("asking", total, unit="questions") as advance:
-        subsets = answering.evidence_subsets
+        llm, subsets = load_llm(answering.llm, answering.llm_url, opened.settings), answering.evidence_subsets
         ask_archive(
             opened,
             to_ask,
             judged.qrels,
             output,
-            synthesizer=opened.as_synthesizer(answering.llm, frames=answering.frames, evidence_subsets=subsets),
-            generator=answering.name or EXTRACTIVE,
+            synthesizer=opened.as_synthesizer(llm, frames=answering.frames, evidence_subsets=subsets),
+            generator=answering.llm or answering.llm_url or EXTRACTIVE,
             stems=stems,
             progress=lambda _: advance(),
         )

@@ -28,7 +28,10 @@ Llm = Annotated[
 ]
 LlmUrl = Annotated[
     str | None,
-    typer.Option(help="OpenAI-compatible endpoint whose model writes the answers, such as http://127.0.0.1:8000/v1."),
+    typer.Option(
+        help="OpenAI-compatible endpoint whose model writes the answers, such as http://127.0.0.1:8000/v1; with several models "
+        ".../v1#model."
+    ),
 ]
 Frames = Annotated[int, typer.Option(min=0, help="Frames per clip that the LLM is shown; it must be multimodal.")]
 EvidenceSubsets = Annotated[
@@ -37,6 +40,9 @@ EvidenceSubsets = Annotated[
 
 # The settings that every command offers which opens an archive to search it.
 SEARCH_SETTINGS = ("profile", "reranker", "reranker_model", "device", "gpu", "vector_store")
+
+# The settings that every command offers which lets an LLM write answers.
+LLM_SETTINGS = ("llm_timeout", "llm_context")
 
 
 def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -71,8 +77,8 @@ def _parameter(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
 
 
-def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
-    """Return the LLM that `--llm` names or that is served at `--llm-url`.
+def load_llm(name: str | None, url: str | None, settings: Settings) -> "LLM | None":
+    """Return the LLM that `--llm` names or that is served at `--llm-url`; the settings' time limit is for the latter.
 
     Raises InputError if both are given or the name is not package.module:function.
     """
@@ -84,7 +90,7 @@ def load_llm(name: str | None, url: str | None = None) -> "LLM | None":
     if url:
         from rankvideo_rag.answering.openai_like import load_openai_like
 
-        return load_openai_like(url)
+        return load_openai_like(url, timeout=settings.llm_timeout, context_window=settings.llm_context)
     if name is None:
         return None
     if ":" not in name:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from rankvideo_rag.cli.console import note, out, printable
-from rankvideo_rag.cli.options import SEARCH_SETTINGS, Archive, Llm, LlmUrl, load_llm, setting_options
+from rankvideo_rag.cli.options import LLM_SETTINGS, SEARCH_SETTINGS, Archive, Llm, LlmUrl, load_llm, setting_options
 
 SHUTDOWN_SECONDS = 5  # for running requests after Ctrl-C
 
 
-@setting_options("min_margin", *SEARCH_SETTINGS)
+@setting_options("min_margin", *LLM_SETTINGS, *SEARCH_SETTINGS)
 def serve(
     archive: Archive,
     options: dict[str, Any],
@@ -31,7 +31,7 @@ def serve(
     create_app = import_optional("rankvideo_rag.server", "serve").create_app
     uvicorn = import_optional("uvicorn", "serve")
     with VideoArchive.open(archive, **options) as opened, _listen(host, port) as listening:
-        app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm, llm_url))
+        app = create_app(opened, hosts=[host, *(allow_host or [])], llm=load_llm(llm, llm_url, opened.settings))
         _announce(str(archive), listening)
         config = uvicorn.Config(
             app, log_level="warning", server_header=False, lifespan="off", timeout_graceful_shutdown=SHUTDOWN_SECONDS

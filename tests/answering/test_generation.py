@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
-from support import fake_server
 from support.answering import answer_of, hit
 
 from rankvideo_rag.answering.answers import NOT_ANSWERED
-from rankvideo_rag.answering.openai_like import load_openai_like
-from rankvideo_rag.errors import MissingDependency, ModelError
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
@@ -48,23 +44,3 @@ def test_unknown_functions_are_not_run_and_prose_is_parsed() -> None:
         llm = MockFunctionCallingLLM(response_generator=lambda messages, message=message, **options: message)
         response = VideoAnswerSynthesizer(llm).synthesize("When?", [hit("The ferry leaves at nine.")])
         assert str(response) == text
-
-
-def test_a_served_model_answers_over_http() -> None:
-    def reply(handler: fake_server.Handler, request: Any) -> bool:
-        completion = fake_server.completion(request, margin=0.0)
-        completion["choices"][0]["message"]["content"] = "It leaves at nine [1]. It is red [2]."
-        handler.answer(completion)
-        return True
-
-    with fake_server.serving(reply) as server:
-        address = server.address.removesuffix("#tiny")
-        try:
-            llm = load_openai_like(address)
-        except MissingDependency as error:
-            pytest.skip(str(error))
-        response = VideoAnswerSynthesizer(llm).synthesize("When?", [hit("The ferry leaves at nine. It is never late.")])
-        assert str(response) == "It leaves at nine [ferry.mp4 @ 00:00]."
-        assert server.requests[0]["model"] == "tiny"
-    with pytest.raises(ModelError, match=r"no model is served at http://127\.0\.0\.1:9"):
-        load_openai_like("http://127.0.0.1:9/v1")
