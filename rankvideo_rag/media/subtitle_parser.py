@@ -2,11 +2,15 @@
 
 import html
 import re
+from itertools import pairwise
 from typing import NamedTuple
+
+from rankvideo_rag.schema import TimedWord
 
 MAX_CUES = 100_000
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMING = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")
+_WORD_TIME = re.compile(rf"<{_TIME}>")  # <00:00:01.500>, when the words after it are spoken
 _NOT_CUES = ("NOTE", "STYLE", "REGION")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<[\d:.]{1,20}>|</?>")  # <i>, <c.loud>, <v Ann>, <00:01.500>
 _OVERRIDE = re.compile(r"\{\\[^{}]{0,500}\}")  # {\an8}
@@ -19,6 +23,7 @@ class Cue(NamedTuple):
     start: float
     end: float
     text: str
+    words: tuple[TimedWord, ...] = ()  # with the time tags of WebVTT
 
 
 class Cues(NamedTuple):
@@ -89,7 +94,20 @@ def _cue(timing: str, text_lines: list[str]) -> Cue | None:
     if match is None:
         return None
     start, end = _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:])
-    return Cue(start, end, strip_markup("\n".join(text_lines))) if end > start else None
+    text = "\n".join(text_lines)
+    return Cue(start, end, strip_markup(text), _timed_words(text, start, end)) if end > start else None
+
+
+def _timed_words(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
+    """Return the words between time tags; none if there are no tags or their times are not in order."""
+    tags = list(_WORD_TIME.finditer(text))
+    times = [start, *(_seconds(*tag.groups()) for tag in tags), end]
+    if not tags or times != sorted(times):
+        return ()
+    places = [0, *(place for tag in tags for place in tag.span()), len(text)]
+    parts = [strip_markup(text[first:last]) for first, last in zip(places[::2], places[1::2], strict=True)]
+    timed = zip(parts, pairwise(times), strict=True)
+    return tuple(TimedWord(part, begins, ends) for part, (begins, ends) in timed if part)
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:

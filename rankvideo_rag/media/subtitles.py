@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.rolling_captions import remove_rolled_lines
 from rankvideo_rag.media.safe_open import open_regular
 from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
 from rankvideo_rag.media.subtitle_parser import Cue, decode_text, parse_cues
@@ -27,7 +28,8 @@ def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[Te
 
     A subtitle file is preferred: `name.srt`, `name.vtt`, then one with a language, such as `name.en.srt`, in alphabetical
     order. Unusable files are skipped with a warning in the log. Without a file, the default or the first text stream of the
-    video is read. Broken cues are left out and counted in the log. The language is that of the file's name or of the stream.
+    video is read. Broken cues are left out and counted in the log. Lines that rolling captions repeat are kept once. The
+    language is that of the file's name or of the stream.
 
     Raises MediaError if the video has to be opened and cannot be.
     """
@@ -92,9 +94,16 @@ def _read_sidecar(path: str) -> list[Cue]:
 
 
 def _spans(cues: list[Cue], language: str | None) -> list[TextSpan]:
-    cleaned = [(cue, clean(cue.text)) for cue in sorted(cues)]
     return [
-        TextSpan(channel="speech", text=text, start=cue.start, end=cue.end, source="subtitles", language=language)
-        for cue, text in cleaned
-        if text
+        TextSpan(
+            channel="speech",
+            text=text,
+            start=cue.start,
+            end=cue.end,
+            source="subtitles",
+            language=language,
+            words=tuple(word._replace(text=clean(word.text)) for word in cue.words),
+        )
+        for cue in remove_rolled_lines(sorted(cues))
+        if (text := clean(cue.text))
     ]

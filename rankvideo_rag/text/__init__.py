@@ -12,9 +12,9 @@ from rankvideo_rag.text.content import phrases as phrases
 from rankvideo_rag.text.content import query_terms as query_terms
 from rankvideo_rag.text.content import text_terms as text_terms
 from rankvideo_rag.text.languages import language_of as language_of
-from rankvideo_rag.text.sentences import TimedSentence as TimedSentence
 from rankvideo_rag.text.sentences import split_sentences as split_sentences
-from rankvideo_rag.text.sentences import timed_sentences as timed_sentences
+from rankvideo_rag.text.timed import TimedSentence as TimedSentence
+from rankvideo_rag.text.timed import timed_sentences as timed_sentences
 from rankvideo_rag.text.tokens import Token as Token
 from rankvideo_rag.text.tokens import split_words as split_words
 from rankvideo_rag.text.tokens import stem as stem

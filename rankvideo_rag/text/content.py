@@ -13,7 +13,7 @@ _HIRAGANA = "\u3041-\u309f"
 _APOSTROPHES = "'’ʼ＇"
 _ENDINGS = frozenset("s t d ll re ve m".split())  # it's, don't, we'll
 _ELISIONS = frozenset(
-    "c d j l m n qu s t dell all nell sull dall quest quell un jusqu lorsqu puisqu".split()
+    "c d j l m n qu s t dell all nell sull dall quest quell un jusqu lorsqu puisqu dov cos com quand".split()
 )  # l'eau, dell'arte
 
 

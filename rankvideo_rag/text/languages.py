@@ -13,7 +13,7 @@ _LETTERS = {
     "es": "ñ¿¡",
     "fr": "œçêèëîïû",
     "pt": "ãõç",
-    "tr": "ğışö",
+    "tr": "ğışöüç",
     "vi": "ăđơư" + "".join(map(chr, range(0x1EA0, 0x1EFA))),
 }
 # A character of these scripts holds about as much as three letters.
@@ -40,6 +40,8 @@ def language_of(text: str) -> str | None:
     >>> [language_of(text) for text in ("Wovon wird ein Hochmoor gespeist?", "¿Dónde está el reloj?", "望远镜在哪里？", "D40")]
     ['de', 'es', 'zh', None]
     """
+    if text.isascii():
+        return _latin_language(text.lower())
     counts = {language: weight * len(pattern.findall(text)) for language, (pattern, weight) in _SCRIPTS.items()}
     script = max(counts, key=lambda name: counts[name])
     if script != "latin":
