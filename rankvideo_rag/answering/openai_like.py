@@ -5,19 +5,19 @@ Needs llama-index-llms-openai-like (extra `served`).
 
 import logging
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 from llama_index.core.llms import LLM
 
+from rankvideo_rag.answering.deadline_transport import AsyncDeadlineTransport, DeadlineTransport
 from rankvideo_rag.errors import MissingDependency, ModelError
-
-if TYPE_CHECKING:
-    import httpx
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 600.0  # seconds: a small model on a few CPU cores may read a prompt for minutes
 DEFAULT_CONTEXT = 4096  # tokens, where a server reports no context length; also Ollama's default
+_MAX_OUTPUT = 4096  # tokens of an answer, at most a quarter of the context: small models may go on without end
 _INFO_TIMEOUT = 30.0  # seconds, for each question about the server
 
 
@@ -40,10 +40,6 @@ def load_openai_like(
         openai_like = import_module("llama_index.llms.openai_like")
     except ModuleNotFoundError as error:
         raise MissingDependency("openai-like", "llama-index-llms-openai-like", "served") from error
-    import httpx
-
-    from rankvideo_rag.answering.deadline_transport import AsyncDeadlineTransport, DeadlineTransport
-
     address, _, name = base_url.partition("#")
     address = address.rstrip("/")
     with httpx.Client(timeout=_INFO_TIMEOUT, trust_env=False) as client:
@@ -56,6 +52,7 @@ def load_openai_like(
         api_base=address,
         api_key="none",
         context_window=window or DEFAULT_CONTEXT,
+        max_tokens=min((window or DEFAULT_CONTEXT) // 4, _MAX_OUTPUT),
         is_chat_model=True,
         is_function_calling_model=function_calling,
         timeout=timeout,
@@ -66,7 +63,7 @@ def load_openai_like(
     return llm
 
 
-def _find_model(client: "httpx.Client", address: str, name: str) -> dict[str, Any]:
+def _find_model(client: httpx.Client, address: str, name: str) -> dict[str, Any]:
     """Return the named model of the server's list, else the first one. Raises ModelError."""
     try:
         reply = client.get(f"{address}/models").raise_for_status().json()
@@ -83,16 +80,17 @@ def _find_model(client: "httpx.Client", address: str, name: str) -> dict[str, An
     return model
 
 
-def _context_length(client: "httpx.Client", root: str, model: dict[str, Any]) -> int | None:
+def _context_length(client: httpx.Client, root: str, model: dict[str, Any]) -> int | None:
     """Return the context length of a model in tokens, as far as the server reports one; `root` is its URL without /v1."""
     name = model["id"]
-    reported = [model.get("max_model_len"), _look_up(model, "meta", "n_ctx")]  # vLLM, SGLang; llama.cpp
-    if model.get("meta") or model.get("owned_by") == "llamacpp":
+    reported = [model.get("max_model_len")]  # vLLM, SGLang
+    if model.get("meta"):  # llama.cpp: that of a slot, of the server, of the model
         reported.append(_look_up(_get_json(client, f"{root}/props"), "default_generation_settings", "n_ctx"))
-        reported.append(_look_up(model, "meta", "n_ctx_train"))
-    elif model.get("owned_by") == "library" or not any(reported):
-        running = _look_up(_get_json(client, f"{root}/api/ps"), "models") or []
-        reported += [_look_up(one, "context_length") for one in running if _look_up(one, "name") == name]
+        reported += [_look_up(model, "meta", "n_ctx"), _look_up(model, "meta", "n_ctx_train")]
+    elif not any(reported):
+        running = _look_up(_get_json(client, f"{root}/api/ps"), "models")
+        loaded = [one for one in running if _look_up(one, "name") == name] if isinstance(running, list) else []
+        reported += [_look_up(one, "context_length") for one in loaded]
         reported.append(_num_ctx(_get_json(client, f"{root}/api/show", {"model": name})))
     return next((length for length in reported if isinstance(length, int) and length > 0), None)
 
@@ -103,11 +101,12 @@ def _num_ctx(shown: Any) -> int | None:
         key, _, value = line.partition(" ")
         if key == "num_ctx" and value.strip().isdigit():
             return int(value)
-    trained = [value for key, value in (_look_up(shown, "model_info") or {}).items() if key.endswith(".context_length")]
-    return min(DEFAULT_CONTEXT, *trained) if trained else None
+    info = _look_up(shown, "model_info")
+    trained = [info[key] for key in info if key.endswith(".context_length")] if isinstance(info, dict) else []
+    return min(DEFAULT_CONTEXT, *trained) if trained and isinstance(trained[0], int) else None
 
 
-def _get_json(client: "httpx.Client", url: str, body: object = None) -> Any:
+def _get_json(client: httpx.Client, url: str, body: object = None) -> Any:
     """Return the JSON at a URL, POST where there is a body; None for whatever else the server does."""
     try:
         reply = client.get(url) if body is None else client.post(url, json=body)

@@ -24,6 +24,7 @@ def test_the_context_length_is_that_of_the_server(kind: Kind) -> None:
     with serving(kind=kind, context=6000) as server:
         llm = load_openai_like(server.address)
         assert (llm.metadata.context_window, llm.metadata.model_name) == (6000, "tiny")
+        assert llm.metadata.num_output == 1500
         assert str(VideoAnswerSynthesizer(llm).synthesize("When?", NODES)) == ANSWER
 
 

@@ -51,7 +51,7 @@ class LLMServer(ThreadingHTTPServer):
             case "vllm":
                 model |= {"owned_by": "vllm", "max_model_len": self.context}
             case "llama.cpp":
-                model |= {"owned_by": "llamacpp", "meta": {"n_vocab": 32000, "n_ctx_train": 131072}}
+                model |= {"owned_by": "llamacpp", "meta": {"n_vocab": 32000, "n_ctx": 2 * self.context, "n_ctx_train": 131072}}
             case "ollama":
                 model |= {"owned_by": "library"}
         return [model]
