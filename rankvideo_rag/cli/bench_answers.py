@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rankvideo_rag.cli.console import make_table, note, out, printable, progress, render
-from rankvideo_rag.cli.options import SEARCH_SETTINGS, AsJson, Llm, LlmUrl, load_llm, setting_options
+from rankvideo_rag.cli.options import LLM_SETTINGS, SEARCH_SETTINGS, AsJson, Llm, LlmUrl, load_llm, setting_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("right", "wrong", "false abstentions", "false answers")
 
 
-@setting_options(*SEARCH_SETTINGS, "fusion", "rerank_depth", "top_n", "min_margin", "clip_seconds")
+@setting_options(*LLM_SETTINGS, *SEARCH_SETTINGS, "fusion", "rerank_depth", "top_n", "min_margin", "clip_seconds")
 def answers(
     folder: Annotated[Path, typer.Argument(help="Folder with questions.jsonl and transcripts/.")],
     options: dict[str, Any],
@@ -38,7 +38,8 @@ def answers(
     from rankvideo_rag.eval.benchmarks.answers import benchmark_answers
     from rankvideo_rag.settings import Settings
 
-    settings, writer = Settings.load(**options), load_llm(llm, llm_url)
+    settings = Settings.load(**options)
+    writer = load_llm(llm, llm_url, settings)
     with ExitStack() as closing:
         work = output or Path(closing.enter_context(tempfile.TemporaryDirectory()))
         work.mkdir(parents=True, exist_ok=True)
