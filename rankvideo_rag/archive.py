@@ -92,7 +92,7 @@ class VideoArchive:
         are reranked, or returned if the settings have no reranker.
         """
         default_top_k = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
-        defaults = {"depth": self.settings.retrieve_depth, "fusion": self.settings.fusion}
+        defaults = {"depth": self.settings.retrieve_depth}
         given = {name: value for name, value in options.items() if value is not None}
         return VideoRetriever(self.store, self.vectors, self.embedder, top_k=top_k or default_top_k, **(defaults | given))
 

@@ -10,13 +10,23 @@ from typing import Any, NamedTuple, get_args
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.ranking.fusion import FusedHit
 from rankvideo_rag.ranking.pointwise import VideoSpan
-from rankvideo_rag.schema import Clip, Hit, Sense, Video
+from rankvideo_rag.schema import Clip, Hit, SearchChannel, Sense, Video
+from rankvideo_rag.storage.passages import Passage
 
 NO_TEXT = "(no text in this clip)"
 PATH_KEYS = ("file_path", "video_path", "path")
+CHANNELS: tuple[SearchChannel, ...] = get_args(SearchChannel)
 # Metadata that neither a language model nor an embedder should read.
-HIDDEN_KEYS = ("video_id", "file_path", "rank_visual", "rank_speech", "rank_on_screen", "rank_description", "duplicate_of")
+HIDDEN_KEYS = (
+    "video_id",
+    "file_path",
+    *(f"{kind}_{channel}" for kind in ("rank", "score") for channel in CHANNELS),
+    "passage_start",
+    "passage_end",
+    "duplicate_of",
+)
 
 SENSES: tuple[Sense, ...] = get_args(Sense)
 
@@ -32,11 +42,18 @@ class NodeClip(NamedTuple):
 
 
 def clip_to_node(
-    video: Video, clip: Clip, text: str, ranks: Mapping[str, int] | None = None, *, duplicate_of: str | None = None
+    video: Video,
+    clip: Clip,
+    text: str,
+    hit: FusedHit | None = None,
+    *,
+    passage: Passage | None = None,
+    duplicate_of: str | None = None,
 ) -> TextNode:
     """Return the node of a clip.
 
-    `ranks` are its ranks by channel, `duplicate_of` the clip_id of a better hit of which it is a near-duplicate.
+    `hit` has its ranks and scores by channel, `passage` is the best one of its text, `duplicate_of` the clip_id of a better hit
+    of which it is a near-duplicate.
     """
     metadata: dict[str, str | float | int] = {
         "title": video.title,
@@ -45,7 +62,11 @@ def clip_to_node(
         "video_id": video.video_id,
         "file_path": video.path,
     }
-    metadata |= {f"rank_{channel}": rank for channel, rank in (ranks or {}).items()}
+    if hit:
+        metadata |= {f"rank_{channel}": rank for channel, rank in hit.ranks.items()}
+        metadata |= {f"score_{channel}": round(score, 4) for channel, score in hit.scores.items()}
+    if passage:
+        metadata |= {"passage_start": passage.start, "passage_end": passage.end}
     if duplicate_of:
         metadata["duplicate_of"] = duplicate_of
     return TextNode(
@@ -67,7 +88,7 @@ def nodes_to_hits(nodes: Sequence[NodeWithScore]) -> list[Hit]:
 
 
 def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
-    clip, text = node_to_clip(hit.node), hit.node.get_content(MetadataMode.NONE)
+    clip, text, metadata = node_to_clip(hit.node), hit.node.get_content(MetadataMode.NONE), hit.node.metadata
     return Hit(
         rank=rank,
         video_id=clip.video_id,
@@ -76,11 +97,12 @@ def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
         start=clip.span.start,
         end=clip.span.end,
         score=hit.score,
-        channels={key.removeprefix("rank_"): rank for key, rank in hit.node.metadata.items() if key.startswith("rank_")},
+        channels={channel: metadata[key] for channel in CHANNELS if (key := f"rank_{channel}") in metadata},
+        scores={channel: metadata[key] for channel in CHANNELS if (key := f"score_{channel}") in metadata},
         text="" if text == NO_TEXT else text,
         duplicate_of=first if first < rank else None,
-        evidence=_evidence(hit.node.metadata),
-        unscored={sense: reason for sense in SENSES if (reason := hit.node.metadata.get(f"unscored_{sense}"))},
+        evidence=_evidence(metadata),
+        unscored={sense: reason for sense in SENSES if (reason := metadata.get(f"unscored_{sense}"))},
     )
 
 

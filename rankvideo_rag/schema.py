@@ -14,6 +14,11 @@ Channel = Literal["visual", "speech", "on_screen", "description"]
 
 TextChannel = Literal["speech", "on_screen", "description"]
 
+SearchChannel = Literal[
+    "visual", "speech", "on_screen", "description", "speech_meaning", "on_screen_meaning", "description_meaning"
+]
+"""How clips are found: by their pictures, and each kind of text by its terms and by its meaning."""
+
 Sense = Literal["picture", "text"]
 """What a reranker scores of a clip."""
 
@@ -126,6 +131,7 @@ class Hit(Record):
     end: float | None
     score: float | None  # what the list is ordered by; None if the clip could not be scored
     channels: dict[str, int]  # channel -> rank there
+    scores: dict[str, float] = {}  # channel -> normalised score there, from 0 to 1
     text: str
     duplicate_of: int | None = None  # rank of a better hit that this one is a near-duplicate of
     evidence: dict[Sense, float | None] = {}  # after reranking: the picture's margin in nats, the text's probability

@@ -14,7 +14,6 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import VideoReader
 
 Profile = Literal["tiny", "cpu", "gpu"]
-Fusion = Literal["ranks", "scores"]
 FAISS = "faiss"  # the vector store of this machine
 SegmentBy = Literal["windows", "shots", "pyscenedetect", "speech"]
 WindowAggregate = Literal["max", "noisy-or", "top-mean"]
@@ -27,8 +26,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "embedder_model": "bundled:tiny-embedder",
         "reranker": "transformers",
         "reranker_model": "bundled:tiny-reranker",
-        # Measured by `rankvideo demo eval`: scores tell where the embedder is unsure, ranks do not.
-        "fusion": "scores",
         # It was trained on evenly spaced frames.
         "frame_sampling": "exact",
     },
@@ -141,7 +138,6 @@ class Settings(BaseSettings):
     )
     reasoning_low: float = Field(-2.0, allow_inf_nan=False, description="Margins above this, in nats, may be in doubt.")
     reasoning_high: float = Field(2.0, allow_inf_nan=False, description="Margins below this, in nats, may be in doubt.")
-    fusion: Fusion = Field("ranks", description="How channels are fused: by ranks, or by standardized scores.")
     retrieve_depth: int = Field(100, ge=1, description="Clips taken from the fused channels.")
     rerank_depth: int = Field(20, ge=1, description="Clips that are reranked, of those retrieved.")
     top_n: int = Field(5, ge=1, description="Clips that an answer may cite, of those reranked.")
@@ -217,7 +213,6 @@ _BELONGS_TO = {
     "reranker_model": ("reranker",),
     "cross_encoder_model": ("cross_encoder",),
     "asr_model": ("asr",),
-    "fusion": ("embedder", "embedder_model"),
     "frame_sampling": ("embedder", "embedder_model"),
 }
 

@@ -11,8 +11,8 @@ from support.world import World, asked, narrated, stems
 
 from rankvideo_rag import VideoArchive
 from rankvideo_rag.errors import ArchiveMismatch, InputError
-from rankvideo_rag.nodes import NO_TEXT, nodes_to_hits
-from rankvideo_rag.schema import Answer
+from rankvideo_rag.nodes import CHANNELS, NO_TEXT, nodes_to_hits
+from rankvideo_rag.schema import Answer, SearchChannel
 from rankvideo_rag.synthetic import generate_questions
 
 
@@ -55,9 +55,12 @@ def test_channel_weights_switch_channels_off_and_scale_scores(world: World, arch
     clip = narrated(world)
     question = clip.narration[0].text
     assert stems(archive.as_retriever(weights={"speech": 0.0}).retrieve(question)) == []
-    once = archive.as_retriever().retrieve(question)[0].score
-    twice = archive.as_retriever(weights={"speech": 2.0}).retrieve(question)[0].score
-    assert (once, twice) == (pytest.approx(1 / 61), pytest.approx(2 / 61))  # type: ignore[comparison-overlap]
+    others: dict[SearchChannel, float] = {channel: 0.0 for channel in CHANNELS} | {"visual": 1.0}
+    equal = archive.as_retriever(weights={**others, "speech": 1.0}).retrieve(question)[0]
+    more = archive.as_retriever(weights={**others, "speech": 3.0}).retrieve(question)[0]
+    held = equal.node.metadata["score_speech"]
+    assert equal.score == pytest.approx(held / 2, abs=1e-4)
+    assert more.score == pytest.approx(3 * held / 4, abs=1e-4)
     with pytest.raises(InputError, match="unknown channel smell"):
         archive.as_retriever(weights={"smell": 1.0})
 

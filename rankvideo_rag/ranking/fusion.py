@@ -1,94 +1,107 @@
-"""Fuse the results of several channels into one list, by rank or by score.
+"""Fuse the channels of a search into one list, by a convex combination of normalised scores (Bruch, Gai and Ingber, TOIS 2023).
 
-By rank all channels count equally, however well they match the question: weighted reciprocal rank fusion (Cormack, Clarke and
-Buettcher, SIGIR 2009). By score a clip counts as far as it stands out in its channel: the sum of standard scores (Renda and
-Straccia, SAC 2003; on scores against ranks Bruch, Gai and Ingber, TOIS 2023).
+Text counts by the best passage of a clip, by its terms and its meaning together: a word that is both spoken and on screen does
+not count twice. The picture is added. Weights were fitted by `rankvideo bench fusion` (docs/benchmarks.md).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, get_args
 
-from rankvideo_rag.schema import Channel, TextChannel
+from rankvideo_rag.schema import SearchChannel, TextChannel
+
+DEFAULT_WEIGHTS: Mapping[SearchChannel, float] = {
+    "visual": 0.75,
+    "speech": 1.0,
+    "on_screen": 1.0,
+    "description": 1.0,
+    "speech_meaning": 0.75,
+    "on_screen_meaning": 0.75,
+    "description_meaning": 0.75,
+}
+MEANING: Mapping[TextChannel, SearchChannel] = {
+    "speech": "speech_meaning",
+    "on_screen": "on_screen_meaning",
+    "description": "description_meaning",
+}
+
+
+class PassageScores(NamedTuple):
+    """A passage that was found, with its normalised scores."""
+
+    clip: int
+    start: float  # seconds
+    scores: dict[SearchChannel, float]  # of terms, of meaning, or of both
 
 
 class FusedHit(NamedTuple):
-    """An item of the fused list."""
+    """A clip of the fused list."""
 
-    item: int
-    score: float  # greater is better; comparable within one list only
-    ranks: dict[str, int]  # channel -> rank there, from 1; without channels that did not find the item
+    clip: int
+    score: float  # from 0 to 1
+    scores: dict[SearchChannel, float]  # the clip's best in each channel that found it
+    ranks: dict[SearchChannel, int]  # from 1; equal scores share a rank
+    passage: int | None  # the passage that counted
 
 
-def reciprocal_rank_fusion(
-    rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float], k: float = 60.0
+def fuse(
+    pictures: Mapping[int, float],
+    passages: Mapping[int, PassageScores],
+    *,
+    weights: Mapping[SearchChannel, float] = DEFAULT_WEIGHTS,
+    tie_breaker: Callable[[int], Any],
 ) -> list[FusedHit]:
-    """Fuse rankings into one list, best first; equal scores are ordered by item, so that the result is deterministic.
+    """Fuse normalised scores of clips by picture and of passages by text, best first.
 
-    A channel without a weight counts 1. Each ranking holds an item at most once.
+    Of equal scores the better single channel decides, then the better match of terms, then `tie_breaker` (a sort key of a clip
+    by its content). Numbers of clips and passages, which depend on the order of indexing, decide nothing.
     """
-    fused = [
-        FusedHit(item, sum(weights.get(channel, 1.0) / (k + rank) for channel, rank in found.items()), found)
-        for item, found in _ranks(rankings).items()
-    ]
-    return sorted(fused, key=lambda hit: (-hit.score, hit.item))
+    best = _best_passages(passages, weights)
+    channels = _clip_scores(pictures, passages)
+    ranks = {channel: _ranks(scores) for channel, scores in channels.items()}
+    hits = []
+    for clip in dict.fromkeys([*pictures, *best]):
+        found = {channel: scores[clip] for channel, scores in channels.items() if clip in scores}
+        text = best.get(clip, (None, 0.0))
+        score = (weights["visual"] * pictures.get(clip, 0.0) + text[1]) / _most(weights)
+        hits.append(FusedHit(clip, score, found, {channel: ranks[channel][found[channel]] for channel in found}, text[0]))
+    return sorted(hits, key=lambda hit: (*_preference(hit), tie_breaker(hit.clip)))
 
 
-class ChannelScores(NamedTuple):
-    """A channel's scores of the items that it found; that many `others` have 0."""
-
-    found: Mapping[int, float]
-    others: int = 0
+def _preference(hit: FusedHit) -> tuple[float, float, float]:
+    by_terms = max((hit.scores.get(channel, 0.0) for channel in get_args(TextChannel)), default=0.0)
+    return -hit.score, -max(hit.scores.values(), default=0.0), -by_terms
 
 
-def standard_scores(scores: ChannelScores) -> dict[int, float]:
-    """Return by how many standard deviations each found item exceeds the mean of all, at least 0.
-
-    >>> standard_scores(ChannelScores({1: 4.0, 2: 2.0}, others=2))
-    {1: 1.507556722888818, 2: 0.30151134457776363}
-    """
-    count = len(scores.found) + scores.others
-    if not count:
-        return {}
-    mean = sum(scores.found.values()) / count
-    variance = (sum((x - mean) ** 2 for x in scores.found.values()) + scores.others * mean**2) / count
-    return {item: max(0.0, x - mean) / variance**0.5 if variance else 0.0 for item, x in scores.found.items()}
+def _most(weights: Mapping[SearchChannel, float]) -> float:
+    """Return the score of a clip that scores 1 everywhere; 1 if all channels are switched off."""
+    return (weights["visual"] + max(weights[channel] + weights[MEANING[channel]] for channel in MEANING)) or 1.0
 
 
-def max_fusion(channels: Mapping[TextChannel, Mapping[int, float]], *, weights: Mapping[Channel, float]) -> dict[int, float]:
-    """Return each item's greatest weighted score over text channels.
-
-    A sum would count a word that is both spoken and on screen like two words that match together.
-
-    >>> max_fusion({"speech": {1: 2.0, 2: 3.0}, "on_screen": {1: 4.0}}, weights={"speech": 1.0, "on_screen": 0.5})
-    {1: 2.0, 2: 3.0}
-    """
-    best: dict[int, float] = {}
-    for channel, scores in channels.items():
-        for item, score in scores.items():
-            best[item] = max(best.get(item, 0.0), weights[channel] * score)
+def _best_passages(
+    passages: Mapping[int, PassageScores], weights: Mapping[SearchChannel, float]
+) -> dict[int, tuple[int, float]]:
+    """Return clip -> its best passage, of equal ones the earlier, and that passage's weighted score."""
+    best: dict[int, tuple[int, float]] = {}
+    for number, (clip, start, scores) in passages.items():
+        score = sum(weights[channel] * score for channel, score in scores.items())
+        if clip not in best or (score, -start) > (best[clip][1], -passages[best[clip][0]].start):
+            best[clip] = (number, score)
     return best
 
 
-def standard_score_fusion(
-    channels: Mapping[str, ChannelScores], rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float]
-) -> list[FusedHit]:
-    """Fuse the scores of channels into one list, best first, equal scores ordered by item; `rankings` give the ranks reported.
-
-    A channel without a weight counts 1. An item that is in a ranking only is left out.
-    """
-    sums: dict[int, float] = {}
-    for channel, scores in channels.items():
-        for item, score in standard_scores(scores).items():
-            sums[item] = sums.get(item, 0.0) + weights.get(channel, 1.0) * score
-    ranks = _ranks(rankings)
-    fused = [FusedHit(item, score, ranks.get(item, {})) for item, score in sums.items()]
-    return sorted(fused, key=lambda hit: (-hit.score, hit.item))
+def _clip_scores(pictures: Mapping[int, float], passages: Mapping[int, PassageScores]) -> dict[SearchChannel, dict[int, float]]:
+    """Return channel -> clip -> its best score there."""
+    channels: dict[SearchChannel, dict[int, float]] = {"visual": dict(pictures)}
+    for clip, _, scores in passages.values():
+        for channel, score in scores.items():
+            of_channel = channels.setdefault(channel, {})
+            of_channel[clip] = max(score, of_channel.get(clip, 0.0))
+    return channels
 
 
-def _ranks(rankings: Mapping[str, Sequence[int]]) -> dict[int, dict[str, int]]:
-    """Return item -> channel -> rank, from 1."""
-    ranks: dict[int, dict[str, int]] = {}
-    for channel, items in rankings.items():
-        for rank, item in enumerate(items, start=1):
-            ranks.setdefault(item, {})[channel] = rank
+def _ranks(scores: Mapping[int, float]) -> dict[float, int]:
+    """Return score -> rank."""
+    ranks: dict[float, int] = {}
+    for rank, score in enumerate(sorted(scores.values(), reverse=True), start=1):
+        ranks.setdefault(score, rank)
     return ranks

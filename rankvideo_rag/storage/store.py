@@ -32,7 +32,7 @@ from rankvideo_rag.storage.database import (
     convert_errors,
     is_disk_error,
 )
-from rankvideo_rag.storage.full_text import match_expression, normalize
+from rankvideo_rag.storage.full_text import match_expression
 from rankvideo_rag.storage.migration import MIGRATIONS
 from rankvideo_rag.storage.passages import PASSAGE_RULES, Passage
 from rankvideo_rag.storage.term_statistics import TermStatistics
@@ -320,12 +320,19 @@ class Store:
         sql = "SELECT passage, clip FROM passages WHERE passage IN (SELECT value FROM json_each(?))"
         return dict(self._rows(sql, _json(numbers)))
 
-    def term_statistics(self, terms: Iterable[str]) -> TermStatistics:
-        """Return how many passages there are, and how many hold each term, in the way that `search_text` compares terms.
+    def indexed_texts(self, channel: TextChannel, numbers: Iterable[int]) -> dict[int, str]:
+        """Return the text of passages of a channel as the full-text index holds it; unknown ones are left out."""
+        sql = f"SELECT rowid, text FROM {TEXT_TABLES[channel]} WHERE rowid IN (SELECT value FROM json_each(?))"
+        return dict(self._rows(sql, _json(numbers)))
 
-        A term that is several tokens, such as a word of Chinese, counts where they are adjacent.
-        """
-        found = {term: self._count_passages(phrase) if (phrase := normalize(term)) else 0 for term in dict.fromkeys(terms)}
+    def places_of_passages(self, numbers: Iterable[int]) -> dict[int, tuple[int, float]]:
+        """Return passage -> the row number of the clip that holds most of it, its start; unknown ones are left out."""
+        sql = "SELECT passage, clip, start FROM passages WHERE passage IN (SELECT value FROM json_each(?))"
+        return {row[0]: (row[1], row[2]) for row in self._rows(sql, _json(numbers))}
+
+    def term_statistics(self, terms: Iterable[str]) -> TermStatistics:
+        """Return how many passages there are, and how many hold each term, a phrase as `text.phrases` returns it."""
+        found = {term: self._count_passages(term.replace('"', "")) for term in dict.fromkeys(terms)}
         return TermStatistics(int(self._value("SELECT count(*) FROM passages")), found)
 
     def _count_passages(self, phrase: str) -> int:
@@ -353,6 +360,11 @@ class Store:
         matrix = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
         numbers = np.array([row[0] for row in rows], dtype=np.int64)
         return StoredVectors(numbers, matrix.reshape(len(rows), -1) if rows else matrix.reshape(0, 0))
+
+    def sample_vectors(self, size: int = 4096) -> NDArray[np.float32]:
+        """Return up to so many vectors (n, dim), taken evenly from the archive."""
+        last = self._value("SELECT coalesce(max(clip), 0) FROM vectors")
+        return self.vectors(np.unique(np.linspace(1, last, size).astype(np.int64))).vectors.astype(np.float32)
 
     def vectors_of(self, video_id: str) -> dict[str, NDArray[np.float16]]:
         """Return the vectors (dim,) of a video's clips by clip_id."""

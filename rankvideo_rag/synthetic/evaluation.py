@@ -15,13 +15,13 @@ from rankvideo_rag.media import ClipMedia, Frames, read_frames
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, resolve_prompt_spec
-from rankvideo_rag.nodes import nodes_to_hits
+from rankvideo_rag.nodes import CHANNELS, nodes_to_hits
 from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
 from rankvideo_rag.ranking.relevance import Platt, Relevance, picture_calibration
 from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.ranking.scores import rank_by_score
-from rankvideo_rag.schema import Channel, Score
-from rankvideo_rag.settings import PROFILES, Fusion, Settings
+from rankvideo_rag.schema import Score, SearchChannel
+from rankvideo_rag.settings import PROFILES, Settings
 from rankvideo_rag.synthetic.grammar import hard_negative_kind
 from rankvideo_rag.synthetic.questions import Question, generate_questions
 from rankvideo_rag.synthetic.render import render_archive
@@ -29,12 +29,10 @@ from rankvideo_rag.synthetic.scenes import SyntheticClip
 
 MEASURES = ("nDCG@10", "R@10")
 DEPTH = 50  # clips of the first stage that are reranked
-_TEXT: tuple[Channel, ...] = ("speech", "on_screen", "description")
-_FIRST_STAGES: Mapping[str, tuple[tuple[Channel, ...], Fusion]] = {
-    "text": (_TEXT, "scores"),
-    "embedder": (("visual",), "ranks"),
-    "fusion by ranks": (("visual", *_TEXT), "ranks"),
-    "fusion by scores": (("visual", *_TEXT), "scores"),
+_FIRST_STAGES: Mapping[str, tuple[SearchChannel, ...]] = {
+    "text": tuple(channel for channel in CHANNELS if channel != "visual"),
+    "embedder": ("visual",),
+    "fusion": CHANNELS,
 }
 _SLICES: Mapping[str, Callable[[Question], bool]] = {
     "one shape": lambda question: question.kind == "one",
@@ -59,7 +57,7 @@ class EvalResult(NamedTuple):
 
     clips: int
     questions: int
-    reranked_stage: str  # the first stage that is reranked: the fusion of the archive's settings
+    reranked_stage: str  # the first stage that is reranked
     stages: dict[str, dict[str, float]]  # stage -> measure -> mean over all questions
     slices: dict[str, dict[str, float]]  # kind of question -> stage -> nDCG@10
     sizes: dict[str, int]  # kind of question -> questions
@@ -104,7 +102,7 @@ def evaluate_models(folder: Path, *, embedder: str, reranker: str, clips: int = 
         embedder_model=embedder,
         reranker="transformers",
         reranker_model=reranker,
-        **{name: PROFILES["tiny"][name] for name in ("fusion", "frame_sampling")},
+        frame_sampling=PROFILES["tiny"]["frame_sampling"],
         score_cache="none",
     )
     index([folder / "videos"], folder / "archive", settings)
@@ -116,9 +114,9 @@ def evaluate(archive: VideoArchive, folder: Path, clips: Sequence[SyntheticClip]
     """Evaluate an archive of these clips, whose files are in `folder`, on all questions about them."""
     questions = generate_questions(clips)
     rankings = {"bag of frames": _rank_by_frames(archive.embedder(), folder, clips, questions)} | {
-        stage: _retrieve(archive, questions, channels, fusion) for stage, (channels, fusion) in _FIRST_STAGES.items()
+        stage: _retrieve(archive, questions, channels) for stage, channels in _FIRST_STAGES.items()
     }
-    first_stage = f"fusion by {archive.settings.fusion}"
+    first_stage = "fusion"
     negatives = {question.question_id: _hard_negatives(question, clips) for question in questions}
     scores = _score(reranker, folder, questions, rankings[first_stage], negatives)
     texts = _score_texts(archive, questions)
@@ -142,9 +140,9 @@ def evaluate(archive: VideoArchive, folder: Path, clips: Sequence[SyntheticClip]
     )
 
 
-def _retrieve(archive: VideoArchive, questions: Sequence[Question], channels: Sequence[Channel], fusion: Fusion) -> Rankings:
-    weights: dict[Channel, float] = {channel: float(channel in channels) for channel in ("visual", *_TEXT)}
-    retriever = archive.as_retriever(top_k=archive.settings.retrieve_depth, weights=weights, fusion=fusion)
+def _retrieve(archive: VideoArchive, questions: Sequence[Question], channels: Sequence[SearchChannel]) -> Rankings:
+    weights: dict[SearchChannel, float] = {channel: 0.0 for channel in CHANNELS if channel not in channels}
+    retriever = archive.as_retriever(top_k=archive.settings.retrieve_depth, weights=weights)
     return {
         question.question_id: [Path(hit.path).stem for hit in nodes_to_hits(retriever.retrieve(question.text))]
         for question in questions

@@ -1,6 +1,5 @@
-"""Fusing lists, margins, order, windows and what becomes of them, the band of doubt. Expected numbers are made by hand."""
+"""Margins, order, windows and what becomes of them, the band of doubt. Expected numbers are made by hand."""
 
-import doctest
 import itertools
 import math
 
@@ -10,54 +9,10 @@ from hypothesis import strategies as st
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.models.vlm import LabelLogprobs
-from rankvideo_rag.ranking import fusion
-from rankvideo_rag.ranking.fusion import ChannelScores, max_fusion, reciprocal_rank_fusion, standard_score_fusion
 from rankvideo_rag.ranking.reasoning import MarginBand, Reasoning, calibrate_band, reasoned_share
 from rankvideo_rag.ranking.scores import rank_by_margin, score_from_logprobs
 from rankvideo_rag.ranking.windows import Span, Windowing, combine_windows, noisy_or, plan_coarse_pass, plan_windows
 from rankvideo_rag.schema import Score
-
-
-def test_lists_meet_by_reciprocal_rank_with_weights() -> None:
-    fused = reciprocal_rank_fusion({"visual": [7, 8], "speech": [8, 9]}, weights={"visual": 1.0, "speech": 2.0})
-    assert [hit.item for hit in fused] == [8, 9, 7]
-    assert [hit.score for hit in fused] == pytest.approx([1 / 62 + 2 / 61, 2 / 62, 1 / 61])
-    assert fused[0].ranks == {"visual": 2, "speech": 1}
-
-
-def test_items_of_equal_score_stand_in_order_of_item() -> None:
-    assert [hit.item for hit in reciprocal_rank_fusion({"a": [5], "b": [3]}, weights={})] == [3, 5]
-
-
-def test_no_list_gives_no_item() -> None:
-    assert reciprocal_rank_fusion({}, weights={}) == []
-
-
-def test_the_examples_of_fusion_are_true() -> None:
-    result = doctest.testmod(fusion)
-    assert result.attempted > 0
-    assert result.failed == 0
-
-
-def test_a_channel_counts_as_far_as_its_clips_stand_out() -> None:
-    # visual: 3, 2, 1 have mean 2 and variance 2/3; words: 8 and three times 0 have mean 2 and variance 12.
-    fused = standard_score_fusion(
-        {"visual": ChannelScores({1: 3.0, 2: 2.0, 3: 1.0}), "words": ChannelScores({3: 8.0}, others=3)},
-        {"visual": [1, 2, 3], "speech": [3]},
-        weights={"visual": 0.5},
-    )
-    assert [hit.item for hit in fused] == [3, 1, 2]
-    assert [hit.score for hit in fused] == pytest.approx([6 / 12**0.5, 0.5 / (2 / 3) ** 0.5, 0.0])
-    assert fused[0].ranks == {"visual": 3, "speech": 1}
-
-
-def test_words_that_answer_together_beat_a_word_that_is_both_said_and_shown() -> None:
-    said_and_shown, together = 1, 2
-    best = max_fusion(
-        {"speech": {said_and_shown: 2.0}, "on_screen": {said_and_shown: 2.0, together: 3.0}},
-        weights={"speech": 1.0, "on_screen": 1.0},
-    )
-    assert max(best, key=lambda clip: best[clip]) == together
 
 
 def test_the_margin_is_the_difference_of_the_log_probabilities() -> None:

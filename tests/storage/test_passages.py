@@ -86,10 +86,10 @@ def test_term_statistics_count_passages_of_all_channels(store: Store) -> None:
     with open_writer(store) as writer:
         put(writer, 1, [cue("Telescopes and mirrors.", 1, 2), cue("TELESCOPE", 1, 2, "on_screen"), cue("Rain.", 40, 41)])
         put(writer, 2, [cue("The 望遠鏡 is open.", 1, 2)])
-    found = store.term_statistics(["telescope", "望遠鏡", "鏡遠", "rain", "absent", "!?"])
+    found = store.term_statistics(["telescop", "望 遠", "鏡 遠", "rain", "absent"])
     assert found.passages == 4
-    assert found.frequencies == {"telescope": 2, "望遠鏡": 1, "鏡遠": 0, "rain": 1, "absent": 0, "!?": 0}
-    assert found.idf("telescope") == pytest.approx(math.log(1 + 2.5 / 2.5))
+    assert found.frequencies == {"telescop": 2, "望 遠": 1, "鏡 遠": 0, "rain": 1, "absent": 0}
+    assert found.idf("telescop") == pytest.approx(math.log(1 + 2.5 / 2.5))
     assert found.idf("unknown") == found.idf("absent") == pytest.approx(math.log(1 + 4.5 / 0.5))
 
 
