@@ -102,7 +102,7 @@ class VideoArchive:
             if self._passage_scorer is None:
                 settings = self.settings
                 self._passage_scorer = (
-                    TermScorer()
+                    TermScorer(self.store.term_statistics)
                     if settings.cross_encoder == "none"
                     else load_passage_scorer(settings.cross_encoder, settings.cross_encoder_model, device=settings.device)
                 )

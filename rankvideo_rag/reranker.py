@@ -30,10 +30,11 @@ from rankvideo_rag.ranking.reasoning import NO_REASONING, MarginBand, Reasoning,
 from rankvideo_rag.ranking.relevance import Platt, Relevance, picture_calibration
 from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.ranking.scores import rank_by_score
-from rankvideo_rag.ranking.text_evidence import TextScore, score_texts, split_passages
+from rankvideo_rag.ranking.text_evidence import TextScore, score_texts
 from rankvideo_rag.ranking.windows import NO_WINDOWS, Windowing
 from rankvideo_rag.schema import Score
 from rankvideo_rag.settings import EvidenceKind
+from rankvideo_rag.storage.passages import split_passages
 
 dispatcher = get_dispatcher(__name__)
 
@@ -201,7 +202,7 @@ class RankVideoRerank(BaseNodePostprocessor):
         return [next(scores) if isinstance(span, VideoSpan) else span for span in spans]
 
     def _score_texts(self, nodes: Sequence[NodeWithScore], question: str) -> list[TextScore]:
-        passages = [list(split_passages(timed_text(hit, self.text_lookup))) for hit in nodes]
+        passages = [[part.text for part in split_passages(timed_text(hit, self.text_lookup))] for hit in nodes]
         return score_texts(self.passage_scorer or TermScorer(), question, passages)
 
     def _combine(self, picture: Score | None, text: TextScore | None) -> _Finding:

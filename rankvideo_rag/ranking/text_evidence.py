@@ -1,13 +1,10 @@
 """Score the text of clips: it is as relevant as its best passage."""
 
-import re
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.errors import ModelError
 from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer
-from rankvideo_rag.schema import TextSpan
 
 MAX_PASSAGES = 6  # of a clip; of more, those with most of the question's words are scored
 
@@ -47,24 +44,3 @@ def _best_by_words(question: str, passages: Sequence[str]) -> Sequence[str]:
     scores = TermScorer().score(question, passages)
     ranked = sorted(range(len(passages)), key=lambda place: -scores[place])
     return [passages[place] for place in ranked[:MAX_PASSAGES]]
-
-
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])\s+")
-_MAX_WORDS = 45
-
-
-def split_passages(spans: Sequence[TextSpan]) -> Iterator[str]:
-    """Yield overlapping passages of up to three sentences of one channel."""
-    for _, group in groupby(spans, key=lambda span: span.channel):
-        sentences = _SENTENCE_END.split(" ".join(span.text for span in group))
-        for first in range(len(sentences)):
-            last = first + 1
-            while last < min(first + 3, len(sentences)) and _count_words(sentences[first : last + 1]) <= _MAX_WORDS:
-                last += 1
-            yield " ".join(sentences[first:last])
-            if last == len(sentences):
-                break
-
-
-def _count_words(sentences: Sequence[str]) -> int:
-    return sum(len(sentence.split()) for sentence in sentences)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rankvideo_rag.models.text_embedders import load_text_embedder
 from rankvideo_rag.ranking.passage_scorer import CrossEncoderScorer, TermScorer
 from rankvideo_rag.ranking.relevance import Platt, noisy_or, sigmoid
 
@@ -18,11 +19,13 @@ def test_words_of_the_question_make_a_passage_likely_and_other_words_do_not() ->
     assert answer > 0.5 > half > other
 
 
-def test_a_passage_that_asks_or_only_repeats_the_question_does_not_answer_it() -> None:
-    asked, repeated, other = TermScorer().score(
-        QUESTION, ["And when does the ferry to the island leave?", "The island ferry leave.", "Good shoes."]
+def test_a_passage_that_asks_or_only_repeats_the_question_is_less_likely_to_answer_it() -> None:
+    asked, repeated, other, answer = TermScorer().score(
+        QUESTION, ["And when does the ferry to the island leave?", "The island ferry leaves.", "Good shoes.", ANSWER]
     )
-    assert asked == repeated == other
+    assert asked == other < repeated < answer
+    sign, exact = TermScorer().score("exit 12", ["EXIT", "EXIT 12"])  # keywords are searched, not answered
+    assert sign < 0.5 < exact
 
 
 def test_what_follows_a_question_in_the_same_passage_counts() -> None:
@@ -41,17 +44,9 @@ def test_a_rare_term_counts_more_than_a_common_one() -> None:
 
 
 def test_similar_meaning_makes_a_passage_likely_without_a_shared_word() -> None:
-    class Boats:
-        """One dimension for boats, one for everything else."""
-
-        def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            boats = [any(word in text.lower() for word in ("ferry", "boat", "sails")) for text in texts]
-            return np.array([[boat, not boat] for boat in boats], dtype=np.float32)
-
-        embed_passages = embed_queries
-
-    similar, other = TermScorer(embedder=Boats()).score(QUESTION, ["The boat sails at nine.", "Lunch is at nine."])
-    assert similar > other
+    scorer = TermScorer(embedder=load_text_embedder("static", "bundled:static-en"))
+    similar, other = scorer.score("When does the boat leave?", ["The ship departs at nine.", "Cut the onions fine."])
+    assert similar > 2 * other
 
 
 def test_a_cross_encoders_logits_become_probabilities() -> None:
