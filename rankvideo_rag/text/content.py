@@ -1,12 +1,13 @@
 """What a text is about: its tokens without function words, and the terms of a question that a text contains."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 from rankvideo_rag.text import function_words
-from rankvideo_rag.text.languages import language_of
+from rankvideo_rag.text.languages import language_of, word_set
 from rankvideo_rag.text.tokens import Token, fold, stem, tokenize
 
 _HIRAGANA = "\u3041-\u309f"
@@ -115,6 +116,9 @@ def _is_function_word(token: Token, text: str, language: str | None) -> bool:
         return True
     if token.word in _ELISIONS and text[token.end : token.end + 1] in tuple(_APOSTROPHES):
         return True
+    written = unicodedata.normalize("NFKC", text[token.start : token.end]).casefold()
+    if token.word.isascii() and not written.isascii():
+        return written in word_set(language)  # té is tea, te is not
     return token.word in _words(language)
 
 
@@ -140,7 +144,7 @@ def _patterns(language: str) -> re.Pattern[str]:
         return re.compile(f"^(?P<drop>(?:{_any(words.KOREAN_ASKING)}){endings}*)$|(?<=.)(?P<ending>{endings})$")
     if language == "th":
         return re.compile(f"(?P<drop>{_any(words.THAI)})")
-    return re.compile(f"{_any(words.CHINESE_CONTENT)}|(?P<drop>{_any(words.CHINESE)})")
+    return re.compile(f"{_any(words.CHINESE_CONTENT)}|(?P<drop>{_any(words.CHINESE)}|{words.CHINESE_DEGREE})")
 
 
 def _any(words: str) -> str:

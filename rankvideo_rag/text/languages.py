@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 
 from rankvideo_rag.text.function_words import HOMOGRAPHS, WORDS
 
-_WORD_SETS = {language: frozenset(unicodedata.normalize("NFC", words).split()) for language, words in WORDS.items()}
 _LATIN = ("en", "de", "es", "fr", "it", "pt", "nl", "tr", "vi")
 _LETTERS = {
     "de": "ßäöü",
@@ -31,6 +31,12 @@ _SCRIPTS = {
 }
 
 
+@lru_cache
+def word_set(language: str | None) -> frozenset[str]:
+    """Return the function words of a language as they are written; none for a language without a list."""
+    return frozenset(unicodedata.normalize("NFC", WORDS.get(language or "", "")).split())
+
+
 def language_of(text: str) -> str | None:
     """Return the language that a text seems to be in, as a code of two letters; None if nothing tells.
 
@@ -53,7 +59,7 @@ def _latin_language(text: str) -> str | None:
     words = set(re.findall(r"[^\W\d_]+", text))
     found: Counter[str] = Counter()
     for language in _LATIN:
-        own = words & _WORD_SETS[language]
+        own = words & word_set(language)
         found[language] = len(own if language == "en" else own - HOMOGRAPHS)
         found[language] += len(set(_LETTERS.get(language, "")) & set(text))
     best = max(_LATIN, key=lambda language: found[language])

@@ -10,7 +10,7 @@
   removed. In Arabic, tatweel and articles with their prefixes are removed (Light10: Larkey, Ballesteros and Connell 2007), and
   forms of hamza and alef and the Persian and Urdu variants of letters are unified.
 - Stemming: Snowball, by script, because a term must not depend on the text around it: the English stemmer for Latin words, the
-  Russian for Cyrillic, the Hindi for Devanagari.
+  Russian for Cyrillic, the Hindi for Devanagari. Irregular English forms have the stem of their base form.
 
 Not done: traditional and simplified Han stay different.
 """
@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
+
+from rankvideo_rag.text.irregular_forms import BASE_FORMS
 
 # Optional combining marks (accents, Hebrew and Arabic points, the nukta of Indic scripts), and invisible characters, which
 # stored text no longer has but questions may have.
@@ -108,12 +110,12 @@ def split_words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """Return the stem of a normalised word; a word with digits and one of another script stay.
 
-    >>> [stem(word) for word in ("rooms", "landing", "landed", "d40")]
-    ['room', 'land', 'land', 'd40']
+    >>> [stem(word) for word in ("rooms", "landing", "landed", "chose", "d40")]
+    ['room', 'land', 'land', 'choos', 'd40']
     """
     for letters, algorithm in _STEMMERS:
         if letters.fullmatch(word):
-            return str(_stemmer(algorithm).stemWord(word))
+            return str(_stemmer(algorithm).stemWord(BASE_FORMS.get(word, word)))
     return word
 
 

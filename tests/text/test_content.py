@@ -12,6 +12,7 @@ from rankvideo_rag.text import content_tokens, found_terms, query_terms, text_te
         ("Wovon wird ein Hochmoor gespeist?", "hochmoor gespeist"),
         ("Wie viele Paare brüteten im vergangenen Jahr?", "paare bruteten vergangenen jahr"),
         ("¿Hasta cuándo se puede pagar el viaje?", "puede pagar viaje"),
+        ("¿Cuánto cuesta el té? ¿Donde esta el?", "cuesta te"),  # typed without accents too
         ("Qu'est-ce que l'eau apporte à la tourbière ?", "eau apporte tourbiere"),
         ("Dov'è la chiave della palestra?", "chiave palestra"),
         ("Onde fica a chave do ginásio?", "fica chave ginasio"),
@@ -22,7 +23,7 @@ from rankvideo_rag.text import content_tokens, found_terms, query_terms, text_te
         ("أين يقع المتحف؟", "يقع متحف"),
         ("पुल कहाँ है?", "पुल"),
         ("望远镜在哪里？", "望 远 镜"),
-        ("城墙有多高？", "城 墙 多 高"),
+        ("城墙有多高？", "城 墙 高"),
         ("这家茶馆叫什么名字吗", "家 茶 馆 叫 名 字"),
         ("我们现在去目的地", "现 在 去 目 的 地"),
         ("望遠鏡はどこにありますか", "望 遠 鏡"),
@@ -49,7 +50,7 @@ def test_words_that_are_function_words_of_another_language_stay() -> None:
 
 def test_a_text_contains_words_whatever_their_form() -> None:
     assert found_terms("How old are the stone bridges?", "an old stone bridge") == {"old": True, "stone": True, "bridg": True}
-    assert found_terms("Who paid for the car park?", "Next, the car park.") == {"paid": False, "car": True, "park": True}
+    assert found_terms("Who paid for the car park?", "Next, the car park.") == {"pay": False, "car": True, "park": True}
 
 
 @pytest.mark.parametrize(

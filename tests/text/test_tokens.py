@@ -54,3 +54,8 @@ def test_forms_of_a_word_have_one_stem(word: str, other: str) -> None:
 @pytest.mark.parametrize("word", ["d40", "1990s", "清", "مكتبه", "news"])
 def test_words_without_endings_stay(word: str) -> None:
     assert stem(word) == word
+
+
+@pytest.mark.parametrize(("form", "base"), [("chose", "choose"), ("written", "write"), ("won", "wins"), ("women", "woman")])
+def test_irregular_english_forms_have_the_stem_of_their_base(form: str, base: str) -> None:
+    assert stem(form) == stem(base)
