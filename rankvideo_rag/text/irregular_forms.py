@@ -1,14 +1,12 @@
 """Irregular forms of English verbs and nouns, which no rule about endings finds.
 
 A question with "did" has the verb that the answer has in the past: "Which did they choose?", "They chose the red one."
-Forms with another frequent meaning are left out: "left", "lay", "wound", "ground", "bore", "shed".
+Forms that are also another word are left out: "left", "saw", "rose", "spoke", "felt", "leaves".
 """
 
 _VERBS = """
 become became
 begin began begun
-bend bent
-bite bit bitten
 blow blew blown
 break broke broken
 bring brought
@@ -21,17 +19,14 @@ come came
 deal dealt
 dig dug
 draw drew drawn
-dream dreamt
-drink drank drunk
+drink drank
 drive drove driven
 eat ate eaten
 fall fell fallen
 feed fed
-feel felt
 fight fought
 find found
 fly flew flown
-forbid forbade forbidden
 forget forgot forgotten
 forgive forgave forgiven
 freeze froze frozen
@@ -46,7 +41,6 @@ hold held
 keep kept
 know knew known
 lead led
-lean leant
 learn learnt
 lend lent
 lose lost
@@ -55,11 +49,12 @@ mean meant
 meet met
 pay paid
 ride rode ridden
-ring rang rung
-rise rose risen
+rise risen
+ring rang
 run ran
-see saw seen
+see seen
 seek sought
+say said
 sell sold
 send sent
 shake shook shaken
@@ -69,14 +64,11 @@ sing sang sung
 sink sank sunk
 sit sat
 sleep slept
-speak spoke spoken
-spell spelt
+speak spoken
 spend spent
-spill spilt
 stand stood
-steal stole stolen
+steal stolen
 stick stuck
-sting stung
 strike struck
 swear swore sworn
 sweep swept
@@ -84,12 +76,11 @@ swim swam swum
 take took taken
 teach taught
 tear tore torn
+tell told
 think thought
 throw threw thrown
 understand understood
-wake woke woken
 wear wore worn
-weep wept
 win won
 write wrote written
 """
@@ -103,8 +94,6 @@ goose geese
 mouse mice
 half halves
 knife knives
-leaf leaves
-life lives
 loaf loaves
 shelf shelves
 thief thieves

@@ -59,3 +59,10 @@ def test_words_without_endings_stay(word: str) -> None:
 @pytest.mark.parametrize(("form", "base"), [("chose", "choose"), ("written", "write"), ("won", "wins"), ("women", "woman")])
 def test_irregular_english_forms_have_the_stem_of_their_base(form: str, base: str) -> None:
     assert stem(form) == stem(base)
+
+
+@pytest.mark.parametrize(
+    ("word", "form"), [("leave", "leaves"), ("live", "lives"), ("rose", "roses"), ("bit", "bits"), ("saw", "saws")]
+)
+def test_words_that_look_like_irregular_forms_keep_their_stem(word: str, form: str) -> None:
+    assert stem(word) == stem(form)
