@@ -55,6 +55,7 @@ class IndexReport(NamedTuple):
     decodes: int  # calls of the media decoder
     embeddings: int  # clips given to the embedder
     seconds: float
+    texts: int = 0  # passages given to the text embedder
 
     def count(self, outcome: Outcome) -> int:
         """Return the number of files with this outcome."""
@@ -82,7 +83,8 @@ def build(store: Store, job: IndexJob, *, on_event: OnEvent = lambda event: None
         with closing(indexer.processor):
             files = tuple(indexer.index(path, upcoming) for path, upcoming in zip_longest(job.paths, job.paths[1:]))
     decodes = media.count_decoder_calls() - decodes
-    return IndexReport(files, indexer.unchanged, decodes, indexer.processor.embeddings, time.monotonic() - started)
+    processor, seconds = indexer.processor, time.monotonic() - started
+    return IndexReport(files, indexer.unchanged, decodes, processor.embeddings, seconds, processor.texts)
 
 
 def known_outcome(store: Store, path: Path, config: IndexConfig, *, named: bool = False) -> FileOutcome | None:
@@ -211,6 +213,7 @@ class Indexer:
             moved_from=missing,
             work_seconds=processed.seconds,
             perceptual_hashes=processed.perceptual_hashes,
+            text_vectors=self._store.text_vectors_of(video_id) | processed.text_vectors,
         )
         return processed.outcome
 

@@ -14,11 +14,15 @@ from typing import NamedTuple
 from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.indexing.file_state import read_file_state
+from rankvideo_rag.indexing.text_index import load_archive_text_embedder, update_text_index
 from rankvideo_rag.media import Frames, MediaLimits
 from rankvideo_rag.models.vlm import VLM, Generation, Prompt
 from rankvideo_rag.models.vlm.captions import generate_captions, read_caption_frames
 from rankvideo_rag.schema import Clip, FrameBudget, Record, TextSpan
+from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.index_config import resolve_settings
 from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.vector_index import update_index_files
 from rankvideo_rag.storage.writer import ArchiveWriter, open_writer
 from rankvideo_rag.text import clean
 
@@ -72,24 +76,33 @@ def describe(
     options: DescribeOptions = _DEFAULTS,
     *,
     replace: bool = False,
+    device: str | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> DescribeReport:
     """Describe every clip with a picture that has no description by this model, in one transaction per batch and video.
 
+    The descriptions are embedded at the end, with the archive's text embedder.
+
     Args:
         folder: of the archive.
         replace: replace descriptions by other models.
+        device: of the text embedder.
         progress: called after each batch with its number of clips.
 
     Raises InputError when another model has described clips and `replace` is not set, ArchiveLocked while another process
     writes the archive.
     """
     started = time.monotonic()
-    with closing(Store.open(folder, migrate=True)) as store, open_writer(store) as writer:
-        clips = list(_clips_with_picture(store))
-        known = _described(store, vlm.name, replace=replace)
-        pending = [item for item in clips if item.clip not in known]
-        results = _describe_clips(writer, vlm, options, pending, progress)
+    with closing(Store.open(folder, migrate=True)) as store:
+        settings = resolve_settings(folder, store.index_config, Settings.load(device=device))
+        text_embedder = load_archive_text_embedder(store, settings)
+        with open_writer(store) as writer:
+            clips = list(_clips_with_picture(store))
+            known = _described(store, vlm.name, replace=replace)
+            pending = [item for item in clips if item.clip not in known]
+            results = _describe_clips(writer, vlm, options, pending, progress)
+        update_text_index(store, text_embedder)
+        update_index_files(store)
     failed = tuple(result for result in results if isinstance(result, UndescribedClip))
     return DescribeReport(
         model=vlm.name,

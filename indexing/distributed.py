@@ -62,6 +62,7 @@ class WorkerResult(NamedTuple):
     failed: FileOutcome | None = None
     decodes: int = 0
     embeddings: int = 0
+    texts: int = 0
     seconds: float = 0.0
     machine: str = ""
 
@@ -78,10 +79,12 @@ class IndexWorker:
 
     def work(self, task: FileTask) -> WorkerResult:
         """Process a file. Errors of the file are part of the result."""
-        started, decodes, embeddings = time.monotonic(), media.count_decoder_calls(), self._processor.embeddings
+        started, decodes = time.monotonic(), media.count_decoder_calls()
+        embeddings, texts = self._processor.embeddings, self._processor.texts
         return self._process(task)._replace(
             decodes=media.count_decoder_calls() - decodes,
             embeddings=self._processor.embeddings - embeddings,
+            texts=self._processor.texts - texts,
             seconds=time.monotonic() - started,
             machine=platform.node(),
         )
@@ -156,7 +159,7 @@ def build_distributed(
     store: Store, job: IndexJob, *, workers: RunWorkers, on_event: OnEvent = lambda event: None
 ) -> IndexReport:
     """Index the files as `build` does, with `workers`, which yield a result for each task."""
-    started, decodes, embeddings = time.monotonic(), -media.count_decoder_calls(), 0
+    started, decodes, embeddings, texts = time.monotonic(), -media.count_decoder_calls(), 0, 0
     done: dict[Path, FileOutcome] = {}
     with open_writer(store) as writer:
         committer = Committer(store, writer, job, on_event)
@@ -168,7 +171,9 @@ def build_distributed(
         config = WorkerConfig(job.config, job.limits, store.sources(), store.removed())
         with closing(workers(config, tasks)) as results:
             for result in results:
-                decodes, embeddings = decodes + result.decodes, embeddings + result.embeddings
+                decodes, embeddings, texts = decodes + result.decodes, embeddings + result.embeddings, texts + result.texts
                 done[result.path] = committer.commit(result)
         decodes, embeddings = decodes + media.count_decoder_calls(), embeddings + committer.processor.embeddings
-    return IndexReport(tuple(done[path] for path in job.paths), unchanged, decodes, embeddings, time.monotonic() - started)
+        texts += committer.processor.texts
+    files, seconds = tuple(done[path] for path in job.paths), time.monotonic() - started
+    return IndexReport(files, unchanged, decodes, embeddings, seconds, texts)

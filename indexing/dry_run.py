@@ -18,7 +18,7 @@ from rankvideo_rag.schema import Record
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.database import DATABASE
 from rankvideo_rag.storage.gc import disk_usage
-from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, resolve_settings
+from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, TEXT_SETTINGS, IndexConfig, resolve_settings
 from rankvideo_rag.storage.store import KnownFile, Store
 
 # For an empty archive. An hour of video is about 1 GB; a clip embedder takes some minutes for it on a CPU, and the 512 numbers
@@ -38,6 +38,7 @@ class IndexPlan(Record):
     moved: int  # a new path with the size and time of a missing file: costs a hash if the content is the same
     retried: int  # failed, stale or unreadable before
     changed_options: tuple[str, ...]  # options that differ from the archive's: then all files are processed again
+    text_videos: int  # unchanged or moved videos whose text is embedded again, from what is stored
     bytes_to_read: int
     seconds: float  # estimated
     disk_bytes: int  # estimated
@@ -54,7 +55,7 @@ def plan_index(inputs: Sequence[Path], folder: Path, settings: Settings) -> Inde
     """Return what `index(inputs, folder, settings)` would do. Raises the same errors for invalid inputs and options."""
     paths = discover(inputs)
     if not (folder / DATABASE).exists():
-        return _plan(dict.fromkeys(paths, "new"), (), _Rates())
+        return _plan(dict.fromkeys(paths, "new"), (), 0, _Rates())
     with closing(Store.open(folder)) as store:
         settings = resolve_settings(folder, store.index_config, settings)
         config = IndexConfig.model_validate(store.index_config)
@@ -69,16 +70,25 @@ def plan_index(inputs: Sequence[Path], folder: Path, settings: Settings) -> Inde
                 else _kind(path, store.known_file(path), missing, settings.subtitles)
                 for path in paths
             }
-        return _plan(kinds, changed_options, _rates(store))
+        text_videos = 0 if changed_options else _videos_to_embed(store, settings, config)
+        return _plan(kinds, changed_options, text_videos, _rates(store))
 
 
 def _changed_options(settings: Settings, config: IndexConfig) -> tuple[str, ...]:
-    asked = {name: getattr(settings, name) for name in ARCHIVE_SETTINGS if name != "profile"}
+    asked = {name: getattr(settings, name) for name in ARCHIVE_SETTINGS if name not in ("profile", *TEXT_SETTINGS)}
     return tuple(
         f"{name}: {config.settings[name]} -> {value}"
         for name, value in asked.items()
         if value not in (config.settings[name], "auto")
     )
+
+
+def _videos_to_embed(store: Store, settings: Settings, config: IndexConfig) -> int:
+    """Return how many videos the archive holds whose text gets passages or vectors again."""
+    if any(config.settings.get(name) != getattr(settings, name) for name in TEXT_SETTINGS):
+        return store.counts()["videos"]
+    embedded = config.text_embedder is not None
+    return len({*store.videos_without_passages(), *(store.videos_without_text_vectors() if embedded else ())})
 
 
 def _missing_files(store: Store) -> set[tuple[int, int]]:
@@ -98,7 +108,7 @@ def _kind(path: Path, known: KnownFile | None, missing: Collection[tuple[int, in
     return "retried" if (known.size, known.mtime_ns, known.sidecars) == state else "changed"
 
 
-def _plan(kinds: Mapping[Path, str], changed_options: tuple[str, ...], rates: _Rates) -> IndexPlan:
+def _plan(kinds: Mapping[Path, str], changed_options: tuple[str, ...], text_videos: int, rates: _Rates) -> IndexPlan:
     sizes: Counter[str] = Counter()
     for path, kind in kinds.items():
         sizes[kind] += _size(path)
@@ -108,6 +118,7 @@ def _plan(kinds: Mapping[Path, str], changed_options: tuple[str, ...], rates: _R
         files=len(kinds),
         **{kind: counts[kind] for kind in ("unchanged", "new", "changed", "moved", "retried")},
         changed_options=changed_options,
+        text_videos=text_videos,
         bytes_to_read=to_read,
         seconds=round(to_read / _GB * rates.seconds, 1),
         disk_bytes=round(sizes["new"] / _GB * rates.disk_bytes),

@@ -17,10 +17,12 @@ from rankvideo_rag.indexing.media_reader import MediaReader, Stage
 from rankvideo_rag.indexing.perceptual_hash import perceptual_hash
 from rankvideo_rag.indexing.prefetch import Prefetcher
 from rankvideo_rag.indexing.segment import find_pauses, pause_boundaries, segment, segment_at, shot_boundaries
+from rankvideo_rag.indexing.text_index import embed_texts
 from rankvideo_rag.media import ClipMedia, MediaLimits
 from rankvideo_rag.models.embedders import Vector
 from rankvideo_rag.schema import Clip, FileOutcome, Probe, TextSpan, Video
 from rankvideo_rag.storage.index_config import IndexConfig, Models
+from rankvideo_rag.storage.passages import split_passages
 from rankvideo_rag.storage.writer import title_of
 from rankvideo_rag.text import timestamp
 
@@ -50,6 +52,7 @@ class ProcessedVideo:
         self.spans: list[TextSpan] = []
         self.vectors: dict[str, NDArray[np.float16]] = {}  # clip_id -> (dim,)
         self.perceptual_hashes: dict[str, bytes] = {}  # by clip_id
+        self.text_vectors: dict[str, NDArray[np.float16]] = {}  # of passages, (dim,), by text
         self.damage: list[str] = []  # "code: message" for each loss of a part
         self.seconds: float | None = None  # processing time; None where existing content was used
 
@@ -83,11 +86,13 @@ class VideoProcessor:
         limits: MediaLimits,
         on_stage: Callable[[Path, Stage], None] = lambda path, stage: None,
     ) -> None:
-        self._config, self._embedder, self._on_stage = config, models.embedder, on_stage
+        self._config, self._on_stage = config, on_stage
+        self._embedder, self._text_embedder = models.embedder, models.text_embedder
         self._reader = MediaReader(config, models, limits)
         self._media = Prefetcher(config, self._reader)
         self._started = time.monotonic()
         self.embeddings = 0  # clips given to the embedder
+        self.texts = 0  # passages given to the text embedder
 
     def prefetch(self, file: MediaFile) -> None:
         """Start to read the next file in the background."""
@@ -136,12 +141,14 @@ class VideoProcessor:
             record.clips, record.vectors = list(existing.clips), dict(existing.vectors)
             record.spans += existing.on_screen
             record.perceptual_hashes = dict(existing.perceptual_hashes)
+            self._embed_text(record)
             return record
         record.clips = self._segment(record)
         record.spans += _read(record, lambda: self._media.on_screen(path, probe, on_stage))
         if probe.video_codec:
             with closing(self._media.clips(path, record.clips)) as media_of_clips:
                 self._embed(record, media_of_clips, on_last_frames)
+        self._embed_text(record)
         record.seconds = time.monotonic() - self._started
         return record
 
@@ -182,6 +189,15 @@ class VideoProcessor:
             found_vectors = ((clip, vector) for clip, vector in zip(decoded, vectors, strict=True) if vector is not None)
             record.vectors |= {clip.clip_id: self._to_float16(vector) for clip, vector in found_vectors}
         _add_losses(record, coverage, missing)
+
+    def _embed_text(self, record: ProcessedVideo) -> None:
+        """Embed the passages of the text."""
+        if self._text_embedder is None:
+            return
+        self._on_stage(record.file.path, "text vectors")
+        texts = list(dict.fromkeys(passage.text for passage in split_passages(record.spans)))
+        self.texts += len(texts)
+        record.text_vectors = embed_texts(self._text_embedder, texts)
 
     def _decode(
         self,

@@ -13,7 +13,7 @@ from rankvideo_rag.media.subtitles import find_sidecars
 from rankvideo_rag.schema import Clip, Probe, TextSpan
 from rankvideo_rag.storage.index_config import IndexConfig, Models
 
-Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "shots", "frames", "vectors", "commit", "passages"]
+Stage = Literal["hash", "probe", "subtitles", "speech", "on-screen", "shots", "frames", "vectors", "text vectors", "commit"]
 OnStage = Callable[[Stage], None]
 
 OCR_PIXELS = 1280 * 720  # of a key frame, at most

@@ -24,7 +24,7 @@ from ray.exceptions import RayError
 
 from rankvideo_rag.errors import ArchiveMismatch, InputError, RankVideoError
 from rankvideo_rag.indexing.distributed import FileTask, IndexWorker, RunWorkers, WorkerConfig, WorkerResult, lost_task
-from rankvideo_rag.storage.index_config import IndexConfig, Models
+from rankvideo_rag.storage.index_config import IndexConfig, Models, is_same_text_embedder
 
 ROUNDS = 3  # a file fails when its worker died in so many
 _MAX_BLOCK = 8  # files in a block of many: larger blocks are less bookkeeping for Ray
@@ -160,7 +160,8 @@ class _Actor:
 
 
 def _check_config(found: IndexConfig, needed: IndexConfig) -> None:
-    if found.fingerprint != needed.fingerprint:
+    text_embedders = (config.model_dump(mode="json")["text_embedder"] for config in (found, needed))
+    if found.fingerprint != needed.fingerprint or not is_same_text_embedder(*text_embedders):
         differ = [n for n in IndexConfig.model_fields if n != "settings" and getattr(found, n) != getattr(needed, n)]
         details = "; ".join(f"{name}: {getattr(found, name)} there, {getattr(needed, name)} here" for name in differ)
         raise ArchiveMismatch(f"its models differ from those of this machine ({details})")

@@ -12,16 +12,24 @@ from rankvideo_rag.backends import import_optional
 from rankvideo_rag.indexing.build import IndexEvent, IndexJob, IndexReport, OnEvent, build, known_outcome
 from rankvideo_rag.indexing.distributed import build_distributed
 from rankvideo_rag.indexing.run_report import RunReport
-from rankvideo_rag.indexing.text_index import update_text_index
+from rankvideo_rag.indexing.text_index import load_text_embedder_of, needs_text_index, update_text_index
 from rankvideo_rag.media import MediaLimits, check_detector, check_reader
 from rankvideo_rag.media.discover import absolute_path, discover
 from rankvideo_rag.models.asr import load_transcriber
 from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.ocr import load_ocr_reader
+from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.schema import FileOutcome
 from rankvideo_rag.settings import FAISS, Settings
 from rankvideo_rag.storage.database import DATABASE
-from rankvideo_rag.storage.index_config import ARCHIVE_SETTINGS, IndexConfig, Models, check_embedder, resolve_settings
+from rankvideo_rag.storage.index_config import (
+    ARCHIVE_SETTINGS,
+    TEXT_SETTINGS,
+    IndexConfig,
+    Models,
+    check_embedder,
+    resolve_settings,
+)
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import IndexOptions, update_index_files
 from rankvideo_rag.storage.writer import open_writer
@@ -41,6 +49,7 @@ class IndexRun(NamedTuple):
     job: IndexJob
     settings: Settings  # with those that the archive remembers
     engine: Engine
+    text_embedder: TextEmbedder | None = None  # None where it is switched off, or no text is to be embedded
 
 
 def index(
@@ -89,21 +98,22 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
         known = [known_outcome(store, path, stored, named=path in named) for path in paths]
         if None not in known:
             unchanged = partial(_report_unchanged, known=tuple(filter(None, known)))
-            return IndexRun(IndexJob(paths, stored, None, named, limits), settings, unchanged)
+            config, text_embedder = _text_config(store, stored, settings)
+            return IndexRun(IndexJob(paths, config, None, named, limits), settings, unchanged, text_embedder)
     engine = _engine(settings)
     config, models = load_config_and_models(settings)
     if store:
         check_embedder(store.folder, store.index_config, models.embedder.info)
-    return IndexRun(IndexJob(paths, config, models, named, limits), settings, engine)
+    return IndexRun(IndexJob(paths, config, models, named, limits), settings, engine, models.text_embedder)
 
 
 def run_index(store: Store, run: IndexRun, *, on_event: OnEvent = lambda event: None) -> IndexReport:
     """Bring the archive and its index files up to date with the files of a run."""
     report = run.engine(store, run.job, on_event=on_event)
-    update_text_index(store, on_video=lambda path: on_event(IndexEvent(path, "passages")))
-    if run.settings.vector_store == FAISS:
-        update_index_files(store, options=IndexOptions(gpu=run.settings.gpu))
-    return report
+    texts = update_text_index(store, run.text_embedder, on_video=lambda path: on_event(IndexEvent(path, "text vectors")))
+    external = run.settings.vector_store != FAISS
+    update_index_files(store, IndexOptions(gpu=run.settings.gpu), external=external)
+    return report._replace(texts=report.texts + texts)
 
 
 def remember_sources(store: Store, inputs: Sequence[Path]) -> None:
@@ -127,6 +137,7 @@ def load_models(settings: Settings) -> Models:
         load_embedder(settings.embedder, settings.embedder_model, device=settings.device),
         None if settings.asr == "none" else load_transcriber(settings.asr, settings.asr_model, device=settings.device),
         None if settings.ocr == "none" else load_ocr_reader(settings.ocr),
+        load_text_embedder_of(settings),
     )
 
 
@@ -138,6 +149,7 @@ def load_config_and_models(settings: Settings) -> tuple[IndexConfig, Models]:
         models.embedder.info,
         transcriber=models.transcriber.name if models.transcriber else None,
         text_reader=models.text_reader.name if models.text_reader else None,
+        text_embedder=models.text_embedder.info if models.text_embedder else None,
     )
     return config, models
 
@@ -152,16 +164,28 @@ def _engine(settings: Settings) -> Engine:
 
 def _report_unchanged(store: Store, job: IndexJob, *, known: tuple[FileOutcome, ...], on_event: OnEvent) -> IndexReport:
     started = time.monotonic()
-    with open_writer(store):  # nothing is written, but another writer must be reported
+    with open_writer(store) as writer:  # where nothing is written, another writer must still be reported
+        if job.config != IndexConfig.model_validate(store.index_config):
+            writer.set_index_config(job.config.model_dump(mode="json"))
         for path, outcome in zip(job.paths, known, strict=True):
             on_event(IndexEvent(path, None, outcome, unchanged=True))
     return IndexReport(known, len(known), 0, 0, time.monotonic() - started)
 
 
 def _stored_config(store: Store, settings: Settings) -> IndexConfig | None:
-    """Return the archive's config if the settings are those it was made with."""
+    """Return the archive's config if the settings are those it was made with, but for its text embedder."""
     config = IndexConfig.model_validate(store.index_config)
-    return config if all(getattr(settings, name) == config.settings[name] for name in ARCHIVE_SETTINGS) else None
+    names = set(ARCHIVE_SETTINGS) - set(TEXT_SETTINGS)
+    return config if all(getattr(settings, name) == config.settings[name] for name in names) else None
+
+
+def _text_config(store: Store, stored: IndexConfig, settings: Settings) -> tuple[IndexConfig, TextEmbedder | None]:
+    """Return the config with the text embedder of the settings, which is loaded where text is to be embedded."""
+    is_same = all(stored.settings.get(name) == getattr(settings, name) for name in TEXT_SETTINGS)
+    if is_same and not needs_text_index(store, embedded=stored.text_embedder is not None):
+        return stored, None
+    embedder = load_text_embedder_of(settings)
+    return stored.with_text_embedder(settings, embedder.info if embedder else None), embedder
 
 
 def _ocr_backend(ocr: str) -> str:

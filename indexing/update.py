@@ -182,4 +182,5 @@ def _merge(first: IndexReport, second: IndexReport) -> IndexReport:
         first.decodes + second.decodes,
         first.embeddings + second.embeddings,
         first.seconds + second.seconds,
+        first.texts + second.texts,
     )

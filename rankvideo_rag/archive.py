@@ -1,6 +1,7 @@
 """VideoArchive: an indexed archive, and the LlamaIndex components that search it and answer from it."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,19 +13,23 @@ from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import BaseNode
 
 from rankvideo_rag.backends import check_backend
+from rankvideo_rag.indexing.text_index import load_archive_text_embedder
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.bundled import is_bundled, is_foreign
 from rankvideo_rag.models.embedders import Embedder, load_embedder
+from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer, load_passage_scorer
 from rankvideo_rag.ranking.reasoning import MarginBand
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
+from rankvideo_rag.schema import Channel, TextChannel
 from rankvideo_rag.settings import Settings
-from rankvideo_rag.storage.index_config import check_embedder, resolve_settings
+from rankvideo_rag.storage.index_config import check_embedder, check_text_embedder, resolve_settings
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.vector_index import VectorIndex
+from rankvideo_rag.storage.vector_index import IndexOptions, VectorIndex
 from rankvideo_rag.storage.vector_stores import open_vector_index
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
 
 
@@ -39,8 +44,9 @@ class VideoArchive:
         self.store = store
         self.settings = settings
         self._embedder: Embedder | None = None
-        self._vectors: VectorIndex | None = None
         self._passage_scorer: PassageScorer | None = None
+        self._text_embedder: TextEmbedder | None = None
+        self._vectors: dict[Channel, VectorIndex] = {}
         self._loading = threading.Lock()
 
     @classmethod
@@ -78,12 +84,33 @@ class VideoArchive:
                 self._embedder = embedder
             return self._embedder
 
-    def vectors(self) -> VectorIndex:
-        """Return the current vector index: it is opened again if a writer has changed it."""
+    def text_embedder(self) -> TextEmbedder | None:
+        """Return the embedder of this archive's passages; None if they have no vectors, or it is switched off in the settings.
+
+        Raises ArchiveMismatch if another one is named, or its model has changed since.
+        """
         with self._loading:
-            if self._vectors is None or self._vectors.generation != self.store.generation:
-                self._vectors = open_vector_index(self.store, self.settings)
-            return self._vectors
+            if self._text_embedder is None:
+                self._text_embedder = load_archive_text_embedder(self.store, self.settings)
+            elif self.store.index_config.get("text_embedder"):
+                check_text_embedder(self.store.folder, self.store.index_config, self._text_embedder.info)
+            return self._text_embedder
+
+    def vectors(self) -> VectorIndex:
+        """Return the current vector index of clips: it is opened again if a writer has changed it."""
+        return self._current("visual", lambda: open_vector_index(self.store, self.settings))
+
+    def text_vectors(self, channel: TextChannel) -> VectorIndex:
+        """Return the current vector index of a channel's passages: it is opened again if a writer has changed it."""
+        options = IndexOptions(gpu=self.settings.gpu)
+        return self._current(channel, lambda: VectorIndex.open(self.store, options, VECTOR_TABLES[channel]))
+
+    def _current(self, channel: Channel, open_index: Callable[[], VectorIndex]) -> VectorIndex:
+        with self._loading:
+            index = self._vectors.get(channel)
+            if index is None or index.generation != self.store.generation_of(VECTOR_TABLES[channel]):
+                index = self._vectors[channel] = open_index()
+            return index
 
     def as_retriever(self, *, top_k: int | None = None, **options: Any) -> VideoRetriever:
         """Return a retriever over the channels of this archive.

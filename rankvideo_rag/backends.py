@@ -15,6 +15,7 @@ from rankvideo_rag.errors import InputError, MissingDependency
 # Test doubles that are loaded by name like backends: (package, name) -> module.
 _TEST_DOUBLES = {
     ("rankvideo_rag.models.embedders", "scripted"): "rankvideo_rag.testing.scripted_embedder",
+    ("rankvideo_rag.models.text_embedders", "scripted"): "rankvideo_rag.testing.scripted_text_embedder",
     ("rankvideo_rag.models.vlm", "scripted"): "rankvideo_rag.testing.scripted_vlm",
 }
 

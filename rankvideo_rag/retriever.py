@@ -99,7 +99,7 @@ class VideoRetriever(BaseRetriever):
         among = self._store.clips_matching(self._where) if self._where else None
         found = index.search(vector, depth=self._depth, among=among)
         background = Background.estimate(self._store.sample_vectors() @ vector)
-        cosines = {neighbour.clip: neighbour.cosine for neighbour in found}
+        cosines = {neighbour.number: neighbour.cosine for neighbour in found}
         return score_cosines(cosines, background, among=len(index) if among is None else len(among))
 
     def _search_passages(self, question: str) -> dict[int, PassageScores]:

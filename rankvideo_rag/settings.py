@@ -24,6 +24,8 @@ PROFILES: dict[str, dict[str, Any]] = {
     "tiny": {
         "embedder": "sentence_transformers",
         "embedder_model": "bundled:tiny-embedder",
+        "text_embedder": "static",
+        "text_embedder_model": "bundled:static-en",
         "reranker": "transformers",
         "reranker_model": "bundled:tiny-reranker",
         # It was trained on evenly spaced frames.
@@ -32,6 +34,8 @@ PROFILES: dict[str, dict[str, Any]] = {
     "cpu": {
         "embedder": "sentence_transformers",
         "embedder_model": "sentence-transformers/clip-ViT-B-32",
+        "text_embedder": "sentence_transformers",
+        "text_embedder_model": "intfloat/multilingual-e5-small",
         "reranker": "transformers",
         "reranker_model": "Qwen/Qwen3-VL-2B-Instruct",
         "cross_encoder": "sentence_transformers",
@@ -42,6 +46,8 @@ PROFILES: dict[str, dict[str, Any]] = {
     "gpu": {
         "embedder": "sentence_transformers",
         "embedder_model": "Haon-Chen/e5-omni-7B",
+        "text_embedder": "sentence_transformers",
+        "text_embedder_model": "BAAI/bge-m3",
         "reranker": "transformers",
         "reranker_model": "hltcoe/RankVideo",
         "cross_encoder": "sentence_transformers",
@@ -60,6 +66,9 @@ DOWNLOAD_BYTES = {
     "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1": 471_000_000,
     "Haon-Chen/e5-omni-7B": 17_900_000_000,
     "BAAI/bge-reranker-v2-m3": 2_270_000_000,
+    "bundled:static-en": 2_000_000,
+    "intfloat/multilingual-e5-small": 471_000_000,
+    "BAAI/bge-m3": 2_271_000_000,
     "hltcoe/RankVideo": 17_600_000_000,
     "base": 145_000_000,
     "large-v3": 3_090_000_000,
@@ -86,6 +95,14 @@ class Settings(BaseSettings):
     # How an archive is made: stored in it as its index configuration.
     embedder: str = Field("sentence_transformers", description="Embedding backend, or package.module:function.")
     embedder_model: str | None = Field(None, description="Embedding model: hub name or local path.")
+    text_embedder: str = Field(
+        "static",
+        description="Embedding backend of spoken, shown and describing text: static, sentence_transformers, onnx, "
+        "package.module:function, or none.",
+    )
+    text_embedder_model: str | None = Field(
+        None, description="Embedding model of text: hub name, local path, or bundled:static-en (English)."
+    )
     clip_seconds: float = Field(30.0, gt=0, description="Longest clip, in seconds.")
     clip_overlap: float = Field(0.0, ge=0, description="Overlap of neighboring clips, in seconds.")
     segment_by: SegmentBy = Field(
@@ -170,7 +187,7 @@ class Settings(BaseSettings):
         given = set(values) | (set(of_profile) if "profile" in values else set())
         return of_profile | values | {"given": frozenset(given)}
 
-    @field_validator("embedder_model", "reranker_model", "cross_encoder_model", "asr_model")
+    @field_validator("embedder_model", "text_embedder_model", "reranker_model", "cross_encoder_model", "asr_model")
     @classmethod
     def _paths_are_absolute(cls, model: str | None) -> str | None:
         return str(Path(model).absolute()) if model and Path(model).exists() else model
@@ -210,6 +227,7 @@ class Settings(BaseSettings):
 # Options of a profile that belong to one of its models, and the options that name that model.
 _BELONGS_TO = {
     "embedder_model": ("embedder",),
+    "text_embedder_model": ("text_embedder",),
     "reranker_model": ("reranker",),
     "cross_encoder_model": ("cross_encoder",),
     "asr_model": ("asr",),

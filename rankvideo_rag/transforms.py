@@ -57,7 +57,7 @@ class VideoClips(TransformComponent):
 
     def _load(self) -> tuple[IndexJob, Models]:
         if self._job is None:
-            self._job = prepare(None, (), Settings.load(**self.options)).job
+            self._job = prepare(None, (), Settings.load(**{"text_embedder": "none"} | self.options)).job
         assert self._job.models is not None
         return self._job, self._job.models
 

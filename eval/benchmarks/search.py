@@ -164,7 +164,7 @@ def search_alone(folder: str) -> None:
             began = time.perf_counter()
             hits = index.search(question, depth=DEPTH)
             seconds.append(time.perf_counter() - began)
-            found.append([hit.clip for hit in hits])
+            found.append([hit.number for hit in hits])
     alone = _Alone(open_s=open_s, seconds=seconds[_WARM_UP:], found=found[_WARM_UP:], rss_bytes=_peak_memory())
     sys.stdout.write(alone.model_dump_json())
 

@@ -46,6 +46,7 @@ def describe(
             vlm,
             DescribeOptions(frames, max_tokens, batch_size, MediaLimits.from_settings(settings)),
             replace=replace,
+            device=settings.device,
             progress=advance,
         )
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from rankvideo_rag.indexing.dry_run import IndexPlan
     from rankvideo_rag.settings import Settings
 
+TEXT_SETTINGS = ("text_embedder", "text_embedder_model")
 RUN_SETTINGS = ("device", "gpu", "vector_store", "engine", "ray_address")
 _INDEX_SETTINGS = ("profile", "embedder", "embedder_model", "asr", "asr_model", "ocr", "subtitles", "audio_only")
 _CLIP_SETTINGS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling", "video_reader")
 
 
-@setting_options(*_INDEX_SETTINGS, *_CLIP_SETTINGS, *RUN_SETTINGS)
+@setting_options(*_INDEX_SETTINGS, *TEXT_SETTINGS, *_CLIP_SETTINGS, *RUN_SETTINGS)
 def index(
     inputs: Annotated[list[Path], typer.Argument(help="Folders of videos, or video files.")],
     output: Output,
@@ -100,7 +101,7 @@ def report_to_json(report: "IndexReport") -> dict[str, Any]:
         **{outcome: report.count(outcome) for outcome in ("ok", "partial", "skipped", "failed")},
         "videos": [file.model_dump(include={"path", "outcome", "reason", "clips"}) for file in report.files],
         "unchanged": report.unchanged,
-        "work": {"decodes": report.decodes, "embeddings": report.embeddings},
+        "work": {"decodes": report.decodes, "embeddings": report.embeddings, "texts": report.texts},
         "seconds": round(report.seconds, 3),
     }
 
@@ -129,6 +130,8 @@ def _print_plan(found: "IndexPlan") -> None:
     out.print(f"{found.files} files: {', '.join(f'{count} {kind}' for kind, count in counts.items() if count)}")
     for option in found.changed_options:
         out.print(f"  all are indexed again, because this option differs from the archive's: {printable(option)}")
+    if found.text_videos:
+        out.print(f"  the stored text of {found.text_videos} videos is embedded again, without reading them")
     duration = timedelta(seconds=round(found.seconds))
     out.print(
         f"To read: {found.bytes_to_read / 1e9:,.2f} GB, about {duration}; the archive grows by {found.disk_bytes:,} bytes."

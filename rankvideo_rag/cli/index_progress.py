@@ -160,7 +160,7 @@ def print_report(report: "IndexReport") -> None:
     out.print(make_table(("outcome", "files", "clips", "reasons"), rows, left=4))
     out.print(
         f"{len(report.files)} files in {report.seconds:.1f} s, {report.unchanged} of them unchanged; "
-        f"{report.decodes} decoder calls, {report.embeddings} clips embedded."
+        f"{report.decodes} decoder calls, {report.embeddings} clips and {report.texts} passages of text embedded."
     )
     for file in report.files:
         if file.outcome != "ok":

@@ -61,12 +61,13 @@ def _facts(opened: "VideoArchive") -> dict[str, Any]:
     from rankvideo_rag.storage.gc import disk_usage
 
     store, config = opened.store, opened.store.index_config
-    videos, embedder = store.videos(), config["embedder"]
+    videos, embedder, text = store.videos(), config["embedder"], config.get("text_embedder")
     bytes_by_part = disk_usage(store.folder).model_dump()
     return {
         "archive": str(store.folder),
         "profile": opened.settings.profile,
         "embedder": f"{embedder['backend']}:{embedder['model'] or 'built-in'}, {embedder['dim']} dimensions",
+        "text_embedder": f"{text['backend']}:{text['model'] or 'built-in'}, {text['dim']} dimensions" if text else "none",
         "speech_recognition": config["transcriber"] or "none",
         "on_screen_text": config["text_reader"] or "none",
         "subtitles": config["subtitles"],

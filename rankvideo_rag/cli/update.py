@@ -6,12 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from rankvideo_rag.cli.console import note, out, print_json, printable
-from rankvideo_rag.cli.index import RUN_SETTINGS, check_places, exit_by_outcome, report_to_json, update_vector_store
+from rankvideo_rag.cli.index import (
+    RUN_SETTINGS,
+    TEXT_SETTINGS,
+    check_places,
+    exit_by_outcome,
+    report_to_json,
+    update_vector_store,
+)
 from rankvideo_rag.cli.index_progress import IndexProgress, print_report
 from rankvideo_rag.cli.options import Archive, AsJson, setting_options
 
 
-@setting_options(*RUN_SETTINGS)
+@setting_options(*TEXT_SETTINGS, *RUN_SETTINGS)
 def update(
     archive: Archive,
     options: dict[str, Any],

@@ -31,12 +31,14 @@ CREATE_PASSAGES = """CREATE TABLE passages (
 ) STRICT;
 CREATE INDEX passages_of_clip ON passages (clip);
 CREATE INDEX passages_of_video ON passages (video_id);
+CREATE TABLE text_vectors (passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE, vector BLOB NOT NULL) STRICT;
 """
 
 # sources: the inputs of the archive. removed: content that stays out until it is indexed by name.
 # videos.config_hash, files.config_hash: fingerprint of the index config; '' marks what must be indexed again.
 # files.sidecars: state of the subtitle files beside a path; videos.sidecars: of those that its text came from.
 # videos.vectors: how many of its clips got a vector. videos.passage_rules: how its passages were made; 0 before they are.
+# videos.text_vectors: how many of its passages got a vector; NULL before the text embedder was given all of them.
 # spans.words: [[text, start, end], ...] where words are timed.
 CREATE_TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -45,7 +47,7 @@ CREATE TABLE removed (video_id TEXT PRIMARY KEY) STRICT;
 CREATE TABLE videos (
   video_id TEXT PRIMARY KEY, title TEXT NOT NULL, probe TEXT NOT NULL, config_hash TEXT NOT NULL,
   outcome TEXT NOT NULL, reason TEXT, sidecars TEXT NOT NULL DEFAULT '', vectors INTEGER NOT NULL DEFAULT 0, work_seconds REAL,
-  passage_rules INTEGER NOT NULL DEFAULT 0
+  passage_rules INTEGER NOT NULL DEFAULT 0, text_vectors INTEGER
 ) STRICT;
 CREATE TABLE files (
   path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,

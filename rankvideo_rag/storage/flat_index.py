@@ -16,14 +16,14 @@ from rankvideo_rag.storage.stored_vectors import BATCH, Snapshot
 
 _GPU_MAX_K = 2048  # neighbours that FAISS returns on a GPU
 
-Clips = NDArray[np.int64]  # row numbers of clips
+Numbers = NDArray[np.int64]  # row numbers of clips or passages
 Vector = NDArray[np.float32]
 
 
-class ScoredClips(NamedTuple):
-    """Clips with their inner products, best first."""
+class ScoredRows(NamedTuple):
+    """Row numbers with their inner products, best first."""
 
-    clips: Clips
+    numbers: Numbers
     scores: Vector
 
 
@@ -36,15 +36,15 @@ class SearchableIndex(Protocol):
     def dim(self) -> int:
         """Dimensions of a vector."""
 
-    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
-        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
+    def search(self, vector: Vector, depth: int, among: Numbers | None) -> ScoredRows:
+        """Return the `depth` rows with the largest inner products, of those in `among` if it is given."""
 
 
 class StoredIndex(SearchableIndex, Protocol):
     """An index that can return its vectors."""
 
-    def batches(self) -> Iterator[tuple[Clips, Vector]]:
-        """Yield all clips with their vectors (n, dim)."""
+    def batches(self) -> Iterator[tuple[Numbers, Vector]]:
+        """Yield all row numbers with their vectors (n, dim)."""
 
 
 class FlatIndex:
@@ -58,8 +58,8 @@ class FlatIndex:
         """Return the index of all vectors of a snapshot."""
         flat = faiss.IndexScalarQuantizer(snapshot.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         index = faiss.IndexIDMap2(flat)
-        for batch in snapshot.read(snapshot.clips):
-            index.add_with_ids(batch.vectors.astype(np.float32), batch.clips)
+        for batch in snapshot.read(snapshot.numbers):
+            index.add_with_ids(batch.vectors.astype(np.float32), batch.numbers)
         return cls(index)
 
     def __len__(self) -> int:
@@ -70,18 +70,18 @@ class FlatIndex:
         """Dimensions of a vector."""
         return int(self.index.d)
 
-    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
-        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
+    def search(self, vector: Vector, depth: int, among: Numbers | None) -> ScoredRows:
+        """Return the `depth` rows with the largest inner products, of those in `among` if it is given."""
         selector: Any = None if among is None else faiss.SearchParameters(sel=faiss.IDSelectorBatch(among))  # type: ignore[call-arg]
-        scores, clips = self.index.search(vector[None], depth, params=selector)
-        found = clips[0] >= 0  # FAISS pads with -1
-        return ScoredClips(clips[0][found], scores[0][found])
+        scores, numbers = self.index.search(vector[None], depth, params=selector)
+        found = numbers[0] >= 0  # FAISS pads with -1
+        return ScoredRows(numbers[0][found], scores[0][found])
 
-    def batches(self) -> Iterator[tuple[Clips, Vector]]:
-        """Yield all clips with their vectors (n, dim)."""
-        clips = faiss.vector_to_array(self.index.id_map)
-        for start in range(0, len(clips), BATCH):
-            batch = clips[start : start + BATCH]
+    def batches(self) -> Iterator[tuple[Numbers, Vector]]:
+        """Yield all row numbers with their vectors (n, dim)."""
+        numbers = faiss.vector_to_array(self.index.id_map)
+        for start in range(0, len(numbers), BATCH):
+            batch = numbers[start : start + BATCH]
             yield batch, self.index.index.reconstruct_n(start, len(batch))
 
 
@@ -91,11 +91,11 @@ class GpuIndex:
     def __init__(self, cpu_index: StoredIndex) -> None:
         self._cpu_index = cpu_index
         self._index = to_gpu(faiss.IndexFlatIP(cpu_index.dim))
-        clips = []
+        numbers = []
         for batch, vectors in cpu_index.batches():
             self._index.add(vectors)
-            clips.append(batch)
-        self._clips = np.concatenate(clips)
+            numbers.append(batch)
+        self._numbers = np.concatenate(numbers)
 
     def __len__(self) -> int:
         return len(self._cpu_index)
@@ -105,12 +105,12 @@ class GpuIndex:
         """Dimensions of a vector."""
         return self._cpu_index.dim
 
-    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
-        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
+    def search(self, vector: Vector, depth: int, among: Numbers | None) -> ScoredRows:
+        """Return the `depth` rows with the largest inner products, of those in `among` if it is given."""
         if among is not None or depth > _GPU_MAX_K:
             return self._cpu_index.search(vector, depth, among)
         scores, positions = self._index.search(vector[None], depth)
-        return ScoredClips(self._clips[positions[0]], scores[0])
+        return ScoredRows(self._numbers[positions[0]], scores[0])
 
 
 def check_gpu() -> None:

@@ -13,7 +13,7 @@ from rankvideo_rag.schema import Record
 from rankvideo_rag.storage.database import DATABASE, TEXT_TABLES, convert_errors
 from rankvideo_rag.storage.index_files import EXTERNAL_STATE
 from rankvideo_rag.storage.store import Store
-from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
+from rankvideo_rag.storage.vector_index import derived_files, find_faulty_files, update_index_files
 from rankvideo_rag.storage.writer import open_writer
 
 _VIDEOS = "SELECT video_id FROM videos WHERE video_id IN (SELECT video_id FROM files)"
@@ -22,6 +22,7 @@ _PASSAGES = f"SELECT passage FROM passages WHERE clip IN ({_CLIPS})"
 # Table -> condition of its orphaned rows, in the order in which they can be deleted.
 _ORPHANS = {
     "vectors": f"clip NOT IN ({_CLIPS})",
+    "text_vectors": f"passage NOT IN ({_PASSAGES})",
     "perceptual_hashes": f"clip NOT IN ({_CLIPS})",
     **dict.fromkeys(TEXT_TABLES.values(), f"rowid NOT IN ({_PASSAGES})"),
     "passages": f"clip NOT IN ({_CLIPS})",
@@ -104,8 +105,7 @@ def delete_orphans(connection: sqlite3.Connection) -> None:
 
 
 def _useless_files(store: Store) -> list[str]:
-    faulty = [file for file in derived_files(store.folder) if find_fault(file, store.generation)]
-    return sorted(file.name for file in [*faulty, *store.folder.glob(f"{DATABASE}.new*")])
+    return sorted(file.name for file in [*find_faulty_files(store), *store.folder.glob(f"{DATABASE}.new*")])
 
 
 def _free_bytes(connection: sqlite3.Connection) -> int:

@@ -10,22 +10,25 @@ from rankvideo_rag.media import KeyFrameSampling
 from rankvideo_rag.models.asr import Transcriber
 from rankvideo_rag.models.embedders import Embedder, EmbedderInfo
 from rankvideo_rag.models.ocr import OCRReader
+from rankvideo_rag.models.text_embedders import TextEmbedder, TextEmbedderInfo
 from rankvideo_rag.schema import Record, VideoReader
 from rankvideo_rag.settings import FrameSampling, SegmentBy, Settings
 
 KEY_TOLERANCE = 1.0  # seconds between a wanted frame and the key frame that replaces it; twice that at a clip's ends
 
 _OPTIONS = ("clip_seconds", "clip_overlap", "segment_by", "frame_sampling", "video_reader", "audio_only", "subtitles")
+TEXT_SETTINGS = ("text_embedder", "text_embedder_model")  # a change of these costs no reading of videos
 # Settings that later runs and searches take from the archive.
-ARCHIVE_SETTINGS = ("profile", "embedder", "embedder_model", *_OPTIONS, "asr", "asr_model", "ocr")
+ARCHIVE_SETTINGS = ("profile", "embedder", "embedder_model", *_OPTIONS, "asr", "asr_model", "ocr", *TEXT_SETTINGS)
 
 
 class Models(NamedTuple):
-    """The loaded models of an indexing run; None for speech or on-screen text that is switched off."""
+    """The loaded models of an indexing run; None for what is switched off."""
 
     embedder: Embedder
     transcriber: Transcriber | None
     text_reader: OCRReader | None
+    text_embedder: TextEmbedder | None = None
 
 
 class IndexConfig(Record):
@@ -42,10 +45,17 @@ class IndexConfig(Record):
     subtitles: bool
     transcriber: str | None  # with model and revision
     text_reader: str | None
+    text_embedder: TextEmbedderInfo | None = None
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, embedder: EmbedderInfo, *, transcriber: str | None = None, text_reader: str | None = None
+        cls,
+        settings: Settings,
+        embedder: EmbedderInfo,
+        *,
+        transcriber: str | None = None,
+        text_reader: str | None = None,
+        text_embedder: TextEmbedderInfo | None = None,
     ) -> "IndexConfig":
         """Return the config for these settings and the models that they load."""
         return cls(
@@ -53,13 +63,22 @@ class IndexConfig(Record):
             embedder=embedder,
             transcriber=transcriber,
             text_reader=text_reader,
+            text_embedder=text_embedder,
             **{name: getattr(settings, name) for name in _OPTIONS},
         )
 
+    def with_text_embedder(self, settings: Settings, info: TextEmbedderInfo | None) -> "IndexConfig":
+        """Return this config with another text embedder."""
+        chosen = {name: getattr(settings, name) for name in TEXT_SETTINGS}
+        return self.model_copy(update={"settings": self.settings | chosen, "text_embedder": info})
+
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that decides the outcome for the same bytes."""
-        relevant = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}})
+        """A hash of everything that decides the outcome for the same bytes.
+
+        Vectors of text are left out: they can be computed from what is stored.
+        """
+        relevant = self.model_dump_json(exclude={"settings": True, "embedder": {"model"}, "text_embedder": True})
         return hashlib.sha256(relevant.encode()).hexdigest()[:32]
 
     @property
@@ -95,6 +114,26 @@ def check_embedder(folder: object, config: Mapping[str, Any], info: EmbedderInfo
     if differ:
         details = ", ".join(f"{name} {getattr(stored, name)!r} / {getattr(info, name)!r}" for name in differ)
         raise _mismatch(folder, str(stored), f"{info}; they differ in {details}")
+
+
+def is_same_text_embedder(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Return whether two text embedders, as JSON, give comparable vectors: the same weights may have another name or path."""
+    if one is None or other is None:
+        return one is other
+    known = one["revision"] is not None
+    return all(one[name] == other[name] for name in TextEmbedderInfo.model_fields if name != "model" or not known)
+
+
+def check_text_embedder(folder: object, config: Mapping[str, Any], info: TextEmbedderInfo) -> None:
+    """Raise ArchiveMismatch unless this text embedder made the archive's vectors of passages."""
+    stored = config.get("text_embedder")
+    if not is_same_text_embedder(stored, info.model_dump(mode="json")):
+        made = f"made with the text embedder {TextEmbedderInfo(**stored)}" if stored else "made without a text embedder"
+        raise ArchiveMismatch(
+            f"the passages of the archive at {folder} were {made}, not with {info}. Leave out the text embedder to use the "
+            f"archive's, or embed its text again, which reads no video: rankvideo update {folder} --text-embedder "
+            f"{info.backend} --text-embedder-model {info.model}"
+        )
 
 
 def _mismatch(folder: object, stored: str, given: str) -> ArchiveMismatch:

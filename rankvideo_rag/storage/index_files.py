@@ -1,8 +1,10 @@
 """The FAISS files of an archive: their names, checks and replacement. They are derived from archive.db and can be rebuilt.
 
-    visual.faiss     the FAISS index: all vectors (flat), or their codes (IVF-PQ)
-    visual.rescore   with an IVF-PQ index: the vectors themselves (`rescore_file`)
-    visual.json      the manifest, written last: checksums of the others, and the generation they were built from
+    NAME.faiss     the FAISS index: all vectors (flat), or their codes (IVF-PQ)
+    NAME.rescore   with an IVF-PQ index: the vectors themselves (`rescore_file`)
+    NAME.json      the manifest, written last: checksums of the others, and the generation they were built from
+
+NAME is visual for the vectors of clips, and speech, on_screen or description for those of passages (`vector_tables`).
 
 The manifest and the FAISS file are hashed whole before use: FAISS reads a file with a zeroed tail without an error and then
 returns wrong results. Vectors in the re-score file are checked one by one as they are read.
@@ -24,6 +26,7 @@ from pydantic import ValidationError
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.schema import Record
 from rankvideo_rag.storage.rescore_file import RescoreFile
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +62,13 @@ class Manifest(Record):
 
 
 class IndexPaths:
-    """The paths of the derived files in an archive's folder."""
+    """The paths of the derived files of one index in an archive's folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index = folder / "visual.faiss"
-        self.rescore = folder / "visual.rescore"
-        self.manifest = folder / "visual.json"
+    def __init__(self, folder: Path, name: str = VISUAL.name) -> None:
+        self.folder, self.name = folder, name
+        self.index = folder / f"{name}.faiss"
+        self.rescore = folder / f"{name}.rescore"
+        self.manifest = folder / f"{name}.json"
 
     def partial(self, file: Path) -> Path:
         """Return the name of a file while it is written."""
@@ -73,18 +76,21 @@ class IndexPaths:
 
     def partials(self) -> list[Path]:
         """Return the unfinished files, of this process or of killed ones."""
-        return [file for kind in ("faiss", "rescore", "json") for file in self.folder.glob(f".visual.{kind}.*")]
+        return [file for kind in ("faiss", "rescore", "json") for file in self.folder.glob(f".{self.name}.{kind}.*")]
 
 
 def derived_files(folder: Path) -> list[Path]:
-    """Return the derived files in an archive's folder, with unfinished ones and without the manifest."""
-    paths = IndexPaths(folder)
-    return sorted([file for file in (paths.index, paths.rescore) if file.exists()] + paths.partials())
+    """Return the derived files in an archive's folder, with unfinished ones and without the manifests."""
+    return sorted(file for name in VECTOR_TABLES for file in _files_of(IndexPaths(folder, name)))
+
+
+def _files_of(paths: IndexPaths) -> list[Path]:
+    return [file for file in (paths.index, paths.rescore) if file.exists()] + paths.partials()
 
 
 def find_fault(file: Path, generation: int) -> str | None:
     """Return what is wrong with a derived file; None if it is whole and matches the archive's generation. Reads every byte."""
-    paths = IndexPaths(file.parent)
+    paths = IndexPaths(file.parent, file.stem)
     if file not in (paths.index, paths.rescore):
         return PARTIAL
     manifest, fault = read_manifest(paths)

@@ -5,6 +5,7 @@ Derived data can be rebuilt at once; what came from a video is marked, and `rank
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -21,7 +22,7 @@ from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.passages import PASSAGE_RULES
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.text_rows import PassageRow, index_text, make_passages, read_passages, write_full_text
-from rankvideo_rag.storage.vector_index import derived_files, find_fault, update_index_files
+from rankvideo_rag.storage.vector_index import find_faulty_files, update_index_files
 from rankvideo_rag.storage.writer import ArchiveWriter, open_writer
 from rankvideo_rag.text import clean
 
@@ -179,6 +180,39 @@ def _find_vector_errors(store: Store) -> Iterator[str]:
         yield f"video {video_id} has no clips"
 
 
+def _find_text_vector_errors(store: Store) -> Iterator[str]:
+    if videos := _bad_text_vectors(store):
+        yield f"vectors of passages of {len(videos)} videos are missing, or have a wrong size or length"
+
+
+def _bad_text_vectors(store: Store) -> set[str]:
+    """Return the videos that have not as many right vectors of passages as are recorded."""
+    embedder = store.index_config.get("text_embedder")
+    rows = store.connection.execute("SELECT video_id, vector FROM text_vectors JOIN passages USING (passage)")
+    right, wrong = Counter[str](), set[str]()
+    while batch := rows.fetchmany(_BATCH):
+        for video_id, data in batch:
+            if embedder and _is_vector(data, embedder["dim"], unit=True):
+                right[video_id] += 1
+            else:
+                wrong.add(video_id)
+    recorded = store.connection.execute("SELECT video_id, text_vectors FROM videos WHERE text_vectors IS NOT NULL").fetchall()
+    return wrong | {video_id for video_id, count in recorded if right[video_id] != count}
+
+
+def _delete_text_vectors(writer: ArchiveWriter, store: Store) -> None:
+    bad = [(video_id,) for video_id in _bad_text_vectors(store)]
+    with writer.maintenance(vectors_changed=True) as connection:
+        passages = "SELECT passage FROM passages WHERE video_id = ?"
+        connection.executemany(f"DELETE FROM text_vectors WHERE passage IN ({passages})", bad)
+        connection.executemany("UPDATE videos SET text_vectors = NULL WHERE video_id = ?", bad)
+
+
+def _find_unembedded_text(store: Store) -> Iterator[str]:
+    if store.index_config.get("text_embedder") and (videos := store.videos_without_text_vectors()):
+        yield f"the text of {len(videos)} videos is not embedded yet"
+
+
 def _mark_videos(writer: ArchiveWriter, store: Store) -> None:
     bad = _bad_vectors(store)
     affected = {row[0] for sql in (_MISSING_VECTORS, _WITHOUT_CLIPS) for row in store.connection.execute(sql)} | set(bad)
@@ -219,16 +253,14 @@ def _find_marked_files(store: Store) -> Iterator[str]:
 
 
 def _find_faulty_files(store: Store) -> Iterator[str]:
-    for file in derived_files(store.folder):
-        if fault := find_fault(file, store.generation):
-            yield f"{file.name} {fault}"
+    for file, fault in find_faulty_files(store).items():
+        yield f"{file.name} {fault}"
 
 
 def _rebuild_derived_files(writer: ArchiveWriter, store: Store) -> None:
-    for file in derived_files(store.folder):
-        if find_fault(file, store.generation):
-            with convert_errors(store.folder):
-                file.unlink()
+    for file in find_faulty_files(store):
+        with convert_errors(store.folder):
+            file.unlink()
     update_index_files(store)
 
 
@@ -247,6 +279,8 @@ _CHECKS = (
     _Check("passages", _find_wrong_passages, f"{_REPAIR} makes them from the stored text again", _rebuild_full_text),
     _Check("former passages", _find_old_passages, f"{_REPAIR}, or rankvideo update ARCHIVE", _rebuild_full_text),
     _Check("vectors", _find_vector_errors, f"{_REPAIR} marks these videos, then {_REINDEX}", _mark_videos),
+    _Check("text vectors", _find_text_vector_errors, f"{_REPAIR} deletes them", _delete_text_vectors),
+    _Check("text to embed", _find_unembedded_text, "rankvideo update ARCHIVE embeds it; no video is read"),
     _Check("marked", _find_marked_files, _REINDEX),
     _Check("vector index", _find_faulty_files, f"{_REPAIR} rebuilds it; so does the next search", _rebuild_derived_files),
 )

@@ -62,13 +62,13 @@ def build_ivfpq(snapshot: Snapshot, file: Path, options: IndexOptions, former: I
         former = None
     trained = former.codes if former else _train(snapshot, options)
     lists = _assign(snapshot, trained, former, options)
-    order = np.argsort(lists, kind="stable")  # position -> index into snapshot.clips
+    order = np.argsort(lists, kind="stable")  # position -> index into snapshot.numbers
     rescore, rescore_sha256 = _write_rescore_file(snapshot, file, order)
     queries = _tuning_queries(snapshot, options)
     codes, nearest = _encode(rescore, trained, lists[order], queries, options)
     probes, candidates, recall = _tune(codes, queries, nearest, options.recall)
     tuning = IvfPqTuning(
-        trained_on=former.tuning.trained_on if former else len(snapshot.clips),
+        trained_on=former.tuning.trained_on if former else len(snapshot.numbers),
         lists=codes.nlist,
         probes=probes,
         candidates=candidates,
@@ -80,7 +80,7 @@ def build_ivfpq(snapshot: Snapshot, file: Path, options: IndexOptions, former: I
 
 
 def _still_fits(former: IvfPqIndex, snapshot: Snapshot) -> bool:
-    ratio = len(snapshot.clips) / former.tuning.trained_on
+    ratio = len(snapshot.numbers) / former.tuning.trained_on
     return former.dim == snapshot.dim and 1 / _MAX_GROWTH < ratio < _MAX_GROWTH
 
 
@@ -94,7 +94,7 @@ def _train(snapshot: Snapshot, options: IndexOptions) -> FaissIndex:
 
     There are 2 sqrt(n) lists: searching one list and choosing among all of them then cost about the same.
     """
-    n, dim = len(snapshot.clips), snapshot.dim
+    n, dim = len(snapshot.numbers), snapshot.dim
     count = max(1, min(2 * math.isqrt(n), n // _SAMPLE_PER_LIST))
     sample = _sample(snapshot, min(n, _SAMPLE_PER_LIST * count, _max_held(dim, options)))
     count = max(1, min(count, len(sample) // _SAMPLE_PER_LIST))
@@ -111,26 +111,26 @@ def _train(snapshot: Snapshot, options: IndexOptions) -> FaissIndex:
 
 
 def _sample(snapshot: Snapshot, size: int) -> Vector:
-    chosen = np.sort(np.random.default_rng(_SEED).choice(snapshot.clips, size, replace=False))
+    chosen = np.sort(np.random.default_rng(_SEED).choice(snapshot.numbers, size, replace=False))
     sample = np.empty((size, snapshot.dim), dtype=np.float32)
     at = 0
     for batch in snapshot.read(chosen):
-        sample[at : at + len(batch.clips)] = batch.vectors
-        at += len(batch.clips)
+        sample[at : at + len(batch.numbers)] = batch.vectors
+        at += len(batch.numbers)
     return sample
 
 
 def _assign(snapshot: Snapshot, trained: FaissIndex, former: IvfPqIndex | None, options: IndexOptions) -> Lists:
     """Return the list of each vector of the snapshot."""
-    lists = np.full(len(snapshot.clips), -1, dtype=np.int32)
+    lists = np.full(len(snapshot.numbers), -1, dtype=np.int32)
     if former:
-        known, here, there = np.intersect1d(snapshot.clips, former.rescore.clips, return_indices=True)
+        known, here, there = np.intersect1d(snapshot.numbers, former.rescore.numbers, return_indices=True)
         logger.info("%d of %d vectors keep their lists", len(known), len(lists))
         lists[here] = _lists_of(former.codes)[there]
     quantizer = to_gpu(trained.quantizer) if options.gpu else trained.quantizer
     missing = np.flatnonzero(lists < 0)
     at = 0
-    for batch in snapshot.read(snapshot.clips[missing]):
+    for batch in snapshot.read(snapshot.numbers[missing]):
         found = quantizer.search(batch.vectors.astype(np.float32), 1)[1][:, 0]
         lists[missing[at : at + len(found)]] = found
         at += len(found)
@@ -144,14 +144,14 @@ def _lists_of(codes: FaissIndex) -> Lists:
 
 
 def _write_rescore_file(snapshot: Snapshot, file: Path, order: Positions) -> tuple[RescoreFile, str]:
-    writer = RescoreFileWriter(file, snapshot.clips[order], snapshot.dim)
+    writer = RescoreFileWriter(file, snapshot.numbers[order], snapshot.dim)
     try:
         positions = np.empty_like(order)
         positions[order] = np.arange(len(order))
         at = 0
-        for batch in snapshot.read(snapshot.clips):
-            writer.put(positions[at : at + len(batch.clips)], batch.vectors)
-            at += len(batch.clips)
+        for batch in snapshot.read(snapshot.numbers):
+            writer.put(positions[at : at + len(batch.numbers)], batch.vectors)
+            at += len(batch.numbers)
         return writer.finish()
     finally:
         writer.close()
@@ -160,9 +160,9 @@ def _write_rescore_file(snapshot: Snapshot, file: Path, order: Positions) -> tup
 def _tuning_queries(snapshot: Snapshot, options: IndexOptions) -> Vector:
     """Return stand-ins for queries, (m, dim): vectors of the archive with noise of the same length added.
 
-    A query does not lie where clips lie, and its neighbours are spread over more lists than a clip's.
+    A query does not lie where clips or passages lie, and its neighbours are spread over more lists than theirs.
     """
-    chosen = _sample(snapshot, min(_TUNING_QUERIES, len(snapshot.clips), _max_held(snapshot.dim, options)))
+    chosen = _sample(snapshot, min(_TUNING_QUERIES, len(snapshot.numbers), _max_held(snapshot.dim, options)))
     noise = np.random.default_rng(_SEED).standard_normal(chosen.shape, dtype=np.float32)
     length: Vector = np.linalg.norm(chosen, axis=1, keepdims=True)
     return chosen + noise * length / np.float32(math.sqrt(snapshot.dim))

@@ -2,7 +2,7 @@
 
 IVF: k-means divides the vectors into lists, and a query searches the nearest ones. PQ: each vector is a code of half a byte for
 about two of its dimensions (product quantisation, FAISS's fast-scan layout). The best candidates are scored with the stored
-vectors, so scores equal those of a flat index and only the choice of clips is approximate. The number of lists to search was
+vectors, so scores equal those of a flat index and only the choice of rows is approximate. The number of lists to search was
 measured when the index was built (`ivfpq_build`).
 """
 
@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from rankvideo_rag.storage.flat_index import Clips, ScoredClips, Vector
+from rankvideo_rag.storage.flat_index import Numbers, ScoredRows, Vector
 from rankvideo_rag.storage.index_files import FaissIndex, IvfPqTuning
 from rankvideo_rag.storage.rescore_file import Positions, RescoreFile
 from rankvideo_rag.storage.store import StoredVectors
@@ -25,7 +25,7 @@ from rankvideo_rag.storage.stored_vectors import BATCH
 logger = logging.getLogger(__name__)
 
 TUNED_FOR = 100  # neighbours
-_EXACT_BELOW = 1_500  # filtered clips that are all scored: about the cost of searching the codes
+_EXACT_BELOW = 1_500  # filtered rows that are all scored: about the cost of searching the codes
 
 
 class IvfPqIndex:
@@ -46,11 +46,11 @@ class IvfPqIndex:
         tuning: IvfPqTuning,
         *,
         file: Path,
-        fetch: Callable[[Clips], StoredVectors],
+        fetch: Callable[[Numbers], StoredVectors],
     ) -> None:
         self.codes, self.rescore, self.tuning = codes, rescore, tuning
         self._file, self._fetch = file, fetch
-        self._by_clip: tuple[Clips, Positions] | None = None  # sorted by clip; computed for the first filter
+        self._by_number: tuple[Numbers, Positions] | None = None  # sorted by number; computed for the first filter
 
     def __len__(self) -> int:
         return len(self.rescore)
@@ -60,8 +60,8 @@ class IvfPqIndex:
         """Dimensions of a vector."""
         return self.rescore.dim
 
-    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
-        """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
+    def search(self, vector: Vector, depth: int, among: Numbers | None) -> ScoredRows:
+        """Return the `depth` rows with the largest inner products, of those in `among` if it is given."""
         if among is None:
             return self._rescored(vector, self._candidates(vector, depth), depth)
         allowed = self._positions_of(among)
@@ -69,11 +69,11 @@ class IvfPqIndex:
             allowed = self._candidates(vector, depth, allowed)
         return self._rescored(vector, allowed, depth)
 
-    def batches(self) -> Iterator[tuple[Clips, Vector]]:
-        """Yield all clips with their vectors (n, dim)."""
+    def batches(self) -> Iterator[tuple[Numbers, Vector]]:
+        """Yield all row numbers with their vectors (n, dim)."""
         for start in range(0, len(self), BATCH):
             positions = np.arange(start, min(start + BATCH, len(self)), dtype=np.int64)
-            yield self.rescore.clips[positions], self._read(positions).astype(np.float32)
+            yield self.rescore.numbers[positions], self._read(positions).astype(np.float32)
 
     def _candidates(self, vector: Vector, depth: int, allowed: Positions | None = None) -> Positions:
         """Return the positions whose codes score best, ascending."""
@@ -91,26 +91,26 @@ class IvfPqIndex:
                 return np.sort(found)
             probes = min(tuning.lists, probes * 4)
 
-    def _positions_of(self, clips: Clips) -> Positions:
-        if self._by_clip is None:
-            order = np.argsort(self.rescore.clips)
-            self._by_clip = self.rescore.clips[order], order
-        ordered, order = self._by_clip
-        at = np.minimum(np.searchsorted(ordered, clips), len(self) - 1)
+    def _positions_of(self, numbers: Numbers) -> Positions:
+        if self._by_number is None:
+            order = np.argsort(self.rescore.numbers)
+            self._by_number = self.rescore.numbers[order], order
+        ordered, order = self._by_number
+        at = np.minimum(np.searchsorted(ordered, numbers), len(self) - 1)
         found = np.zeros(len(self), dtype=np.bool_)
-        found[order[at[ordered[at] == clips]]] = True
+        found[order[at[ordered[at] == numbers]]] = True
         return np.flatnonzero(found)
 
-    def _rescored(self, vector: Vector, positions: Positions, depth: int) -> ScoredClips:
+    def _rescored(self, vector: Vector, positions: Positions, depth: int) -> ScoredRows:
         parts = [positions[start : start + BATCH] for start in range(0, len(positions), BATCH)]
         scores = np.concatenate([np.empty(0, np.float32), *(self._read(part).astype(np.float32) @ vector for part in parts)])
-        clips = self.rescore.clips[positions]
-        best = np.lexsort((clips, -scores))[:depth]
+        numbers = self.rescore.numbers[positions]
+        best = np.lexsort((numbers, -scores))[:depth]
         best = best[np.isfinite(scores[best])]
-        return ScoredClips(clips[best], scores[best])
+        return ScoredRows(numbers[best], scores[best])
 
     def _read(self, positions: Positions) -> NDArray[np.float16]:
-        """Read vectors; NaN for a damaged one whose clip has left the archive."""
+        """Read vectors; NaN for a damaged one whose row has left the archive."""
         vectors, whole = self.rescore.read(positions)
         for at in np.flatnonzero(~whole).tolist():
             vectors[at] = self._read_from_archive(int(positions[at]))
@@ -118,13 +118,13 @@ class IvfPqIndex:
 
     def _read_from_archive(self, position: int) -> NDArray[np.float16]:
         """Read the vector of a damaged position from the archive and repair the file."""
-        clip = int(self.rescore.clips[position])
-        stored = self._fetch(np.array([clip])).vectors
+        number = int(self.rescore.numbers[position])
+        stored = self._fetch(np.array([number])).vectors
         if stored.shape != (1, self.dim):
             return np.full(self.dim, np.nan, dtype=np.float16)
         repaired = self.rescore.repair(self._file, position, stored[0])
         state = "the file is repaired" if repaired else "rankvideo doctor ARCHIVE --repair rebuilds the file"
-        logger.warning("%s: the vector of clip %d is damaged and was read from the archive; %s", self._file, clip, state)
+        logger.warning("%s: the vector of row %d is damaged and was read from the archive; %s", self._file, number, state)
         vector: NDArray[np.float16] = stored[0]
         return vector
 

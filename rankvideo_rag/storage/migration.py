@@ -18,6 +18,8 @@ _FROM_1 = (
     *(statement for statement in CREATE_PASSAGES.split(";") if statement.strip()),
     *CREATE_TEXT_TABLES,
     "ALTER TABLE videos ADD COLUMN passage_rules INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE videos ADD COLUMN text_vectors INTEGER",
+    *(f"INSERT INTO meta VALUES ('{channel}_generation', '0')" for channel in TEXT_CHANNELS),
     "UPDATE meta SET value = '2' WHERE key = 'schema_version'",
 )
 MIGRATIONS = {1: _FROM_1}  # format -> what leads to the next one

@@ -6,8 +6,8 @@ neighbours lie close together on disk.
 The file is read by offset, not memory-mapped: a truncated or failing mapped file kills the process (SIGBUS) where a read
 raises an error, and every mapped page counts as this process's memory.
 
-Behind the vectors follow a table of their clips and one of their CRC-32s. Opening the file reads the tables only, whose hash is
-in the manifest; each vector is checked whenever it is read, so no damaged byte is used.
+Behind the vectors follow a table of their row numbers and one of their CRC-32s. Opening the file reads the tables only, whose
+hash is in the manifest; each vector is checked whenever it is read, so no damaged byte is used.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 logger = logging.getLogger(__name__)
 
 _BATCH = 4096  # vectors
-_TABLE_BYTES = 8 + 4  # per vector: clip and CRC-32
+_TABLE_BYTES = 8 + 4  # per vector: row number and CRC-32
 
 Positions = NDArray[np.int64]
 
@@ -39,14 +39,14 @@ class CheckedVectors(NamedTuple):
 class RescoreFile:
     """A finished re-score file, open for reading. It stays readable when another file takes its name."""
 
-    def __init__(self, descriptor: int, clips: NDArray[np.int64], checksums: NDArray[np.uint32], dim: int) -> None:
+    def __init__(self, descriptor: int, numbers: NDArray[np.int64], checksums: NDArray[np.uint32], dim: int) -> None:
         self._descriptor = descriptor
-        self.clips = clips  # (n,) row numbers in the store
+        self.numbers = numbers  # (n,) row numbers in the store
         self._checksums = checksums  # (n,)
         self.dim = dim
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.numbers)
 
     def __del__(self) -> None:
         os.close(self._descriptor)
@@ -60,8 +60,8 @@ class RescoreFile:
         if hashlib.sha256(tables).hexdigest() != tables_sha256:
             os.close(descriptor)
             return None
-        clips = np.frombuffer(tables, dtype=np.int64, count=count)
-        return cls(descriptor, clips, np.frombuffer(tables, dtype=np.uint32, offset=count * 8), dim)
+        numbers = np.frombuffer(tables, dtype=np.int64, count=count)
+        return cls(descriptor, numbers, np.frombuffer(tables, dtype=np.uint32, offset=count * 8), dim)
 
     def read(self, positions: Positions) -> CheckedVectors:
         """Read the vectors at ascending positions; consecutive ones take one system call."""
@@ -103,13 +103,13 @@ class RescoreFile:
 class RescoreFileWriter:
     """Writes a re-score file: vectors in any order. Allocates its disk space at once."""
 
-    def __init__(self, file: Path, clips: NDArray[np.int64], dim: int) -> None:
-        self._clips, self._dim = clips, dim
-        self._checksums = np.zeros(len(clips), dtype=np.uint32)
+    def __init__(self, file: Path, numbers: NDArray[np.int64], dim: int) -> None:
+        self._numbers, self._dim = numbers, dim
+        self._checksums = np.zeros(len(numbers), dtype=np.uint32)
         self._out = open(file, "w+b")  # noqa: SIM115 - closed by `close`
         try:
             if hasattr(os, "posix_fallocate"):  # not on macOS, where a full disk shows later
-                os.posix_fallocate(self._out.fileno(), 0, _size(len(clips), dim))
+                os.posix_fallocate(self._out.fileno(), 0, _size(len(numbers), dim))
         except OSError:
             self.close()
             raise
@@ -128,12 +128,12 @@ class RescoreFileWriter:
 
     def finish(self) -> tuple[RescoreFile, str]:
         """Write the tables and flush to disk; return the file for reading and the sha256 of its tables."""
-        tables = self._clips.tobytes() + self._checksums.tobytes()
-        self._out.seek(len(self._clips) * self._dim * 2)
+        tables = self._numbers.tobytes() + self._checksums.tobytes()
+        self._out.seek(len(self._numbers) * self._dim * 2)
         self._out.write(tables)
         self._out.flush()
         os.fsync(self._out.fileno())
-        finished = RescoreFile(os.dup(self._out.fileno()), self._clips, self._checksums, self._dim)
+        finished = RescoreFile(os.dup(self._out.fileno()), self._numbers, self._checksums, self._dim)
         return finished, hashlib.sha256(tables).hexdigest()
 
 

@@ -36,7 +36,8 @@ from rankvideo_rag.storage.full_text import match_expression
 from rankvideo_rag.storage.migration import MIGRATIONS
 from rankvideo_rag.storage.passages import PASSAGE_RULES, Passage
 from rankvideo_rag.storage.term_statistics import TermStatistics
-from rankvideo_rag.storage.text_rows import read_spans
+from rankvideo_rag.storage.text_rows import make_passages, read_spans
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL, VectorTable
 
 MIXED_SIZES = (
     "vectors of {} differ in size: rankvideo doctor ARCHIVE --repair marks the affected videos, "
@@ -71,9 +72,9 @@ class SqlCondition(NamedTuple):
 
 
 class StoredVectors(NamedTuple):
-    """Vectors of clips."""
+    """Vectors of clips or passages."""
 
-    clips: NDArray[np.int64]  # (n,) row numbers of clips, ascending
+    numbers: NDArray[np.int64]  # (n,) of their rows, ascending
     vectors: NDArray[np.float16]  # (n, dim)
 
 
@@ -97,7 +98,8 @@ class Store:
             partial.unlink(missing_ok=True)
             with closing(connect(partial)) as connection:
                 connection.executescript(f"BEGIN; {CREATE_TABLES}")
-                meta = {"schema_version": SCHEMA_VERSION, "generation": 0, "index_config": json.dumps(config, sort_keys=True)}
+                meta = {"schema_version": SCHEMA_VERSION, "index_config": json.dumps(config, sort_keys=True)}
+                meta |= dict.fromkeys((table.generation for table in VECTOR_TABLES.values()), 0)
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", [(key, str(value)) for key, value in meta.items()])
                 connection.execute("COMMIT")
             partial.rename(folder / DATABASE)
@@ -156,7 +158,7 @@ class Store:
     # The archive and its files
 
     def meta(self, key: str) -> str:
-        """Return schema_version, generation or index_config."""
+        """Return schema_version, index_config or a generation."""
         return cast(str, self._value("SELECT value FROM meta WHERE key = ?", key))
 
     @property
@@ -166,8 +168,12 @@ class Store:
 
     @property
     def generation(self) -> int:
-        """A number that grows with every change to clips or vectors; derived files name the one they were built from."""
-        return int(self.meta("generation"))
+        """The generation of the clips and their vectors."""
+        return self.generation_of(VISUAL)
+
+    def generation_of(self, table: VectorTable) -> int:
+        """Return a number that grows with every change to the vectors of a table; derived files name the one of their build."""
+        return int(self.meta(table.generation))
 
     def known_file(self, path: Path) -> KnownFile | None:
         """Return what is known about a path; None if it was never indexed."""
@@ -339,27 +345,51 @@ class Store:
         tables = TEXT_TABLES.values()
         return sum(self._value(f"SELECT count(*) FROM {table} WHERE {table} MATCH ?", f'"{phrase}"') for table in tables)
 
+    def passages_matching(self, channel: TextChannel, where: SqlCondition) -> NDArray[np.int64]:
+        """Return the numbers of the passages of a channel whose clips meet a condition."""
+        clips = f"SELECT clip FROM clip_facts WHERE {where.sql}"
+        sql = f"SELECT passage FROM passages WHERE channel = ? AND clip IN ({clips}) ORDER BY 1"
+        return np.array([row[0] for row in self._rows(sql, channel, *where.parameters)], dtype=np.int64)
+
     def videos_without_passages(self) -> list[str]:
         """Return the videos that have no passages yet, or such as an earlier version made."""
         rows = self._rows("SELECT video_id FROM videos WHERE passage_rules <> ? ORDER BY video_id", PASSAGE_RULES)
         return [row[0] for row in rows]
 
+    def videos_without_text_vectors(self) -> list[str]:
+        """Return the videos of which passages are not embedded yet."""
+        rows = self._rows("SELECT video_id FROM videos WHERE text_vectors IS NULL ORDER BY video_id")
+        return [row[0] for row in rows]
+
+    def texts_to_embed(self, video_id: str) -> list[str]:
+        """Return the texts of a video's passages, as its stored text gives them, that have no vector."""
+        with self.lock:
+            made = make_passages(self.connection, video_id)
+        known = self.text_vectors_of(video_id)
+        return list(dict.fromkeys(row.passage.text for row in made if row.passage.text not in known))
+
+    def text_vectors_of(self, video_id: str) -> dict[str, NDArray[np.float16]]:
+        """Return the vectors (dim,) of a video's passages by text."""
+        rows = self._rows("SELECT text, vector FROM passages JOIN text_vectors USING (passage) WHERE video_id = ?", video_id)
+        return {text: np.frombuffer(vector, dtype=np.float16) for text, vector in rows}
+
     # Vectors
 
-    def vectors(self, clips: NDArray[np.int64] | None = None) -> StoredVectors:
-        """Return all vectors, or those of some clips; clips without a vector are left out.
+    def vectors(self, numbers: NDArray[np.int64] | None = None, table: VectorTable = VISUAL) -> StoredVectors:
+        """Return all vectors of a table, or those of some clips or passages; what has no vector is left out.
 
         Raises ArchiveError if they differ in size.
         """
-        rows = self._rows(
-            "SELECT clip, vector FROM vectors WHERE ?1 IS NULL OR clip IN (SELECT value FROM json_each(?1)) ORDER BY clip",
-            None if clips is None else _json(clips),
-        )
+        if numbers is None:
+            rows = self._rows(f"SELECT {table.key}, vector FROM {table.source} ORDER BY 1")
+        else:
+            chosen = f"{table.key} IN (SELECT value FROM json_each(?))"
+            rows = self._rows(f"SELECT {table.key}, vector FROM {table.table} WHERE {chosen} ORDER BY 1", _json(numbers))
         if len({len(row[1]) for row in rows}) > 1:
             raise ArchiveError(MIXED_SIZES.format(self.folder))
         matrix = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
-        numbers = np.array([row[0] for row in rows], dtype=np.int64)
-        return StoredVectors(numbers, matrix.reshape(len(rows), -1) if rows else matrix.reshape(0, 0))
+        found = np.array([row[0] for row in rows], dtype=np.int64)
+        return StoredVectors(found, matrix.reshape(len(rows), -1) if rows else matrix.reshape(0, 0))
 
     def sample_vectors(self, size: int = 4096) -> NDArray[np.float32]:
         """Return up to so many vectors (n, dim), taken evenly from the archive."""
@@ -375,7 +405,7 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of videos, clips, vectors, files, passages, spans by channel, and files by outcome."""
-        counted = ("videos", "clips", "vectors", "files", "passages")
+        counted = ("videos", "clips", "vectors", "files", "passages", "text_vectors")
         tables = {table: self._value(f"SELECT count(*) FROM {table}") for table in counted}
         by_channel = dict(self._rows("SELECT channel, count(*) FROM spans GROUP BY channel"))
         by_outcome = dict(self._rows("SELECT outcome, count(*) FROM files GROUP BY outcome"))

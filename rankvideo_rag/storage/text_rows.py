@@ -6,14 +6,21 @@ Writing a video, repairing a damaged index and checking one use the same functio
 import json
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rankvideo_rag.schema import TextChannel, TextSpan
 from rankvideo_rag.storage.database import TEXT_TABLES
 from rankvideo_rag.storage.full_text import normalize
 from rankvideo_rag.storage.passages import PASSAGE_RULES, PassageText, split_passages
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VectorTable
 from rankvideo_rag.text import clean
+
+TextVectors = Mapping[str, NDArray[np.float16]]
+"""Vectors (dim,) of passages by text; zeros for a text that the embedder knows nothing of, which gets none."""
 
 _FIELDS = ("channel", "text", "start", "end", "source", "confidence", "language", "words")
 
@@ -78,22 +85,50 @@ def make_passages(connection: sqlite3.Connection, video_id: str) -> list[Passage
     return list(dict.fromkeys(made))
 
 
-def index_text(connection: sqlite3.Connection, video_id: str) -> None:
+def index_text(connection: sqlite3.Connection, video_id: str, vectors: TextVectors | None = None) -> None:
     """Bring the passages of a video up to date with its timed text, in the caller's transaction.
 
-    Passages that stay keep their numbers, and so what is stored for them.
+    Passages that stay keep their numbers, and so what is stored for them. Others get the vectors of their texts; the video
+    counts as embedded where `vectors` has all of them.
     """
     stored = read_passages(connection, video_id)
     made = make_passages(connection, video_id)
     kept = set(stored.values()) & set(made)
-    for number, row in stored.items():
-        if row not in kept:
-            connection.execute(f"DELETE FROM {TEXT_TABLES[row.passage.channel]} WHERE rowid = ?", (number,))
-            connection.execute("DELETE FROM passages WHERE passage = ?", (number,))
+    delete_passages(connection, {number: row.passage.channel for number, row in stored.items() if row not in kept})
     for row in made:
         if row not in kept:
             _insert_passage(connection, video_id, row)
+    _put_text_vectors(connection, video_id, vectors or {})
     connection.execute("UPDATE videos SET passage_rules = ? WHERE video_id = ?", (PASSAGE_RULES, video_id))
+
+
+def delete_passages(connection: sqlite3.Connection, channels: Mapping[int, TextChannel]) -> None:
+    """Delete passages, given with their channels, and what is stored for them, in the caller's transaction."""
+    for number, channel in channels.items():
+        connection.execute(f"DELETE FROM {TEXT_TABLES[channel]} WHERE rowid = ?", (number,))
+        connection.execute("DELETE FROM passages WHERE passage = ?", (number,))
+    for channel in set(channels.values()):
+        increment_generation(connection, VECTOR_TABLES[channel])
+
+
+def increment_generation(connection: sqlite3.Connection, table: VectorTable) -> None:
+    """Make what was derived from the vectors of a table stale, in the caller's transaction."""
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = ?", (table.generation,))
+
+
+def _put_text_vectors(connection: sqlite3.Connection, video_id: str, vectors: TextVectors) -> None:
+    """Store the vectors of passages that have none, and record whether all of them were embedded."""
+    sql = """SELECT passage, channel, text FROM passages LEFT JOIN text_vectors USING (passage)
+      WHERE video_id = ? AND vector IS NULL"""
+    missing = connection.execute(sql, (video_id,)).fetchall()
+    found = [(number, channel, vectors[text]) for number, channel, text in missing if text in vectors]
+    rows = [(number, channel, vector) for number, channel, vector in found if vector.any()]
+    connection.executemany("INSERT INTO text_vectors VALUES (?, ?)", [(number, v.tobytes()) for number, _, v in rows])
+    for channel in {channel for _, channel, _ in rows}:
+        increment_generation(connection, VECTOR_TABLES[channel])
+    count = "SELECT count(*) FROM passages JOIN text_vectors USING (passage) WHERE video_id = ?1"
+    complete = len(found) == len(missing)
+    connection.execute(f"UPDATE videos SET text_vectors = iif(?2, ({count}), NULL) WHERE video_id = ?1", (video_id, complete))
 
 
 def _insert_passage(connection: sqlite3.Connection, video_id: str, row: PassageRow) -> None:

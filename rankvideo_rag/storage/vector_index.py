@@ -1,4 +1,4 @@
-"""The vectors of an archive, ready to be searched; derived from the stored ones and rebuilt if absent, stale or damaged.
+"""The vectors of clips or passages, ready to be searched; derived from the stored ones and rebuilt if absent, stale or damaged.
 
 With fewer than `IndexOptions.flat_below` vectors the index is flat and exact; with more it is an IVF-PQ index with re-scoring.
 Both return inner products with the stored vectors: cosines, if these are unit vectors.
@@ -36,26 +36,27 @@ from rankvideo_rag.storage.index_files import (
 from rankvideo_rag.storage.ivfpq_build import BuiltIndex, IndexOptions, build_ivfpq
 from rankvideo_rag.storage.ivfpq_index import IvfPqIndex
 from rankvideo_rag.storage.rescore_file import RescoreFile
-from rankvideo_rag.storage.store import Store
+from rankvideo_rag.storage.store import Store, StoredVectors
 from rankvideo_rag.storage.stored_vectors import Snapshot, snapshot
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL, VectorTable
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["IndexOptions", "Neighbour", "VectorIndex", "derived_files", "find_fault", "update_index_files"]
+__all__ = ["IndexOptions", "Neighbour", "VectorIndex", "derived_files", "find_fault", "find_faulty_files", "update_index_files"]
 
 
 class Neighbour(NamedTuple):
-    """A clip near a query."""
+    """A clip or passage near a query."""
 
-    clip: int  # row number in the store
+    number: int  # of its row in the store
     cosine: float
 
 
 class VectorIndex:
-    """The vectors of an archive at one generation. Immutable."""
+    """The vectors of a table of an archive at one generation. Immutable."""
 
     def __init__(self, index: SearchableIndex | None, generation: int) -> None:
-        self._index = index  # None if no clip has a vector
+        self._index = index  # None if there are no vectors
         self.generation = generation
 
     def __len__(self) -> int:
@@ -72,8 +73,8 @@ class VectorIndex:
         return self._index.tuning if isinstance(self._index, IvfPqIndex) else None
 
     @classmethod
-    def open(cls, store: Store, options: IndexOptions | None = None) -> "VectorIndex":
-        """Open the index of the archive's present generation: from its files if they are whole and current, else rebuilt.
+    def open(cls, store: Store, options: IndexOptions | None = None, table: VectorTable = VISUAL) -> "VectorIndex":
+        """Open the index of a table's present generation: from its files if they are whole and current, else rebuilt.
 
         Files that cannot be written (a full or read-only disk) cost a warning and the next build.
 
@@ -83,7 +84,7 @@ class VectorIndex:
         options = options or IndexOptions()
         if options.gpu:
             check_gpu()
-        files = _IndexFiles(store, options)
+        files = _IndexFiles(store, options, table)
         found = files.load()
         if found is None:
             with build_lock(store.folder):  # another process may be building it
@@ -93,28 +94,39 @@ class VectorIndex:
         return found
 
     def search(self, vector: NDArray[np.float32], *, depth: int, among: NDArray[np.int64] | None = None) -> list[Neighbour]:
-        """Return the `depth` clips nearest to a unit vector (dim,), best first, of the row numbers in `among` if given."""
+        """Return the `depth` rows nearest to a unit vector (dim,), best first, of the row numbers in `among` if given."""
         if self._index is None or (among is not None and not len(among)):
             return []
         depth = min(depth, len(self) if among is None else len(among))
-        clips, cosines = self._index.search(np.ascontiguousarray(vector, dtype=np.float32), depth, among)
-        return [Neighbour(clip, cosine) for clip, cosine in zip(clips.tolist(), cosines.tolist(), strict=True)]
+        numbers, cosines = self._index.search(np.ascontiguousarray(vector, dtype=np.float32), depth, among)
+        return [Neighbour(number, cosine) for number, cosine in zip(numbers.tolist(), cosines.tolist(), strict=True)]
 
 
-def update_index_files(store: Store, options: IndexOptions | None = None) -> None:
-    """Rebuild the derived files if they are not current, so that the first search need not.
+def update_index_files(store: Store, options: IndexOptions | None = None, *, external: bool | None = None) -> None:
+    """Rebuild the derived files that are not current, so that the first search need not.
 
-    Does nothing if the archive's vectors are searched in an external store only.
+    Vectors of clips are left out if they are searched in an external store only, by default as its last use tells.
     """
-    if derived_files(store.folder) or not (store.folder / EXTERNAL_STATE).exists():
-        VectorIndex.open(store, options)
+    if external is None:
+        external = (store.folder / EXTERNAL_STATE).exists() and not IndexPaths(store.folder).index.exists()
+    for table in VECTOR_TABLES.values():
+        if table != VISUAL or not external:
+            VectorIndex.open(store, options, table)
+
+
+def find_faulty_files(store: Store) -> dict[Path, str]:
+    """Return what is wrong with derived files, by file. Reads every byte of them."""
+    generations = {str(name): store.generation_of(table) for name, table in VECTOR_TABLES.items()}
+    found = {file: find_fault(file, generations.get(file.stem, 0)) for file in derived_files(store.folder)}
+    return {file: fault for file, fault in found.items() if fault}
 
 
 class _IndexFiles:
-    """Loads the derived files of an archive, or builds them."""
+    """Loads the derived files of a table, or builds them."""
 
-    def __init__(self, store: Store, options: IndexOptions) -> None:
-        self._store, self._options, self._paths = store, options, IndexPaths(store.folder)
+    def __init__(self, store: Store, options: IndexOptions, table: VectorTable) -> None:
+        self._store, self._options, self._table = store, options, table
+        self._paths = IndexPaths(store.folder, table.name)
         self._damaged = False
 
     def load(self) -> VectorIndex | None:
@@ -124,7 +136,7 @@ class _IndexFiles:
             self._damaged = fault == DAMAGED
             return None
         is_right_kind = (manifest.ivfpq is not None) == (manifest.vectors >= self._options.flat_below)
-        if manifest.generation != self._store.generation or not is_right_kind:
+        if manifest.generation != self._store.generation_of(self._table) or not is_right_kind:
             return None
         index = self._read(manifest)
         return None if index is None else VectorIndex(index, manifest.generation)
@@ -143,7 +155,10 @@ class _IndexFiles:
         return None
 
     def _ivfpq(self, codes: FaissIndex, rescore: RescoreFile, tuning: IvfPqTuning) -> IvfPqIndex:
-        return IvfPqIndex(codes, rescore, tuning, file=self._paths.rescore, fetch=self._store.vectors)
+        return IvfPqIndex(codes, rescore, tuning, file=self._paths.rescore, fetch=self._fetch)
+
+    def _fetch(self, numbers: NDArray[np.int64]) -> StoredVectors:
+        return self._store.vectors(numbers, self._table)
 
     def _former(self) -> IvfPqIndex | None:
         """Return the IVF-PQ index of an earlier generation if its files are whole."""
@@ -158,10 +173,12 @@ class _IndexFiles:
         for file in self._paths.partials():
             logger.info("deleting %s, which a killed process left", file)
             delete_quietly(file)
-        with snapshot(self._store) as vectors:
-            if not len(vectors.clips):
+        with snapshot(self._store, self._table) as vectors:
+            if not len(vectors.numbers):
+                for file in (self._paths.manifest, self._paths.index, self._paths.rescore):
+                    delete_quietly(file)
                 return VectorIndex(None, vectors.generation)
-            if len(vectors.clips) < self._options.flat_below:
+            if len(vectors.numbers) < self._options.flat_below:
                 flat = FlatIndex.build(vectors)
                 self._write(flat.index, vectors)
                 return VectorIndex(flat, vectors.generation)
@@ -169,7 +186,7 @@ class _IndexFiles:
 
     def _build_ivfpq(self, vectors: Snapshot) -> IvfPqIndex:
         """Build with the re-score file in the archive, or in the temporary folder if the archive cannot be written."""
-        size = f"{len(vectors.clips):,} vectors need {len(vectors.clips) * (vectors.dim * 2 + 12) / 1e9:.1f} GB"
+        size = f"{len(vectors.numbers):,} vectors need {len(vectors.numbers) * (vectors.dim * 2 + 12) / 1e9:.1f} GB"
         with ExitStack() as cleanup:
             for folder in (self._paths.folder, Path(cleanup.enter_context(tempfile.TemporaryDirectory()))):
                 partial = self._paths.partial(folder / self._paths.rescore.name)
@@ -197,7 +214,7 @@ class _IndexFiles:
             manifest = Manifest(
                 sha256=sha256,
                 generation=vectors.generation,
-                vectors=len(vectors.clips),
+                vectors=len(vectors.numbers),
                 dim=vectors.dim,
                 ivfpq=built.tuning if built else None,
             )

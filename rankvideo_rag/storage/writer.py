@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rankvideo_rag.media.discover import absolute_path
 from rankvideo_rag.schema import Clip, FileOutcome, Outcome, Probe, TextSpan, Video
-from rankvideo_rag.storage.database import TEXT_TABLES, convert_errors
+from rankvideo_rag.storage.database import TEXT_CHANNELS, TEXT_TABLES, convert_errors
+from rankvideo_rag.storage.index_config import is_same_text_embedder
 from rankvideo_rag.storage.lock import writer_lock
 from rankvideo_rag.storage.store import KnownFile, Store
-from rankvideo_rag.storage.text_rows import index_text, write_spans
+from rankvideo_rag.storage.text_rows import TextVectors, delete_passages, increment_generation, index_text, write_spans
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL
 from rankvideo_rag.text import clean
 
 TITLE_LENGTH = 200  # characters
@@ -44,8 +46,13 @@ class ArchiveWriter:
         self._store = store
 
     def set_index_config(self, config: Mapping[str, Any]) -> None:
-        """Record how videos are indexed from now on."""
+        """Record how videos are indexed from now on. The vectors of another text embedder are deleted."""
         with self._transaction() as connection:
+            if not is_same_text_embedder(self._store.index_config.get("text_embedder"), config.get("text_embedder")):
+                connection.execute("DELETE FROM text_vectors")
+                connection.execute("UPDATE videos SET text_vectors = NULL")
+                for channel in TEXT_CHANNELS:
+                    increment_generation(connection, VECTOR_TABLES[channel])
             connection.execute("UPDATE meta SET value = ? WHERE key = 'index_config'", (json.dumps(config, sort_keys=True),))
 
     def add_sources(self, inputs: Iterable[Path]) -> None:
@@ -70,6 +77,7 @@ class ArchiveWriter:
         moved_from: Sequence[Path] = (),
         work_seconds: float | None = None,
         perceptual_hashes: Mapping[str, bytes] = {},
+        text_vectors: TextVectors | None = None,
     ) -> None:
         """Write a video with all that belongs to it and the outcome of its file, in the place of what was known of it.
 
@@ -82,12 +90,12 @@ class ArchiveWriter:
             moved_from: former paths of the file.
             work_seconds: time spent on it; None keeps what is recorded, if only a part was processed again.
             perceptual_hashes: clip_id -> perceptual hash.
+            text_vectors: vectors of its passages by text; passages without one get it by `index_text`.
         """
         with self._transaction() as connection:
             self._delete_content(connection, video.video_id)
-            connection.execute(
-                "INSERT OR IGNORE INTO videos VALUES (?, '', '', '', '', NULL, '', 0, NULL, 0)", (video.video_id,)
-            )
+            new = "INSERT OR IGNORE INTO videos (video_id, title, probe, config_hash, outcome) VALUES (?, '', '', '', '')"
+            connection.execute(new, (video.video_id,))
             connection.execute(
                 """
                 UPDATE videos SET title = ?, probe = ?, config_hash = ?, outcome = ?, reason = ?, vectors = ?,
@@ -107,10 +115,10 @@ class ArchiveWriter:
             write_spans(connection, video.video_id, spans)
             for clip in clips:
                 _insert_clip(connection, clip, vectors.get(clip.clip_id), perceptual_hashes.get(clip.clip_id))
-            index_text(connection, video.video_id)
+            index_text(connection, video.video_id, text_vectors)
             self._put_file(connection, file, moved_from)
             connection.execute(f"UPDATE videos SET sidecars = {_SIDECARS} WHERE video_id = ?", (video.video_id,))
-            _increment_generation(connection)
+            increment_generation(connection, VISUAL)
 
     def put_descriptions(self, video_id: str, spans: Sequence[TextSpan]) -> None:
         """Write descriptions of clips of a video, in place of those of the same clips, in one transaction."""
@@ -122,10 +130,10 @@ class ArchiveWriter:
             write_spans(connection, video_id, spans)
             index_text(connection, video_id)
 
-    def index_text(self, video_id: str) -> None:
-        """Make the passages of a video from its stored text."""
+    def index_text(self, video_id: str, vectors: TextVectors | None = None) -> None:
+        """Make the passages of a video from its stored text; those without a vector get it from `vectors`."""
         with self._transaction() as connection:
-            index_text(connection, video_id)
+            index_text(connection, video_id, vectors)
 
     def put_file(self, file: KnownFile, *, moved_from: Sequence[Path] = ()) -> None:
         """Record the outcome of a path without new content: skipped, failed, or another path of a known video.
@@ -163,8 +171,8 @@ class ArchiveWriter:
         """Give direct access to the tables in one transaction; with `vectors_changed` derived files become stale."""
         with self._transaction() as connection:
             yield connection
-            if vectors_changed:
-                _increment_generation(connection)
+            for table in VECTOR_TABLES.values() if vectors_changed else ():
+                increment_generation(connection, table)
 
     def compact(self) -> None:
         """Overwrite deleted data and return its space to the disk. Needs as much free space as the database takes."""
@@ -209,15 +217,13 @@ class ArchiveWriter:
     def _delete_video(self, connection: sqlite3.Connection, video_id: str) -> None:
         self._delete_content(connection, video_id)
         connection.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
-        _increment_generation(connection)
+        increment_generation(connection, VISUAL)
 
     @staticmethod
     def _delete_content(connection: sqlite3.Connection, video_id: str) -> None:
         """Delete the clips of a video with their text and vectors; the video and its files stay."""
-        for table in TEXT_TABLES.values():
-            connection.execute(
-                f"DELETE FROM {table} WHERE rowid IN (SELECT passage FROM passages WHERE video_id = ?)", (video_id,)
-            )
+        passages = connection.execute("SELECT passage, channel FROM passages WHERE video_id = ?", (video_id,)).fetchall()
+        delete_passages(connection, dict(passages))
         connection.execute("DELETE FROM clips WHERE video_id = ?", (video_id,))
         connection.execute("DELETE FROM spans WHERE video_id = ?", (video_id,))
 
@@ -250,10 +256,6 @@ def _insert_clip(
         connection.execute("INSERT INTO vectors VALUES (?, ?)", (number, vector.astype(np.float16).tobytes()))
     if perceptual_hash is not None:
         connection.execute("INSERT INTO perceptual_hashes VALUES (?, ?)", (number, perceptual_hash))
-
-
-def _increment_generation(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
 
 def _outcome_columns(outcome: FileOutcome) -> tuple[Outcome, str | None]:

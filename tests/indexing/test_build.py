@@ -46,11 +46,11 @@ def dump(archive: Path) -> list[object]:
     """All that an archive holds, without the times and numbers of its making."""
     store = Store.open(archive)
     vectors = store.vectors()
-    clips = store.clips(vectors.clips.tolist())
+    clips = store.clips(vectors.numbers.tolist())
     held: list[object] = []
     held += sorted(
         (clips[number].clip_id, vector.tobytes())
-        for number, vector in zip(vectors.clips.tolist(), vectors.vectors, strict=True)
+        for number, vector in zip(vectors.numbers.tolist(), vectors.vectors, strict=True)
     )
     held += [(video, store.spans(video.video_id)) for video in store.videos().values()]
     held += store.outcomes()
@@ -237,7 +237,7 @@ def test_a_damaged_vector_file_is_rebuilt_before_it_answers(world: World, tmp_pa
         exact = stored.vectors.astype(np.float32) @ vector
         best = found.search(vector, depth=len(stored.clips))
         assert [n.cosine for n in best] == pytest.approx(sorted(exact, reverse=True), abs=1e-6)
-        assert any(n.clip == number and n.cosine == pytest.approx(float(vector @ vector)) for n in best)
+        assert any(n.number == number and n.cosine == pytest.approx(float(vector @ vector)) for n in best)
     assert file.read_bytes() == data  # derived: the same vectors give the same bytes
     assert json.loads(manifest.read_text())["vectors"] == len(stored.clips)
     store.close()

@@ -75,7 +75,7 @@ def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching:
     store, budget = Store.open(tmp_path / "archive"), watching.info.frames
     paths = {video.video_id: video.path for video in store.videos().values()}
     stored = store.vectors()
-    clips = list(store.clips(stored.clips.tolist()).values())
+    clips = list(store.clips(stored.numbers.tolist()).values())
     shown = iter(watching.shown)
     assert len(clips) == len(watching.shown) > 30
     for clip, vector in zip(clips, stored.vectors, strict=True):

@@ -69,9 +69,9 @@ def recall(index: VectorIndex, vectors: Float16, queries: Float32) -> float:
     for query in queries:
         found = index.search(query, depth=20)
         for hit in found:
-            assert hit.cosine == pytest.approx(float(vectors[hit.clip - 1].astype(np.float64) @ query), abs=1e-5)
+            assert hit.cosine == pytest.approx(float(vectors[hit.number - 1].astype(np.float64) @ query), abs=1e-5)
         assert [hit.cosine for hit in found] == sorted((hit.cosine for hit in found), reverse=True)
-        shares.append(len({hit.clip for hit in found} & set(nearest(vectors, query, 20, ALL[: len(vectors)]))) / 20)
+        shares.append(len({hit.number for hit in found} & set(nearest(vectors, query, 20, ALL[: len(vectors)]))) / 20)
     return float(np.mean(shares))
 
 
@@ -97,7 +97,7 @@ def test_ivfpq_finds_what_exact_search_finds_with_the_same_scores(store: Store, 
 
 def test_all_clips_can_be_returned(store: Store, queries: Float32) -> None:
     found = VectorIndex.open(store, IVFPQ).search(queries[0], depth=COUNT + 5)
-    assert sorted(hit.clip for hit in found) == ALL.tolist()
+    assert sorted(hit.number for hit in found) == ALL.tolist()
 
 
 @pytest.mark.parametrize("allowed", [1, 30, 1500, 4000])
@@ -108,7 +108,7 @@ def test_a_filter_of_any_size_returns_the_nearest_of_its_clips(
     among = np.sort(np.random.default_rng(allowed).choice(ALL, allowed, replace=False))
     hits = 0
     for query in queries:
-        found = [hit.clip for hit in index.search(query, depth=20, among=among)]
+        found = [hit.number for hit in index.search(query, depth=20, among=among)]
         assert len(found) == min(20, allowed)
         assert set(found) <= set(among.tolist())
         hits += len(set(found) & set(nearest(vectors, query, 20, among)))
@@ -117,7 +117,7 @@ def test_a_filter_of_any_size_returns_the_nearest_of_its_clips(
 
 def test_a_filter_may_name_clips_without_a_vector(store: Store, queries: Float32) -> None:
     index = VectorIndex.open(store, IVFPQ)
-    assert [hit.clip for hit in index.search(queries[0], depth=9, among=np.array([0, 3, COUNT + 7]))] == [3]
+    assert [hit.number for hit in index.search(queries[0], depth=9, among=np.array([0, 3, COUNT + 7]))] == [3]
     assert index.search(queries[0], depth=9, among=np.array([COUNT + 7])) == []
 
 
@@ -139,7 +139,7 @@ def test_damage_to_any_derived_file_is_found_before_it_is_used(
     assert any(faults(store)) or damage == "gone"
     index = VectorIndex.open(store, IVFPQ)
     everything = index.search(queries[0], depth=COUNT)
-    assert [hit.clip for hit in everything] == nearest(vectors, queries[0], COUNT, ALL)
+    assert [hit.number for hit in everything] == nearest(vectors, queries[0], COUNT, ALL)
     assert recall(index, vectors, queries[:5]) >= 0.98
     assert "damaged" in caplog.text or damage == "gone"
     assert faults(store) == [None, None]
@@ -180,7 +180,7 @@ def test_a_changed_archive_is_indexed_without_training_its_lists_again(
     assert index.tuning.trained_on == COUNT
     now = np.vstack([vectors, clustered_vectors(400, seed=3)])
     for query in queries:
-        found = [hit.clip for hit in index.search(query, depth=20)]
+        found = [hit.number for hit in index.search(query, depth=20)]
         assert len(set(found) & set(nearest(now, query, 20, np.arange(101, len(now) + 1)))) >= 19
     assert recall(stale, vectors, queries[:5]) >= 0.98  # an open index stays at its generation
 

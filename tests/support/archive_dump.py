@@ -17,7 +17,8 @@ _QUERIES = {
     "sources": "SELECT path FROM sources ORDER BY path",
     "removed": "SELECT video_id FROM removed ORDER BY video_id",
     "files": "SELECT path, size, mtime_ns, video_id, outcome, reason, config_hash, sidecars FROM files ORDER BY path",
-    "videos": """SELECT video_id, title, probe, config_hash, outcome, reason, sidecars, vectors, passage_rules FROM videos
+    "videos": """SELECT video_id, title, probe, config_hash, outcome, reason, sidecars, vectors, passage_rules,
+      text_vectors FROM videos
       ORDER BY video_id""",
     "clips": 'SELECT clip_id, video_id, start, "end" FROM clips ORDER BY clip_id',
     "spans": 'SELECT video_id, channel, start, "end", text, source, confidence, language, words FROM spans ORDER BY 1,2,3,4,5',
@@ -28,6 +29,8 @@ _QUERIES = {
           LEFT JOIN clips USING (clip) ORDER BY 1, 2, 3"""
         for table in ("passages_speech", "passages_on_screen", "passages_description")
     },
+    "text vectors": """SELECT clip_id, channel, p.start, hex(vector) FROM text_vectors LEFT JOIN passages p USING (passage)
+      LEFT JOIN clips USING (clip) ORDER BY 1, 2, 3""",
     "perceptual hashes": "SELECT clip_id, hex(hash) FROM perceptual_hashes LEFT JOIN clips USING (clip) ORDER BY clip_id",
     "vectors": "SELECT clip_id, hex(vector) FROM vectors LEFT JOIN clips USING (clip) ORDER BY clip_id",
 }

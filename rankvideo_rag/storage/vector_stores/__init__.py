@@ -1,4 +1,5 @@
-"""Where the vectors of an archive are searched: in FAISS on this machine, or in any LlamaIndex vector store.
+"""Where the vectors of clips are searched: in FAISS on this machine, or in any LlamaIndex vector store. Those of passages stay
+in FAISS.
 
 A vector store is one file here with `load(uri, dim, collection)`, named by `--vector-store milvus:URI`.
 `package.module:function` names a function elsewhere that takes the vectors' dimensions and returns a LlamaIndex vector store.
@@ -18,7 +19,7 @@ from rankvideo_rag.storage.vector_stores.external_index import VectorStoreFactor
 
 
 def open_vector_index(store: Store, settings: Settings) -> VectorIndex:
-    """Open the vectors of an archive's present generation, in the store that the settings name.
+    """Open the vectors of clips of an archive's present generation, in the store that the settings name.
 
     Raises InputError for an unknown store, MissingDependency, and ArchiveError if a vector store does not respond.
     """

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from rankvideo_rag.errors import ArchiveError, InputError, RankVideoError
 from rankvideo_rag.files import replace_file
 from rankvideo_rag.schema import Record
-from rankvideo_rag.storage.flat_index import Clips, ScoredClips, Vector
+from rankvideo_rag.storage.flat_index import Numbers, ScoredRows, Vector
 from rankvideo_rag.storage.index_files import EXTERNAL_STATE, build_lock
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.stored_vectors import BATCH, Snapshot, snapshot
@@ -94,7 +94,7 @@ class ExternalIndex:
         """Dimensions of a vector."""
         return self._state.dim
 
-    def search(self, vector: Vector, depth: int, among: Clips | None) -> ScoredClips:
+    def search(self, vector: Vector, depth: int, among: Numbers | None) -> ScoredRows:
         """Return the `depth` clips with the largest inner products, of those in `among` if it is given."""
         if among is not None and len(among) <= _EXACT_BELOW:
             return self._scored(vector, among, depth)
@@ -105,7 +105,7 @@ class ExternalIndex:
             raise InputError(f"{self._state.place} returns at most {MAX_K - _SPARE:,} clips per query, not {depth:,}")
         return self._scored(vector, among, depth)
 
-    def _candidates(self, vector: Vector, wanted: int, among: Clips | None) -> Clips | None:
+    def _candidates(self, vector: Vector, wanted: int, among: Numbers | None) -> Numbers | None:
         """Return the first clips of the store that are in `among`; None if that takes more than it returns per query."""
         k = wanted if among is None else math.ceil(wanted * len(self) / len(among))
         while k <= MAX_K:
@@ -117,21 +117,21 @@ class ExternalIndex:
             k *= 4
         return None
 
-    def _row_numbers(self, clip_ids: Collection[str]) -> Clips:
+    def _row_numbers(self, clip_ids: Collection[str]) -> Numbers:
         """Return the row numbers of clips in this order, without those that the archive does not have."""
         numbers = self._store.clip_numbers(clip_ids)
         return np.array([numbers[clip_id] for clip_id in clip_ids if clip_id in numbers], dtype=np.int64)
 
-    def _scored(self, vector: Vector, clips: Clips, depth: int) -> ScoredClips:
+    def _scored(self, vector: Vector, clips: Numbers, depth: int) -> ScoredRows:
         numbers, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for start in range(0, len(clips), BATCH):
             stored = self._store.vectors(clips[start : start + BATCH])
-            if len(stored.clips):
-                numbers.append(stored.clips)
+            if len(stored.numbers):
+                numbers.append(stored.numbers)
                 scores.append(stored.vectors.astype(np.float32) @ vector)
         all_numbers, all_scores = np.concatenate(numbers), np.concatenate(scores)
         best = np.lexsort((all_numbers, -all_scores))[:depth]
-        return ScoredClips(all_numbers[best], all_scores[best])
+        return ScoredRows(all_numbers[best], all_scores[best])
 
 
 # Updating a vector store
@@ -180,19 +180,21 @@ def _emptied(vector_store: BasePydanticVectorStore, create: VectorStoreFactory, 
 
 def _state_of(vectors: Snapshot, place: str) -> ExternalState:
     videos: dict[str, str] = {}
-    for batch in vectors.read(vectors.clips):
-        clips = vectors.records(batch.clips)
-        for number, vector in zip(batch.clips.tolist(), batch.vectors, strict=True):
+    for batch in vectors.read(vectors.numbers):
+        clips = vectors.records(batch.numbers)
+        for number, vector in zip(batch.numbers.tolist(), batch.vectors, strict=True):
             clip = clips[number]
             prefix = f"{videos.get(clip.video_id, '')} {clip.clip_id} ".encode()
             videos[clip.video_id] = hashlib.sha256(prefix + vector.tobytes()).hexdigest()[:32]
-    return ExternalState(place=place, generation=vectors.generation, dim=vectors.dim, vectors=len(vectors.clips), videos=videos)
+    return ExternalState(
+        place=place, generation=vectors.generation, dim=vectors.dim, vectors=len(vectors.numbers), videos=videos
+    )
 
 
 def _nodes(vectors: Snapshot, videos: Collection[str]) -> Iterator[list[TextNode]]:
-    for batch in vectors.read(vectors.clips):
-        clips = vectors.records(batch.clips)
-        paired = zip((clips[number] for number in batch.clips.tolist()), batch.vectors, strict=True)
+    for batch in vectors.read(vectors.numbers):
+        clips = vectors.records(batch.numbers)
+        paired = zip((clips[number] for number in batch.numbers.tolist()), batch.vectors, strict=True)
         nodes = [
             _node(clip.clip_id, clip.video_id, vector.astype(np.float32)) for clip, vector in paired if clip.video_id in videos
         ]
