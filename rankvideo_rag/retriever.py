@@ -21,6 +21,7 @@ from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, FusedHit, PassageScore
 from rankvideo_rag.ranking.term_scores import QuestionTerms
 from rankvideo_rag.schema import Clip, SearchChannel
 from rankvideo_rag.storage.database import TEXT_CHANNELS
+from rankvideo_rag.storage.passages import IndexedPassage
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import VectorIndex
@@ -104,15 +105,14 @@ class VideoRetriever(BaseRetriever):
 
     def _search_passages(self, question: str) -> dict[int, PassageScores]:
         """Return the passages that match a question, with their normalised scores."""
-        scores: dict[int, dict[SearchChannel, float]] = {}
-        terms = QuestionTerms.of(question, self._store.term_statistics)
+        found: dict[int, IndexedPassage] = {}
         for channel in TEXT_CHANNELS:
             if self._weights[channel] > 0:
-                found = self._store.search_text(channel, question, depth=_PASSAGES_PER_CLIP * self._depth, where=self._where)
-                for number, text in self._store.indexed_texts(channel, found).items():
-                    scores.setdefault(number, {})[channel] = terms.score(text)
-        places = self._store.places_of_passages(scores)
-        return {number: PassageScores(*places[number], scores[number]) for number in scores if number in places}
+                depth = _PASSAGES_PER_CLIP * self._depth
+                numbers = self._store.search_text(channel, question, depth=depth, where=self._where)
+                found |= self._store.indexed_passages(channel, numbers)
+        by_terms = QuestionTerms.of(question, self._store.term_statistics).score(found)
+        return {number: PassageScores(one.clip, one.start, {one.channel: by_terms[number]}) for number, one in found.items()}
 
     def _nodes(self, fused: Sequence[FusedHit], clips: Mapping[int, Clip]) -> list[NodeWithScore]:
         found = list(islice(self._with_originals(fused, clips), self._top_k))

@@ -38,6 +38,16 @@ class Passage(NamedTuple):
     text: str
 
 
+class IndexedPassage(NamedTuple):
+    """A stored passage as the full-text index has it."""
+
+    video_id: str
+    clip: int  # row number of the clip that holds most of it
+    channel: TextChannel
+    start: float  # seconds
+    tokens: str  # separated by spaces
+
+
 def split_passages(spans: Iterable[TextSpan]) -> list[PassageText]:
     """Return the passages of a video's timed text, by channel and in order of time."""
     ordered = sorted(spans, key=lambda span: (span.channel, span.start, span.end))

@@ -34,7 +34,7 @@ from rankvideo_rag.storage.database import (
 )
 from rankvideo_rag.storage.full_text import match_expression
 from rankvideo_rag.storage.migration import MIGRATIONS
-from rankvideo_rag.storage.passages import PASSAGE_RULES, Passage
+from rankvideo_rag.storage.passages import PASSAGE_RULES, IndexedPassage, Passage
 from rankvideo_rag.storage.term_statistics import TermStatistics
 from rankvideo_rag.storage.text_rows import make_passages, read_spans
 from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL, VectorTable
@@ -326,15 +326,13 @@ class Store:
         sql = "SELECT passage, clip FROM passages WHERE passage IN (SELECT value FROM json_each(?))"
         return dict(self._rows(sql, _json(numbers)))
 
-    def indexed_texts(self, channel: TextChannel, numbers: Iterable[int]) -> dict[int, str]:
-        """Return the text of passages of a channel as the full-text index holds it; unknown ones are left out."""
-        sql = f"SELECT rowid, text FROM {TEXT_TABLES[channel]} WHERE rowid IN (SELECT value FROM json_each(?))"
-        return dict(self._rows(sql, _json(numbers)))
-
-    def places_of_passages(self, numbers: Iterable[int]) -> dict[int, tuple[int, float]]:
-        """Return passage -> the row number of the clip that holds most of it, its start; unknown ones are left out."""
-        sql = "SELECT passage, clip, start FROM passages WHERE passage IN (SELECT value FROM json_each(?))"
-        return {row[0]: (row[1], row[2]) for row in self._rows(sql, _json(numbers))}
+    def indexed_passages(self, channel: TextChannel, numbers: Iterable[int]) -> dict[int, IndexedPassage]:
+        """Return passages of a channel with their tokens; unknown ones are left out."""
+        sql = f"""
+            SELECT passage, video_id, clip, channel, start, t.text FROM passages
+            JOIN {TEXT_TABLES[channel]} t ON t.rowid = passage WHERE passage IN (SELECT value FROM json_each(?))
+            """
+        return {row[0]: IndexedPassage(*row[1:]) for row in self._rows(sql, _json(numbers))}
 
     def term_statistics(self, terms: Iterable[str]) -> TermStatistics:
         """Return how many passages there are, and how many hold each term, a phrase as `text.phrases` returns it."""
