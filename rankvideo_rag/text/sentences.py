@@ -59,12 +59,14 @@ def trim(text: str, places: Sequence[int]) -> list[tuple[int, int]]:
 def _ends_sentence(match: re.Match[str], text: str, has_capitals: bool) -> bool:
     stops, closing, space = match.group("stops", "closing", "space")
     after = text[match.end() : match.end() + 100]
-    if not after:
+    if not after or "\n" in space:
         return True
     if any(stop in _WIDE_STOPS for stop in stops):
         return not (closing and not space and after.startswith(("と", "って")))
     if not space:
         return stops[-1] in "!?" and _DENSE.match(after) is not None
+    if stops[-1] in "!?" and not closing:
+        return True
     after_letter = text[match.start() - 1 : match.start()].isalnum()
     if after_letter and _first_letter(after).islower() and (has_capitals or stops.endswith(("..", "…"))):
         return False

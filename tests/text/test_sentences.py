@@ -21,6 +21,7 @@ from rankvideo_rag.text import split_sentences
         ['She said, "Go home."', "We went."],
         ["Das waren ca. 40 Stück.", "Sie kosteten 25."],
         ["¿Cómo está el Sr. López?", "¡Bien!", "¿Y usted?"],
+        ["When does it leave?", "nobody knows."],
         ["1. Preheat the oven.", "2. Mix the flour."],
         ["他说：“你好。”", "然后走了。", "真的吗？", "对！"],
         ["等等……他来了。", "好。"],
