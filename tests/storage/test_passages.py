@@ -9,7 +9,7 @@ import pytest
 from support.timed_text import CONFIG, cue, put
 
 from rankvideo_rag.storage.integrity import check_integrity
-from rankvideo_rag.storage.passages import MAX_TOKENS, PassageText, split_passages
+from rankvideo_rag.storage.passages import MAX_WORDS, PassageText, split_passages
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.writer import open_writer
 
@@ -20,12 +20,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def test_neighbouring_passages_of_speech_share_cues() -> None:
-    cues = [cue(f"cue {number}.", number, number + 1) for number in range(6)]
+def test_neighbouring_passages_of_speech_share_sentences() -> None:
+    cues = [cue(f"Line {number}.", number, number + 1) for number in range(7)]
     assert split_passages(cues) == [
-        PassageText("speech", 0, 4, "cue 0. cue 1. cue 2. cue 3."),
-        PassageText("speech", 2, 6, "cue 2. cue 3. cue 4. cue 5."),
+        PassageText("speech", 0, 5, "Line 0. Line 1. Line 2. Line 3. Line 4."),
+        PassageText("speech", 2, 7, "Line 2. Line 3. Line 4. Line 5. Line 6."),
     ]
+
+
+def test_a_sentence_that_is_divided_among_cues_is_whole() -> None:
+    made = split_passages([cue("The kingfisher dives", 0, 1), cue("into the lake.", 1, 3)])
+    assert made == [PassageText("speech", 0, 3, "The kingfisher dives into the lake.")]
 
 
 def test_a_passage_ends_at_a_long_pause() -> None:
@@ -34,13 +39,18 @@ def test_a_passage_ends_at_a_long_pause() -> None:
 
 
 def test_a_passage_has_about_sixty_words_at_most() -> None:
-    made = split_passages([cue(f"{number} " + "word " * 24, number, number + 1) for number in range(8)])
-    assert max(len(passage.text.split()) for passage in made) == 50 <= MAX_TOKENS
+    made = split_passages([cue(f"{number}{' word' * 24}.", number, number + 1) for number in range(8)])
+    assert max(len(passage.text.split()) for passage in made) == 50 <= MAX_WORDS
 
 
-def test_a_long_cue_is_a_passage_of_its_own() -> None:
-    made = split_passages([cue("short", 0, 1), cue("long " * 100, 1, 2), cue("short again", 2, 3)])
-    assert [len(passage.text.split()) for passage in made] == [1, 100, 2]
+def test_a_long_description_is_a_passage_of_its_own() -> None:
+    shown = [cue("Short.", 0, 5, "description"), cue(f"Long{' word' * 99}.", 0, 5, "description")]
+    assert [len(passage.text.split()) for passage in split_passages(shown)] == [1, 100]
+
+
+def test_descriptions_of_different_clips_share_no_passage() -> None:
+    shown = [cue("A bird. It flies.", 0, 5, "description"), cue("A fish.", 4, 9, "description")]
+    assert [passage.text for passage in split_passages(shown)] == ["A bird. It flies.", "A fish."]
 
 
 def test_signs_share_a_passage_only_while_both_are_shown() -> None:
