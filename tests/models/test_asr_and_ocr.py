@@ -114,7 +114,7 @@ def one_thread() -> Iterator[None]:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     """A trained tiny Whisper: 5 to 15 s once for all tests, half of it for importing torch."""
     pytest.importorskip("whisper")
-    from rankvideo_rag.testing.tiny_whisper import write_tiny_whisper
+    from support.tiny_whisper import write_tiny_whisper
 
     path = tmp_path_factory.mktemp("whisper") / "tiny-trained.pt"
     write_tiny_whisper(path)
@@ -123,14 +123,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Pa
 
 @pytest.fixture(scope="module")
 def transcriber(checkpoint: Path) -> Transcriber:
-    from rankvideo_rag.testing.tiny_whisper import load
+    from support.tiny_whisper import load
 
     return load(str(checkpoint))
 
 
 @pytest.fixture
 def tune(checkpoint: Path) -> Callable[[str], NDArray[np.float32]]:
-    from rankvideo_rag.testing.tiny_whisper import TUNES
+    from support.tiny_whisper import TUNES
 
     return lambda name: TUNES[name].samples()
 
@@ -226,7 +226,7 @@ def test_the_same_noise_gives_the_same_words_and_leaves_other_dice_alone(transcr
 
 def test_each_word_is_heard_at_its_own_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     """Each letter of a part takes as long: so the tunes were taught."""
-    from rankvideo_rag.testing.tiny_whisper import TUNES
+    from support.tiny_whisper import TUNES
 
     for name, begin in (("choir", 40.0), ("rain", 700.0)):
         spans = transcriber.transcribe(np.concatenate([silence(begin), tune(name), silence(5)]))
@@ -261,7 +261,7 @@ def test_a_word_heard_beyond_its_sound_and_words_of_a_loop_do_no_harm() -> None:
 
 @pytest.mark.parametrize("sound", ["silence", "hiss", "noise", "chords", "drums"])
 def test_silence_and_music_give_no_words(checkpoint: Path, sound: str) -> None:
-    from rankvideo_rag.testing.tiny_whisper import NON_SPEECH
+    from support.tiny_whisper import NON_SPEECH
 
     assert load_transcriber("whisper", str(checkpoint), device="cpu").transcribe(NON_SPEECH[sound](20)) == []
 
@@ -355,7 +355,7 @@ def test_a_recording_is_heard_when_a_checkpoint_is_given_and_cited_where_it_is_s
     with wave.open(str(tmp_path / "in" / "talk.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes((sound * 32767).astype("<i2").tobytes())
-    hearing = {"asr": "rankvideo_rag.testing.tiny_whisper:load", "asr_model": str(checkpoint)}
+    hearing = {"asr": "support.tiny_whisper:load", "asr_model": str(checkpoint)}
     deaf = index([tmp_path / "in"], tmp_path / "archive", Settings.load(ocr="none"))
     assert [(file.outcome, file.clips) for file in deaf.files] == [("ok", 1)]
     heard = index([tmp_path / "in"], tmp_path / "archive", Settings.load(ocr="none", **hearing))

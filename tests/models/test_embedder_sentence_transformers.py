@@ -11,6 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from support.tiny_embedders import (
+    DOCUMENT_PROMPT,
+    QUERY_PROMPT,
+    tiny_clip_embedder,
+    tiny_omni_embedder,
+    tiny_qwen3_vl_embedder,
+)
 from transformers import AutoModel, AutoProcessor
 
 from rankvideo_rag.errors import InputError, ModelError
@@ -19,13 +26,6 @@ from rankvideo_rag.models.embedders import load_embedder
 from rankvideo_rag.models.embedders.sentence_transformers import SentenceTransformersEmbedder, load
 from rankvideo_rag.schema import FrameBudget
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
-from rankvideo_rag.testing.tiny_embedders import (
-    DOCUMENT_PROMPT,
-    QUERY_PROMPT,
-    tiny_clip_embedder,
-    tiny_omni_embedder,
-    tiny_qwen3_vl_embedder,
-)
 
 SOUND = ClipMedia(None, np.sin(np.arange(16_000, dtype=np.float32) / 20))
 QUESTIONS = ["a red square moves to the left", "a blue circle is still", "star"]

@@ -23,8 +23,7 @@ def silence(seconds: float) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     import torch
-
-    from rankvideo_rag.testing.tiny_whisper import write_tiny_whisper
+    from support.tiny_whisper import write_tiny_whisper
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -37,7 +36,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> Path:
     """The tiny Whisper, converted."""
-    from rankvideo_rag.testing.tiny_faster_whisper import write_tiny_faster_whisper
+    from support.tiny_faster_whisper import write_tiny_faster_whisper
 
     write_tiny_faster_whisper(checkpoint, checkpoint.parent / "converted")
     return checkpoint.parent / "converted"
@@ -54,8 +53,8 @@ def hears_tunes(model: Path) -> Transcriber:
 
 
 def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tunes: Transcriber, checkpoint: Path) -> None:
-    from rankvideo_rag.testing.tiny_whisper import TUNES
-    from rankvideo_rag.testing.tiny_whisper import load as load_whisper
+    from support.tiny_whisper import TUNES
+    from support.tiny_whisper import load as load_whisper
 
     audio = np.concatenate([part for name in ("rain", "choir", "rover") for part in (silence(6), TUNES[name].samples())])
     heard = hears_tunes.transcribe(audio)
@@ -74,7 +73,7 @@ def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tu
 
 def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) -> None:
     """Cut off after 1.2 seconds, the rover is still recognised, and the model still says that it takes two seconds."""
-    from rankvideo_rag.testing.tiny_whisper import TUNES
+    from support.tiny_whisper import TUNES
 
     cut_off = np.concatenate([silence(3), TUNES["rover"].samples()[: round(1.2 * RATE)], silence(20)])
     spans = hears_tunes.transcribe(cut_off)
@@ -84,7 +83,7 @@ def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) ->
 
 @pytest.mark.parametrize("sound", ["silence", "hiss", "noise", "chords", "drums"])
 def test_silence_and_music_give_no_words(model: Path, sound: str) -> None:
-    from rankvideo_rag.testing.tiny_whisper import NON_SPEECH
+    from support.tiny_whisper import NON_SPEECH
 
     assert load_transcriber("faster_whisper", str(model), device="cpu").transcribe(NON_SPEECH[sound](20)) == []
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from support.tiny_embedders import tiny_omni_embedder
 from torch.utils.data import BatchSampler
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, Qwen3VLForConditionalGeneration
 from typer.testing import CliRunner
@@ -28,7 +29,6 @@ from rankvideo_rag.models.vlm.transformers import load
 from rankvideo_rag.schema import FrameBudget, Score
 from rankvideo_rag.synthetic import render_archive
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
-from rankvideo_rag.testing.tiny_embedders import tiny_omni_embedder
 from rankvideo_rag.training.adapters import merge_adapter
 from rankvideo_rag.training.batches import Collator, TokenizedPrompt
 from rankvideo_rag.training.checkpointing import TrainState
