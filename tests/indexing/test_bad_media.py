@@ -1,4 +1,4 @@
-"""Eighty bad inputs: each ends as the table says, in a report that adds up, and changes nothing for the good ones."""
+"""Eighty bad inputs: each has the outcome of the table, the report adds up, and good inputs are unaffected."""
 
 import ctypes
 import errno
@@ -197,7 +197,7 @@ def canonical(archive: Path, folder: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.number} {row.what}")
-def test_every_bad_input_ends_as_the_table_says(row: Row, request: pytest.FixtureRequest) -> None:
+def test_every_bad_input_has_the_outcome_of_the_table(row: Row, request: pytest.FixtureRequest) -> None:
     assert set(row.tests) <= TEST_NAMES
     assert row.make or row.tests
     if row.make is None:
@@ -233,7 +233,7 @@ def test_the_report_has_one_line_for_each_path_and_adds_up(indexed: Indexed) -> 
     assert indexed.exit_code == 3
 
 
-def test_the_report_is_plain_ascii_and_gives_back_the_bytes_of_a_path(indexed: Indexed) -> None:
+def test_the_report_is_ascii_and_preserves_the_bytes_of_paths(indexed: Indexed) -> None:
     assert set(indexed.report) <= {10, *range(32, 127)}
     name = "caf\udce9 \udcff.mp4"
     assert os.fsencode(indexed.lines[57, name]["path"]).endswith(b"/57/caf\xe9 \xff.mp4")
@@ -243,14 +243,14 @@ def test_no_playlist_reached_a_host_or_another_file(indexed: Indexed) -> None:
     assert (indexed.hits, indexed.opened) == (0, [])
 
 
-def test_the_watch_that_found_no_file_opened_would_have_told(tmp_path: Path) -> None:
+def test_the_check_for_opened_files_detects_an_opened_file(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     watch = Watch({7: tmp_path / "a"})
     (tmp_path / "a").read_bytes()
     assert watch.opened() == [7]
 
 
-def test_poisoned_neighbours_an_odd_environment_and_few_descriptors_change_nothing_for_good_files(indexed: Indexed) -> None:
+def test_good_files_are_unaffected_by_bad_neighbours_environment_and_few_descriptors(indexed: Indexed) -> None:
     good = {f"{row.number:02}/{name}" for row in TABLE for name, ends in row.ends.items() if ends.outcome != "skipped"}
     assert indexed.content_alone.keys() == good
     assert {name: indexed.content[name] for name in good} == indexed.content_alone
@@ -265,7 +265,7 @@ def test_the_same_bytes_are_one_video_and_other_bytes_another(indexed: Indexed) 
     assert counts == {53: (2, 1), 54: (3, 1), 55: (2, 2), 56: (2, 2), 58: (len(places.ODD_NAMES), 1), 59: (2, 2)}
 
 
-def test_odd_files_are_indexed_as_what_they_are(indexed: Indexed) -> None:
+def test_unusual_files_are_indexed_by_their_content(indexed: Indexed) -> None:
     def held(name: str) -> tuple[dict[str, Any], list[Any], int]:
         _, video, spans, vectors = indexed.content[name]
         return video["probe"], spans, len(vectors)
@@ -299,13 +299,13 @@ def outcomes(archive: Path) -> dict[str, tuple[str, str | None]]:
     return {Path(line["path"]).name: (line["outcome"], line["code"]) for line in lines}
 
 
-def test_a_file_that_goes_away_between_listing_and_opening_is_skipped(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_after_listing_is_skipped(tmp_path: Path) -> None:
     first, _ = films(tmp_path / "in", "a.mp4", "b.mp4")
     indexed_now(tmp_path / "in", tmp_path / "archive", on_start=lambda paths, config: first.unlink())
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("skipped", "vanished"), "b.mp4": ("ok", None)}
 
 
-def test_a_file_that_grows_while_it_is_read_fails_and_is_tried_again(tmp_path: Path) -> None:
+def test_a_file_that_grows_while_it_is_read_fails_and_is_retried(tmp_path: Path) -> None:
     first, _ = films(tmp_path / "in", "a.mp4", "b.mp4")
 
     def grow(event: IndexEvent) -> None:
@@ -321,7 +321,7 @@ def test_a_file_that_grows_while_it_is_read_fails_and_is_tried_again(tmp_path: P
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("ok", None), "b.mp4": ("ok", None)}
 
 
-def test_a_failing_disk_fails_one_file_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_error_fails_one_file_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     films(tmp_path / "in", "a.mp4", "b.mp4")
     opened = file_state.open_regular  # type: ignore[attr-defined]
 
@@ -339,7 +339,7 @@ def test_a_failing_disk_fails_one_file_and_the_others_go_on(tmp_path: Path, monk
     assert (again.unchanged, again.count("ok")) == (1, 2)
 
 
-def test_a_disk_that_fails_while_a_file_is_opened_is_told_from_a_damaged_header(tmp_path: Path) -> None:
+def test_a_read_error_at_opening_is_distinguished_from_a_damaged_header(tmp_path: Path) -> None:
     with open("/proc/self/mem", "rb") as memory, pytest.raises(OSError, match=os.strerror(errno.EIO)):
         read_ends(memory.fileno(), 4096)
     with open(film(tmp_path / "a.mp4"), "rb") as sound:
@@ -347,8 +347,8 @@ def test_a_disk_that_fails_while_a_file_is_opened_is_told_from_a_damaged_header(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.95])
-def test_a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later(tmp_path: Path, share: float) -> None:
-    """From that share of the readings on, every one of them fails."""
+def test_a_read_error_in_mid_file_fails_the_file_until_it_is_readable(tmp_path: Path, share: float) -> None:
+    """Every read fails from this share of all reads on."""
     if why := system_calls.why_not():
         pytest.skip(why)
     (tmp_path / "in").mkdir()
@@ -368,7 +368,7 @@ def test_a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later
     assert canonical(tmp_path / "archive", tmp_path / "in") == canonical(tmp_path / "whole", tmp_path / "in")
 
 
-def test_audio_only_files_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
+def test_audio_only_files_are_skipped_on_request(tmp_path: Path) -> None:
     films(tmp_path / "in", "a.mp4")
     write_sound(tmp_path / "in" / "b.m4a", Tone(seconds=1.0, start=0.2, end=0.8))
     for said, b in (([], ("ok", None)), (["--no-audio-only"], ("skipped", "audio_only")), (["--audio-only"], ("ok", None))):
@@ -400,7 +400,7 @@ rankvideo(*indexing)
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_its_free_space_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     films(tmp_path / "in", *(f"{number}.mp4" for number in range(8)))
     (tmp_path / "disk").mkdir()
     may_mount = shutil.which("unshare") and subprocess.run(
@@ -421,7 +421,7 @@ def test_a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is
     assert not re.search(r'"unchanged": 0\b', rest)
 
 
-def test_a_run_that_was_stopped_reports_what_it_did_not_reach(tmp_path: Path) -> None:
+def test_a_stopped_run_reports_the_files_it_did_not_reach(tmp_path: Path) -> None:
     films(tmp_path / "in", "a.mp4", "b.mp4")
 
     def stop(event: IndexEvent) -> None:
@@ -433,7 +433,7 @@ def test_a_run_that_was_stopped_reports_what_it_did_not_reach(tmp_path: Path) ->
     assert outcomes(tmp_path / "archive") == {"a.mp4": ("ok", None), "b.mp4": ("failed", "not_reached")}
 
 
-def test_an_archive_of_nothing_answers_with_nothing(tmp_path: Path) -> None:
+def test_an_empty_archive_returns_no_hits(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.mp4").touch()
     report = indexed_now(tmp_path / "in", tmp_path / "archive")
@@ -481,7 +481,7 @@ def test_a_folder_of_a_hundred_thousand_files_is_listed_in_little_memory(tmp_pat
     assert [path.name for path in found] == [f"{number:06}.mp4" for number in range(100_000)]
 
 
-def test_a_link_that_leads_out_is_read_once_it_is_named(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_read_only_if_named(tmp_path: Path) -> None:
     (outside,) = films(tmp_path / "outside", "a.mp4")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "link.mp4").symlink_to(outside)

@@ -1,4 +1,4 @@
-"""From files to an archive: outcomes, resuming, identity by content, one writer, derived files that cannot lie."""
+"""From files to an archive: outcomes, resuming, identity by content, one writer, derived files."""
 
 import errno
 import json
@@ -58,7 +58,7 @@ def dump(archive: Path) -> list[object]:
     return held
 
 
-def test_every_clip_of_the_world_is_indexed_with_its_words(world: World) -> None:
+def test_every_clip_is_indexed_with_its_text(world: World) -> None:
     assert [f.outcome for f in world.report.files] == ["ok"] * len(world.clips)
     store = Store.open(world.archive)
     by_stem = {Path(video.path).stem: video for video in store.videos().values()}
@@ -81,7 +81,7 @@ class Interrupted(BaseException):
     pass
 
 
-def test_an_interrupted_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(world: World, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_and_ends_as_an_uninterrupted_one(world: World, tmp_path: Path) -> None:
     videos = a_few(world, tmp_path / "videos", 4)
     whole = indexed(videos, tmp_path / "whole")
 
@@ -128,7 +128,7 @@ def test_the_same_content_under_two_paths_is_one_video(world: World, tmp_path: P
     store.close()
 
 
-def test_a_file_whose_content_changed_replaces_what_was_there(world: World, tmp_path: Path) -> None:
+def test_changed_content_replaces_the_old_video(world: World, tmp_path: Path) -> None:
     videos = a_few(world, tmp_path / "videos", 2)
     indexed(videos, tmp_path / "archive")
     shutil.copy(world.videos / f"{world.clips[5].stem}.mp4", videos / f"{world.clips[0].stem}.mp4")
@@ -140,7 +140,7 @@ def test_a_file_whose_content_changed_replaces_what_was_there(world: World, tmp_
     store.close()
 
 
-def test_one_bad_file_is_skipped_with_a_reason_and_changes_nothing_for_the_others(world: World, tmp_path: Path) -> None:
+def test_a_bad_file_is_skipped_without_affecting_others(world: World, tmp_path: Path) -> None:
     videos = a_few(world, tmp_path / "videos", 2)
     (videos / "bad.mp4").write_text("this is no video")
     whole = (videos / f"{world.clips[0].stem}.mp4").read_bytes()
@@ -154,7 +154,7 @@ def test_one_bad_file_is_skipped_with_a_reason_and_changes_nothing_for_the_other
     assert (again.unchanged, again.decodes) == (4, 0)
 
 
-def test_changed_options_make_the_words_again_and_options_left_out_stay_as_they_were(world: World, tmp_path: Path) -> None:
+def test_changed_options_rebuild_text_and_omitted_ones_are_kept(world: World, tmp_path: Path) -> None:
     videos = a_few(world, tmp_path / "videos", 2)
     indexed(videos, tmp_path / "archive", clip_seconds=2.0)
     clips = len(segment("x", 4.0, clip_seconds=2.0))
@@ -197,7 +197,7 @@ def test_an_archive_is_not_mixed_with_vectors_of_another_embedder(world: World, 
         index([world.videos], world.archive, Settings.load(embedder="test_indexing:load_poisonous"))
 
 
-def test_the_second_writer_is_told_who_writes(world: World, tmp_path: Path) -> None:
+def test_a_second_writer_gets_an_error_that_names_the_first(world: World, tmp_path: Path) -> None:
     videos = a_few(world, tmp_path / "videos", 1)
     indexed(videos, tmp_path / "archive")
     with writer_lock(tmp_path / "archive"), pytest.raises(ArchiveLocked, match=r"process \d+ on .+ since 20"):
@@ -243,7 +243,7 @@ def test_a_damaged_vector_file_is_rebuilt_before_it_answers(world: World, tmp_pa
     store.close()
 
 
-def test_a_vector_file_that_cannot_be_written_costs_a_warning_and_no_answer(
+def test_an_unwritable_vector_file_is_a_warning_and_search_still_works(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(world.archive, tmp_path / "archive")
@@ -262,7 +262,7 @@ def test_a_vector_file_that_cannot_be_written_costs_a_warning_and_no_answer(
     store.close()
 
 
-def test_a_folder_without_media_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_a_folder_without_media_is_an_error_that_names_the_suffixes(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match=r"no video or audio file under .* looked for .*\.mp4"):
         discover([tmp_path])
@@ -270,7 +270,7 @@ def test_a_folder_without_media_is_an_error_that_says_what_was_looked_for(tmp_pa
         discover([tmp_path / "missing"])
 
 
-def test_files_are_found_by_suffix_once_in_order_and_hidden_ones_are_left(tmp_path: Path) -> None:
+def test_files_are_found_by_suffix_once_in_order_without_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.MP4", "a/c.mkv", "a/.hidden.mp4", ".git/d.mp4", "e.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -278,12 +278,12 @@ def test_files_are_found_by_suffix_once_in_order_and_hidden_ones_are_left(tmp_pa
     assert discover([tmp_path / "e.txt"]) == [tmp_path / "e.txt"]
 
 
-def test_an_archive_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_missing_archive_is_an_error_that_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="rankvideo index FOLDER --output"):
         Store.open(tmp_path)
 
 
-def test_a_file_that_is_no_database_is_no_archive(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused_as_an_archive(tmp_path: Path) -> None:
     (tmp_path / "archive.db").write_bytes(b"not a database" * 100)
     with pytest.raises(ArchiveError, match="cannot be read as an archive"):
         Store.open(tmp_path)
@@ -298,7 +298,7 @@ def test_an_archive_of_a_newer_format_is_refused(world: World, tmp_path: Path) -
         Store.open(tmp_path / "archive")
 
 
-def test_a_full_disk_is_said_and_what_was_committed_stays(world: World, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_committed_videos_stay(world: World, tmp_path: Path) -> None:
     videos = a_few(world, tmp_path / "videos", 1)
     indexed(videos, tmp_path / "archive", clip_seconds=0.05)
     (pages,) = sqlite3.connect(tmp_path / "archive" / "archive.db").execute("PRAGMA page_count").fetchone()
@@ -338,7 +338,7 @@ def test_clips_are_equal_windows_that_cover_the_video(
     assert len({clip.clip_id for clip in clips}) == len(clips)
 
 
-def test_words_belong_to_every_clip_that_they_touch() -> None:
+def test_text_belongs_to_every_clip_that_it_overlaps() -> None:
     spans = [
         TextSpan(channel="speech", text=text, start=start, end=end, source="t")
         for text, start, end in (("one", 0, 2), ("two", 2, 4), ("two", 4, 6), ("three", 6, 8))

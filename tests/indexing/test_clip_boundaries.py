@@ -1,4 +1,4 @@
-"""Where clips are divided: at cuts, at pauses of speech, without gaps; and what an archive remembers of it."""
+"""Where clips are divided: at cuts and pauses of speech, without gaps, as recorded in the archive."""
 
 import subprocess
 import sys
@@ -49,17 +49,17 @@ def three_shots(path: Path, *, key_every: int = 50) -> Path:
 
 
 @pytest.mark.parametrize("key_every", [1, 40, 1000])
-def test_cuts_are_found_where_they_are(tmp_path: Path, key_every: int) -> None:
+def test_cuts_are_found_at_their_times(tmp_path: Path, key_every: int) -> None:
     found = media.find_shots(str(three_shots(tmp_path / "v.mp4", key_every=key_every)))
     assert found == pytest.approx([5.0, 11.4], abs=0.2)  # of some five pictures a second
 
 
-def test_cuts_at_which_a_key_frame_stands_are_found_to_the_frame(tmp_path: Path) -> None:
+def test_cuts_at_key_frames_are_exact_to_the_frame(tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.mp4", frames=noisy(RED, 57) + noisy(BLUE, 60), key_every=57)
     assert media.find_shots(str(video)) == pytest.approx([57 / 25], abs=0.001)
 
 
-def test_a_slow_fade_is_not_cut_twice_and_a_flash_is_no_cut(tmp_path: Path) -> None:
+def test_a_slow_fade_is_one_cut_and_a_flash_is_none(tmp_path: Path) -> None:
     faded = noisy(RED, 60) + fade(RED, BLUE, 75) + noisy(BLUE, 60)
     assert len(media.find_shots(str(write_video(tmp_path / "fade.mp4", frames=faded)))) <= 1
     lit = noisy(RED, 60) + noisy(WHITE, 6) + noisy(RED, 60)
@@ -71,7 +71,7 @@ def test_a_quick_fade_is_one_cut(tmp_path: Path) -> None:
     assert len(media.find_shots(str(write_video(tmp_path / "fade.mp4", frames=faded)))) <= 1
 
 
-def test_what_moves_within_a_shot_is_no_cut(tmp_path: Path) -> None:
+def test_motion_within_a_shot_is_no_cut(tmp_path: Path) -> None:
     pictures = [np.full((48, 96, 3), 40, np.uint8) for _ in range(150)]
     for i, picture in enumerate(pictures):
         left = abs(72 - (i * 2) % 144)  # to and fro
@@ -86,13 +86,13 @@ def test_the_cut_of_a_real_film_is_found(shared_videos: Path) -> None:
     assert all(4.8 < cut < 6.3 for cut in found if abs(cut - 8.008) >= 0.05)
 
 
-def test_pyscenedetect_finds_them_too_where_it_is_installed(tmp_path: Path) -> None:
+def test_pyscenedetect_finds_the_same_cuts(tmp_path: Path) -> None:
     pytest.importorskip("scenedetect")
     found = media.find_shots(str(three_shots(tmp_path / "v.mp4")), detector="pyscenedetect")
     assert found == pytest.approx([5.0, 11.4], abs=0.04)
 
 
-def test_pyscenedetect_that_is_not_there_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyscenedetect_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rankvideo_rag.media.shots.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"rankvideo-rag\[scenes\]"):
         run.load_models(Settings.load(segment_by="pyscenedetect", ocr="none"))
@@ -121,7 +121,7 @@ def peak(video: Path) -> tuple[int, int]:
 
 
 def test_a_video_ten_times_as_long_takes_no_more_memory(tmp_path: Path) -> None:
-    """What is kept of the 3,000 pictures of the long one would be 18 MB, the pictures themselves 21 MB or more."""
+    """Keeping signatures of the 3,000 frames of the long video would take 18 MB, the frames 21 MB or more."""
 
     def film(name: str, shots: int) -> Path:
         pictures = (np.full((48, 96, 3), (RED, BLUE)[shot % 2], np.uint8) for shot in range(shots) for _ in range(60))
@@ -165,7 +165,7 @@ def test_pieces_between_pauses_cover_the_video_and_keep_their_lengths(
 
 @settings(deadline=None)
 @given(st.lists(seconds, max_size=30), st.floats(0.1, 900.0), st.floats(2.0, 60.0), st.floats(0.0, 0.9))
-def test_clips_have_no_gaps_and_share_what_was_asked(
+def test_clips_have_no_gaps_and_the_requested_overlap(
     cuts: list[float], duration: float, clip_seconds: float, share: float
 ) -> None:
     overlap = share * clip_seconds
@@ -176,7 +176,7 @@ def test_clips_have_no_gaps_and_share_what_was_asked(
     assert all(clip.end - clip.start <= clip_seconds + 0.002 for clip in clips)
 
 
-def test_a_short_shot_goes_with_the_next_and_a_long_one_is_divided_equally() -> None:
+def test_short_shots_are_merged_and_long_ones_divided_equally() -> None:
     assert shot_boundaries([6.0, 7.0, 16.0], 40.0, longest=15.0) == [0.0, 6.0, 16.0, 28.0, 40.0]
     assert shot_boundaries([1.0, 19.0], 20.0, longest=30.0) == [0.0, 20.0]
 
@@ -185,7 +185,7 @@ def said(start: float, end: float) -> TextSpan:
     return TextSpan(channel="speech", text="words", start=start, end=end, source="subtitles")
 
 
-def test_pauses_are_where_nobody_speaks() -> None:
+def test_pauses_are_found_between_speech() -> None:
     words = [said(4.0, 5.0), said(0.0, 3.0), said(1.0, 2.0), said(5.1, 9.0), said(10.0, 11.0)]
     assert find_pauses(words) == [(3.5, 1.0), (9.5, 1.0)]
     timed = said(0.0, 9.0).model_copy(update={"words": (TimedWord("one", 0.5, 1.0), TimedWord("two", 3.0, 3.5))})
@@ -220,7 +220,7 @@ def test_a_folder_is_indexed_by_shots_and_remembers_it(tmp_path: Path) -> None:
     assert spans_of(archive) == [(0.0, pytest.approx(17.4, abs=0.05))]  # type: ignore[comparison-overlap]
 
 
-def test_clips_end_where_nobody_speaks_and_move_when_the_subtitles_do(tmp_path: Path) -> None:
+def test_clips_by_speech_end_in_pauses_and_follow_changed_subtitles(tmp_path: Path) -> None:
     videos, archive = tmp_path / "videos", tmp_path / "archive"
     videos.mkdir()
     write_video(videos / "v.mp4", frames=[np.full((48, 96, 3), RED, np.uint8)] * 100, fps=5)
@@ -239,7 +239,7 @@ def test_clips_end_where_nobody_speaks_and_move_when_the_subtitles_do(tmp_path: 
     assert index_with((0, 10), (11, 20)) == [(0.0, 10.5), (10.5, 20.0)]
 
 
-def test_other_subtitles_leave_the_shots_as_they_were(tmp_path: Path) -> None:
+def test_changed_subtitles_do_not_change_shots(tmp_path: Path) -> None:
     videos, archive = tmp_path / "videos", tmp_path / "archive"
     videos.mkdir()
     three_shots(videos / "v.mp4", key_every=25)
@@ -255,7 +255,7 @@ def test_other_subtitles_leave_the_shots_as_they_were(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_has_neither_shots_nor_words_is_divided_into_windows(tmp_path: Path) -> None:
+def test_files_without_shots_or_speech_are_divided_into_windows(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     write_video(videos / "v.mp4", frames=[np.full((48, 96, 3), RED, np.uint8)] * 40, fps=2)
@@ -264,6 +264,6 @@ def test_what_has_neither_shots_nor_words_is_divided_into_windows(tmp_path: Path
         assert spans_of(tmp_path / where) == [(0.0, 10.0), (10.0, 20.0)]
 
 
-def test_unknown_boundaries_are_refused_with_those_that_there_are() -> None:
+def test_unknown_boundaries_are_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"segment_by = 'scenes': .*'windows', 'shots', 'pyscenedetect' or 'speech'"):
         Settings.load(segment_by="scenes")

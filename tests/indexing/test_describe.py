@@ -1,4 +1,4 @@
-"""Descriptions of clips by a vision-language model: written once, found by search, kept while their clip stays."""
+"""Descriptions of clips by a vision-language model: generated once, searchable, kept while their clip is."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def test_every_clip_is_described_with_the_model_recorded(archive: Path) -> None:
             assert {span.source for span in spans} == {"counting:1"}
 
 
-def test_a_description_is_found_by_its_channel_and_stands_in_the_text_of_the_clip(archive: Path) -> None:
+def test_descriptions_are_searched_as_a_channel_and_shown_with_the_clip(archive: Path) -> None:
     describe(archive, CountingVLM())
     word = descriptions(archive)["0.mp4"][0].text.split()[1]
     with VideoArchive.open(archive) as opened:
@@ -109,7 +109,7 @@ def test_a_description_is_found_by_its_channel_and_stands_in_the_text_of_the_cli
         assert word in first.get_content()
 
 
-def test_what_is_committed_is_not_asked_again_after_an_interruption(archive: Path) -> None:
+def test_committed_clips_are_not_described_again_after_an_interruption(archive: Path) -> None:
     interrupted, second, third = InterruptedVLM(), CountingVLM(), CountingVLM()
     with pytest.raises(KeyboardInterrupt):
         describe(archive, interrupted, TWO_AT_ONCE)

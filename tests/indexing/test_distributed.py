@@ -1,4 +1,4 @@
-"""An archive written from receipts, which workers give that see no archive, is the archive that one process writes."""
+"""An archive written from the results of workers equals the one that a single process writes."""
 
 import os
 import pickle
@@ -90,7 +90,7 @@ def life(videos: Path, archive: Path) -> Iterator[IndexReport]:
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["in order", "backwards"])
-def test_receipts_in_any_order_make_the_archive_of_one_process(
+def test_worker_results_in_any_order_make_the_archive_of_one_process(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None], order: slice
 ) -> None:
     expected = [dump(tmp_path / "local") for _ in life(videos, tmp_path / "local")]
@@ -100,14 +100,14 @@ def test_receipts_in_any_order_make_the_archive_of_one_process(
         assert {part: rows for part, rows in one.items() if rows != other[part]} == {}, step
 
 
-def test_what_is_known_is_given_to_no_worker(videos: Path, tmp_path: Path, engine: Callable[[Workers], None]) -> None:
+def test_unchanged_files_are_given_to_no_worker(videos: Path, tmp_path: Path, engine: Callable[[Workers], None]) -> None:
     engine(workers())
     first, second = indexed(videos, tmp_path / "archive"), indexed(videos, tmp_path / "archive")
     assert first.embeddings >= 6
     assert (second.unchanged, second.decodes, second.embeddings) == (len(first.files), 0, 0)
 
 
-def test_a_file_that_no_worker_came_back_with_is_failed_and_tried_again(
+def test_a_file_without_a_worker_result_fails_and_is_retried(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None]
 ) -> None:
     def dies_of_one(worker: IndexWorker, task: FileTask) -> WorkerResult:
@@ -122,7 +122,7 @@ def test_a_file_that_no_worker_came_back_with_is_failed_and_tried_again(
     assert again.embeddings == 1
 
 
-def test_a_file_that_changes_before_its_receipt_is_written_is_not_written(
+def test_a_file_that_changes_before_its_result_is_written_is_not_written(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None]
 ) -> None:
     def late(worker: IndexWorker, task: FileTask) -> WorkerResult:
@@ -137,7 +137,7 @@ def test_a_file_that_changes_before_its_receipt_is_written_is_not_written(
     assert (outcomes["4.mp4"].reason or "").startswith("changed: ")
 
 
-def test_a_file_that_a_worker_cannot_see_is_read_where_it_can_be_seen(
+def test_a_file_that_a_worker_cannot_read_is_read_by_the_driver(
     videos: Path, tmp_path: Path, engine: Callable[[Workers], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     def without_the_disk(worker: IndexWorker, task: FileTask) -> WorkerResult:
@@ -151,7 +151,7 @@ def test_a_file_that_a_worker_cannot_see_is_read_where_it_can_be_seen(
     assert "could not read a file that this machine can read: vanished" in caplog.text
 
 
-def test_an_address_without_the_engine_is_a_contradiction() -> None:
+def test_a_ray_address_without_the_ray_engine_is_refused() -> None:
     from typer.testing import CliRunner
 
     from rankvideo_rag.cli import app

@@ -1,4 +1,4 @@
-"""Reading ahead changes when media are read, and nothing else: the same frames and vectors, each outcome its own file's."""
+"""Prefetching changes when media are read, and neither frames, vectors nor outcomes."""
 
 import shutil
 import threading
@@ -69,7 +69,7 @@ def indexed(films: Path, archive: Path, **options: object) -> IndexReport:
     return index([films], archive, Settings.load(**({"ocr": "none", "clip_seconds": CLIP_SECONDS} | options)))
 
 
-def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching: Watching, tmp_path: Path) -> None:
+def test_prefetched_clips_equal_those_read_one_by_one(films: Path, watching: Watching, tmp_path: Path) -> None:
     report = indexed(films, tmp_path / "archive")
     assert [file.outcome for file in report.files] == ["ok", "ok", "ok", "ok", "partial", "ok"]
     store, budget = Store.open(tmp_path / "archive"), watching.info.frames
@@ -88,9 +88,7 @@ def test_every_clip_is_shown_as_reading_it_alone_gives_it(films: Path, watching:
     store.close()
 
 
-def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_video_is_transcribed_while_the_last_one_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard_by: list[str] = []
     next_one_heard = threading.Event()
 
@@ -123,7 +121,7 @@ def test_the_next_videos_words_are_heard_while_the_last_ones_vectors_are_made(
 
 @pytest.mark.parametrize("code", ["crash", "timeout", "undecodable"])
 @pytest.mark.parametrize("step", ["probe", "read_frames"])
-def test_what_goes_wrong_ahead_is_the_outcome_of_its_own_file(
+def test_a_failure_in_prefetching_is_the_outcome_of_its_own_file(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: str
 ) -> None:
     whole = getattr(media, step)
@@ -144,7 +142,7 @@ def test_what_goes_wrong_ahead_is_the_outcome_of_its_own_file(
     assert "prefetch-file" in read_by  # before its turn
 
 
-def test_a_file_that_changes_after_it_was_read_ahead_is_read_again(
+def test_a_file_that_changes_after_prefetching_is_read_again(
     films: Path, watching: Watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "videos"
@@ -167,7 +165,7 @@ def test_a_file_that_changes_after_it_was_read_ahead_is_read_again(
     assert np.array_equal(seen.pixels, read_frames(str(folder / "b.mp4"), 0, 2.8 / 6, budget=watching.info.frames).pixels)
 
 
-def test_content_that_is_known_is_not_read_ahead(films: Path, tmp_path: Path) -> None:
+def test_known_content_is_not_prefetched(films: Path, tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("a.mp4", "b.mp4", "c.mp4"):
@@ -177,7 +175,7 @@ def test_content_that_is_known_is_not_read_ahead(films: Path, tmp_path: Path) ->
     assert (report.decodes, report.embeddings) == (1 + 9, 9)  # one probe, nine clips
 
 
-def test_key_frames_are_read_where_they_serve_and_the_choice_is_remembered(watching: Watching, tmp_path: Path) -> None:
+def test_key_frames_are_used_where_suitable_and_recorded(watching: Watching, tmp_path: Path) -> None:
     folder, archive = tmp_path / "videos", tmp_path / "archive"
     folder.mkdir()
     write_video(folder / "a.mp4", frames=250, key_every=25)  # 10 s, a key frame every second
@@ -195,7 +193,7 @@ def test_key_frames_are_read_where_they_serve_and_the_choice_is_remembered(watch
     assert sampled_with(frame_sampling="exact") == [exact, exact]
 
 
-def test_the_tiny_models_are_shown_what_they_were_taught_by() -> None:
+def test_the_tiny_models_get_the_frame_sampling_of_their_training() -> None:
     assert (
         Settings(profile="tiny", embedder="sentence_transformers", embedder_model="bundled:tiny-embedder").frame_sampling
         == "exact"
@@ -204,7 +202,7 @@ def test_the_tiny_models_are_shown_what_they_were_taught_by() -> None:
     assert Settings(profile="cpu").frame_sampling == "auto"
 
 
-def test_no_clip_is_read_ahead_that_shots_may_divide_otherwise(films: Path, tmp_path: Path) -> None:
+def test_clips_by_shots_are_not_prefetched(films: Path, tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("a-plain.mp4", "g-reordered.mp4"):

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster make the archive that one process makes, also where a machine and the driver die on the way."""
+"""Workers on a Ray cluster make the archive of a single process, also if a machine or the driver dies."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 
 @needs_ray
-def test_drivers_and_a_node_that_end_in_the_middle_lose_nothing_committed_and_nothing_is_done_twice(runs: Runs) -> None:
+def test_killed_drivers_and_nodes_lose_nothing_committed_and_repeat_nothing(runs: Runs) -> None:
     seen = runs.seen
     assert seen["committed"] == [2, 3]
     assert seen["without a node"]["ok"] == VIDEOS
@@ -63,7 +63,7 @@ def test_drivers_and_a_node_that_end_in_the_middle_lose_nothing_committed_and_no
 
 
 @needs_ray
-def test_a_run_that_is_stopped_says_how_to_go_on(runs: Runs) -> None:
+def test_a_stopped_run_says_how_to_resume(runs: Runs) -> None:
     code, said = runs.seen["ended"][1]
     assert code == INTERRUPTED
     assert "Run the same command again to continue." in said
@@ -80,21 +80,21 @@ def test_the_archive_of_a_cluster_that_lost_a_node_is_that_of_one_process(
 
 
 @needs_ray
-def test_a_file_that_ends_every_worker_is_failed_and_the_others_are_read(runs: Runs) -> None:
+def test_a_file_that_kills_every_worker_fails_and_the_others_are_read(runs: Runs) -> None:
     well, white = runs.seen["poisoned"]["videos"]
     assert (well["outcome"], white["outcome"]) == ("ok", "failed")
     assert white["reason"].startswith("worker: 3 workers died")
 
 
 @needs_ray
-def test_ray_says_nothing_on_the_terminal(runs: Runs) -> None:
+def test_ray_prints_nothing(runs: Runs) -> None:
     # Their standard output was JSON and no more, else it could not have been read.
     said = [said for _, said in runs.seen["ended"]] + [runs.seen[run]["stderr"] for run in ("without a node", "poisoned")]
     assert [text for text in said if "ray" in text.lower()] == []
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_the_extra_that_brings_it_is_named(tmp_path: Path) -> None:
+def test_missing_ray_names_its_extra(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=10)
     with pytest.raises(MissingDependency, match=r"rankvideo-rag\[ray\]"):
         index([tmp_path], tmp_path / "archive", Settings.load(ocr="none", engine="ray"))

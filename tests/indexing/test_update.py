@@ -182,7 +182,7 @@ def test_update_reports_what_it_deleted_and_kept(archive: Path, videos: Path) ->
     assert json_of("update", archive)["kept"] == [{"folder": str(videos), "files": 2}]
 
 
-def test_an_archive_without_sources_asks_for_them(archive: Path, videos: Path) -> None:
+def test_updating_an_archive_without_sources_is_refused(archive: Path, videos: Path) -> None:
     with closing(sqlite3.connect(archive / "archive.db")) as connection, connection:
         connection.execute("DELETE FROM sources")
     with pytest.raises(InputError, match="has no sources"):

@@ -1,4 +1,4 @@
-"""Words that a video says and shows: real Whisper code on a tiny trained model, real OCR on rendered frames."""
+"""Speech recognition with Whisper on a tiny trained model, and OCR on rendered frames."""
 
 import logging
 import os
@@ -38,13 +38,13 @@ def hum(seconds: float, level: float) -> NDArray[np.float32]:
     return np.where(np.arange(round(seconds * RATE)) % 100 < 50, level, -level).astype(np.float32)
 
 
-def test_a_recording_below_60_decibels_holds_nothing_to_hear() -> None:
+def test_a_recording_below_minus_60_dbfs_is_silent() -> None:
     assert detect_nonsilent(hum(3, 0.0009)) == []
     assert detect_nonsilent(silence(0)) == []
     assert detect_nonsilent(hum(3, 0.0011)) == [(0, 3)]
 
 
-def test_long_pauses_part_stretches_and_short_ones_do_not() -> None:
+def test_long_pauses_divide_segments_and_short_ones_do_not() -> None:
     audio = np.concatenate([silence(5), hum(1, 0.1), silence(1.5), hum(1, 0.1), silence(4), hum(1, 0.1), silence(3)])
     assert [tuple(stretch) for stretch in detect_nonsilent(audio)] == [
         pytest.approx((4.8, 8.7)),  # 0.2 s are kept around a sound
@@ -52,7 +52,7 @@ def test_long_pauses_part_stretches_and_short_ones_do_not() -> None:
     ]
 
 
-def test_sound_without_end_is_cut_at_its_quietest_place() -> None:
+def test_long_sound_is_divided_at_its_quietest_place() -> None:
     audio = hum(700, 0.1)
     audio[580 * RATE : 581 * RATE] *= 0.5
     first, second = detect_nonsilent(audio)
@@ -61,7 +61,7 @@ def test_sound_without_end_is_cut_at_its_quietest_place() -> None:
     assert second.end == 700
 
 
-def test_a_passage_spans_ten_minutes_at_most() -> None:
+def test_a_group_spans_ten_minutes_at_most() -> None:
     audio = silence(1300)
     for second in (10, 300, 605, 1205):
         audio[second * RATE : (second + 1) * RATE] = 0.1
@@ -79,14 +79,14 @@ def spoken(*texts: str) -> list[TextSpan]:
     ]
 
 
-def test_a_sentence_said_twice_stays_and_a_third_time_in_a_row_makes_it_one() -> None:
+def test_a_sentence_repeated_more_than_twice_is_kept_once() -> None:
     twice = spoken("Good evening.", "Thank you.", "Thank you.", "Good night.")
     assert remove_repeated_spans(twice) == twice
     often = spoken("Good evening.", "Thank you.", "thank you", "Thank you!", "Good night.", "Thank you.")
     assert remove_repeated_spans(often) == [often[0], often[1], often[4], often[5]]
 
 
-def test_a_phrase_stuck_inside_a_sentence_is_told_once() -> None:
+def test_a_phrase_repeated_inside_a_sentence_is_kept_once() -> None:
     assert remove_repeated_phrases("and I was " + "going to the " * 40 + "market") == "and I was going to the market"
     assert remove_repeated_phrases("la " * 5) == "la"
     assert remove_repeated_phrases("no no no no, said he") == "no no no no, said he"
@@ -135,7 +135,7 @@ def tune(checkpoint: Path) -> Callable[[str], NDArray[np.float32]]:
     return lambda name: TUNES[name].samples()
 
 
-def test_each_sound_is_heard_as_its_sentence_at_its_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
+def test_each_sound_is_transcribed_at_its_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     for name, texts, start, end in (("rover", [ROVER], 7.0, 9.0), ("choir", CHOIR, 7.0, 10.0), ("rain", [RAIN], 7.0, 9.4)):
         spans = transcriber.transcribe(np.concatenate([silence(7), tune(name), silence(5)]))
         assert [span.text for span in spans] == texts
@@ -145,24 +145,20 @@ def test_each_sound_is_heard_as_its_sentence_at_its_time(transcriber: Transcribe
         assert all(span.confidence is not None and span.confidence > 0.9 for span in spans)
 
 
-def test_words_follow_the_sound_and_not_its_place_in_the_recording(
-    transcriber: Transcriber, tune: Callable[[str], Any]
-) -> None:
+def test_times_follow_the_sound_not_its_place_in_the_recording(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     for order in (("rain", "choir", "rover"), ("rover", "rain", "choir"), ("choir", "rover", "rain")):
         texts = {"rain": [RAIN], "choir": CHOIR, "rover": [ROVER]}
         spans = transcriber.transcribe(np.concatenate([part for name in order for part in (silence(6), tune(name))]))
         assert [span.text for span in spans] == [text for name in order for text in texts[name]]
 
 
-def test_where_the_choir_stops_and_the_bells_begin_is_known_to_the_tenth_of_a_second(
-    transcriber: Transcriber, tune: Callable[[str], Any]
-) -> None:
+def test_segment_borders_are_exact_to_a_tenth_of_a_second(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     choir, bells = transcriber.transcribe(np.concatenate([silence(20), tune("choir"), silence(1)]))
     assert (choir.start, choir.end) == pytest.approx((20.0, 21.4), abs=0.1)
     assert (bells.start, bells.end) == pytest.approx((21.4, 23.0), abs=0.1)
 
 
-def test_words_after_the_first_ten_minutes_have_their_true_times(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
+def test_speech_after_ten_minutes_has_true_times(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     audio = silence(660)
     for name, second in (("rover", 5), ("rain", 650)):
         audio[second * RATE :][: len(tune(name))] = tune(name)
@@ -171,7 +167,7 @@ def test_words_after_the_first_ten_minutes_have_their_true_times(transcriber: Tr
     assert (rover.start, rain.start) == pytest.approx((5, 650), abs=0.3)
 
 
-def test_silence_gives_no_words_and_never_reaches_the_model(checkpoint: Path, tune: Callable[[str], Any]) -> None:
+def test_silence_gives_no_text_and_is_not_passed_to_the_model(checkpoint: Path, tune: Callable[[str], Any]) -> None:
     import whisper
 
     from rankvideo_rag.models.asr.whisper import WhisperTranscriber
@@ -188,8 +184,8 @@ def test_silence_gives_no_words_and_never_reaches_the_model(checkpoint: Path, tu
     assert windows == [1, 1, 1]  # the language, the words, and when each of them is said
 
 
-def test_words_stay_within_the_sound_that_was_heard(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
-    """Cut off after 1.2 seconds, the rover is still recognised, and the model still says that it takes two seconds."""
+def test_spans_stay_within_the_sound(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
+    """Cut off after 1.2 seconds, the tune is still recognised, with an end at two seconds."""
     cut_off = np.concatenate([silence(3), tune("rover")[: round(1.2 * RATE)]])
     for audio, end in ((cut_off, 4.2), (np.concatenate([cut_off, silence(20)]), 4.4)):
         spans = transcriber.transcribe(audio)
@@ -206,13 +202,13 @@ def test_sound_that_ends_within_a_spectrogram_frame_comes_to_an_end(
     assert [span.text for span in transcriber.transcribe(tune("rover")[:-missing])] == [ROVER]
 
 
-def test_a_blip_does_not_break_it(transcriber: Transcriber) -> None:
+def test_a_very_short_sound_is_transcribed_without_error(transcriber: Transcriber) -> None:
     for samples in (1, 1_600):
         for span in transcriber.transcribe(hum(samples / RATE, 0.5)):
             assert 0 <= span.start < span.end <= samples / RATE
 
 
-def test_the_same_noise_gives_the_same_words_and_leaves_other_dice_alone(transcriber: Transcriber) -> None:
+def test_transcripts_are_reproducible_and_keep_the_global_random_state(transcriber: Transcriber) -> None:
     import torch
 
     noise = np.random.default_rng(0).normal(0, 0.2, 35 * RATE).astype(np.float32)
@@ -224,8 +220,8 @@ def test_the_same_noise_gives_the_same_words_and_leaves_other_dice_alone(transcr
     assert all(0 <= span.start < span.end <= 35 for span in first)
 
 
-def test_each_word_is_heard_at_its_own_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
-    """Each letter of a part takes as long: so the tunes were taught."""
+def test_each_word_has_its_own_time(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
+    """All letters of a part have the same duration in the training data of the tiny Whisper."""
     from support.tiny_whisper import TUNES
 
     for name, begin in (("choir", 40.0), ("rain", 700.0)):
@@ -238,12 +234,12 @@ def test_each_word_is_heard_at_its_own_time(transcriber: Transcriber, tune: Call
             assert np.abs([word.end for word in span.words] - edges[1:]).max() < 0.35
 
 
-def test_the_language_that_is_heard_is_told(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
+def test_the_detected_language_is_recorded(transcriber: Transcriber, tune: Callable[[str], Any]) -> None:
     assert {span.language for span in transcriber.transcribe(tune("choir"))} == {"en"}
 
 
-def test_a_word_heard_beyond_its_sound_and_words_of_a_loop_do_no_harm() -> None:
-    """What a model says of a sound, given as it says it: the second segment repeats a phrase, and ends after the sound."""
+def test_words_beyond_the_sound_and_repeated_words_are_clamped() -> None:
+    """Output of a model whose second segment repeats a phrase and ends after the sound."""
     said = [
         TimedWord(f" {word}", 1.0 + number / 5, 1.2 + number / 5) for number, word in enumerate("so it is so it is".split())
     ]
@@ -260,13 +256,13 @@ def test_a_word_heard_beyond_its_sound_and_words_of_a_loop_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("sound", ["silence", "hiss", "noise", "chords", "drums"])
-def test_silence_and_music_give_no_words(checkpoint: Path, sound: str) -> None:
+def test_silence_and_music_give_no_text(checkpoint: Path, sound: str) -> None:
     from support.tiny_whisper import NON_SPEECH
 
     assert load_transcriber("whisper", str(checkpoint), device="cpu").transcribe(NON_SPEECH[sound](20)) == []
 
 
-def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) -> None:
+def test_speech_is_found_without_the_silence_around_it(shared_videos: Path) -> None:
     pytest.importorskip("whisper")
     from rankvideo_rag.models.asr.whisper import speech_segments
 
@@ -277,7 +273,7 @@ def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) 
     assert sum(end - start for start, end in found) > 0.8 * len(speech) / RATE
 
 
-def test_the_name_tells_which_checkpoint_heard_the_words(checkpoint: Path) -> None:
+def test_the_name_identifies_the_checkpoint(checkpoint: Path) -> None:
     transcriber = load_transcriber("whisper", str(checkpoint), device="cpu")
     sha256 = subprocess.run(["sha256sum", checkpoint], capture_output=True, text=True, check=True).stdout
     assert transcriber.name == f"whisper:tiny-trained.pt@{sha256[:12]}"
@@ -289,15 +285,13 @@ def test_transcribing_prints_nothing(checkpoint: Path, tune: Callable[[str], Any
 
 
 @pytest.mark.parametrize("name", ["enormous", "/nowhere/model.pt", None])
-def test_an_unknown_model_is_answered_with_the_names_there_are(name: str | None) -> None:
+def test_an_unknown_model_is_refused_with_the_known_names(name: str | None) -> None:
     pytest.importorskip("whisper")
     with pytest.raises(InputError, match=r"needed one of tiny\.en, .*large-v3, .*or the path of a checkpoint"):
         load_transcriber("whisper", name)
 
 
-def test_a_model_that_cannot_be_downloaded_says_how_to_do_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_download_says_how_to_work_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("whisper")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(ModelError, match=r"'tiny' is not in the cache .*Without a network, give the path of a checkpoint"):
@@ -312,7 +306,7 @@ class _Bomb:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_file_that_is_no_checkpoint_is_refused_and_runs_no_code(tmp_path: Path) -> None:
+def test_an_invalid_checkpoint_is_refused_and_runs_no_code(tmp_path: Path) -> None:
     pytest.importorskip("whisper")
     import torch
 
@@ -344,7 +338,7 @@ def film(*pictures: NDArray[np.uint8], step: float = 2.0) -> Frames:
     return Frames(np.stack(pictures), np.arange(len(pictures), dtype=np.float64) * step)
 
 
-def test_a_recording_is_heard_when_a_checkpoint_is_given_and_cited_where_it_is_said(
+def test_recognized_speech_is_indexed_and_cited_at_its_time(
     checkpoint: Path, tune: Callable[[str], NDArray[np.float32]], tmp_path: Path
 ) -> None:
     from rankvideo_rag import Settings, VideoArchive
@@ -400,7 +394,7 @@ def watched(reader: Any) -> Iterator[WatchedEngine]:
     reader.engine = engine
 
 
-def test_words_are_read_from_their_frame_until_the_next_one(reader: OCRReader) -> None:
+def test_text_lasts_from_its_frame_until_the_next_one(reader: OCRReader) -> None:
     frames = film(picture([(60, 60, "Flood in Lisbon")]), picture(), picture([(60, 200, "Weather at noon")]))
     flood, weather = reader.read(frames, end=7.5)
     assert (flood.text, flood.start, flood.end) == ("Flood in Lisbon", 0.0, 2.0)
@@ -410,20 +404,20 @@ def test_words_are_read_from_their_frame_until_the_next_one(reader: OCRReader) -
     assert (flood.channel, flood.source) == ("on_screen", "rapidocr")
 
 
-def test_a_page_is_read_from_top_to_bottom_and_each_row_from_left_to_right(reader: OCRReader) -> None:
+def test_text_is_read_top_to_bottom_and_left_to_right(reader: OCRReader) -> None:
     page = picture([(360, 44, "of Portugal"), (60, 260, "Lisbon"), (60, 40, "The weather"), (60, 150, "Rain in the north")])
     (span,) = reader.read(film(page), end=1.0)
     assert span.text == "The weather of Portugal Rain in the north Lisbon"
 
 
-def test_pictures_without_words_give_none(reader: OCRReader) -> None:
+def test_frames_without_text_give_none(reader: OCRReader) -> None:
     coarse = np.random.default_rng(0).integers(0, 255, (45, 80, 3), dtype=np.uint8)
     clouds = np.asarray(Image.fromarray(coarse).resize((640, 360), Image.Resampling.BICUBIC))
     assert reader.read(film(picture(), clouds), end=4.0) == []
     assert reader.read(Frames(np.zeros((0, 360, 640, 3), np.uint8), np.zeros(0)), end=4.0) == []
 
 
-def test_a_picture_that_stays_is_read_once(reader: OCRReader, watched: WatchedEngine) -> None:
+def test_an_unchanged_picture_is_read_once(reader: OCRReader, watched: WatchedEngine) -> None:
     title = [(60, 60, "Harbour News")]
     noise = np.random.default_rng(0).normal(0, 8, (360, 640, 3))
     grainy = np.clip(picture(title) + noise, 0, 255).astype(np.uint8)
@@ -432,12 +426,12 @@ def test_a_picture_that_stays_is_read_once(reader: OCRReader, watched: WatchedEn
     assert len(watched.shown) == 1
 
 
-def test_a_clock_that_moves_on_is_read_again(reader: OCRReader) -> None:
+def test_a_changed_clock_is_read_again(reader: OCRReader) -> None:
     spans = reader.read(film(*(picture([(500, 320, f"LIVE {time}")], size=16) for time in ("12:01", "12:02"))), end=4.0)
     assert [(span.text, span.start, span.end) for span in spans] == [("LIVE 12:01", 0.0, 2.0), ("LIVE 12:02", 2.0, 4.0)]
 
 
-def test_a_slow_fade_is_noticed_in_the_end(reader: OCRReader, watched: WatchedEngine) -> None:
+def test_a_slow_fade_is_detected(reader: OCRReader, watched: WatchedEngine) -> None:
     reader.read(film(*(picture(shift=level) for level in range(0, 24, 3))), end=20.0)
     assert len(watched.shown) == 2  # levels 0 and 12, the first to differ by more than 10; 21 differs from that by 9
 
@@ -461,13 +455,13 @@ def test_frames_at_or_after_the_end_are_left_out(reader: OCRReader) -> None:
     assert (span.text, span.end) == ("Harbour News", 2.0)
 
 
-def test_words_on_their_head_are_not_made_up_into_others(reader: OCRReader) -> None:
+def test_upside_down_text_is_not_misread(reader: OCRReader) -> None:
     page = picture([(60, 60, "Flood waters reach Lisbon"), (60, 160, "Breaking News")])
     read = " ".join(span.text for span in reader.read(film(page[::-1, ::-1]), end=1.0))
     assert len(read) <= 10
 
 
-def test_colours_reach_the_engine_in_its_own_order(reader: OCRReader, watched: WatchedEngine) -> None:
+def test_the_engine_gets_colours_in_its_own_order(reader: OCRReader, watched: WatchedEngine) -> None:
     """RapidOCR expects blue first, and frames come with red first."""
     reader.read(film(np.full((64, 64, 3), (200, 10, 20), np.uint8)), end=1.0)
     assert watched.shown[0][0, 0].tolist() == [20, 10, 200]
@@ -492,7 +486,7 @@ def test_reading_prints_nothing_writes_nothing_and_leaves_the_root_logger_alone(
 # --- through the media room -----------------------------------------------------------------------------------------
 
 
-def test_words_of_a_real_recording_come_through_the_media_room(
+def test_a_real_recording_is_decoded_and_transcribed(
     transcriber: Transcriber, tune: Callable[[str], Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "rain.wav"
@@ -509,7 +503,7 @@ def test_words_of_a_real_recording_come_through_the_media_room(
     assert (span.start, span.end) == pytest.approx((4.0, 6.4), abs=0.3)
 
 
-def test_captions_of_a_real_film_come_through_the_media_room(reader: OCRReader, tmp_path: Path) -> None:
+def test_captions_of_a_real_film_are_read(reader: OCRReader, tmp_path: Path) -> None:
     path = tmp_path / "captions.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options={"g": "10"})
@@ -527,12 +521,12 @@ def test_captions_of_a_real_film_come_through_the_media_room(reader: OCRReader, 
 # --- the room -------------------------------------------------------------------------------------------------------
 
 
-def test_asking_for_the_room_loads_no_model_library() -> None:
+def test_importing_the_package_loads_no_model_library() -> None:
     heavy = ("torch", "whisper", "rapidocr", "onnxruntime", "cv2")
     code = f"import sys, rankvideo_rag.models.asr; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-def test_an_unknown_backend_is_answered_with_those_there_are() -> None:
+def test_an_unknown_backend_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"no backend 'parrot' .* it has faster_whisper, whisper, or give"):
         load_transcriber("parrot", None)

@@ -112,7 +112,7 @@ def test_a_batch_gives_the_vectors_of_one_at_a_time(embedder: SentenceTransforme
     assert asked == pytest.approx(matrix([embedder.embed_queries([one])[0] for one in QUESTIONS]), abs=1e-5)
 
 
-def test_a_clip_of_sound_alone_has_no_vector_from_a_model_without_ears(embedder: SentenceTransformersEmbedder) -> None:
+def test_a_sound_only_clip_has_no_vector_without_audio_support(embedder: SentenceTransformersEmbedder) -> None:
     seen = clip([0.0, 0.5])
     vectors = embedder.embed_clips([SOUND, seen, ClipMedia(None), clip([])])
     assert [vector is None for vector in vectors] == [True, False, True, True]
@@ -124,11 +124,11 @@ def test_a_question_without_words_has_no_vector(embedder: SentenceTransformersEm
     assert [vector is None for vector in vectors] == [True, True, False]
 
 
-def test_a_question_that_is_an_address_is_read_as_words_and_never_fetched(embedder: SentenceTransformersEmbedder) -> None:
+def test_a_question_that_is_a_url_is_embedded_as_text_and_not_fetched(embedder: SentenceTransformersEmbedder) -> None:
     assert matrix(embedder.embed_queries(["https://example.org/picture.jpg", "data:image/png;base64,AAAA"])).shape[0] == 2
 
 
-def test_a_question_cannot_bring_control_tokens(embedder: SentenceTransformersEmbedder) -> None:
+def test_a_question_cannot_contain_control_tokens(embedder: SentenceTransformersEmbedder) -> None:
     asked = embedder.embed_queries(["star<|video_pad|><|im_end|>", "star< |video_pad|>< |im_end|>"])
     assert matrix(asked)[0] == pytest.approx(matrix(asked)[1])
 
@@ -140,7 +140,7 @@ def test_a_model_loaded_again_gives_the_same_vectors(video_folder: Path, video: 
     assert np.array_equal(matrix(again.embed_queries(QUESTIONS)), matrix(video.embed_queries(QUESTIONS)))
 
 
-def test_threads_that_embed_at_once_get_the_vectors_of_one_alone(video: SentenceTransformersEmbedder) -> None:
+def test_concurrent_threads_get_the_same_vectors(video: SentenceTransformersEmbedder) -> None:
     clips = several_clips()
     expected = [matrix(video.embed_clips([one])) for one in clips]
     with ThreadPoolExecutor(4) as threads:
@@ -148,7 +148,7 @@ def test_threads_that_embed_at_once_get_the_vectors_of_one_alone(video: Sentence
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
 
 
-def test_the_description_of_a_video_model_says_what_its_vectors_mean(video: SentenceTransformersEmbedder) -> None:
+def test_the_info_of_a_video_model_describes_its_vectors(video: SentenceTransformersEmbedder) -> None:
     info = video.info
     assert (info.backend, info.dim, info.pooling, info.normalized) == ("sentence_transformers", 64, "lasttoken", True)
     assert info.modalities == ("video",)
@@ -157,13 +157,13 @@ def test_the_description_of_a_video_model_says_what_its_vectors_mean(video: Sent
     assert info.frames == FrameBudget(fps=2, max_frames=8, min_frames=4, min_pixels=4096, max_pixels=4096, multiple=32)
 
 
-def test_the_description_of_a_picture_model_says_that_frames_are_averaged(picture: SentenceTransformersEmbedder) -> None:
+def test_the_info_of_an_image_model_says_that_frames_are_averaged(picture: SentenceTransformersEmbedder) -> None:
     info = picture.info
     assert (info.dim, info.modalities, info.pooling) == (24, ("image",), "projection, mean over frames")
     assert (info.query_prompt, info.document_prompt) == ("", "")
 
 
-def test_a_model_with_ears_hears_a_clip_of_sound_alone_and_the_sound_of_a_video(omni: SentenceTransformersEmbedder) -> None:
+def test_an_audio_model_embeds_sound_alone_and_with_video(omni: SentenceTransformersEmbedder) -> None:
     assert omni.info.modalities == ("video", "audio")
     silent = clip([0.0, 0.5, 1.0, 1.5], width=56, height=56)
     other_sound = SOUND.audio[::-1][:8_000].copy() if SOUND.audio is not None else None
@@ -174,7 +174,7 @@ def test_a_model_with_ears_hears_a_clip_of_sound_alone_and_the_sound_of_a_video(
     assert matrix(heard) == pytest.approx(matrix([omni.embed_clips([one])[0] for one in clips[:-1]]), abs=1e-5)
 
 
-def test_a_model_that_spaces_frames_by_rate_is_told_the_true_rate(omni: SentenceTransformersEmbedder) -> None:
+def test_a_model_that_uses_a_frame_rate_gets_the_true_one(omni: SentenceTransformersEmbedder) -> None:
     quick, slow = (clip((np.arange(4) * step).tolist(), width=56, height=56) for step in (0.5, 1.5))
     assert omni.info.frames.multiple == 28
     assert cosines(matrix(omni.embed_clips([quick, slow]))).max() < 0.99
@@ -186,7 +186,7 @@ UNEVEN = [30.0, 30.4, 33.0, 33.6, 41.0]
 PAIR = "<|vision_start|>" + 4 * "<|video_pad|>" + "<|vision_end|>"
 
 
-def test_a_clips_vector_is_the_last_state_of_a_chat_that_tells_true_times(
+def test_a_clip_vector_is_the_last_state_of_a_chat_with_true_times(
     video_folder: Path, video: SentenceTransformersEmbedder
 ) -> None:
     chat = (
@@ -211,7 +211,7 @@ def test_a_clips_vector_is_the_last_state_of_a_chat_that_tells_true_times(
     assert matrix(video.embed_clips([shown]))[0] == pytest.approx(last / np.linalg.norm(last), abs=1e-5)
 
 
-def test_a_questions_vector_is_the_last_state_of_a_chat_with_the_query_prompt(
+def test_a_question_vector_is_the_last_state_of_a_chat_with_the_query_prompt(
     video_folder: Path, video: SentenceTransformersEmbedder
 ) -> None:
     chat = f"<|im_start|>system\n{QUERY_PROMPT}<|im_end|>\n<|im_start|>user\nstar<|im_end|>\n<|im_start|>assistant\n"
@@ -221,7 +221,7 @@ def test_a_questions_vector_is_the_last_state_of_a_chat_with_the_query_prompt(
     assert matrix(video.embed_queries(["star"]))[0] == pytest.approx(last / np.linalg.norm(last), abs=1e-5)
 
 
-def test_a_picture_models_clip_is_the_mean_of_its_frames_unit_vectors(
+def test_an_image_model_averages_the_unit_vectors_of_frames(
     picture_folder: Path, picture: SentenceTransformersEmbedder
 ) -> None:
     shown = clip([0.0, 1.0, 2.0])
@@ -237,7 +237,7 @@ def test_a_picture_models_clip_is_the_mean_of_its_frames_unit_vectors(
     assert matrix(picture.embed_clips([shown]))[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
-def test_frames_that_cannot_be_cut_into_patches_are_refused_with_the_budget_to_use(video: SentenceTransformersEmbedder) -> None:
+def test_frames_of_unsuitable_size_are_refused_with_a_suitable_budget(video: SentenceTransformersEmbedder) -> None:
     with pytest.raises(InputError, match=r"80x64.*multiple=32"):
         video.embed_clips([clip([0.0, 0.5], width=80)])
 
@@ -254,24 +254,24 @@ def test_a_vector_that_cannot_be_compared_names_the_model_and_the_item(
         load(str(broken), device="cpu").embed_clips([clip([0.0, 0.5])])
 
 
-def test_a_model_that_does_not_say_how_it_pools_is_refused(tmp_path: Path) -> None:
+def test_a_model_without_a_pooling_configuration_is_refused(tmp_path: Path) -> None:
     plain = tiny_qwen3_vl(tmp_path / "plain")
     with pytest.raises(ModelError, match=r"modules\.json.*embedder_model"):
         load(str(plain), device="cpu")
 
 
-def test_a_folder_that_is_not_there_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"embedder_model.*no such folder"):
         load_embedder("sentence_transformers", str(tmp_path / "missing"))
 
 
-def test_a_hub_name_without_a_network_says_so_and_offers_a_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_name_without_a_network_suggests_a_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=r"local folder.*embedder_model"):
         load_embedder("sentence_transformers", "rankvideo-rag-tests/no-such-model")
 
 
-def test_a_model_whose_modules_are_its_own_code_is_refused_unrun(picture_folder: Path, tmp_path: Path) -> None:
+def test_a_model_with_custom_code_is_refused_and_not_run(picture_folder: Path, tmp_path: Path) -> None:
     hostile = shutil.copytree(picture_folder, tmp_path / "hostile")
     modules = (hostile / "modules.json").read_text()
     (hostile / "modules.json").write_text(modules.replace("sentence_transformers.base.modules.transformer", "evil"))

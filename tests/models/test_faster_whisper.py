@@ -1,4 +1,4 @@
-"""faster-whisper for real, on the tiny trained Whisper: it hears what openai-whisper does, and nothing in silence and music."""
+"""faster-whisper on the tiny trained Whisper: the text of openai-whisper, and none for silence and music."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +44,7 @@ def model(checkpoint: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def hears_tunes(model: Path) -> Transcriber:
-    """Without the voice detector, to which the tunes that the tiny Whisper knows are no voices."""
+    """Without voice detection, which does not take the tunes of the tiny Whisper for speech."""
     from faster_whisper import WhisperModel
 
     from rankvideo_rag.models.asr.faster_whisper import FasterWhisperTranscriber
@@ -52,7 +52,7 @@ def hears_tunes(model: Path) -> Transcriber:
     return FasterWhisperTranscriber(WhisperModel(str(model), device="cpu", cpu_threads=1), "tiny", find=detect_nonsilent)
 
 
-def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tunes: Transcriber, checkpoint: Path) -> None:
+def test_transcripts_equal_those_of_openai_whisper(hears_tunes: Transcriber, checkpoint: Path) -> None:
     from support.tiny_whisper import TUNES
     from support.tiny_whisper import load as load_whisper
 
@@ -71,8 +71,8 @@ def test_it_hears_the_words_that_openai_whisper_hears_at_the_same_times(hears_tu
         assert [word.start for word in one.words] == pytest.approx([word.start for word in other.words], abs=0.1)
 
 
-def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) -> None:
-    """Cut off after 1.2 seconds, the rover is still recognised, and the model still says that it takes two seconds."""
+def test_spans_stay_within_the_sound(hears_tunes: Transcriber) -> None:
+    """Cut off after 1.2 seconds, the tune is still recognised, with an end at two seconds."""
     from support.tiny_whisper import TUNES
 
     cut_off = np.concatenate([silence(3), TUNES["rover"].samples()[: round(1.2 * RATE)], silence(20)])
@@ -82,13 +82,13 @@ def test_words_stay_within_the_sound_that_was_heard(hears_tunes: Transcriber) ->
 
 
 @pytest.mark.parametrize("sound", ["silence", "hiss", "noise", "chords", "drums"])
-def test_silence_and_music_give_no_words(model: Path, sound: str) -> None:
+def test_silence_and_music_give_no_text(model: Path, sound: str) -> None:
     from support.tiny_whisper import NON_SPEECH
 
     assert load_transcriber("faster_whisper", str(model), device="cpu").transcribe(NON_SPEECH[sound](20)) == []
 
 
-def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) -> None:
+def test_speech_is_found_without_the_silence_around_it(shared_videos: Path) -> None:
     from rankvideo_rag.media import read_audio
     from rankvideo_rag.models.asr.faster_whisper import speech_segments
 
@@ -100,7 +100,7 @@ def test_a_voice_is_found_and_the_silence_around_it_is_not(shared_videos: Path) 
     assert sum(end - start for start, end in found) > 0.8 * len(speech) / RATE
 
 
-def test_the_name_tells_which_model_heard_the_words(model: Path) -> None:
+def test_the_name_identifies_the_model(model: Path) -> None:
     from hashlib import sha256
 
     digest = sha256((model / "model.bin").read_bytes()).hexdigest()
@@ -108,12 +108,12 @@ def test_the_name_tells_which_model_heard_the_words(model: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["enormous", "/nowhere/model", None])
-def test_an_unknown_model_is_answered_with_the_names_there_are(name: str | None) -> None:
+def test_an_unknown_model_is_refused_with_the_known_names(name: str | None) -> None:
     with pytest.raises(InputError, match=r"needed one of tiny\.en, .*large-v3, .*or the path of a folder"):
         load_transcriber("faster_whisper", name)
 
 
-def test_a_folder_that_is_no_model_says_how_to_make_one(tmp_path: Path) -> None:
+def test_an_invalid_model_folder_is_refused_with_the_conversion_command(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"lacks model\.bin, config\.json, tokenizer\.json\. Make one with: ct2-transformers"):
         load_transcriber("faster_whisper", str(tmp_path))
     for name in ("model.bin", "config.json", "tokenizer.json"):
@@ -122,9 +122,7 @@ def test_a_folder_that_is_no_model_says_how_to_make_one(tmp_path: Path) -> None:
         load_transcriber("faster_whisper", str(tmp_path), device="cpu")
 
 
-def test_a_model_that_cannot_be_downloaded_says_how_to_do_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_download_says_how_to_work_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=r"'tiny' cannot be loaded .*Without a network, give the path of a folder"):

@@ -1,4 +1,4 @@
-"""Which frames are watched, and at what size: as RankVideo's published script gets them from qwen-vl-utils 0.0.14."""
+"""Frames and their sizes are those of RankVideo's published script, which uses qwen-vl-utils 0.0.14."""
 
 import random
 from pathlib import Path
@@ -39,7 +39,7 @@ def chosen_by_qwen(frames: int, rate: float, *, max_frames: int = 32) -> list[in
         (9000, 30, 32, [0, 290, 581, 871], [8709, 8999]),
     ],
 )
-def test_the_frames_watched_are_those_of_the_published_script(
+def test_the_frames_are_those_of_the_published_script(
     frames: int, rate: int, count: int, first: list[int], last: list[int]
 ) -> None:
     ours = chosen(frames, rate)
@@ -47,7 +47,7 @@ def test_the_frames_watched_are_those_of_the_published_script(
     assert ours == chosen_by_qwen(frames, rate)
 
 
-def test_the_frames_watched_are_those_of_the_published_script_for_any_length_and_rate() -> None:
+def test_the_frames_are_those_of_the_published_script_for_any_length_and_rate() -> None:
     dice = random.Random(0)
     for _ in range(2_000):
         frames, rate = dice.randint(2, 20_000), dice.choice([10, 12.5, 15, 24, 24000 / 1001, 25, 30000 / 1001, 30, 50, 60])

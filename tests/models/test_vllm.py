@@ -141,7 +141,7 @@ def test_the_same_pixels_at_other_times_are_another_video(engine: VLM) -> None:
     assert first.values != second.values
 
 
-def test_a_prompt_that_the_engine_refuses_costs_no_other_its_answer(engine: VLM) -> None:
+def test_a_refused_prompt_does_not_affect_others(engine: VLM) -> None:
     good = RANKVIDEO.prompt("a star", shown(1))
     long = Prompt("", ("star " * 9000,))
     [first, refused, last] = engine.label_logprobs([good, long, good], LABELS)

@@ -1,4 +1,4 @@
-"""Recordings: what a model answered once is answered again without it, and nothing else is."""
+"""Recorded results are replayed without the model."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ def recorder(path: Path) -> tuple[RecordedVLM, Counting]:
     return RecordedVLM(path, source), source
 
 
-def test_a_recording_answers_like_the_model_without_it(tmp_path: Path) -> None:
+def test_a_replay_gives_the_results_of_the_model(tmp_path: Path) -> None:
     prompts = [PROMPT, RANKVIDEO.prompt("a blue circle", frames(pixel=9)), Prompt("", ("only words",), "<answer>")]
     recording, source = recorder(tmp_path / "run.jsonl")
     answers, texts = recording.label_logprobs(prompts, LABELS), recording.generate(prompts, max_tokens=5)
@@ -62,7 +62,7 @@ def test_a_recording_answers_like_the_model_without_it(tmp_path: Path) -> None:
     assert replay.name == "recorded:counting:model@1"
 
 
-def test_what_the_file_holds_is_not_asked_again(tmp_path: Path) -> None:
+def test_recorded_prompts_are_not_sent_to_the_model(tmp_path: Path) -> None:
     first, source = recorder(tmp_path / "run.jsonl")
     first.label_logprobs([PROMPT, PROMPT], LABELS)
     assert len(source.asked) == 1
@@ -86,7 +86,7 @@ def test_what_the_file_holds_is_not_asked_again(tmp_path: Path) -> None:
     ],
     ids=["words", "one pixel", "a time", "shape", "prefill", "system", "order", "cut of the words"],
 )
-def test_the_smallest_change_of_what_is_shown_is_another_prompt(tmp_path: Path, other: Prompt) -> None:
+def test_any_change_of_the_frames_is_another_prompt(tmp_path: Path, other: Prompt) -> None:
     recorder(tmp_path / "run.jsonl")[0].label_logprobs([PROMPT], LABELS)
     assert prompt_digest(other) != prompt_digest(PROMPT)
     known, unknown = load(str(tmp_path / "run.jsonl")).label_logprobs([PROMPT, other], LABELS)
@@ -95,7 +95,7 @@ def test_the_smallest_change_of_what_is_shown_is_another_prompt(tmp_path: Path, 
     assert "holds no answer to this prompt" in str(unknown.reason)
 
 
-def test_labels_and_lengths_that_were_not_recorded_are_not_invented(tmp_path: Path) -> None:
+def test_labels_and_lengths_that_were_not_recorded_are_refused(tmp_path: Path) -> None:
     recording, _ = recorder(tmp_path / "run.jsonl")
     recording.label_logprobs([PROMPT], LABELS)
     recording.generate([PROMPT], max_tokens=5)
@@ -197,7 +197,7 @@ def test_an_empty_file_is_not_a_recording(tmp_path: Path) -> None:
         load(str(tmp_path / "run.jsonl"))
 
 
-def test_a_line_of_a_recording_can_be_read_by_other_programs(tmp_path: Path) -> None:
+def test_recordings_are_documented_json_lines(tmp_path: Path) -> None:
     recorder(tmp_path / "run.jsonl")[0].label_logprobs([Prompt("", ("abc",))], LABELS)
     head, line = map(json.loads, (tmp_path / "run.jsonl").read_text().splitlines())
     assert head == {"kind": "recording", "version": 1, "model": "counting:model@1"}

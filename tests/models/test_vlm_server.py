@@ -227,7 +227,7 @@ def test_a_fault_ends_by_the_deadline_with_a_reason_and_no_number(fault: str) ->
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_costs_the_other_prompts_nothing(fault: str) -> None:
+def test_a_fault_does_not_affect_other_prompts(fault: str) -> None:
     misbehave, _ = FAULTS[fault]
 
     def only_the_second(handler: Handler, request: Json) -> bool:
@@ -305,7 +305,7 @@ def test_other_errors_are_not_retried(misbehave: Callable[[Handler, Json], bool]
         assert len(server.requests) == 1
 
 
-def test_a_prompt_that_kills_the_engine_costs_no_other_its_number() -> None:
+def test_a_prompt_that_kills_the_engine_does_not_affect_others() -> None:
     """The engine dies under everything that is in flight with the poisoned prompt: eight at first, then halves."""
     margins = [float(n) for n in range(8)]
     first_wave = []
@@ -345,7 +345,7 @@ def test_requests_resume_after_the_pause(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(order=st.permutations(range(5)), lost=st.sets(st.integers(0, 4), max_size=2))
-def test_replies_in_any_order_or_lost_give_no_prompt_the_number_of_another(order: list[int], lost: set[int]) -> None:
+def test_reordered_or_lost_replies_are_not_mixed_up(order: list[int], lost: set[int]) -> None:
     """Five requests wait for each other; each then gets the reply to another one, or none."""
     margins = [-2.0, -1.0, 0.0, 1.0, 2.0]
     replies: dict[int, Json] = {}
@@ -408,7 +408,7 @@ def test_a_prompt_without_frames_abstains_and_is_not_sent() -> None:
     assert margin_of(answer) == pytest.approx(1.0)
 
 
-def test_two_videos_in_one_prompt_are_refused_rather_than_shown_with_wrong_times() -> None:
+def test_two_videos_in_one_prompt_are_refused() -> None:
     with serving() as server:
         [answer] = load(server.address).label_logprobs([Prompt("", (frames(), "and", frames(1)))], LABELS)
         assert not server.requests
@@ -470,7 +470,7 @@ def test_a_failed_generation_is_an_error() -> None:
         load(server.address, deadline=DEADLINE).generate([prompt(1.0)], max_tokens=7)
 
 
-def test_it_can_be_asked_from_inside_an_event_loop_and_from_many_threads() -> None:
+def test_it_works_inside_an_event_loop_and_from_many_threads() -> None:
     with serving() as server:
         vlm = load(server.address)
 

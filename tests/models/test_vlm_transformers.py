@@ -1,4 +1,4 @@
-"""The transformers backend on a tiny Qwen3-VL with random weights: is what it says what the model computes?"""
+"""The transformers backend on a tiny Qwen3-VL with random weights, against direct computation."""
 
 import json
 import shutil
@@ -90,7 +90,7 @@ CHAT = (
 
 
 @pytest.mark.parametrize(("read_position", "prefill"), [("first_token", ""), ("after_answer_tag", "<answer>")])
-def test_log_probabilities_are_those_of_a_straight_line_computation(
+def test_log_probabilities_equal_a_direct_computation(
     folder: Path, vlm: TransformersVLM, read_position: str, prefill: str
 ) -> None:
     spec = RANKVIDEO.model_copy(update={"read_position": read_position})
@@ -101,7 +101,7 @@ def test_log_probabilities_are_those_of_a_straight_line_computation(
     assert answer.reason is None
 
 
-def test_generated_text_is_the_most_probable_token_each_time(folder: Path, vlm: TransformersVLM) -> None:
+def test_generation_is_greedy(folder: Path, vlm: TransformersVLM) -> None:
     tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
     written: list[int] = []
     for _ in range(5):
@@ -159,20 +159,20 @@ def test_a_label_without_a_token_has_a_reason_and_no_number(vlm: TransformersVLM
     assert "'telescope'" in (answers[0].reason or "")
 
 
-def test_the_same_pictures_at_other_times_are_another_prompt(vlm: TransformersVLM) -> None:
+def test_frame_times_are_part_of_the_prompt(vlm: TransformersVLM) -> None:
     early, late = frames([0.0, 0.5, 1.0, 1.5]), frames([60.0, 60.5, 61.0, 61.5])
     answers = vlm.label_logprobs([RANKVIDEO.prompt("a star", shown) for shown in (early, late)], LABELS)
     assert answers[0].values != pytest.approx(answers[1].values, abs=1e-3)
 
 
-def test_frames_that_may_not_be_written_are_read_all_the_same(vlm: TransformersVLM) -> None:
+def test_read_only_frames_are_accepted(vlm: TransformersVLM) -> None:
     shown = frames([0.0, 0.5])
     before = vlm.label_logprobs([RANKVIDEO.prompt("a star", shown)], LABELS)
     shown.pixels.flags.writeable = False
     assert vlm.label_logprobs([RANKVIDEO.prompt("a star", shown)], LABELS) == before
 
 
-def test_a_video_without_frames_makes_the_judge_abstain_and_spares_the_others(vlm: TransformersVLM) -> None:
+def test_a_video_without_frames_abstains_without_affecting_others(vlm: TransformersVLM) -> None:
     empty, seen = RANKVIDEO.prompt("a star", frames([])), RANKVIDEO.prompt("a star", frames([0.0, 0.5]))
     nothing, something = vlm.label_logprobs([empty, seen], LABELS)
     assert nothing.values is None
@@ -182,12 +182,12 @@ def test_a_video_without_frames_makes_the_judge_abstain_and_spares_the_others(vl
         vlm.generate([seen, empty], max_tokens=1)
 
 
-def test_frames_that_cannot_be_cut_into_patches_are_refused_with_the_budget_to_use(vlm: TransformersVLM) -> None:
+def test_frames_of_unsuitable_size_are_refused_with_a_suitable_budget(vlm: TransformersVLM) -> None:
     with pytest.raises(InputError, match=r"80x64.*multiple=32"):
         vlm.label_logprobs([RANKVIDEO.prompt("a star", frames([0.0, 0.5], width=80))], LABELS)
 
 
-def test_numbers_that_overflow_are_no_answer(folder: Path, tmp_path: Path) -> None:
+def test_overflowing_logits_give_a_reason(folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     weights = load_file(broken / "model.safetensors")
     weights["model.language_model.norm.weight"].fill_(float("nan"))
@@ -198,7 +198,7 @@ def test_numbers_that_overflow_are_no_answer(folder: Path, tmp_path: Path) -> No
     assert "overflow" in (answer.reason or "")
 
 
-def test_threads_that_ask_at_once_get_the_answers_of_one_that_asks_alone(vlm: TransformersVLM) -> None:
+def test_concurrent_threads_get_the_same_results(vlm: TransformersVLM) -> None:
     prompts = several_prompts()
     expected = [vlm.label_logprobs([prompt], LABELS) for prompt in prompts]
     with ThreadPoolExecutor(5) as threads:
@@ -210,7 +210,7 @@ def test_no_prompts_are_no_answers(vlm: TransformersVLM) -> None:
     assert vlm.generate([], max_tokens=1) == []
 
 
-def test_the_name_tells_other_weights_apart_and_not_other_places(folder: Path, tmp_path: Path) -> None:
+def test_the_name_depends_on_the_weights_not_on_the_path(folder: Path, tmp_path: Path) -> None:
     def revision(path: Path) -> str:
         return load(str(path), device="cpu").name.rpartition("@")[2]
 
@@ -221,7 +221,7 @@ def test_the_name_tells_other_weights_apart_and_not_other_places(folder: Path, t
     assert revision(folder) == revision(moved) != revision(other)
 
 
-def test_a_folder_that_is_not_there_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"reranker_model.*no such folder"):
         load_vlm("transformers", str(tmp_path / "missing"))
 
@@ -236,13 +236,13 @@ def test_no_model_is_refused_with_the_setting_to_change() -> None:
         load_vlm("transformers")
 
 
-def test_a_hub_name_without_a_network_says_so_and_offers_a_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_name_without_a_network_suggests_a_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=r"local folder.*reranker_model"):
         load_vlm("transformers", "rankvideo-rag-tests/no-such-model")
 
 
-def test_a_downloaded_hub_model_loads_without_a_network_and_carries_its_commit(
+def test_a_downloaded_hub_model_loads_offline_with_its_commit(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -262,7 +262,7 @@ def test_weights_that_are_not_safetensors_are_refused(folder: Path, tmp_path: Pa
         load(str(pickled), device="cpu")
 
 
-def test_code_that_comes_with_a_model_is_never_run(folder: Path, tmp_path: Path) -> None:
+def test_code_of_a_model_is_never_run(folder: Path, tmp_path: Path) -> None:
     hostile = shutil.copytree(folder, tmp_path / "hostile")
     config = json.loads((hostile / "config.json").read_text())
     config |= {"model_type": "hostile", "auto_map": {"AutoConfig": "evil.Evil", "AutoModelForImageTextToText": "evil.Evil"}}
@@ -273,13 +273,13 @@ def test_code_that_comes_with_a_model_is_never_run(folder: Path, tmp_path: Path)
     assert not (tmp_path / "ran").exists()
 
 
-def test_flash_attention_is_refused_where_it_cannot_run(folder: Path) -> None:
+def test_flash_attention_is_refused_without_support(folder: Path) -> None:
     with pytest.raises(InputError, match=r"on 'cpu'.*use 'sdpa'"):
         load(str(folder), device="cpu", attention="flash_attention_2")
     with pytest.raises(MissingDependency, match="flash-attn"):
         load(str(folder), device="cuda", attention="flash_attention_2")
 
 
-def test_a_device_that_is_not_there_is_named(folder: Path) -> None:
+def test_a_missing_device_is_named(folder: Path) -> None:
     with pytest.raises(ModelError, match="'cuda:99'"):
         load(str(folder), device="cuda:99")

@@ -63,18 +63,18 @@ def is_kept_from_training(attributes: Attributes) -> bool:
     return attributes[:3] in HELD_OUT_TRIPLES or any(pair <= {*attributes} for pair in APART)
 
 
-def test_the_same_seed_gives_the_same_families_whatever_the_count(pool: Pool) -> None:
+def test_the_same_seed_gives_the_same_groups_for_any_count(pool: Pool) -> None:
     assert clip_groups(5, seed=3) == pool[:5]
     assert clip_groups(3, seed=3, first=2) == pool[2:5]
     assert clip_groups(5, seed=4) != pool[:5]
 
 
-def test_clips_to_train_on_have_names_of_their_own(pool: Pool) -> None:
+def test_training_clips_have_unique_names(pool: Pool) -> None:
     stems = [shown.stem for family in pool for shown in family]
     assert len(set(stems)) == len(stems)
 
 
-def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, groups: list[QueryGroup]) -> None:
+def test_training_data_has_no_held_out_combination(pool: Pool, groups: list[QueryGroup]) -> None:
     shown = [attributes for family in pool for one in family for attributes in one.scene.shapes]
     asked = [attributes for group in groups for query in of_the_eye(group) for attributes in query.shapes]
     assert not any(map(is_kept_from_training, [*shown, *asked]))
@@ -84,7 +84,7 @@ def test_nothing_held_out_is_shown_asked_or_told(pool: Pool, groups: list[QueryG
     assert not any(map(is_kept_from_training, said))
 
 
-def test_every_label_is_true_of_the_caption_beside_it(groups: list[QueryGroup]) -> None:
+def test_labels_agree_with_captions(groups: list[QueryGroup]) -> None:
     checked = 0
     for example in examples(groups):
         assert evidence_caption(example)
@@ -96,7 +96,7 @@ def test_every_label_is_true_of_the_caption_beside_it(groups: list[QueryGroup]) 
     assert checked > 5000
 
 
-def test_a_lesson_becomes_one_example_for_each_question_and_clip(groups: list[QueryGroup]) -> None:
+def test_a_query_group_has_one_example_per_query_and_clip(groups: list[QueryGroup]) -> None:
     group = groups[0]
     made = to_training_examples(group, "7")
     assert [(example.query_id, example.doc_id) for example in made] == [
@@ -106,13 +106,13 @@ def test_a_lesson_becomes_one_example_for_each_question_and_clip(groups: list[Qu
     assert [evidence_caption(example) for example in made[: len(group.clips)]] == [caption(c.scene) for c in group.clips]
 
 
-def test_nearly_every_question_tells_a_clip_from_its_family(groups: list[QueryGroup]) -> None:
+def test_nearly_every_query_separates_a_clip_from_its_group(groups: list[QueryGroup]) -> None:
     grades = [asked.grades[:-1] for group in groups for asked in group.queries if asked.text not in TOLD]
     assert all(any(values) for values in grades)
     assert np.mean([not all(values) for values in grades]) > 0.95
 
 
-def test_a_few_questions_are_for_the_words_and_no_clip_answers_them(groups: list[QueryGroup]) -> None:
+def test_some_queries_ask_for_text_and_no_clip_answers_them(groups: list[QueryGroup]) -> None:
     for_words = [asked.grades for group in groups for asked in group.queries if asked.text in TOLD]
     assert 0.03 < len(for_words) / sum(len(group.queries) for group in groups) < 0.09
     assert not any(map(any, for_words))
@@ -129,7 +129,7 @@ def test_easy_questions_come_first(pool: Pool) -> None:
     assert abs(means[2] - means[3]) < 0.5  # grown up: at random from now on
 
 
-def test_without_easy_questions_the_hard_ones_come_at_once(pool: Pool) -> None:
+def test_without_easy_queries_hard_ones_come_first(pool: Pool) -> None:
     easy, hard = (
         np.mean(
             [
@@ -146,14 +146,14 @@ def test_without_easy_questions_the_hard_ones_come_at_once(pool: Pool) -> None:
 CAST = Scene(((Attributes("red", "circle", "left", "steady"),), (Attributes("blue", "square", "still", "flashing"),)), "navy")
 
 
-def test_what_is_asked_is_granted_by_the_clip_that_it_was_asked_about(pool: Pool) -> None:
+def test_a_query_is_relevant_to_its_own_clip(pool: Pool) -> None:
     random = Random(0)
     for scene in [CAST, *(shown.scene for family in pool for shown in family)]:
         for detail in (0.0, 0.5, 1.0):
             assert grade(make_visual_query(scene, random, detail=detail), scene) > 0
 
 
-def test_no_detail_names_one_thing_and_all_detail_nearly_everything() -> None:
+def test_the_level_of_detail_sets_how_much_is_named() -> None:
     random = Random(0)
     assert {named(make_visual_query(CAST, random, detail=0.0, both=0.0)) for _ in range(100)} == {1}
     whole = [make_visual_query(CAST, random, detail=1.0, both=1.0) for _ in range(100)]
@@ -172,7 +172,7 @@ def test_captions_name_everything_plainly(pool: Pool) -> None:
     assert [parse_caption(evidence_caption(example)) for example in told] == [shown.scene for shown in clips]
 
 
-def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
+def test_paraphrases_use_the_wording_of_queries(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
     told = [evidence_caption(example) for example in paraphrase_examples(clips, seed=1)]
     assert told == [evidence_caption(example) for example in paraphrase_examples(clips, seed=1)]
@@ -185,7 +185,7 @@ def test_paraphrases_say_the_same_in_the_words_of_questions(pool: Pool) -> None:
         assert grade(said, shown.scene) == 2
 
 
-def test_descriptions_are_true_and_tell_a_part(pool: Pool) -> None:
+def test_partial_captions_are_true_and_incomplete(pool: Pool) -> None:
     clips = [shown for family in pool for shown in family]
     said = [parse_query(evidence_caption(example)) for example in partial_caption_examples(clips, seed=1)]
     assert all(grade(query, shown.scene) > 0 for query, shown in zip(said, clips, strict=True))

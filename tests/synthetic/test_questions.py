@@ -80,9 +80,7 @@ def asks(kind: Kind, *shapes: Attributes, background: str | None = None) -> Visu
         (asks("before", Attributes("red"), Attributes("red")), alone(RED_CIRCLE), 0),
     ],
 )
-def test_grades_tell_shown_alone_from_shown_beside_something_from_not_shown(
-    query: VisualQuery, scene: Scene, expected: int
-) -> None:
+def test_grades_are_two_alone_one_beside_others_and_zero_if_not_shown(query: VisualQuery, scene: Scene, expected: int) -> None:
     assert grade(query, scene) == expected
 
 
@@ -125,11 +123,11 @@ def test_grades_tell_shown_alone_from_shown_beside_something_from_not_shown(
         (asks("together", RED_CIRCLE, BLUE_SQUARE), in_turn(RED_CIRCLE, BLUE_SQUARE), None),
     ],
 )
-def test_a_near_miss_is_named_by_what_alone_it_lacks(query: VisualQuery, scene: Scene, expected: str | None) -> None:
+def test_a_hard_negative_is_named_by_its_missing_attribute(query: VisualQuery, scene: Scene, expected: str | None) -> None:
     assert hard_negative_kind(query, scene) == expected
 
 
-def test_one_way_of_asking_fits_each_clip() -> None:
+def test_each_clip_has_a_fitting_query() -> None:
     assert query_kind(alone(RED_CIRCLE)) == "one"
     assert query_kind(at_once(RED_CIRCLE, BLUE_SQUARE)) == "together"
     assert query_kind(in_turn(RED_CIRCLE, BLUE_SQUARE)) == "before"
@@ -196,7 +194,7 @@ def test_a_motion_and_an_event_are_joined() -> None:
     assert " and that " in said
 
 
-def test_no_wording_changes_what_is_asked() -> None:
+def test_rewording_keeps_the_judgements() -> None:
     random = Random(0)
     for shown in plan_clips(210, seed=1):
         told = tuple(
@@ -275,7 +273,7 @@ def test_questions_come_with_judgements() -> None:
     ]
 
 
-def test_a_right_answer_claims_what_the_best_clips_show_and_where() -> None:
+def test_reference_answers_name_the_best_clips_and_times() -> None:
     asked = generate_questions(HAND_MADE)
     assert [[(claim.text, claim.spans) for claim in question.claims] for question in (asked[1], asked[5], asked[7])] == [
         [
@@ -292,7 +290,7 @@ def test_a_right_answer_claims_what_the_best_clips_show_and_where() -> None:
     )
 
 
-def test_words_are_asked_for_where_they_are_said_and_written() -> None:
+def test_text_questions_ask_for_the_right_channel() -> None:
     told = clip("told", make_shape("red", "circle", "left")).model_copy(
         update={
             "sign": "MILL LANE 4",
@@ -334,7 +332,7 @@ def test_a_text_has_its_question(text: str, question: str) -> None:
     assert question_for(text) == question
 
 
-def test_a_text_from_elsewhere_has_none() -> None:
+def test_an_unknown_text_has_no_question() -> None:
     with pytest.raises(InputError, match=r"'It rains\.' is not a fact or a sign"):
         question_for("It rains.")
 
@@ -345,7 +343,7 @@ def test_every_fact_and_every_sign_has_a_question_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_world_has_questions_of_each_kind_with_distinct_texts(seed: int) -> None:
+def test_every_data_set_has_distinct_questions_of_each_kind(seed: int) -> None:
     asked = generate_questions(plan_clips(seed=seed))
     count = Counter(question.kind for question in asked)
     assert (count["together"], count["before"], count["speech"], count["on_screen"]) == (4, 2, 8, 8)
@@ -355,7 +353,7 @@ def test_every_world_has_questions_of_each_kind_with_distinct_texts(seed: int) -
     assert all(q.judgements and q.claims for q in asked)
 
 
-def test_judgements_are_those_of_the_question_as_it_is_worded() -> None:
+def test_judgements_follow_from_the_question_text() -> None:
     clips = plan_clips(60, seed=5)
     for question in generate_questions(clips):
         if question.channel == "visual":
@@ -373,6 +371,6 @@ def test_judgements_are_those_of_the_question_as_it_is_worded() -> None:
         (None, False),
     ],
 )
-def test_a_question_about_what_training_never_showed_says_so(query: VisualQuery | None, held_out: bool) -> None:
+def test_questions_about_held_out_combinations_are_marked(query: VisualQuery | None, held_out: bool) -> None:
     question = Question(question_id="x", text="x", kind="one", channel="visual", query=query, judgements={"a": 2}, claims=())
     assert question.held_out is held_out

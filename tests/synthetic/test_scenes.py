@@ -108,13 +108,13 @@ def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
     assert plan_clips(4, seed=7) != plan_clips(4, seed=8)
 
 
-def test_file_names_and_metadata_give_nothing_away(archive: Archive) -> None:
+def test_file_names_and_metadata_do_not_reveal_the_content(archive: Archive) -> None:
     assert {path.stem for path in archive.folder.iterdir()} == {f"clip-{number:02d}" for number in range(1, CLIPS + 1)}
     with av.open(str(archive.folder / "clip-01.mp4")) as container:
         assert "title" not in container.metadata
 
 
-def test_names_of_a_large_world_sort_as_they_count() -> None:
+def test_file_names_sort_by_number() -> None:
     stems = [shown.stem for shown in plan_clips(120)]
     assert stems[0] == "clip-001"
     assert stems == sorted(stems)
@@ -151,7 +151,7 @@ def test_every_kind_of_clip_comes_up(archive: Archive) -> None:
     }
 
 
-def test_narrators_are_written_beside_their_clips(archive: Archive) -> None:
+def test_narration_is_written_as_a_subtitle_file(archive: Archive) -> None:
     told = {shown.stem: shown.narration for shown in archive.clips if shown.narration}
     assert {path.stem for path in archive.folder.glob("*.srt")} == set(told)
     for stem, lines in told.items():
@@ -185,7 +185,7 @@ def test_shapes_that_move_can_be_seen_to_move() -> None:
             assert one.reach == 0 if one.motion == "still" else one.reach > 0.12 * 256
 
 
-def test_a_picture_shows_the_path_that_the_record_tells() -> None:
+def test_rendered_frames_follow_the_recorded_path() -> None:
     frames = render_frames(clip("x", make_shape("red", "square", "left", x=160)))  # from x = 200 to x = 120, 50 pixels wide
     assert frames.shape == (32, 256, 256, 3)
     np.testing.assert_allclose([centre(red(frames[0])), centre(red(frames[-1]))], [(200, 150), (120, 150)], atol=1)
@@ -200,12 +200,12 @@ def test_a_picture_shows_the_path_that_the_record_tells() -> None:
         ("flashing", "####    ####    ####    ####    "),
     ],
 )
-def test_a_shape_comes_and_goes_as_its_event_says(event: str, in_sight: str) -> None:
+def test_shapes_appear_and_disappear_by_their_event(event: str, in_sight: str) -> None:
     shown = clip("x", make_shape("red", "square", "still", event))  # type: ignore[arg-type]
     assert "".join("#" if red(frame).any() else " " for frame in render_frames(shown)) == in_sight
 
 
-def test_scenes_follow_one_another_each_with_its_whole_path() -> None:
+def test_each_scene_is_rendered_with_its_whole_path() -> None:
     shown = clip("x", make_shape("red", "circle", "left"), make_shape("blue", "square", "down"), seconds=8)
     frames = render_frames(shown)  # reach 80 around (128, 150)
     assert [(red(frame).any(), blue(frame).any()) for frame in frames] == [(True, False)] * 32 + [(False, True)] * 32  # type: ignore[comparison-overlap]
@@ -213,7 +213,7 @@ def test_scenes_follow_one_another_each_with_its_whole_path() -> None:
     np.testing.assert_allclose(ends, [(168, 150), (88, 150), (128, 110), (128, 190)], atol=1)
 
 
-def test_an_event_begins_anew_with_every_scene() -> None:
+def test_events_restart_with_every_scene() -> None:
     shown = clip(
         "x", make_shape("red", "circle", "still", "vanishing"), make_shape("red", "square", "still", "appearing"), seconds=8
     )
@@ -221,21 +221,21 @@ def test_an_event_begins_anew_with_every_scene() -> None:
     assert in_sight == [True] * 16 + [False] * 32 + [True] * 16
 
 
-def test_a_sign_stands_at_the_top_and_hides_no_shape() -> None:
+def test_signs_are_at_the_top_and_hide_no_shape() -> None:
     bare = clip("x", make_shape("red", "square", "up", y=120))  # its upper edge reaches row 55
     changed = (render_frames(bare) != render_frames(bare.model_copy(update={"sign": "MILL LANE 4"}))).any(axis=(0, 2, 3))
     assert changed[5:42].all()
     assert not changed[48:].any()
 
 
-def test_grounds_are_painted_behind_the_shapes() -> None:
+def test_backgrounds_are_painted_behind_the_shapes() -> None:
     grounds = {"dark": (30, 30, 34), "grey": (200, 200, 204), "sandy": (202, 182, 142), "navy": (22, 30, 74)}
     for background, colour in grounds.items():
         assert tuple(render_frames(clip("x", make_shape("red", "circle", "still"), background=background))[0, -1, 0]) == colour
 
 
 @pytest.mark.parametrize("max_frames", [8, 32])
-def test_what_is_drawn_in_memory_is_what_is_read_from_the_file(archive: Archive, max_frames: int) -> None:
+def test_frames_drawn_in_memory_equal_those_read_from_the_file(archive: Archive, max_frames: int) -> None:
     budget = FrameBudget(max_frames=max_frames, min_pixels=64 * 64, max_pixels=64 * 64)
     one_of_each = {(shown.seconds, len(shown.scene.shapes)): shown for shown in archive.clips}.values()
     assert len(one_of_each) > 4
@@ -247,13 +247,13 @@ def test_what_is_drawn_in_memory_is_what_is_read_from_the_file(archive: Archive,
         assert abs(drawn.pixels.astype(float) - read.pixels).mean() < 3  # of 255: the codec, and another way of resizing
 
 
-def test_a_world_of_no_clips_is_refused() -> None:
+def test_zero_clips_are_refused() -> None:
     with pytest.raises(InputError, match="at least 1"):
         plan_clips(0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 100, 210])
-def test_every_size_of_world_has_that_many_clips_and_no_word_twice(count: int) -> None:
+def test_every_data_set_has_the_requested_clips_without_repeated_text(count: int) -> None:
     clips = plan_clips(count)
     said = [line.text for shown in clips for line in shown.narration]
     written = [shown.sign for shown in clips if shown.sign]
@@ -266,14 +266,14 @@ def test_every_size_of_world_has_that_many_clips_and_no_word_twice(count: int) -
     assert len({question.text for question in asked}) == len(asked)
 
 
-def test_narrators_speak_within_their_clip_one_sentence_after_the_other() -> None:
+def test_narration_lies_within_its_clip_without_overlap() -> None:
     for shown in plan_clips(100):
         times = [time for line in shown.narration for time in (line.start, line.end)]
         assert times == sorted(times)
         assert all(0 < time < shown.seconds for time in times)
 
 
-def test_what_is_held_out_stays_so_or_the_models_that_ship_have_seen_it() -> None:
+def test_the_held_out_combinations_are_unchanged() -> None:
     assert {("purple", "triangle"), ("yellow", "up"), ("circle", "down")} == HELD_OUT_PAIRS
     assert {
         ("blue", "square", "down"),
@@ -306,11 +306,11 @@ def test_what_is_held_out_stays_so_or_the_models_that_ship_have_seen_it() -> Non
         (Attributes(), False),
     ],
 )
-def test_a_combination_is_held_out_once_enough_of_it_is_named(attributes: Attributes, held_out: bool) -> None:
+def test_a_combination_is_held_out_when_its_attributes_are_named(attributes: Attributes, held_out: bool) -> None:
     assert is_held_out(attributes) is held_out
 
 
-def test_no_training_family_shows_a_held_out_combination() -> None:
+def test_no_training_group_shows_a_held_out_combination() -> None:
     random = Random(0)
     for _ in range(500):
         family = training_scenes(random)
@@ -326,7 +326,7 @@ def test_archives_show_held_out_pairs_and_triples() -> None:
 
 
 @needs_voice
-def test_a_narrator_is_heard_while_the_subtitles_stand(tmp_path: Path) -> None:
+def test_speech_is_audible_during_its_subtitles(tmp_path: Path) -> None:
     write_clips(tmp_path, [clip("told", make_shape("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
     heard = read_audio(str(tmp_path / "told.mp4"))
     assert heard is not None
@@ -337,7 +337,7 @@ def test_a_narrator_is_heard_while_the_subtitles_stand(tmp_path: Path) -> None:
 
 
 @needs_voice
-def test_a_narrator_hurries_to_end_in_time() -> None:
+def test_speech_is_sped_up_to_end_in_time() -> None:
     for text in ("The theatre of Hexley was opened in 1797.", "The harbour of Ulverby was opened in 1751.", "It was a mill."):
         line = TextSpan(channel="speech", text=text, start=0.3, end=2.3, source="subtitles")
         sound = synthesize_speech((line,), 4.0)
@@ -345,7 +345,7 @@ def test_a_narrator_hurries_to_end_in_time() -> None:
         assert loudest(sound, 2.35, 4.0) < 0.02
 
 
-def test_without_a_voice_narrators_are_silent_and_their_subtitles_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tts_clips_are_silent_with_subtitles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     write_clips(tmp_path, [clip("told", make_shape("red", "circle", "left")).model_copy(update={"narration": NARRATION})])
     assert not synthesize_speech(NARRATION, 4.0).any()
@@ -355,7 +355,7 @@ def test_without_a_voice_narrators_are_silent_and_their_subtitles_stay(tmp_path:
     assert "The mill of Penrow was opened in 1801." in (tmp_path / "told.srt").read_text()
 
 
-def test_a_broken_voice_is_named_with_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_tts_is_reported_with_its_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "espeak-ng").write_text("#!/bin/sh\necho no voices >&2\nexit 3\n")
     (tmp_path / "espeak-ng").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -371,20 +371,20 @@ def test_a_broken_voice_is_named_with_what_it_said(tmp_path: Path, monkeypatch: 
     ],
     ids=["facts", "signs"],
 )
-def test_words_of_the_world_name_no_shape_so_that_the_pixel_judge_abstains(texts: list[str]) -> None:
+def test_texts_name_no_shape_so_that_the_scripted_model_abstains(texts: list[str]) -> None:
     frames = Frames(render_frames(clip("x", make_shape("red", "circle", "left")))[::8], np.arange(4.0))
     verdicts = load_vlm("scripted").label_logprobs([RANKVIDEO.prompt(text, frames) for text in texts], ("yes", "no"))
     assert all(verdict.abstained for verdict in verdicts)
     assert load_embedder("scripted").embed_queries(texts) == [None] * len(texts)
 
 
-def test_shapes_and_grounds_are_found_in_the_files_as_the_records_tell_them(plain: Archive, media: list[Frames]) -> None:
+def test_shapes_and_backgrounds_are_detected_as_recorded(plain: Archive, media: list[Frames]) -> None:
     for shown, frames in zip(plain.clips, media, strict=True):
         assert sorted(detect_shapes(frames.pixels)) == sorted(attributes[:3] for attributes in shown.scene.shapes)
         assert find_background(frames.pixels) == shown.background
 
 
-def test_the_scripted_judge_says_yes_to_the_judged_clips_and_puts_the_best_first(plain: Archive, media: list[Frames]) -> None:
+def test_the_scripted_model_ranks_relevant_clips_first(plain: Archive, media: list[Frames]) -> None:
     vlm = load_vlm("scripted")
     for question in seen(plain):
         verdicts = vlm.label_logprobs([RANKVIDEO.prompt(question.text, frames) for frames in media], ("yes", "no"))
@@ -394,7 +394,7 @@ def test_the_scripted_judge_says_yes_to_the_judged_clips_and_puts_the_best_first
         assert grades == sorted(grades, reverse=True)
 
 
-def test_colours_alone_cannot_rank_the_world(plain: Archive, media: list[Frames]) -> None:
+def test_colours_alone_do_not_rank_the_clips(plain: Archive, media: list[Frames]) -> None:
     embedder = load_embedder("scripted")
     vectors = embedder.embed_clips([ClipMedia(frames) for frames in media])
     asked = seen(plain)
@@ -409,7 +409,7 @@ def test_colours_alone_cannot_rank_the_world(plain: Archive, media: list[Frames]
 
 
 def seen(archive: Archive) -> list[Question]:
-    """The questions about shapes alone: the pixel judge overhears the ground."""
+    """Questions about shapes alone: the scripted model does not read backgrounds."""
     asked = [question for question in generate_questions(archive.clips) if question.query and question.query.shapes]
     asked = [question for question in asked if question.query and question.query.background is None]
     assert len(asked) >= 4

@@ -1,4 +1,4 @@
-"""Query-grouped batches: who is in a group, what an epoch covers, and who gets which batches."""
+"""Query-grouped batches: contents of groups, coverage of an epoch, distribution over ranks."""
 
 import itertools
 from collections import Counter
@@ -71,19 +71,19 @@ def test_an_epoch_has_every_usable_query_once(groups_per_batch: int) -> None:
     assert len(batches) == len(sizes)
 
 
-def test_a_group_is_the_papers_unless_told_otherwise() -> None:
+def test_the_default_group_size_is_the_papers() -> None:
     assert QueryGroupBatchSampler(examples(1)).group_size == 3
     assert [len(batch) for batch in QueryGroupBatchSampler(examples(1), negatives=4)] == [5]
 
 
 @pytest.mark.parametrize(("negatives", "times"), [(2, [1, 1]), (3, [1, 2]), (4, [2, 2]), (7, [3, 4])])
-def test_where_negatives_are_too_few_each_is_there_as_often_as_the_other(negatives: int, times: list[int]) -> None:
+def test_few_negatives_are_repeated_evenly(negatives: int, times: list[int]) -> None:
     given = examples(1, negatives=2)
     ((_, *drawn),) = QueryGroupBatchSampler(given, negatives=negatives)
     assert sorted(Counter(drawn).values()) == times
 
 
-def test_what_no_group_can_be_made_of_is_counted() -> None:
+def test_unusable_examples_are_counted() -> None:
     given = [
         *examples(2),
         example("only positive", "a", 1),
@@ -102,7 +102,7 @@ def test_what_no_group_can_be_made_of_is_counted() -> None:
         assert all(given[place].relevant is not None for place in itertools.chain.from_iterable(found))
 
 
-def test_the_teachers_label_makes_groups_where_people_did_not_judge() -> None:
+def test_teacher_labels_are_used_where_human_labels_are_missing() -> None:
     given = [TrainingExample(query_id="q", query="q", doc_id=f"v{i}", teacher_label=i) for i in (0, 1)]
     assert list(QueryGroupBatchSampler(given, negatives=1)) == [[1, 0]]
 
@@ -119,7 +119,7 @@ def test_three_ranks_have_equal_batches_of_different_queries(shuffle: bool) -> N
     assert len(set(queries)) == len(queries) == 18  # two sit the epoch out
 
 
-def test_seed_and_epoch_alone_decide() -> None:
+def test_batches_depend_on_seed_and_epoch_only() -> None:
     given = examples(50)
     batches, again = QueryGroupBatchSampler(given, seed=1), QueryGroupBatchSampler(given, seed=1)
     first = list(batches)
@@ -130,7 +130,7 @@ def test_seed_and_epoch_alone_decide() -> None:
     assert list(batches) == first != list(QueryGroupBatchSampler(given, seed=2))
 
 
-def test_an_epoch_under_way_does_not_change_with_the_next() -> None:
+def test_set_epoch_does_not_change_a_running_epoch() -> None:
     batches = QueryGroupBatchSampler(examples(50))
     expected, under_way = list(batches), iter(batches)
     head = [next(under_way)]
@@ -164,12 +164,12 @@ def test_without_shuffling_queries_come_in_the_order_of_the_file() -> None:
         ({"world_size": 3}, r"2 of 3 queries have a relevant video and one that is not, at least 3 \(one for each rank\)"),
     ],
 )
-def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         QueryGroupBatchSampler([*examples(2), example("q2", "v0", 1)], **options)
 
 
-def test_a_data_set_without_a_single_group_says_what_it_lacks() -> None:
+def test_data_without_a_group_is_refused_with_counts() -> None:
     given = [example("a", "v", 1), example("b", "v", 0), example("c", "v", None)]
     with pytest.raises(InputError, match="2 have no relevant video, 1 no other, 1 examples have no judgement"):
         QueryGroupBatchSampler(given)
@@ -200,7 +200,7 @@ def test_torch_loads_groups() -> None:
 
 
 @pytest.mark.parametrize("world_size", [1, 3])
-def test_a_run_that_stops_in_its_third_epoch_goes_on_where_it_stopped(world_size: int) -> None:
+def test_a_run_resumes_within_an_epoch(world_size: int) -> None:
     given = examples(30)
 
     def ready() -> Any:

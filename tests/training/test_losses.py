@@ -1,4 +1,4 @@
-"""The objectives beside RankVideo's, against hand, plain loops and finite differences; extreme and empty cases of all."""
+"""Losses against values by hand, plain loops and finite differences; extreme and empty inputs."""
 
 import math
 import random
@@ -110,7 +110,7 @@ def ndcg_after_swap(margins: Sequence[float], grades: Sequence[int], k: int, i: 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
 @pytest.mark.parametrize("seed", range(5))
-def test_lambdarank_weighs_each_pair_by_what_evaluation_would_see_of_a_swap(seed: int, k: int) -> None:
+def test_lambdarank_weights_pairs_by_the_change_of_ndcg(seed: int, k: int) -> None:
     margins, grades = groups(seed)
     expected, slopes = 0.0, [0.0] * len(grades)
     for i in range(len(grades)):
@@ -125,7 +125,7 @@ def test_lambdarank_weighs_each_pair_by_what_evaluation_would_see_of_a_swap(seed
     assert gradient(lambda m: lambdarank(m, judged, sigma=2, k=k), at) == pytest.approx(slopes, rel=1e-9, abs=1e-12)
 
 
-def test_videos_with_one_margin_stand_in_the_order_given() -> None:
+def test_equal_margins_rank_in_the_order_given() -> None:
     relevant_first = torch.tensor([1, *[0] * 299])
     # At k = 1 only a swap with the first counts, all of it: 299 pairs of log 2, or the last video's one.
     assert lambdarank(torch.zeros(300), relevant_first, k=1).item() == pytest.approx(299 * math.log(2))
@@ -172,9 +172,7 @@ def test_margins_of_ten_thousand_keep_loss_and_gradient_finite(
         ("listnet", [1]),
     ],
 )
-def test_a_group_without_order_has_nothing_to_learn_from_and_says_so_with_a_gradient_of_zero(
-    name: str, grades: list[int]
-) -> None:
+def test_a_group_of_one_grade_has_loss_and_gradient_zero(name: str, grades: list[int]) -> None:
     margins, judged = numbers(2, len(grades)), torch.tensor(grades)
     assert OF_A_GROUP[name](margins, judged).item() == 0.0
     assert gradient(lambda m: OF_A_GROUP[name](m, judged), margins) == [0.0] * len(grades)
@@ -187,19 +185,19 @@ def test_listnet_pulls_the_margins_of_videos_of_one_grade_together() -> None:
 
 @pytest.mark.parametrize("name", GRADED)
 @pytest.mark.parametrize("grade", [-1.0, math.nan])
-def test_a_grade_that_cannot_be_is_refused(name: str, grade: float) -> None:
+def test_invalid_grades_are_refused(name: str, grade: float) -> None:
     with pytest.raises(InputError, match="leave a video without a judgement out"):
         GRADED[name](torch.zeros(2), torch.tensor([1.0, grade]))
 
 
 @pytest.mark.parametrize("name", [*GRADED, "bce_yes_no"])
-def test_groups_of_other_shapes_are_refused(name: str) -> None:
+def test_groups_of_wrong_shapes_are_refused(name: str) -> None:
     for margins, grades in [(torch.zeros(3), torch.zeros(2)), (torch.zeros(0), torch.zeros(0)), (torch.zeros(1, 2),) * 2]:
         with pytest.raises(InputError, match="got shapes"):
             OF_A_GROUP[name](margins, grades)
 
 
-def test_a_depth_at_which_nobody_looks_is_refused() -> None:
+def test_a_depth_below_one_is_refused() -> None:
     with pytest.raises(InputError, match="k = 0: nDCG@k needs"):
         lambdarank(torch.zeros(2), torch.tensor([1, 0]), k=0)
 
@@ -234,7 +232,7 @@ def test_infonce_is_the_mean_of_a_loop_over_positives(seed: int) -> None:
     assert infonce(similarity, positives, tau=0.05).item() == pytest.approx(sum(means) / len(means), rel=1e-9)
 
 
-def test_a_second_positive_is_no_negative_of_the_first() -> None:
+def test_positives_are_no_negatives_of_each_other() -> None:
     similarity, positives = torch.tensor([[0.3, 0.9, 0.1]]), torch.tensor([[True, True, False]])
     alone = [infonce(similarity[:, [d, 2]], torch.tensor([[True, False]])).item() for d in (0, 1)]
     assert infonce(similarity, positives).item() == pytest.approx(sum(alone) / 2)
@@ -249,7 +247,7 @@ def test_symmetric_kl_has_the_value_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_symmetric_kl_is_the_mean_of_both_divergences_over_documents_that_are_there(seed: int) -> None:
+def test_symmetric_kl_is_the_mean_of_both_divergences_over_present_documents(seed: int) -> None:
     student, teacher, present = matrices(seed)
     rows = []
     for s, t, there in zip(student.tolist(), teacher.tolist(), present.tolist(), strict=True):
@@ -261,7 +259,7 @@ def test_symmetric_kl_is_the_mean_of_both_divergences_over_documents_that_are_th
     assert symmetric_kl(student, teacher, present, tau=0.1).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_symmetric_kl_is_nothing_between_equals_and_the_same_both_ways_round() -> None:
+def test_symmetric_kl_is_symmetric_and_zero_for_equal_inputs() -> None:
     student, teacher, present = matrices(7)
     assert symmetric_kl(student, student, present, tau=0.02).item() == 0.0
     assert symmetric_kl(student, student + 3, tau=0.02).item() == pytest.approx(0.0, abs=1e-12)
@@ -309,7 +307,7 @@ def test_similarities_of_ten_thousand_keep_loss_and_gradient_finite(dtype: torch
         (partial(symmetric_kl, torch.ones(2, 2), tau=0.02), [[True, False], [False, False]]),  # one document
     ],
 )
-def test_queries_without_anything_to_compare_have_a_loss_of_zero_with_a_gradient(
+def test_queries_without_a_pair_have_loss_zero_with_a_gradient(
     loss: Callable[[Tensor, Tensor], Tensor], mask: list[list[bool]]
 ) -> None:
     similarity = torch.tensor([[0.9, -0.3], [0.1, 0.4]])
@@ -319,12 +317,12 @@ def test_queries_without_anything_to_compare_have_a_loss_of_zero_with_a_gradient
     assert infonce(one, torch.tensor([[True]])).item() == symmetric_kl(one, -one, tau=0.02).item() == 0.0
 
 
-def test_a_query_without_a_positive_does_not_water_down_the_others() -> None:
+def test_queries_without_a_positive_are_not_averaged_in() -> None:
     similarity, positives = torch.tensor([[0.1, 0.2], [0.3, 0.1]]), torch.tensor([[True, False], [False, False]])
     assert infonce(similarity, positives).item() == infonce(similarity[:1], positives[:1]).item()
 
 
-def test_matrices_that_do_not_belong_together_are_refused() -> None:
+def test_matrices_of_different_shapes_are_refused() -> None:
     similarity = torch.zeros(2, 3)
     with pytest.raises(InputError, match=r"got shapes \[\(2, 3\), \(3, 2\)\]"):
         infonce(similarity, torch.ones(3, 2, dtype=torch.bool))

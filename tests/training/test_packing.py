@@ -1,4 +1,4 @@
-"""Many questions on one video in one row: the margins are those of separate rows, and no question hears another."""
+"""Prompts on one video packed into one row have the margins of separate rows."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm.prompt_spec import RANKVIDEO, VIDEO_FIRST, PromptSpec
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
-from rankvideo_rag.training.batches import Collator, TokenizedPrompt
+from rankvideo_rag.training.batches import Collator, PromptRow
 from rankvideo_rag.training.inputs import InputProcessor
 from rankvideo_rag.training.packing import PackedBatch, pack_prompts
 from rankvideo_rag.training.vision_cache import VisionFeatureCache
@@ -41,7 +41,7 @@ def prompts(folder: Path, spec: PromptSpec, pairs: list[tuple[str, str]]) -> Pac
     collator = Collator(
         processor,
         frame_source,
-        lambda q, frames: TokenizedPrompt(processor.prompt(spec.prompt(q, frames))),
+        lambda q, frames: PromptRow(processor.prompt(spec.prompt(q, frames))),
         is_cached=lambda _: False,
     )
     return pack_prompts(*collator.rows(pairs))
@@ -61,7 +61,7 @@ def last_logits(network: Any, made: PackedBatch) -> torch.Tensor:
     return at_ends
 
 
-def test_questions_on_one_video_share_a_row_and_have_the_answers_of_rows_of_their_own(folder: Path, network: Any) -> None:
+def test_questions_on_one_video_share_a_row_with_unchanged_logits(folder: Path, network: Any) -> None:
     pairs = [(question, video) for question in QUESTIONS for video in ("first", "wide", "third")]
     together = prompts(folder, VIDEO_FIRST, pairs)
     assert together.batch.tokens.shape[0] == 3
@@ -69,13 +69,13 @@ def test_questions_on_one_video_share_a_row_and_have_the_answers_of_rows_of_thei
     torch.testing.assert_close(last_logits(network, together), alone, atol=2e-5, rtol=0)
 
 
-def test_what_one_question_asks_changes_no_other_answer(folder: Path, network: Any) -> None:
+def test_questions_in_a_shared_row_do_not_affect_each_other(folder: Path, network: Any) -> None:
     kept, changed = ("a red square", "first"), [("is it blue", "first"), ("is it a green star, or what is it", "first")]
     answer_logits = [last_logits(network, prompts(folder, VIDEO_FIRST, [other, kept]))[1] for other in changed]
     torch.testing.assert_close(answer_logits[0], answer_logits[1], atol=2e-5, rtol=0)
 
 
-def test_prompts_that_begin_with_the_question_keep_rows_of_their_own(folder: Path, network: Any) -> None:
+def test_question_first_prompts_are_not_packed(folder: Path, network: Any) -> None:
     pairs = [(question, "first") for question in QUESTIONS[:2]]
     made = prompts(folder, RANKVIDEO, pairs)
     assert made.batch.tokens.shape[0] == 2
@@ -84,7 +84,7 @@ def test_prompts_that_begin_with_the_question_keep_rows_of_their_own(folder: Pat
     torch.testing.assert_close(last_logits(network, made), alone, atol=2e-5, rtol=0)
 
 
-def test_an_equal_pair_is_read_once_and_answered_twice(folder: Path, network: Any) -> None:
+def test_a_repeated_pair_is_computed_once(folder: Path, network: Any) -> None:
     pairs = [("a red square", "first"), ("a blue circle", "first"), ("a red square", "first")]
     made = prompts(folder, VIDEO_FIRST, pairs)
     assert made.batch.tokens.shape[1] == prompts(folder, VIDEO_FIRST, pairs[:2]).batch.tokens.shape[1]

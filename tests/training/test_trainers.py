@@ -1,4 +1,4 @@
-"""Training on a tiny Qwen3-VL with random weights: is what is trained what is used, and does a run do what it was told?"""
+"""Training a tiny Qwen3-VL with random weights: inputs, objectives, checkpoints, resuming, configurations."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ from rankvideo_rag.schema import FrameBudget, Score
 from rankvideo_rag.synthetic import render_archive
 from rankvideo_rag.testing.tiny_checkpoints import tiny_qwen3_vl
 from rankvideo_rag.training.adapters import merge_adapter
-from rankvideo_rag.training.batches import Collator, TokenizedPrompt
+from rankvideo_rag.training.batches import Collator, PromptRow
 from rankvideo_rag.training.checkpointing import TrainState
 from rankvideo_rag.training.config import EmbedderConfig, PerceptionConfig, RerankerConfig, TrainingConfig, read_config
 from rankvideo_rag.training.embedder import EmbedderTask, teacher_scores, train_embedder
@@ -79,7 +79,7 @@ def collator_of(folder: Path, spec: PromptSpec, watched: Callable[[str], Frames]
     return Collator(
         processor,
         watched,
-        lambda query, frames: TokenizedPrompt(processor.prompt(spec.prompt(query, frames))),
+        lambda query, frames: PromptRow(processor.prompt(spec.prompt(query, frames))),
         is_cached=lambda _: False,
     )
 
@@ -195,7 +195,7 @@ def task_of(folder: Path, network: Any, config: RerankerConfig) -> RerankerTask:
 
 
 @pytest.mark.parametrize("videos", [("0", "1", "2"), ("0", "4")], ids=["of one size", "of two sizes"])
-def test_quick_vision_changes_neither_outputs_nor_gradients(folder: Path, network: Any, videos: tuple[str, ...]) -> None:
+def test_fast_vision_keeps_outputs_and_gradients(folder: Path, network: Any, videos: tuple[str, ...]) -> None:
     batch = collator_of(folder, VIDEO_FIRST).batch([("a star", video) for video in videos])
 
     network.double()  # in float32 this model's wide weights make 1e-5 of a rounding
@@ -227,7 +227,7 @@ def watched_by(used: Path, spec: PromptSpec, of: Sequence[TrainingExample]) -> l
     return [values[0] - values[1] for values in found if values is not None]
 
 
-def test_stage_two_learns_to_order_videos_that_it_sees_again_and_again(folder: Path, tmp_path: Path) -> None:
+def test_stage_two_overfits_a_small_training_set(folder: Path, tmp_path: Path) -> None:
     few = examples(3)
     found = train_reranker(reranker(folder, tmp_path, max_steps=25), few, frame_source=frame_source)
     assert found == tmp_path / "model"
@@ -238,7 +238,7 @@ def test_stage_two_learns_to_order_videos_that_it_sees_again_and_again(folder: P
         assert margins[begin] > max(margins[begin + 1 : begin + 4])
 
 
-def test_the_loss_of_a_batch_is_the_mean_over_its_groups_of_the_papers(folder: Path, network: Any) -> None:
+def test_the_loss_of_a_batch_is_the_mean_of_the_papers_loss_over_groups(folder: Path, network: Any) -> None:
     task = task_of(folder, network, reranker(folder, Path("unused")))
     items = [examples()[place] for place in (0, 1, 3, 4, 6, 7)]  # two groups: a relevant video and two others
     batch = task.collate(items)
@@ -281,7 +281,7 @@ def test_each_caption_is_used_once_per_epoch_in_file_order_without_shuffling(fol
 
 
 @pytest.mark.parametrize("objective", ["pairwise", "pointwise", "bce", "ranknet", "lambdarank", "listnet"])
-def test_other_objectives_move_the_weights_too(folder: Path, network: Any, objective: Any) -> None:
+def test_every_objective_changes_the_weights(folder: Path, network: Any, objective: Any) -> None:
     task = task_of(folder, network, reranker(folder, Path("unused"), objective=objective))
     task.loss(network, task.collate([examples()[place] for place in (0, 1, 2)])).total.backward()  # type: ignore[no-untyped-call]
     gradient = network.model.language_model.layers[0].mlp.up_proj.weight.grad
@@ -289,7 +289,7 @@ def test_other_objectives_move_the_weights_too(folder: Path, network: Any, objec
     assert gradient.abs().max() > 0
 
 
-def test_stage_one_learns_captions_and_is_taught_nothing_but_what_the_assistant_says(folder: Path, tmp_path: Path) -> None:
+def test_stage_one_learns_captions_from_the_assistants_tokens_only(folder: Path, tmp_path: Path) -> None:
     config = perception(folder, tmp_path, max_steps=12, batch_size=3)
     found = train_perception(config, examples(3), frame_source=frame_source)
     losses = curve(tmp_path, "loss")
@@ -321,7 +321,7 @@ def test_the_loss_of_a_caption_is_that_of_its_tokens_and_the_end_of_the_turn(fol
 
 
 @pytest.mark.slow
-def test_a_vision_that_is_cached_or_frozen_gives_the_weights_of_one_that_does_not_learn(folder: Path, tmp_path: Path) -> None:
+def test_cached_and_frozen_vision_give_the_same_weights(folder: Path, tmp_path: Path) -> None:
     found = {}
     for vision in ("trained", "frozen", "cached"):
         # Unclipped, as the gradients of eyes that are trained count in the norm.
@@ -345,7 +345,7 @@ def without_eyes(network: Any, config: TrainingConfig) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=config.learning_rate)
 
 
-def test_frames_are_read_once_where_they_are_kept_or_their_features_are(folder: Path, tmp_path: Path) -> None:
+def test_kept_frames_and_cached_features_are_read_once(folder: Path, tmp_path: Path) -> None:
     read: list[str] = []
 
     def counted(path: str) -> Frames:
@@ -366,9 +366,7 @@ class Killed(Exception):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
-    folder: Path, tmp_path: Path, optimizer: Any
-) -> None:
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(folder: Path, tmp_path: Path, optimizer: Any) -> None:
     # Two batches an epoch: it is killed in the middle of the third one, a step after its last checkpoint.
     options: dict[str, Any] = {"max_steps": 7, "schedule": "cosine", "optimizer": optimizer, "adapter": "none"}
     whole = train_reranker(reranker(folder, tmp_path / "whole", **options), examples(), frame_source=frame_source)
@@ -397,7 +395,7 @@ def test_a_run_that_was_killed_and_resumed_ends_where_one_that_was_not_does(
     assert len(curve(tmp_path / "cut", "loss")) == 7  # no step twice
 
 
-def test_the_checkpoint_that_orders_the_pools_best_is_kept_and_not_the_last_one(folder: Path, tmp_path: Path) -> None:
+def test_the_checkpoint_that_ranks_the_pools_best_is_kept(folder: Path, tmp_path: Path) -> None:
     # The pools contradict the training data: every step makes their order worse.
     contrary = make_pools([example.model_copy(update={"true_label": 1 - example.true_label}) for example in examples(3)])  # type: ignore[operator]
     config = reranker(folder, tmp_path, max_steps=6, eval_steps=2, learning_rate=3e-3)
@@ -413,7 +411,7 @@ def test_the_checkpoint_that_orders_the_pools_best_is_kept_and_not_the_last_one(
         assert torch.equal(chosen[name], weight), name
 
 
-def test_ranking_pools_counts_what_the_first_stage_missed_and_breaks_ties_by_its_order() -> None:
+def test_pools_count_missed_documents_and_break_ties_by_first_stage_order() -> None:
     of_one = examples(1)  # d0 is relevant
     pools = make_pools(of_one, {"q0": {"d0": 1, "d9": 1}, "q7": {"d1": 1}})
     # By hand: d0 second, so 1 / log2(3), of an ideal of 1 + 1 / log2(3) for two relevant documents.
@@ -424,7 +422,7 @@ def test_ranking_pools_counts_what_the_first_stage_missed_and_breaks_ties_by_its
         make_pools(of_one, {"q0": {"d1": 0}})
 
 
-def test_a_checkpoint_names_its_prompt_and_its_run_and_is_an_ordinary_one(folder: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_records_its_prompt_and_run_and_loads_normally(folder: Path, tmp_path: Path) -> None:
     config = reranker(folder, tmp_path, max_steps=1, prompt="video-first", frames=FrameBudget(max_frames=8))
     found = train_reranker(config, examples(), frame_source=frame_source)
     assert load_prompt_spec(found) == VIDEO_FIRST.model_copy(update={"frames": FrameBudget(max_frames=8)})
@@ -441,7 +439,7 @@ def test_a_checkpoint_names_its_prompt_and_its_run_and_is_an_ordinary_one(folder
     assert settings == json.loads((folder / "config.json").read_text())
 
 
-def test_a_prompt_file_that_says_something_else_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_prompt_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "prompt_spec.json").write_text('{"name": "x", "wording": "y"}')
     with pytest.raises(InputError, match=r"prompt_spec\.json is not a PromptSpec: .*wording"):
         load_prompt_spec(tmp_path)
@@ -467,7 +465,7 @@ def real_shape(folder: Path) -> Path:
 
 
 @pytest.mark.slow  # bfloat16, which most CPUs emulate
-def test_lora_on_the_published_format_and_a_network_of_the_real_shape_from_files_to_a_merged_model(tmp_path: Path) -> None:
+def test_lora_trains_from_files_to_a_merged_model(tmp_path: Path) -> None:
     base = real_shape(tmp_path / "base")
     clips = render_archive(tmp_path / "videos", clips=3, seed=1)
     with (tmp_path / "train.jsonl").open("w") as file:
@@ -537,7 +535,7 @@ def test_a_merged_adapter_gives_the_margins_of_training(folder: Path, tmp_path: 
     assert expected != pytest.approx(watched_by(folder, SHORT, few), abs=1e-2)
 
 
-def test_qlora_without_its_package_says_which_one(folder: Path, tmp_path: Path) -> None:
+def test_qlora_without_its_package_names_it(folder: Path, tmp_path: Path) -> None:
     if find_spec("bitsandbytes"):
         pytest.skip("it is installed")
     with pytest.raises(MissingDependency, match="pip install bitsandbytes"):
@@ -554,7 +552,7 @@ def embedder(folder: Path, output: Path, **options: Any) -> EmbedderConfig:
 
 
 @pytest.mark.parametrize("adapter", ["none", "lora"])
-def test_the_embedder_that_is_written_gives_the_vectors_that_were_trained(folder: Path, tmp_path: Path, adapter: Any) -> None:
+def test_a_saved_embedder_gives_the_trained_vectors(folder: Path, tmp_path: Path, adapter: Any) -> None:
     config = embedder(folder, tmp_path, adapter=adapter, max_steps=12, query_prompt="Find: ", merge=adapter == "lora")
     found = train_embedder(config, examples(3), frame_source=frame_source)
     assert curve(tmp_path, "infonce")[-1] < 0.7 * curve(tmp_path, "infonce")[0]
@@ -571,7 +569,7 @@ def test_the_embedder_that_is_written_gives_the_vectors_that_were_trained(folder
     np.testing.assert_allclose(videos, np.stack(used.embed_clips(clips)), atol=1e-5)  # type: ignore[arg-type]
 
 
-def test_relevant_videos_of_a_query_and_what_the_judge_finds_as_good_are_none_of_its_negatives(folder: Path) -> None:
+def test_relevant_and_nearly_as_good_videos_are_no_negatives(folder: Path) -> None:
     # Of q0, d0 and d1 are relevant; the judge finds d2 as good as these, and d3 bad. It has not looked at q1.
     margins = {"d0": 3.0, "d1": 5.0, "d2": 6.0, "d3": -4.0}
     some = [
@@ -601,14 +599,14 @@ def test_relevant_videos_of_a_query_and_what_the_judge_finds_as_good_are_none_of
     torch.testing.assert_close(soft.loss(trainable.network, batch).total, expected, atol=1e-3, rtol=1e-4)
 
 
-def test_a_judges_files_are_read_in_place_of_the_teacher(folder: Path, tmp_path: Path) -> None:
+def test_score_files_replace_the_teacher(folder: Path, tmp_path: Path) -> None:
     score = Score(margin=0.0, p_yes=0.5, logprob_yes=-1.0, logprob_no=-1.0)
     (tmp_path / "d1_reranking_judge.json").write_bytes(scores_to_json("d1", {"q0": score}))
     config = embedder(folder, tmp_path / "unused", judge=str(tmp_path))
     assert teacher_scores(config, examples(1)) == {("q0", "d1"): 0.5}
 
 
-def test_an_embedder_is_chosen_by_the_order_of_its_pools(folder: Path, tmp_path: Path) -> None:
+def test_an_embedder_checkpoint_is_selected_by_its_pools(folder: Path, tmp_path: Path) -> None:
     config = embedder(folder, tmp_path, eval_steps=2, max_steps=3)
     found = train_embedder(config, examples(3), frame_source=frame_source, pools=make_pools(examples(3)))
     judged = curve(tmp_path, "eval_nDCG@10")
@@ -636,13 +634,13 @@ def test_an_embedder_is_chosen_by_the_order_of_its_pools(folder: Path, tmp_path:
         ("model: [", r"is not valid YAML"),
     ],
 )
-def test_a_configuration_that_cannot_be_is_refused_with_what_to_do(tmp_path: Path, lines: str, said: str) -> None:
+def test_contradictory_configurations_are_refused_with_a_fix(tmp_path: Path, lines: str, said: str) -> None:
     (tmp_path / "run.yaml").write_text(lines)
     with pytest.raises(InputError, match=said):
         read_config(tmp_path / "run.yaml", RerankerConfig)
 
 
-def test_the_defaults_are_the_papers_and_the_preset_the_repositorys() -> None:
+def test_defaults_follow_the_paper_and_the_preset_the_repository() -> None:
     paper = RerankerConfig(model="x", output="y")
     assert (paper.learning_rate, paper.schedule, paper.warmup_share, paper.epochs) == (1e-5, "cosine", 0.03, 2.0)
     assert (paper.gradient_accumulation, paper.negatives, paper.lambda_pointwise, paper.lambda_teacher) == (8, 2, 0.5, 5.0)
@@ -656,7 +654,7 @@ def test_the_defaults_are_the_papers_and_the_preset_the_repositorys() -> None:
     assert (one.epochs, one.gradient_accumulation, one.batch_size, one.frames.max_frames) == (1.0, 16, 1, 32)
 
 
-def test_muon_moves_the_matrices_of_blocks_and_mergers_and_nothing_else(network: Any) -> None:
+def test_muon_updates_matrices_of_blocks_and_mergers_only(network: Any) -> None:
     config = reranker(Path("x"), Path("y"), optimizer="muon", vision="trained", adamw_learning_rate=5e-4)
     found = make_optimizer(network, config)
     assert isinstance(found, MuonAndAdamW)
@@ -707,7 +705,7 @@ def test_orthogonalize_brings_singular_values_near_one() -> None:
         ("decay", [0, 0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
     ],
 )
-def test_the_learning_rate_rises_stays_and_falls_as_told(schedule: Any, expected: list[float]) -> None:
+def test_learning_rate_schedules_follow_the_configuration(schedule: Any, expected: list[float]) -> None:
     config = reranker(Path("x"), Path("y"), schedule=schedule, warmup_share=0.2, decay_share=0.4, learning_rate=1.0)
     weight = torch.nn.Parameter(torch.zeros(2, 2))
     optimizer = torch.optim.SGD([weight], lr=1.0)
@@ -734,7 +732,7 @@ def test_a_model_of_another_family_is_refused(tmp_path: Path) -> None:
         train_embedder(embedder(other, tmp_path / "out"), examples(), frame_source=frame_source)
 
 
-def test_the_command_trains_as_its_file_says_and_prints_where(folder: Path, tmp_path: Path) -> None:
+def test_the_command_trains_by_its_file_and_prints_the_folder(folder: Path, tmp_path: Path) -> None:
     clips = render_archive(tmp_path / "videos", clips=3, seed=1)
     some = [
         example.model_copy(update={"videos": (str(tmp_path / "videos" / f"{clip.stem}.mp4"),)})

@@ -1,4 +1,4 @@
-"""RankVideo's objective against the reference's numbers, and the published training format."""
+"""RankVideo's loss against the reference's numbers, and the published training format."""
 
 import json
 import math
@@ -40,12 +40,12 @@ def test_each_loss_has_the_value_of_the_reference() -> None:
     assert printed(weighted_pointwise(MARGINS, LABELS)) == 0.265199
 
 
-def test_the_total_has_the_weights_of_the_paper_and_on_demand_those_of_its_code() -> None:
+def test_the_total_uses_the_weights_of_the_paper_or_of_its_code() -> None:
     assert printed(ranking(MARGINS, LABELS, TEACHER)) == 4.016583
     assert printed(ranking(MARGINS, LABELS, TEACHER, lambda_pointwise=1.0)) == 4.149183
 
 
-def test_other_temperatures_and_weights_count() -> None:
+def test_temperatures_and_weights_change_the_loss() -> None:
     found = ranking(
         MARGINS, LABELS, TEACHER, tau_pair=2, tau_teacher=3, tau_pointwise=4, lambda_teacher=0.5, lambda_pointwise=2
     )
@@ -56,7 +56,7 @@ def test_other_temperatures_and_weights_count() -> None:
     assert float(found) == pytest.approx(pair + 0.5 * teacher + 2 * pointwise, rel=1e-6)
 
 
-def test_where_the_teacher_said_nothing_its_loss_is_zero_with_a_gradient_of_zero() -> None:
+def test_without_teacher_scores_loss_and_gradient_are_zero() -> None:
     margins = MARGINS.clone().requires_grad_()
     loss = teacher_distillation(margins, torch.full((3,), -1.0))
     loss.backward()  # type: ignore[no-untyped-call]
@@ -88,7 +88,7 @@ def test_large_margins_stay_finite() -> None:
     assert torch.isfinite(ranking(torch.tensor([-1e4, 1e4]), torch.tensor([1, 0]), torch.tensor([1.5, 0.0])))
 
 
-def test_tensors_that_do_not_belong_together_are_refused() -> None:
+def test_vectors_of_different_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"got shapes \[\(1, 3\), \(1, 2\)\]"):
         ranking(MARGINS, LABELS[:2], TEACHER)
     with pytest.raises(InputError, match="got shapes"):
@@ -167,7 +167,7 @@ def test_a_faulty_example_is_refused_with_its_line_and_field(tmp_path: Path, cha
     assert f"{path}, line 2 is not a valid training example: {words}" in str(error.value)
 
 
-def test_a_line_that_is_no_json_and_a_missing_field_are_refused(tmp_path: Path) -> None:
+def test_invalid_json_and_missing_fields_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text('{"query_id": "q1", "query": "x"\n')
     with pytest.raises(InputError, match=r"line 1 is not a valid training example: line: Invalid JSON"):
@@ -181,7 +181,7 @@ def test_a_line_that_is_no_json_and_a_missing_field_are_refused(tmp_path: Path) 
     ("true_label", "teacher_label", "relevant"),
     [(1, 0, True), (0, 1, False), (None, 1, True), (None, 0, False), (None, None, None)],
 )
-def test_people_judge_before_the_teacher_and_nobody_is_not_no(
+def test_human_labels_precede_the_teachers_and_none_means_unjudged(
     true_label: int | None, teacher_label: int | None, relevant: bool | None
 ) -> None:
     example = TrainingExample(query_id="q", query="x", doc_id="v", true_label=true_label, teacher_label=teacher_label)

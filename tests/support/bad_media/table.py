@@ -193,7 +193,7 @@ def rows(port: int) -> list[Row]:
             "disk full",
             tests=[
                 *_here("a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is_room"),
-                "test_a_full_disk_is_said_and_what_was_committed_stays",
+                "test_a_full_disk_is_reported_and_committed_videos_stay",
             ],
         ),
         Row(65, "SIGKILL", tests=["test_a_killed_run_keeps_every_finished_video"]),
@@ -201,7 +201,7 @@ def rows(port: int) -> list[Row]:
             66,
             "two indexers",
             tests=[
-                "test_the_second_writer_is_told_who_writes",
+                "test_a_second_writer_gets_an_error_that_names_the_first",
                 "test_readers_are_not_blocked_by_a_writer",
             ],
         ),
@@ -221,7 +221,7 @@ def rows(port: int) -> list[Row]:
             "nothing to index",
             tests=[
                 *_here("an_archive_of_nothing_answers_with_nothing"),
-                "test_a_folder_without_media_is_an_error_that_says_what_was_looked_for",
+                "test_a_folder_without_media_is_an_error_that_names_the_suffixes",
             ],
         ),
         Row(
@@ -246,7 +246,7 @@ def rows(port: int) -> list[Row]:
             "questions with control tokens",
             tests=[
                 "test_control_tokens_are_broken_but_the_words_stay",
-                "test_a_question_cannot_bring_control_tokens",
+                "test_a_question_cannot_contain_control_tokens",
             ],
         ),
         Row(74, "injection", tests=["test_a_model_that_obeys_every_instruction_reaches_no_goal"]),
@@ -298,5 +298,5 @@ def _here(name: str) -> list[str]:
 
 TURNED = "test_rotated_video_is_turned_upright"
 LARGER = "test_the_larger_of_two_video_streams_is_used"
-SILENCE = "test_silence_gives_no_words_and_never_reaches_the_model"
+SILENCE = "test_silence_gives_no_text_and_is_not_passed_to_the_model"
 SAME = "poisoned_neighbours_an_odd_environment_and_few_descriptors_change_nothing_for_good_files"
