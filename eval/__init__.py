@@ -42,21 +42,7 @@ _MODULES = {
     "write_report": "report.render",
 }
 
-__all__ = [
-    "JUDGEMENTS",
-    "JudgementCache",
-    "Questions",
-    "Reference",
-    "ReferenceClaim",
-    "ask_archive",
-    "build_report",
-    "check_corpus",
-    "get_corpus",
-    "load_judge",
-    "read_questions",
-    "read_report_folder",
-    "write_report",
-]
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

@@ -31,18 +31,7 @@ _MODULES = {
     "index": "indexing.run",
 }
 
-__all__ = [
-    "RankVideoError",
-    "RankVideoRerank",
-    "Settings",
-    "VideoAnswerSynthesizer",
-    "VideoArchive",
-    "VideoArchiveToolSpec",
-    "VideoClips",
-    "VideoRetriever",
-    "calibrate_margin",
-    "index",
-]
+__all__ = list(_MODULES)
 __version__ = "0.1.0"
 
 

@@ -18,13 +18,6 @@ IGNORED = -100
 Grid = tuple[int, int, int]  # of a video: pairs of frames, rows and columns of patches
 
 
-class TokenizedPrompt(NamedTuple):
-    """A prompt in tokens."""
-
-    tokens: Tokens  # including the answer where one is learnt
-    answer: int = 0  # tokens at the end that are learnt
-
-
 class PromptRow(NamedTuple):
     """A tokenized prompt with its video, or without one."""
 
@@ -103,7 +96,7 @@ class Collator:
         self,
         processor: InputProcessor,
         frame_source: FrameSource,
-        tokenize: Callable[[str, Frames], TokenizedPrompt],
+        tokenize: Callable[[str, Frames], PromptRow],  # the collator adds the video and its grid
         *,
         is_cached: Callable[[str], bool],  # whether a video's features are cached, so that its patches are not needed
     ) -> None:
@@ -127,8 +120,7 @@ class Collator:
 
     def _row(self, text: str, video: str, frames_of: FrameSource) -> PromptRow:
         frames = frames_of(video)
-        tokens, answer = self._tokenize(text, frames)
-        row = PromptRow(tokens, video, self._processor.grid(video_shape(frames)), answer)
-        if len(tokens) <= MAX_CACHED_TOKENS:
+        row = self._tokenize(text, frames)._replace(video=video, grid=self._processor.grid(video_shape(frames)))
+        if len(row.tokens) <= MAX_CACHED_TOKENS:
             self._rows[text, video] = row
         return row

@@ -92,13 +92,15 @@ class PerceptionConfig(TrainingConfig):
 
 
 class SelectionConfig(TrainingConfig):
-    """Selection of the checkpoint that ranks the first stage's candidates best."""
+    """Groups of one query's videos, and selection of the checkpoint that ranks the first stage's candidates best."""
 
     # A file of TrainingExamples with all candidates of each query, in the first stage's order. None: keep the last checkpoint.
     pools: str | None = None
     qrels: str | None = None  # TREC judgements of the pools' queries; None: the labels in the pools
     eval_steps: int = Field(100, ge=1)  # interval of evaluations; the best checkpoint is kept
     eval_batch_size: int = Field(16, ge=1)
+    negatives: int = Field(2, ge=1)  # for each positive
+    groups_per_batch: int = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _check_selection(self) -> Self:
@@ -121,8 +123,6 @@ class RerankerConfig(SelectionConfig):
     # A name such as `rankvideo-train`, or the fields of a PromptSpec. It is saved with the checkpoint.
     prompt: Annotated[PromptSpec, BeforeValidator(_spec)] = get_prompt_spec("rankvideo-train")
     frames: FrameBudget | None = None  # None: the prompt's own
-    negatives: int = Field(2, ge=1)  # for each positive
-    groups_per_batch: int = Field(1, ge=1)
     unanswerable: bool = False  # also train on queries without a relevant video
     objective: Objective = "ranking"
     tau_pair: float = Field(10.0, gt=0)

@@ -13,17 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.rankvideo import read_scores
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
-from rankvideo_rag.training.batches import Batch, Collator, PromptRow, TokenizedPrompt, make_batch
+from rankvideo_rag.training.batches import Batch, Collator, PromptRow, make_batch
 from rankvideo_rag.training.checkpointing import write_training_record
 from rankvideo_rag.training.config import EmbedderConfig
-from rankvideo_rag.training.groups import QueryGroupBatchSampler
+from rankvideo_rag.training.groups import GroupTask
 from rankvideo_rag.training.inputs import FrameSource, make_frame_source, video_path
 from rankvideo_rag.training.losses import infonce, symmetric_kl
-from rankvideo_rag.training.model_selection import MEASURES, CandidatePools, labels_to_qrels
+from rankvideo_rag.training.model_selection import CandidatePools, labels_to_qrels
 from rankvideo_rag.training.trainable_embedder import TrainableEmbedder, load_trainable_embedder
 from rankvideo_rag.training.trainer import Loss, on_main_process, train
 
@@ -80,7 +79,7 @@ class EmbeddingBatch(NamedTuple):
         )
 
 
-class EmbedderTask:
+class EmbedderTask(GroupTask):
     """Groups of one query's videos; all videos of a batch are compared with all of its queries."""
 
     def __init__(
@@ -92,11 +91,9 @@ class EmbedderTask:
         pools: CandidatePools | None,
         relevance: Relevance | None = None,
     ) -> None:
-        self.items = examples
-        self.selection_metric = MEASURES[0] if pools else None
+        super().__init__(config, examples, pools)
         self._config = config
         self._model = model
-        self._pools = pools
         self._relevance = relevance
         self._relevant = {
             (query, document)
@@ -107,19 +104,6 @@ class EmbedderTask:
         self._teacher = teacher_scores(config, examples)
         self._query_rows: dict[str, PromptRow] = {}
         self._collator = Collator(model.processor, frame_source, self._tokenize, is_cached=model.vision.is_cached)
-
-    def batch_sampler(self, rank: int, world_size: int) -> QueryGroupBatchSampler:
-        """Return groups of one relevant video and some that are not."""
-        config = self._config
-        return QueryGroupBatchSampler(
-            self.items,
-            negatives=config.negatives,
-            groups_per_batch=config.groups_per_batch,
-            shuffle=config.shuffle,
-            seed=config.seed,
-            rank=rank,
-            world_size=world_size,
-        )
 
     def collate(self, items: Sequence[TrainingExample]) -> EmbeddingBatch:
         """Return each query and each video of the groups once."""
@@ -161,17 +145,12 @@ class EmbedderTask:
         ).last_hidden_state
         return normalize(states[:, -1].float(), dim=1)
 
-    def evaluate(self, network: Any) -> dict[str, float]:
-        """Return the measures of how the network ranks the pools."""
-        if self._pools is None:
-            raise InputError("no pools were given to select a checkpoint by")
-        candidates = self._pools.candidates
+    def scorer(self, network: Any) -> Callable[[Sequence[TrainingExample]], Sequence[float]]:
+        """Score examples by cosine; queries and videos of the pools are embedded once."""
+        candidates = self._pools.candidates if self._pools else ()
         queries = self._embed(network, self._query_batch, (candidate.query for candidate in candidates))
         videos = self._embed(network, self._video_batch, map(video_path, candidates))
-        return self._pools.measure(
-            lambda some: [float(queries[one.query] @ videos[video_path(one)]) for one in some],
-            batch_size=self._config.eval_batch_size,
-        )
+        return lambda examples: [float(queries[one.query] @ videos[video_path(one)]) for one in examples]
 
     def _embed(self, network: Any, batch: Callable[[Sequence[str]], Batch], inputs: Iterable[str]) -> dict[str, Tensor]:
         distinct, size = list(dict.fromkeys(inputs)), self._config.eval_batch_size
@@ -198,8 +177,8 @@ class EmbedderTask:
     def _video_batch(self, videos: Sequence[str]) -> Batch:
         return self._collator.batch([("", video) for video in videos])
 
-    def _tokenize(self, _: str, frames: Frames) -> TokenizedPrompt:
-        return TokenizedPrompt(self._model.video_tokens(frames))
+    def _tokenize(self, _: str, frames: Frames) -> PromptRow:
+        return PromptRow(self._model.video_tokens(frames))
 
 
 def teacher_scores(config: EmbedderConfig, examples: Sequence[TrainingExample]) -> TeacherScores:

@@ -1,15 +1,20 @@
 """A batch sampler of query groups: one relevant video of a query and some that are not."""
 
 import itertools
+import logging
 import math
 import random
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from torch.utils.data import Sampler
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
+from rankvideo_rag.training.config import EmbedderConfig, RerankerConfig
+from rankvideo_rag.training.model_selection import MEASURES, CandidatePools
+
+logger = logging.getLogger(__name__)
 
 
 class SkippedExamples(NamedTuple):
@@ -102,6 +107,44 @@ class QueryGroupBatchSampler(Sampler[list[int]]):
             first = [rng.choice(query.positives)] if query.positives else []
             repeats, rest = divmod(self.group_size - len(first), len(query.negatives))
             yield first + query.negatives * repeats + rng.sample(query.negatives, rest)
+
+
+class GroupTask:
+    """What is the same for training on groups of one query's videos: its batches, and the selection of a checkpoint."""
+
+    def __init__(
+        self, config: RerankerConfig | EmbedderConfig, examples: Sequence[TrainingExample], pools: CandidatePools | None
+    ) -> None:
+        self.items = examples
+        self.selection_metric = MEASURES[0] if pools else None
+        self._group_config, self._pools = config, pools
+
+    def batch_sampler(self, rank: int, world_size: int) -> QueryGroupBatchSampler:
+        """Return groups of one relevant video and some that are not."""
+        config = self._group_config
+        sampler = QueryGroupBatchSampler(
+            self.items,
+            negatives=config.negatives,
+            groups_per_batch=config.groups_per_batch,
+            shuffle=config.shuffle,
+            unanswerable=isinstance(config, RerankerConfig) and config.unanswerable,
+            seed=config.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        if any(sampler.skipped):
+            logger.info("skipped: %s", sampler.skipped)
+        return sampler
+
+    def evaluate(self, network: Any) -> dict[str, float]:
+        """Return the measures of how the network ranks the pools."""
+        if self._pools is None:
+            raise InputError("no pools were given to select a checkpoint by")
+        return self._pools.measure(self.scorer(network), batch_size=self._group_config.eval_batch_size)
+
+    def scorer(self, network: Any) -> Callable[[Sequence[TrainingExample]], Sequence[float]]:
+        """Return a function that scores examples with the network."""
+        raise NotImplementedError
 
 
 class _JudgedVideos(NamedTuple):

@@ -15,7 +15,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.text import clean
-from rankvideo_rag.training.batches import IGNORED, Batch, Collator, TokenizedPrompt
+from rankvideo_rag.training.batches import IGNORED, Batch, Collator, PromptRow
 from rankvideo_rag.training.checkpointing import TrainState, answer_logits, load_for_training, save_checkpoint
 from rankvideo_rag.training.config import PerceptionConfig
 from rankvideo_rag.training.inputs import FrameSource, make_frame_source, video_path
@@ -97,8 +97,8 @@ class PerceptionTask:
         """Return no measures: the last checkpoint is kept."""
         return {}
 
-    def _tokenize(self, caption: str, frames: Frames) -> TokenizedPrompt:
+    def _tokenize(self, caption: str, frames: Frames) -> PromptRow:
         processor = self._state.processor
         answer = [*processor.text(f"<think>{caption}</think>"), processor.end_of_turn]
         prompt = processor.prompt(CAPTION.prompt(frames))
-        return TokenizedPrompt(np.concatenate([prompt, np.array(answer, np.int32)]), len(answer))
+        return PromptRow(np.concatenate([prompt, np.array(answer, np.int32)]), answer=len(answer))

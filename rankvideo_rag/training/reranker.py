@@ -3,7 +3,6 @@
 The prompt, and where in it the answer is read, are those of a PromptSpec, which is saved with the checkpoint.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,17 +14,15 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.formats.training_data import TrainingExample
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.vlm.label_tokens import normalize_label, token_ids_by_text
-from rankvideo_rag.training.batches import Collator, TokenizedPrompt
+from rankvideo_rag.training.batches import Collator, PromptRow
 from rankvideo_rag.training.checkpointing import TrainState, answer_logits, load_for_training, save_checkpoint
 from rankvideo_rag.training.config import RerankerConfig
-from rankvideo_rag.training.groups import QueryGroupBatchSampler
+from rankvideo_rag.training.groups import GroupTask
 from rankvideo_rag.training.inputs import FrameSource, make_frame_source, video_path
 from rankvideo_rag.training.losses import bce_yes_no, lambdarank, listnet, ranking_loss, ranknet
-from rankvideo_rag.training.model_selection import MEASURES, CandidatePools, relevance_grade
+from rankvideo_rag.training.model_selection import CandidatePools, relevance_grade
 from rankvideo_rag.training.packing import PackedBatch, pack_prompts
 from rankvideo_rag.training.trainer import Loss, train
-
-logger = logging.getLogger(__name__)
 
 _NO_TEACHER = -1.0
 _LISTWISE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -64,7 +61,7 @@ class RankingBatch(NamedTuple):
         return RankingBatch(self.prompts.to(device), self.grades.to(device), self.teacher.to(device))
 
 
-class RerankerTask:
+class RerankerTask(GroupTask):
     """Groups of one query's videos, and the objective that ranks them."""
 
     def __init__(
@@ -75,30 +72,11 @@ class RerankerTask:
         frame_source: FrameSource,
         pools: CandidatePools | None,
     ) -> None:
-        self.items = examples
-        self.selection_metric = MEASURES[0] if pools else None
+        super().__init__(config, examples, pools)
         self._config = config
         self._state = state
-        self._pools = pools
         self._labels = label_tokens(state.processor.hf.tokenizer, config.spec.labels)
         self._collator = Collator(state.processor, frame_source, self._tokenize, is_cached=state.vision.is_cached)
-
-    def batch_sampler(self, rank: int, world_size: int) -> QueryGroupBatchSampler:
-        """Return groups of one relevant video and some that are not."""
-        config = self._config
-        sampler = QueryGroupBatchSampler(
-            self.items,
-            negatives=config.negatives,
-            groups_per_batch=config.groups_per_batch,
-            shuffle=config.shuffle,
-            unanswerable=config.unanswerable,
-            seed=config.seed,
-            rank=rank,
-            world_size=world_size,
-        )
-        if any(sampler.skipped):
-            logger.info("skipped: %s", sampler.skipped)
-        return sampler
 
     def collate(self, items: Sequence[TrainingExample]) -> RankingBatch:
         """Return groups, one after another."""
@@ -127,20 +105,15 @@ class RerankerTask:
         yes, no = (logits[:, tokens].logsumexp(dim=1) for tokens in self._labels)
         return yes - no
 
-    def evaluate(self, network: Any) -> dict[str, float]:
-        """Return the measures of how the network ranks the pools."""
-        if self._pools is None:
-            raise InputError("no pools were given to select a checkpoint by")
-        return self._pools.measure(
-            lambda candidates: self.margins(network, self._pack(candidates).to(network.device)).tolist(),
-            batch_size=self._config.eval_batch_size,
-        )
+    def scorer(self, network: Any) -> Callable[[Sequence[TrainingExample]], Sequence[float]]:
+        """Score examples by their margins."""
+        return lambda examples: self.margins(network, self._pack(examples).to(network.device)).tolist()
 
     def _pack(self, examples: Sequence[TrainingExample]) -> PackedBatch:
         return pack_prompts(*self._collator.rows([(example.query, video_path(example)) for example in examples]))
 
-    def _tokenize(self, query: str, frames: Frames) -> TokenizedPrompt:
-        return TokenizedPrompt(self._state.processor.prompt(self._config.spec.prompt(query, frames)))
+    def _tokenize(self, query: str, frames: Frames) -> PromptRow:
+        return PromptRow(self._state.processor.prompt(self._config.spec.prompt(query, frames)))
 
     def _objective(self, margins: Tensor, batch: RankingBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the configured objective; a group without a relevant video counts in all but the pairwise part."""
