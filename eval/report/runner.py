@@ -127,21 +127,18 @@ class _QuestionRunner:
 
     def _answer(self, reference: Reference, nodes: list[Any]) -> dict[str, Any] | None:
         """Return the answer; None where generation fails, unless it has never succeeded, which raises ModelError."""
-        try:
-            response = self._synthesizer.synthesize(reference.question, nodes)
-        except (InputError, MissingDependency):
-            raise
-        except Exception as error:
-            fault = f"{type(error).__name__}: {error}"
+        response = self._synthesizer.synthesize(reference.question, nodes)
+        answer = Answer.model_validate((response.metadata or {})[ANSWER_KEY])
+        if answer.llm_status == "failed":
             if not self._has_answered:
-                raise ModelError(f"the first answer, to {reference.query_id!r}, could not be written ({fault})") from error
-            self.failures.append(f"the answer to {reference.query_id!r} could not be written ({fault})")
+                raise ModelError(f"the first answer, to {reference.query_id!r}, could not be written: {answer.reason}")
+            self.failures.append(f"the answer to {reference.query_id!r} could not be written: {answer.reason}")
             return None
         self._has_answered = True
-        answer = to_json(Answer.model_validate((response.metadata or {})[ANSWER_KEY]), nodes_to_hits(nodes))
-        for place in (*answer["citations"], *answer["clips"]):
+        found = to_json(answer, nodes_to_hits(nodes))
+        for place in (*found["citations"], *found["clips"]):
             place["video_id"] = self._names[place["video_id"]]
-        return {"query_id": reference.query_id, **answer}
+        return {"query_id": reference.query_id, **found}
 
     def _videos(self, nodes: Sequence[Any]) -> list[str]:
         return [self._names[video] for video in rank_videos(nodes_to_hits(nodes))]

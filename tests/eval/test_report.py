@@ -423,9 +423,8 @@ def test_failed_answers_are_reported_and_a_failing_first_answer_ends_the_run(wor
     arguments = files_of(world, tmp_path, asked(world, "speech")[:2])
     found = ran(*arguments, "--output", tmp_path / "r", "--llm", f"{__name__}:tires")
     assert (found.counts["without"].absent, found.counts["with"].absent) == (1, 2)
-    assert (
-        sum("could not be written (ConnectionError: the line is dead)" in note for note in found.notes) == 2
-    )  # both questions
+    dead = "could not be written: the language model failed: ConnectionError: the line is dead"
+    assert sum(dead in note for note in found.notes) == 2  # both questions
     with pytest.raises(ModelError, match=r"the first answer, to .*, could not be written"):
         ran(*arguments, "--output", tmp_path / "other", "--llm", f"{__name__}:is_tired")
 
