@@ -119,7 +119,11 @@ class VideoArchive:
         are reranked, or returned if the settings have no reranker.
         """
         default_top_k = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
-        defaults = {"depth": self.settings.retrieve_depth}
+        defaults: dict[str, Any] = {
+            "depth": self.settings.retrieve_depth,
+            "text_vectors": self.text_vectors,
+            "text_embedder": self.text_embedder,
+        }
         given = {name: value for name, value in options.items() if value is not None}
         return VideoRetriever(self.store, self.vectors, self.embedder, top_k=top_k or default_top_k, **(defaults | given))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,16 +15,18 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.indexing.perceptual_hash import find_duplicates, is_same_text
 from rankvideo_rag.metadata_filters import sql_condition
 from rankvideo_rag.models.embedders import Embedder, Vector
+from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.nodes import clip_to_node
-from rankvideo_rag.ranking.cosine_scores import Background, score_cosines
-from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, FusedHit, PassageScores, fuse
+from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, MEANING, FusedHit, PassageScores, fuse
 from rankvideo_rag.ranking.term_scores import QuestionTerms
-from rankvideo_rag.schema import Clip, SearchChannel
+from rankvideo_rag.ranking.vector_search import search_vectors
+from rankvideo_rag.schema import Clip, SearchChannel, TextChannel
 from rankvideo_rag.storage.database import TEXT_CHANNELS
 from rankvideo_rag.storage.passages import IndexedPassage
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.text_rows import text_within
 from rankvideo_rag.storage.vector_index import VectorIndex
+from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL
 
 MAX_QUESTION = 2_000  # characters
 _PASSAGES_PER_CLIP = 4  # searched, so that enough clips remain where several passages of a clip match
@@ -42,6 +44,8 @@ class VideoRetriever(BaseRetriever):
         store: the archive.
         vectors: returns the archive's present vector index.
         embedder: returns the embedder, when the visual channel first needs it.
+        text_vectors: returns the present vector index of a text channel's passages; None: text is searched by terms only.
+        text_embedder: returns the embedder of passages; None if they have no vectors.
         top_k: clips returned.
         weights: weight of each channel; 0 switches it off.
         depth: clips taken from each channel before fusion.
@@ -57,6 +61,8 @@ class VideoRetriever(BaseRetriever):
         vectors: Callable[[], VectorIndex],
         embedder: Callable[[], Embedder],
         *,
+        text_vectors: Callable[[TextChannel], VectorIndex] | None = None,
+        text_embedder: Callable[[], TextEmbedder | None] = lambda: None,
         top_k: int = 20,
         weights: Mapping[SearchChannel, float] | None = None,
         depth: int = 100,
@@ -65,6 +71,7 @@ class VideoRetriever(BaseRetriever):
         **kwargs: Any,
     ) -> None:
         self._store, self._vectors, self._embedder = store, vectors, embedder
+        self._text_vectors, self._text_embedder = text_vectors, text_embedder
         self._top_k, self._depth, self._no_duplicates = top_k, depth, no_duplicates
         self._weights = {**DEFAULT_WEIGHTS, **(weights or {})}
         if unknown := set(self._weights) - set(DEFAULT_WEIGHTS):
@@ -98,21 +105,44 @@ class VideoRetriever(BaseRetriever):
         if vector is None:
             return {}
         among = self._store.clips_matching(self._where) if self._where else None
-        found = index.search(vector, depth=self._depth, among=among)
-        background = Background.estimate(self._store.sample_vectors() @ vector)
-        cosines = {neighbour.number: neighbour.cosine for neighbour in found}
-        return score_cosines(cosines, background, among=len(index) if among is None else len(among))
+        return search_vectors(self._store, VISUAL, index, vector, depth=self._depth, among=among)
 
     def _search_passages(self, question: str) -> dict[int, PassageScores]:
-        """Return the passages that match a question, with their normalised scores."""
+        """Return the passages that match a question by terms or by meaning, with their normalised scores."""
         found: dict[int, IndexedPassage] = {}
+        by_meaning: dict[int, float] = {}
+        vector = self._embed_text(question)
         for channel in TEXT_CHANNELS:
-            if self._weights[channel] > 0:
-                depth = _PASSAGES_PER_CLIP * self._depth
-                numbers = self._store.search_text(channel, question, depth=depth, where=self._where)
-                found |= self._store.indexed_passages(channel, numbers)
+            near = self._search_meaning(channel, vector) if vector is not None and self._weights[MEANING[channel]] > 0 else {}
+            matching = self._search_terms(channel, question) if self._weights[channel] > 0 else []
+            found |= self._store.indexed_passages(channel, [*near, *matching])
+            by_meaning |= near
         by_terms = QuestionTerms.of(question, self._store.term_statistics).score(found)
-        return {number: PassageScores(one.clip, one.start, {one.channel: by_terms[number]}) for number, one in found.items()}
+        scores: dict[int, dict[SearchChannel, float]] = {number: {} for number in found}
+        for number, passage in found.items():
+            if self._weights[passage.channel] > 0 and by_terms[number] > 0:
+                scores[number][passage.channel] = by_terms[number]
+            if number in by_meaning:
+                scores[number][MEANING[passage.channel]] = by_meaning[number]
+        return {number: PassageScores(one.clip, one.start, scores[number]) for number, one in found.items()}
+
+    def _embed_text(self, question: str) -> Vector | None:
+        """Return the vector (dim,) of a question; None if passages have no vectors, or the model knows none of its words."""
+        embedder = self._text_embedder() if any(self._weights[channel] > 0 for channel in MEANING.values()) else None
+        if self._text_vectors is None or embedder is None:
+            return None
+        vector: Vector = embedder.embed_queries([question])[0]
+        return vector if vector.any() else None
+
+    def _search_meaning(self, channel: TextChannel, vector: Vector) -> dict[int, float]:
+        assert self._text_vectors
+        among = self._store.passages_matching(channel, self._where) if self._where else None
+        depth = _PASSAGES_PER_CLIP * self._depth
+        index = self._text_vectors(channel)
+        return search_vectors(self._store, VECTOR_TABLES[channel], index, vector, depth=depth, among=among)
+
+    def _search_terms(self, channel: TextChannel, question: str) -> Iterable[int]:
+        return self._store.search_text(channel, question, depth=_PASSAGES_PER_CLIP * self._depth, where=self._where)
 
     def _nodes(self, fused: Sequence[FusedHit], clips: Mapping[int, Clip]) -> list[NodeWithScore]:
         found = list(islice(self._with_originals(fused, clips), self._top_k))

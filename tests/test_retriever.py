@@ -54,8 +54,8 @@ def test_the_ranks_of_each_channel_are_kept_and_hidden_from_models(world: World,
 def test_channel_weights_switch_channels_off_and_scale_scores(world: World, archive: VideoArchive) -> None:
     clip = narrated(world)
     question = clip.narration[0].text
-    assert stems(archive.as_retriever(weights={"speech": 0.0}).retrieve(question)) == []
     others: dict[SearchChannel, float] = {channel: 0.0 for channel in CHANNELS} | {"visual": 1.0}
+    assert stems(archive.as_retriever(weights=others).retrieve(question)) == []
     equal = archive.as_retriever(weights={**others, "speech": 1.0}).retrieve(question)[0]
     more = archive.as_retriever(weights={**others, "speech": 3.0}).retrieve(question)[0]
     held = equal.node.metadata["score_speech"]
@@ -66,11 +66,12 @@ def test_channel_weights_switch_channels_off_and_scale_scores(world: World, arch
 
 
 def test_a_given_embedding_is_used_instead_of_the_text(world: World, archive: VideoArchive) -> None:
-    by_text = archive.as_retriever(weights={"speech": 0.0}).retrieve("something red")
+    pictures: dict[SearchChannel, float] = {channel: 0.0 for channel in CHANNELS} | {"visual": 1.0}
+    by_text = archive.as_retriever(weights=pictures).retrieve("something red")
     vector = archive.embedder().embed_queries(["something red"])[0]
     assert vector is not None
     bundle = QueryBundle("no words that match", embedding=(3.0 * vector).tolist())
-    assert stems(archive.as_retriever().retrieve(bundle)) == stems(by_text) != []
+    assert stems(archive.as_retriever(weights=pictures).retrieve(bundle)) == stems(by_text) != []
     assert bundle.embedding == (3.0 * vector).tolist()
 
 

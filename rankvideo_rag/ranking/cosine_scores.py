@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE = 4096  # vectors that the distribution of an archive's cosines is estimated from
+SAMPLE = 2048  # vectors that the distribution of an archive's cosines is estimated from
 FULL = 8.0  # standard deviations above the median that score 1
 TRUST_FLOOR = 0.2  # of a channel in which nothing stands out: a paraphrase may be near without standing out
 TRUST_MIDPOINT = 4.0  # log of the excess over chance at which a channel is half trusted

@@ -389,10 +389,11 @@ class Store:
         found = np.array([row[0] for row in rows], dtype=np.int64)
         return StoredVectors(found, matrix.reshape(len(rows), -1) if rows else matrix.reshape(0, 0))
 
-    def sample_vectors(self, size: int = 4096) -> NDArray[np.float32]:
-        """Return up to so many vectors (n, dim), taken evenly from the archive."""
-        last = self._value("SELECT coalesce(max(clip), 0) FROM vectors")
-        return self.vectors(np.unique(np.linspace(1, last, size).astype(np.int64))).vectors.astype(np.float32)
+    def sample_vectors(self, size: int, table: VectorTable = VISUAL) -> NDArray[np.float32]:
+        """Return up to so many vectors (n, dim) of a table, taken at equal distances."""
+        numbers = [row[0] for row in self._rows(f"SELECT {table.key} FROM {table.source} ORDER BY 1")]
+        step = -(-len(numbers) // size) or 1
+        return self.vectors(np.array(numbers[::step], dtype=np.int64), table).vectors.astype(np.float32)
 
     def vectors_of(self, video_id: str) -> dict[str, NDArray[np.float16]]:
         """Return the vectors (dim,) of a video's clips by clip_id."""
