@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from rankvideo_rag.text import function_words
 from rankvideo_rag.text.languages import language_of, word_set
@@ -50,7 +51,7 @@ def phrases(tokens: Sequence[Token]) -> list[str]:
 
 def query_terms(question: str) -> list[str]:
     """Return what a question asks for: the distinct phrases of its content, in order."""
-    return list(dict.fromkeys(phrases(content_tokens(question))))
+    return list(_query(question).terms)
 
 
 def joined_terms(question: str) -> dict[str, tuple[str, str]]:
@@ -59,8 +60,19 @@ def joined_terms(question: str) -> dict[str, tuple[str, str]]:
     >>> joined_terms("Where is the clean room?")
     {'cleanroom': ('clean', 'room')}
     """
-    pairs = [(a, b) for a, b in pairwise(content_tokens(question)) if not (a.dense or b.dense)]
-    return {stem(a.word + b.word): (a.term, b.term) for a, b in pairs}
+    return dict(_query(question).joined)
+
+
+class _Query(NamedTuple):
+    terms: tuple[str, ...]
+    joined: dict[str, tuple[str, str]]
+
+
+@lru_cache(maxsize=256)  # one question is compared with many texts
+def _query(question: str) -> _Query:
+    tokens = content_tokens(question)
+    pairs = [(a, b) for a, b in pairwise(tokens) if not (a.dense or b.dense)]
+    return _Query(tuple(dict.fromkeys(phrases(tokens))), {stem(a.word + b.word): (a.term, b.term) for a, b in pairs})
 
 
 def text_terms(text: str) -> set[str]:
@@ -78,8 +90,9 @@ def found_terms(question: str, text: str) -> dict[str, bool]:
     {'望 远': True, '远 镜': True}
     """
     contained = text_terms(text)
-    joined = {term for word, pair in joined_terms(question).items() if word in contained for term in pair}
-    return {term: term in contained or term in joined for term in query_terms(question)}
+    asked = _query(question)
+    joined = {term for word, pair in asked.joined.items() if word in contained for term in pair}
+    return {term: term in contained or term in joined for term in asked.terms}
 
 
 def _adjacent_groups(tokens: Sequence[Token]) -> list[list[Token]]:

@@ -16,7 +16,9 @@ _LETTERS = {
     "tr": "ğışöüç",
     "vi": "ăđơư" + "".join(map(chr, range(0x1EA0, 0x1EFA))),
 }
+_LATIN_WORD = re.compile(r"[^\W\d_]+")
 # A character of these scripts holds about as much as three letters.
+_NOT_LATIN = re.compile("[\u0370-\u1dff\u3041-\ufeff\uff66-\uffdc\U00020000-\U0003ffff]")
 _SCRIPTS = {
     "ja": (re.compile("[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9d]"), 6),
     "zh": (re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 3),
@@ -46,8 +48,8 @@ def language_of(text: str) -> str | None:
     >>> [language_of(text) for text in ("Wovon wird ein Hochmoor gespeist?", "¿Dónde está el reloj?", "望远镜在哪里？", "D40")]
     ['de', 'es', 'zh', None]
     """
-    if text.isascii():
-        return _latin_language(text.lower())
+    if not _NOT_LATIN.search(text):
+        return _latin_language(unicodedata.normalize("NFC", text).casefold())
     counts = {language: weight * len(pattern.findall(text)) for language, (pattern, weight) in _SCRIPTS.items()}
     script = max(counts, key=lambda name: counts[name])
     if script != "latin":
@@ -56,11 +58,18 @@ def language_of(text: str) -> str | None:
 
 
 def _latin_language(text: str) -> str | None:
-    words = set(re.findall(r"[^\W\d_]+", text))
-    found: Counter[str] = Counter()
-    for language in _LATIN:
-        own = words & word_set(language)
-        found[language] = len(own if language == "en" else own - HOMOGRAPHS)
-        found[language] += len(set(_LETTERS.get(language, "")) & set(text))
+    found = Counter(language for word in set(_LATIN_WORD.findall(text)) for language in _languages_of().get(word, ()))
+    if not text.isascii():
+        found.update(language for language, letters in _LETTERS.items() for letter in letters if letter in text)
     best = max(_LATIN, key=lambda language: found[language])
     return best if found[best] else None
+
+
+@lru_cache
+def _languages_of() -> dict[str, list[str]]:
+    """Return function words, each with the languages that it is evidence for."""
+    languages: dict[str, list[str]] = {}
+    for language in _LATIN:
+        for word in word_set(language) - (HOMOGRAPHS if language != "en" else frozenset()):
+            languages.setdefault(word, []).append(language)
+    return languages

@@ -57,6 +57,7 @@ _DENSE = (
     "\U0001aff0-\U0001b2ff\U00020000-\U0003ffff"
 )
 _CLUSTER = re.compile(f"[{_PREPOSED}]?[^{_PREPOSED}{_MARKS}](?:[{_STACKERS}][^{_MARKS}]|[{_MARKS}])*[{_FOLLOWING}]?|.")
+_ASCII_OR_NOT = re.compile(r"[\x00-\x7f]+(?![^\x00-\x7f])|[\x00-\x7f]?[^\x00-\x7f]+")  # marks stay with their letter
 # A run of characters of one kind. Python's \w lacks marks and includes the underscore.
 _RUN = re.compile(rf"(?P<dense>[{_DENSE}]+)|[^{_DENSE}\s]+")
 _STEMMERS = (
@@ -64,6 +65,17 @@ _STEMMERS = (
     (re.compile("[\u0430-\u044f]+"), "russian"),
     (re.compile("[\u0900-\u097f]+"), "hindi"),
 )
+
+
+class _Spaced(dict[int, int]):
+    """A table for `str.translate` that replaces what is no letter, mark or number by a space."""
+
+    def __missing__(self, character: int) -> int:
+        self[character] = character if unicodedata.category(chr(character))[0] in "LMN" else ord(" ")
+        return self[character]
+
+
+_SPACED = _Spaced()
 
 
 class Token(NamedTuple):
@@ -83,7 +95,7 @@ def tokenize(text: str) -> list[Token]:
     ['das', 'cafe', 'hiess', 'l', 'oeuvr', '清', '潔', '室', 'no', '3']
     """
     folded, starts, ends = _fold_with_places(text)
-    spaced = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded)
+    spaced = folded.translate(_SPACED)
     return [token for run in _RUN.finditer(spaced) for token in _tokens_of(run, starts, ends)]
 
 
@@ -130,13 +142,27 @@ def _fold_with_places(text: str) -> tuple[str, Sequence[int], Sequence[int]]:
     """Return the text without differences of case, width, accents and variants; start and end of what each is from."""
     if text.isascii():
         return text.lower(), range(len(text)), range(1, len(text) + 1)
-    folded, starts, ends = [], [], []
-    for start, end in pairwise([i for i, c in enumerate(text) if i == 0 or not _continues(c)] + [len(text)]):
-        part = fold(text[start:end])
-        folded.append(part)
-        starts += [start] * len(part)
-        ends += [end] * len(part)
+    folded: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for run in _ASCII_OR_NOT.finditer(text):
+        if run[0].isascii():
+            folded.append(run[0].lower())
+            starts += range(run.start(), run.end())
+            ends += range(run.start() + 1, run.end() + 1)
+            continue
+        for start, end in _characters(run):
+            part = fold(text[start:end])
+            folded.append(part)
+            starts += [start] * len(part)
+            ends += [end] * len(part)
     return "".join(folded), starts, ends
+
+
+def _characters(run: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Return start and end of each character with the marks that belong to it."""
+    begins = [place for place, c in enumerate(run[0], run.start()) if place == run.start() or not _continues(c)]
+    return pairwise([*begins, run.end()])
 
 
 @lru_cache(maxsize=1 << 16)
