@@ -17,13 +17,13 @@ CLOSING = "\"'”’“‘»«›‹)]}」』）】》〉］｣♪"
 _END = re.compile(rf"(?P<stops>[{re.escape(STOPS)}]+)(?P<closing>[{re.escape(CLOSING)}]*)(?P<space>\s*)")
 _DENSE = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _OPENING = "\"'“‘«»([„‚"
-_ABBREVIATIONS = frozenset(
-    """mr mrs ms messrs dr prof st ste mt ft rev hon pres gov sen rep gen col maj capt cpt lt sgt cpl pvt insp supt fig figs vol
-    vols nos pp ed eds vs cf approx ca
-    hr fr frl nr bzw usw ggf evtl inkl zzgl str abb bd kap mio mrd tel sog vgl
-    sra srta dra ud uds vd vds pág núm aprox
-    mme mlle mm mgr sig dott ing avv av
-    dhr mevr drs""".split()
+_TITLES = frozenset(  # before a name
+    """mr mrs ms messrs dr prof ste mt rev hon pres gov sen gen col maj capt cpt lt sgt cpl pvt insp supt hr fr frl sra srta dra
+    ud uds vd vds mme mlle mgr sig dott ing avv dhr mevr drs ул им""".split()
+)
+_ABBREVIATIONS = frozenset(  # inside a sentence, or at its end
+    """st sr jr fig figs vol vols nos nr pp eds vs cf approx ca bzw ggf evtl inkl zzgl str abb bd kap mio mrd tel sog vgl
+    pág núm aprox av bijv руб тыс млн млрд стр""".split()
 )
 _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])*")  # J  U.S  z.B
 _NUMBERED = frozenset("no art".split())  # abbreviations before a number, words otherwise
@@ -81,15 +81,15 @@ def _full_stop_ends(before: str, after: str) -> bool:
     """Return whether a full stop between two texts ends a sentence: not after abbreviations, initials and ordinals."""
     word = "".join(before.split()[-1:]).lstrip(_OPENING)
     following = _first_word(after)
-    if word.casefold() in _ABBREVIATIONS or (word.casefold() in _NUMBERED and following.isdigit()):
+    if word.casefold() in _TITLES or (word.casefold() in _NUMBERED and following.isdigit()):
         return False
     if word.casefold() in ("a.m", "p.m"):
         return True
-    if _INITIALS.fullmatch(word) or word in ("Sr", "Jr"):
-        return _begins_sentence(following, after)
+    if _INITIALS.fullmatch(word) or word.casefold() in _ABBREVIATIONS:
+        return _begins_sentence(following, before + after)
     if word.isdigit() and len(word) <= 2:
         numbers_item = before[: -len(word)].rstrip()[-1:] in ("", *STOPS)
-        return not numbers_item and (_begins_sentence(following, after) or language_of(before + after) != "de")
+        return not numbers_item and (_begins_sentence(following, before + after) or language_of(before + after) != "de")
     return True
 
 

@@ -114,7 +114,7 @@ def _breaks(cues: Sequence[_Cue], pause: float) -> Iterator[int]:
 def _breaks_without_stops(cues: Sequence[_Cue]) -> Iterator[int]:
     yield from _breaks(cues, WITHOUT_STOPS.pause)
     yield from (place for cue in cues for place in _inner_pauses(cue))
-    capitals = [cue.start for cue in cues if cue.span.text[:1].isupper()]
+    capitals = [cue.start for cue in cues if cue.span.text[:1].isupper() and not cue.span.text.isupper()]
     if len(capitals) > 0.7 * len(cues):  # each line begins with a capital letter, as in lyrics
         yield from capitals
 
