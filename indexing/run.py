@@ -110,10 +110,11 @@ def prepare(store: Store | None, paths: Sequence[Path], settings: Settings, *, n
 def run_index(store: Store, run: IndexRun, *, on_event: OnEvent = lambda event: None) -> IndexReport:
     """Bring the archive and its index files up to date with the files of a run."""
     report = run.engine(store, run.job, on_event=on_event)
+    started = time.monotonic()
     texts = update_text_index(store, run.text_embedder, on_video=lambda path: on_event(IndexEvent(path, "text vectors")))
-    external = run.settings.vector_store != FAISS
-    update_index_files(store, IndexOptions(gpu=run.settings.gpu), external=external)
-    return report._replace(texts=report.texts + texts)
+    report = report._replace(texts=report.texts + texts, seconds=report.seconds + time.monotonic() - started)
+    update_index_files(store, IndexOptions(gpu=run.settings.gpu), external=run.settings.vector_store != FAISS)
+    return report
 
 
 def remember_sources(store: Store, inputs: Sequence[Path]) -> None:

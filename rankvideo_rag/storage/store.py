@@ -44,6 +44,8 @@ MIXED_SIZES = (
     "rankvideo update ARCHIVE indexes them again"
 )
 
+_MAX_COUNTED = 10_000  # terms whose frequencies are kept
+
 
 class KnownFile(NamedTuple):
     """What the archive knows about a path."""
@@ -85,6 +87,7 @@ class Store:
         self.folder = folder
         self.connection = connection
         self.lock = threading.RLock()
+        self._counted, self._counted_at = TermStatistics(0, {}), list[int]()  # terms counted, at these generations
 
     @classmethod
     def create(cls, folder: Path, config: Mapping[str, Any]) -> Self:
@@ -336,8 +339,15 @@ class Store:
 
     def term_statistics(self, terms: Iterable[str]) -> TermStatistics:
         """Return how many passages there are, and how many hold each term, a phrase as `text.phrases` returns it."""
-        found = {term: self._count_passages(term.replace('"', "")) for term in dict.fromkeys(terms)}
-        return TermStatistics(int(self._value("SELECT count(*) FROM passages")), found)
+        asked = dict.fromkeys(terms)
+        with self.lock:
+            generations = [self.generation_of(VECTOR_TABLES[channel]) for channel in TEXT_CHANNELS]
+            if self._counted_at != generations or len(self._counted.frequencies) > _MAX_COUNTED:
+                self._counted = TermStatistics(int(self._value("SELECT count(*) FROM passages")), {})
+                self._counted_at = generations
+            counted = self._counted.frequencies
+            counted |= {term: self._count_passages(term.replace('"', "")) for term in asked if term not in counted}
+            return TermStatistics(self._counted.passages, {term: counted[term] for term in asked})
 
     def _count_passages(self, phrase: str) -> int:
         tables = TEXT_TABLES.values()

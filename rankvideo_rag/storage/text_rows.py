@@ -95,9 +95,11 @@ def index_text(connection: sqlite3.Connection, video_id: str, vectors: TextVecto
     made = make_passages(connection, video_id)
     kept = set(stored.values()) & set(made)
     delete_passages(connection, {number: row.passage.channel for number, row in stored.items() if row not in kept})
-    for row in made:
-        if row not in kept:
-            _insert_passage(connection, video_id, row)
+    new = [row for row in made if row not in kept]
+    for row in new:
+        _insert_passage(connection, video_id, row)
+    for channel in {row.passage.channel for row in new}:
+        increment_generation(connection, VECTOR_TABLES[channel])
     _put_text_vectors(connection, video_id, vectors or {})
     connection.execute("UPDATE videos SET passage_rules = ? WHERE video_id = ?", (PASSAGE_RULES, video_id))
 

@@ -13,7 +13,7 @@ class VectorTable(NamedTuple):
     table: str
     key: str  # its column of row numbers
     source: str  # SQL: what follows FROM to get the rows of this index
-    generation: str  # key in the table meta: a number that grows with every change
+    generation: str  # key in the table meta: a number that grows with every change of the vectors, or of the passages
 
 
 VISUAL = VectorTable("visual", "vectors", "clip", "vectors", "generation")

@@ -65,6 +65,7 @@ def test_an_archive_survives_failing_system_calls(originals: Path, tmp_path: Pat
     assert {name.partition(",")[0] for name in figures["ends"]} == {
         "index",
         "update",
+        "embed",
         "remove",
         "gc",
         "repair",

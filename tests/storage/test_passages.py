@@ -100,6 +100,9 @@ def test_term_statistics_count_passages_of_all_channels(store: Store) -> None:
     assert found.passages == 4
     assert found.frequencies == {"telescop": 2, "望 遠": 1, "鏡 遠": 0, "rain": 1, "absent": 0}
     assert found.idf("telescop") == pytest.approx(math.log(1 + 2.5 / 2.5))
+    with open_writer(store) as writer:
+        put(writer, 3, [cue("More rain.", 1, 2)])
+    assert store.term_statistics(["rain"]) == (5, {"rain": 2})
     assert found.idf("unknown") == found.idf("absent") == pytest.approx(math.log(1 + 4.5 / 0.5))
 
 

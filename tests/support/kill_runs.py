@@ -3,7 +3,7 @@
     python tests/kill_runs.py VIDEOS WORK KILLS SEED
 
 A life of an archive: its videos are indexed; one is renamed, one replaced, one deleted, one moved with its subtitles, and it
-is updated; one is removed, and it is compacted. Each step runs in a forked process and is begun again until it ends by itself.
+is updated; its text is embedded by another model; one is removed, and it is compacted. Each step runs in a forked process and is begun again until it ends by itself.
 Lives follow one another until there were KILLS kills. Printed as JSON: kills by what was being done, and the violations.
 """
 
@@ -30,6 +30,7 @@ from rankvideo_rag.storage.integrity import check_integrity
 from support.archive_dump import dump
 
 SETTINGS = Settings.load(embedder="scripted", ocr="none")
+OTHER_TEXT_EMBEDDER = Settings.load(text_embedder="scripted")
 MADE = ("frames", "vectors")  # stages that are to happen once for a video
 
 
@@ -49,6 +50,7 @@ class Life:
         return [
             ("index", lambda: None, lambda: index([self.videos], self.archive, SETTINGS, on_event=self._listen)),
             ("update", self._change, lambda: update(self.archive, SETTINGS, on_event=self._listen)),
+            ("embed", lambda: None, lambda: update(self.archive, OTHER_TEXT_EMBEDDER, on_event=self._listen)),
             ("remove", lambda: None, lambda: remove(self.archive, [str(self.videos / f"{self._names[4]}.mp4")])),
             ("gc", lambda: None, lambda: collect_garbage(self.archive)),
         ]
@@ -131,11 +133,14 @@ def killed_life(life: Life, times: dict[str, float], chance: random.Random, seen
     return wrong
 
 
+_UNFINISHED = ("vector index", "marked", "text to embed")  # what the next run, or the next search, completes
+
+
 def corrupt(archive: Path) -> list[str]:
     """Faults that a kill must not leave. Derived files may be stale or in pieces: they are checked before they answer."""
     if not (archive / "archive.db").exists():
         return []
-    return [f"corrupt: {fault.problem}" for fault in check_integrity(archive) if fault.check not in ("vector index", "marked")]
+    return [f"corrupt: {fault.problem}" for fault in check_integrity(archive) if fault.check not in _UNFINISHED]
 
 
 def main(originals: Path, work: Path, kills: int, seed: int) -> None:
