@@ -98,7 +98,9 @@ def resolve_settings(folder: object, config: Mapping[str, Any], given: Settings)
     it is the same is known once it is loaded (`check_embedder`).
     """
     explicit = {name: getattr(given, name) for name in given.given}
-    stored = config["settings"]
+    stored = dict(config["settings"])
+    if explicit.get("text_embedder", stored.get("text_embedder")) != stored.get("text_embedder"):
+        stored.pop("text_embedder_model", None)  # the stored model is one of the other backend
     for name in ("embedder", "embedder_model"):
         if name in explicit and explicit[name] != stored[name] and not Path(str(explicit[name])).exists():
             raise _mismatch(folder, str(EmbedderInfo(**config["embedder"])), f"{given.embedder}:{given.embedder_model or ''}")

@@ -194,6 +194,7 @@ def test_text_that_the_embedder_does_not_know_has_no_vector(videos: Path, tmp_pa
     assert count_vectors(tmp_path / "new") == 2
     assert check_integrity(tmp_path / "new") == []
     assert updated(tmp_path / "new") == (0, 0, 0)
+    assert updated(tmp_path / "new", text_embedder="scripted") == (0, 0, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
     python tests/kill_runs.py VIDEOS WORK KILLS SEED
 
 A life of an archive: its videos are indexed; one is renamed, one replaced, one deleted, one moved with its subtitles, and it
-is updated; its text is embedded by another model; one is removed, and it is compacted. Each step runs in a forked process and is begun again until it ends by itself.
-Lives follow one another until there were KILLS kills. Printed as JSON: kills by what was being done, and the violations.
+is updated; its text is embedded by another model; one is removed, and it is compacted. Each step runs in a forked process and
+is begun again until it ends by itself. Lives follow one another until there were KILLS kills. Printed as JSON: kills by what
+was being done, and the violations.
 """
 
 import json
