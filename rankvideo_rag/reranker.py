@@ -21,7 +21,7 @@ from rankvideo_rag.backends import check_backend
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import VLM, load_vlm
-from rankvideo_rag.models.vlm.prompt_spec import get_prompt_spec, resolve_prompt_spec
+from rankvideo_rag.models.vlm.prompt_spec import NO_CONTEXT, ClipContext, get_prompt_spec, resolve_prompt_spec
 from rankvideo_rag.nodes import SENSES, VideoResolver, copy_with_score, node_to_clip
 from rankvideo_rag.ranking.cache import ScoreCache, default_cache_path
 from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer
@@ -196,10 +196,19 @@ class RankVideoRerank(BaseNodePostprocessor):
         return [self._annotate(hit, finding, shared) for hit, finding in best[: self.top_n]]
 
     def _score_pictures(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
+        spec = resolve_prompt_spec(self.prompt, self.model)
         spans = [self._span(hit) for hit in nodes]
-        pairs = [Pair(question, span) for span in spans if isinstance(span, VideoSpan)]
-        scores = iter(score_pairs(vlm, resolve_prompt_spec(self.prompt, self.model), pairs, self._options()))
+        contexts = [self._context(hit) if spec.context else NO_CONTEXT for hit in nodes]
+        clips = zip(spans, contexts, strict=True)
+        pairs = [Pair(question, span, context) for span, context in clips if isinstance(span, VideoSpan)]
+        scores = iter(score_pairs(vlm, spec, pairs, self._options()))
         return [next(scores) if isinstance(span, VideoSpan) else span for span in spans]
+
+    def _context(self, hit: NodeWithScore) -> ClipContext:
+        """Return a clip's text and its scores in each channel of retrieval."""
+        transcript = " ".join(span.text for span in timed_text(hit, self.text_lookup))
+        scores = {key.removeprefix("score_"): score for key, score in hit.node.metadata.items() if key.startswith("score_")}
+        return ClipContext(transcript, ", ".join(f"{channel} {100 * score:.0f}" for channel, score in scores.items()))
 
     def _score_texts(self, nodes: Sequence[NodeWithScore], question: str) -> list[TextScore]:
         passages = [[part.text for part in split_passages(timed_text(hit, self.text_lookup))] for hit in nodes]

@@ -24,6 +24,7 @@ from support.world import World, asked, narrated, stems
 from rankvideo_rag import RankVideoError, RankVideoRerank, VideoArchive
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
+from rankvideo_rag.nodes import nodes_to_hits
 from rankvideo_rag.ranking.windows import Windowing
 
 
@@ -169,6 +170,9 @@ async def test_both_event_systems_hear_of_start_and_end(world: World) -> None:
     assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 2
 
 
+SHOWN: list[str] = []  # texts of the last prompts
+
+
 class Brightness:
     """Judges by the mean brightness of the frames that it is given; counts its prompts; can be slow, doubtful or dead."""
 
@@ -184,6 +188,7 @@ class Brightness:
 
     def label_logprobs(self, prompts: list[Prompt], labels: list[str]) -> list[LabelLogprobs]:
         with self._lock:
+            SHOWN[:] = [part for prompt in prompts for part in prompt.user if isinstance(part, str)]
             self.prompts += len(prompts)
             self.running += 1
             self.most_running = max(self.most_running, self.running)
@@ -293,6 +298,96 @@ def test_a_clip_that_was_watched_in_windows_is_cited_by_the_window(world: World,
     response = archive.as_synthesizer().synthesize(question, hits)
     (citation,) = response.metadata["answer"]["citations"]  # type: ignore[index]
     assert (citation["start"], citation["end"]) == (start, end)
+
+
+# Evidence: picture, text, both
+
+SIGN = "The sign at the pier reads PLATFORM 12."
+
+
+def with_texts(world: World, *texts: str) -> list[NodeWithScore]:
+    """Nodes of the world's clips with these texts."""
+    return [
+        NodeWithScore(node=TextNode(text=text, metadata={"file_path": str(world.videos / f"{clip.stem}.mp4")}), score=0.5)
+        for text, clip in zip(texts, world.clips, strict=False)
+    ]
+
+
+def test_words_that_answer_keep_a_clip_first_whatever_its_picture_and_the_reverse(world: World) -> None:
+    shape = world.clips[0].shots[0][0]
+    seen = f"a {shape.colour} {shape.shape}"
+    nodes = with_texts(world, "", *([SIGN] * 11))
+    pictures = RankVideoRerank(backend="scripted", model=None, top_n=12).postprocess_nodes(nodes, query_str=seen)
+    worst = next(hit for hit in pictures[::-1] if hit.score is not None)
+    clips = [nodes[0], NodeWithScore(node=worst.node)]
+    both = RankVideoRerank(backend="scripted", model=None, evidence="both")
+    for question, first in ((seen, clips[0]), ("What does the sign at the pier read?", clips[1])):
+        found = both.postprocess_nodes(clips, query_str=question)
+        assert found[0].node.node_id == first.node.node_id
+        scores = [hit.score for hit in found]
+        assert scores == sorted(scores, key=lambda score: -(score or 0.0))
+        assert scores == [hit.node.metadata.get("relevance") for hit in found]
+
+
+def test_each_hit_says_which_sense_supports_it(world: World) -> None:
+    nodes = with_texts(world, SIGN, "")
+    found = by("counting", evidence="both").postprocess_nodes(nodes, query_str="the sign at the pier")
+    spoken, silent = sorted(nodes_to_hits(found), key=lambda hit: hit.text, reverse=True)
+    assert spoken.evidence.keys() == silent.evidence.keys() == {"picture", "text"}
+    assert (silent.evidence["text"], silent.unscored.keys()) == (None, {"text"})
+    assert silent.unscored["text"].startswith("abstained: no_text")
+    assert spoken.unscored == {}
+    by_id = {hit.node.node_id: hit.node.metadata for hit in found}
+    metadata = by_id[nodes[0].node.node_id]
+    assert spoken.evidence == {"picture": metadata["rerank_score"], "text": metadata["relevance_text"]}
+    # 1 - (1 - picture) * (1 - text)
+    combined = 1 - (1 - metadata["relevance_picture"]) * (1 - metadata["relevance_text"])
+    assert spoken.score == pytest.approx(combined)
+    assert silent.score == by_id[nodes[1].node.node_id]["relevance_picture"]
+    assert "relevance" not in found[0].node.get_content(MetadataMode.LLM)
+    assert "relevance" not in found[0].node.get_content(MetadataMode.EMBED)
+
+
+def test_text_alone_needs_no_model_and_no_video() -> None:
+    nodes = [NodeWithScore(node=TextNode(text=text)) for text in ("Good shoes.", SIGN, "")]
+    found = by("dead", evidence="text").postprocess_nodes(nodes, query_str="Which platform does the sign at the pier read?")
+    assert [hit.get_content() for hit in found] == [SIGN, "Good shoes.", ""]
+    assert [hit.score is None for hit in found] == [False, False, True]
+    assert found[-1].node.metadata["rerank_status"].startswith("abstained: no_text")
+    assert not {"relevance_picture", "unscored_picture", "rerank_score"} & found[0].node.metadata.keys()
+
+
+def test_a_picture_outside_the_models_domain_is_not_scored(world: World) -> None:
+    nodes = with_texts(world, SIGN, "", "Lunch is served at noon.")
+    reranker = by("counting", evidence="both", out_of_domain=lambda node: "it knows other videos")
+    found = reranker.postprocess_nodes(nodes, query_str="the sign at the pier")
+    assert found[0].get_content() == SIGN
+    assert all(hit.node.metadata["unscored_picture"] == "abstained: out_of_domain: it knows other videos" for hit in found)
+    assert found[-1].score is None
+
+
+def test_a_picture_that_cannot_be_read_leaves_the_text(world: World, tmp_path: Path) -> None:
+    gone = NodeWithScore(node=TextNode(text=SIGN, metadata={"file_path": str(tmp_path / "gone.mp4")}))
+    found = by("counting", evidence="both").postprocess_nodes([*with_texts(world, ""), gone], query_str="the sign at the pier")
+    (metadata,) = [hit.node.metadata for hit in found if hit.get_content() == SIGN]
+    assert metadata["unscored_picture"].startswith("failed: vanished")
+    assert metadata["relevance"] == metadata["relevance_text"]
+    assert metadata["rerank_status"] == "ok"
+
+
+def test_a_prompt_with_a_place_for_it_gets_text_and_retrieval_scores_and_keys_the_cache(world: World, tmp_path: Path) -> None:
+    (node,) = with_texts(world, SIGN)
+    node.node.metadata |= {"score_speech": 0.71, "rank_speech": 1}
+    before = JUDGES["counting"].prompts
+    reranker = by("counting", prompt="with-transcript", cache=str(tmp_path / "scores.db"))
+    for text, count in ((SIGN, 1), (SIGN, 1), ("Other words.", 2)):
+        other = node.model_copy(deep=True)
+        assert isinstance(other.node, TextNode)
+        other.node.text = text
+        reranker.postprocess_nodes([other], query_str="x")
+        assert JUDGES["counting"].prompts - before == count
+    assert "Other words." in SHOWN[0]
+    assert "speech 71" in SHOWN[0]
 
 
 # Faults

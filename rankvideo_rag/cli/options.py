@@ -39,7 +39,17 @@ EvidenceSubsets = Annotated[
 ]
 
 # The settings that every command offers which opens an archive to search it.
-SEARCH_SETTINGS = ("profile", "reranker", "reranker_model", "device", "gpu", "vector_store")
+SEARCH_SETTINGS = (
+    "profile",
+    "reranker",
+    "reranker_model",
+    "evidence",
+    "cross_encoder",
+    "cross_encoder_model",
+    "device",
+    "gpu",
+    "vector_store",
+)
 
 # The settings that every command offers which lets an LLM write answers.
 LLM_SETTINGS = ("llm_timeout", "llm_context")

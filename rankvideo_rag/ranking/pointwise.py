@@ -3,6 +3,7 @@
 Each span is decoded once for all its questions, while the model runs on the previous ones.
 """
 
+import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
@@ -14,7 +15,7 @@ from rankvideo_rag.concurrency import prefetch_map
 from rankvideo_rag.errors import InputError, MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames
 from rankvideo_rag.models.vlm import VLM
-from rankvideo_rag.models.vlm.prompt_spec import PromptSpec
+from rankvideo_rag.models.vlm.prompt_spec import NO_CONTEXT, ClipContext, PromptSpec
 from rankvideo_rag.ranking.cache import ScoreCache, open_cache, score_key
 from rankvideo_rag.ranking.reasoning import NO_REASONING, Reasoning, rescore_with_reasoning
 from rankvideo_rag.ranking.scores import TIMED_OUT, score_prompts
@@ -36,6 +37,7 @@ class Pair(NamedTuple):
 
     question: str
     span: VideoSpan
+    context: ClipContext = NO_CONTEXT  # shown to the model if the prompt has a place for it
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ def score_spans(vlm: VLM, spec: PromptSpec, pairs: Sequence[Pair], options: Scor
     Equal pairs are scored once, and those in the cache not at all. The model is asked about `batch_size` spans at a time, each
     with all its questions side by side on the same Frames. What cannot be scored is explained by its Score.
     """
-    questions: dict[VideoSpan, dict[str, None]] = {}  # of each span, each once, in the order of the pairs
+    asked: dict[VideoSpan, dict[Pair, None]] = {}  # of each span, each once, in the order of the pairs
     for pair in pairs:
-        questions.setdefault(pair.span, {})[pair.question] = None
+        asked.setdefault(pair.span, {})[pair] = None
     scorer = _Scorer(vlm, spec, options)
     ahead = 2 * options.batch_size + 1
     scores: dict[Pair, Score] = {}
-    with closing(prefetch_map(scorer.decode, questions.items(), ahead=ahead, threads=options.decoders)) as spans:
+    with closing(prefetch_map(scorer.decode, asked.items(), ahead=ahead, threads=options.decoders)) as spans:
         while batch := list(islice(spans, options.batch_size)):
             scores |= scorer.score(batch)
             batch.clear()  # frees their frames before the next ones are awaited
@@ -104,10 +106,9 @@ class _Scorer(NamedTuple):
     spec: PromptSpec
     options: ScoringOptions
 
-    def decode(self, asked: tuple[VideoSpan, Collection[str]]) -> _DecodedSpan:
-        """Look up the scores of a span's questions, and decode it where some are unknown. Runs in a background thread."""
-        span, questions = asked
-        pairs = [Pair(question, span) for question in questions]
+    def decode(self, asked: tuple[VideoSpan, Collection[Pair]]) -> _DecodedSpan:
+        """Look up the scores of a span's pairs, and decode it where some are unknown. Runs in a background thread."""
+        span, pairs = asked
         keys = self._cache_keys(span, pairs)
         known = self._cached(keys)
         unknown = [pair for pair in pairs if pair not in known]
@@ -119,7 +120,7 @@ class _Scorer(NamedTuple):
     def score(self, spans: Sequence[_DecodedSpan]) -> dict[Pair, Score]:
         """Score all pairs of these spans in one call to the model."""
         prompts = {
-            pair: self.spec.prompt(pair.question, span.frames)
+            pair: self.spec.prompt(pair.question, span.frames, pair.context)
             for span in spans
             if span.frames is not None
             for pair in span.unknown
@@ -147,7 +148,7 @@ class _Scorer(NamedTuple):
         except InputError as error:
             return Score(status="failed", reason=f"no_span: {error}")
 
-    def _cache_keys(self, span: VideoSpan, pairs: Sequence[Pair]) -> dict[Pair, str]:
+    def _cache_keys(self, span: VideoSpan, pairs: Collection[Pair]) -> dict[Pair, str]:
         if self.options.cache is None:
             return {}
         try:
@@ -156,8 +157,15 @@ class _Scorer(NamedTuple):
             return {}
         reasoning = self.options.reasoning
         variant = "" if reasoning.mode == "never" else reasoning.model_dump_json()
-        made_of = {"model": self.vlm.name, "spec": self.spec.fingerprint, "content": content, "variant": variant}
-        return {pair: score_key(**made_of, start=span.start, end=span.end, question=pair.question) for pair in pairs}
+        variants = {pair: variant + json.dumps(pair.context) if self._is_shown(pair) else variant for pair in pairs}
+        made_of = {"model": self.vlm.name, "spec": self.spec.fingerprint, "content": content}
+        return {
+            pair: score_key(**made_of, start=span.start, end=span.end, question=pair.question, variant=variants[pair])
+            for pair in pairs
+        }
+
+    def _is_shown(self, pair: Pair) -> bool:
+        return bool(self.spec.context) and pair.context != NO_CONTEXT
 
     def _cached(self, keys: Mapping[Pair, str]) -> dict[Pair, Score]:
         if self.options.cache is None:

@@ -62,7 +62,7 @@ class _WindowedScorer:
     def score_windows(self, divided: Mapping[Pair, list[Span]]) -> dict[Pair, dict[Span, Score]]:
         """Score every window of every pair."""
         origins = [(pair, window) for pair, windows in divided.items() for window in windows]
-        parts = [Pair(pair.question, VideoSpan(pair.span.path, window.start, window.end)) for pair, window in origins]
+        parts = [pair._replace(span=VideoSpan(pair.span.path, window.start, window.end)) for pair, window in origins]
         scores: dict[Pair, dict[Span, Score]] = defaultdict(dict)
         for (pair, window), score in zip(origins, score_spans(self.vlm, self.spec, parts, self.options), strict=True):
             scores[pair][window] = score
