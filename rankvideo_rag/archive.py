@@ -15,7 +15,7 @@ from llama_index.core.schema import BaseNode
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.indexing.text_index import load_archive_text_embedder
 from rankvideo_rag.media import MediaLimits
-from rankvideo_rag.models.bundled import is_bundled, is_foreign
+from rankvideo_rag.models.bundled import is_bundled, is_foreign, is_outside_vocabulary
 from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer, load_passage_scorer
@@ -139,11 +139,13 @@ class VideoArchive:
                 )
             return self._passage_scorer
 
-    def _why_foreign(self, node: BaseNode) -> str | None:
-        """Return why the reranker cannot judge the picture of a node; None if it can."""
+    def _why_out_of_domain(self, node: BaseNode, question: str) -> str | None:
+        """Return why the reranker cannot judge the picture of a node for a question; None if it can."""
         model = self.settings.reranker_model
         if model is None or not is_bundled(model):
             return None
+        if is_outside_vocabulary(model, question):
+            return f"{model} was not trained on the words of this question"
         videos = self.store.videos([str(node.metadata.get("video_id"))])
         foreign = any(is_foreign(model, video.probe) for video in videos.values())
         return f"{model} knows the demo's rendered videos only" if foreign else None
@@ -166,7 +168,7 @@ class VideoArchive:
             "evidence": self.settings.evidence,
             "text_lookup": self.store.spans,
             "passage_scorer": self.passage_scorer(),
-            "out_of_domain": self._why_foreign,
+            "out_of_domain": self._why_out_of_domain,
             "windows": Windowing.from_settings(self.settings),
             "reasoning": self.settings.reasoning,
             "reasoning_band": MarginBand(self.settings.reasoning_low, self.settings.reasoning_high),

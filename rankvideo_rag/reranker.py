@@ -56,8 +56,8 @@ class _LazyModel:
             return self._vlm
 
 
-OutOfDomain = Callable[[BaseNode], str | None]
-"""A node -> why the model cannot judge its picture; None where it can."""
+OutOfDomain = Callable[[BaseNode, str], str | None]
+"""A node and a question -> why the model cannot judge this picture for it; None where it can."""
 
 
 class _Finding(NamedTuple):
@@ -143,7 +143,9 @@ class RankVideoRerank(BaseNodePostprocessor):
         None, description="Turns margins into probabilities; by default that of the model, else the model's own decision."
     )
     out_of_domain: OutOfDomain | None = Field(
-        None, exclude=True, description="Returns why the model cannot judge a node's picture; such pictures are not scored."
+        None,
+        exclude=True,
+        description="Returns why the model cannot judge a node's picture for a question; it is not scored then.",
     )
 
     _cache: ScoreCache | None = PrivateAttr(None)
@@ -197,7 +199,7 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     def _score_pictures(self, vlm: VLM, nodes: Sequence[NodeWithScore], question: str) -> list[Score]:
         spec = resolve_prompt_spec(self.prompt, self.model)
-        spans = [self._span(hit) for hit in nodes]
+        spans = [self._span(hit, question) for hit in nodes]
         contexts = [self._context(hit) if spec.context else NO_CONTEXT for hit in nodes]
         clips = zip(spans, contexts, strict=True)
         pairs = [Pair(question, span, context) for span, context in clips if isinstance(span, VideoSpan)]
@@ -233,8 +235,8 @@ class RankVideoRerank(BaseNodePostprocessor):
             batch_size=self.batch_size,
         )
 
-    def _span(self, hit: NodeWithScore) -> VideoSpan | Score:
-        if self.out_of_domain and (reason := self.out_of_domain(hit.node)):
+    def _span(self, hit: NodeWithScore, question: str) -> VideoSpan | Score:
+        if self.out_of_domain and (reason := self.out_of_domain(hit.node, question)):
             return Score(status="abstained", reason=f"out_of_domain: {reason}")
         try:
             return node_to_clip(hit.node, self.video_resolver).span

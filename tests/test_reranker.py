@@ -359,7 +359,7 @@ def test_text_alone_needs_no_model_and_no_video() -> None:
 
 def test_a_picture_outside_the_models_domain_is_not_scored(world: World) -> None:
     nodes = with_texts(world, SIGN, "", "Lunch is served at noon.")
-    reranker = by("counting", evidence="both", out_of_domain=lambda node: "it knows other videos")
+    reranker = by("counting", evidence="both", out_of_domain=lambda node, question: "it knows other videos")
     found = reranker.postprocess_nodes(nodes, query_str="the sign at the pier")
     assert found[0].get_content() == SIGN
     assert all(hit.node.metadata["unscored_picture"] == "abstained: out_of_domain: it knows other videos" for hit in found)

@@ -1,8 +1,11 @@
 """Models that ship with the package, by names that do not depend on where the package is installed."""
 
+import json
+from functools import cache
 from pathlib import Path
 
 from rankvideo_rag.schema import Probe
+from rankvideo_rag.text import content_tokens
 
 _PREFIX = "bundled:"
 _PACKAGE = Path(__file__).parents[1]
@@ -22,6 +25,24 @@ def is_foreign(model: str | None, probe: Probe) -> bool:
     """
     seen = (probe.width, probe.height, probe.frame_rate)
     return model is not None and is_bundled(model) and probe.width is not None and seen != _RENDERED
+
+
+def is_outside_vocabulary(model: str | None, question: str) -> bool:
+    """Return whether a bundled model was trained on fewer than half of a question's content words.
+
+    The vocabulary of its tokenizer is that of its training. Other models know any word.
+    """
+    if model is None or not is_bundled(model):
+        return False
+    words = [token.word for token in content_tokens(question)]
+    return 2 * sum(word in _vocabulary(model) for word in words) < len(words)
+
+
+@cache
+def _vocabulary(model: str) -> frozenset[str]:
+    """Return the words that are one token of a bundled model, in lower case."""
+    tokenizer = json.loads((local_folder(model) / "tokenizer.json").read_text(encoding="utf-8"))
+    return frozenset(token.removeprefix("Ġ").lower() for token in tokenizer["model"]["vocab"])
 
 
 def local_folder(model: str) -> Path:

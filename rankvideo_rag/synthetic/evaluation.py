@@ -12,12 +12,13 @@ from rankvideo_rag.archive import VideoArchive
 from rankvideo_rag.eval.measures import compute_measures
 from rankvideo_rag.indexing.run import index
 from rankvideo_rag.media import ClipMedia, Frames, read_frames
+from rankvideo_rag.models.bundled import is_outside_vocabulary
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import PromptSpec, resolve_prompt_spec
 from rankvideo_rag.nodes import CHANNELS, nodes_to_hits
 from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
-from rankvideo_rag.ranking.relevance import Platt, Relevance, picture_calibration
+from rankvideo_rag.ranking.relevance import Relevance, picture_calibration
 from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.ranking.scores import rank_by_score
 from rankvideo_rag.schema import Score, SearchChannel
@@ -50,6 +51,7 @@ _MAX_HARD_NEGATIVES = 8  # of a question, for each attribute
 Rankings = dict[str, list[str]]  # question id -> file stems, best first
 HardNegatives = Mapping[str, Mapping[str, Sequence[str]]]  # question id -> what alone the clip lacks -> file stems
 Scores = Mapping[tuple[str, str], Score]  # (question id, file stem)
+Probabilities = Mapping[tuple[str, str], float | None]
 
 
 class EvalResult(NamedTuple):
@@ -83,14 +85,20 @@ class Reranker(NamedTuple):
 
     vlm: VLM
     spec: PromptSpec
-    calibration: Platt
+    model: str | None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Reranker":
         """Load the reranker of these settings."""
         vlm = load_vlm(settings.reranker, settings.reranker_model, device=settings.device)
         spec = resolve_prompt_spec(settings.prompt, settings.reranker_model)
-        return cls(vlm, spec, picture_calibration(settings.reranker_model))
+        return cls(vlm, spec, settings.reranker_model)
+
+    def probability(self, question: str, margin: float | None) -> float | None:
+        """Return the probability that a picture answers; None for a question that the model does not know the words of."""
+        if margin is None or is_outside_vocabulary(self.model, question):
+            return None
+        return picture_calibration(self.model).probability(margin)
 
 
 def evaluate_models(folder: Path, *, embedder: str, reranker: str, clips: int = 210, seed: int = 77) -> EvalResult:
@@ -120,7 +128,12 @@ def evaluate(archive: VideoArchive, folder: Path, clips: Sequence[SyntheticClip]
     negatives = {question.question_id: _hard_negatives(question, clips) for question in questions}
     scores = _score(reranker, folder, questions, rankings[first_stage], negatives)
     texts = _score_texts(archive, questions)
-    rankings["reranked"] = _rerank(rankings[first_stage], scores, texts, reranker.calibration)
+    pictures = {
+        (question.question_id, stem): reranker.probability(question.text, scores[question.question_id, stem].margin)
+        for question in questions
+        for stem in rankings[first_stage][question.question_id][:DEPTH]
+    }
+    rankings["reranked"] = _rerank(rankings[first_stage], pictures, texts)
     slices = {name: [question for question in questions if belongs(question)] for name, belongs in _SLICES.items()}
     slices = {name: members for name, members in slices.items() if members}
     pairs = _compare_pairs(questions, negatives, scores)
@@ -198,7 +211,7 @@ def _score(
     return dict(zip(pairs, score_pairs(reranker.vlm, reranker.spec, list(pairs.values())), strict=True))
 
 
-def _score_texts(archive: VideoArchive, questions: Sequence[Question]) -> dict[tuple[str, str], float | None]:
+def _score_texts(archive: VideoArchive, questions: Sequence[Question]) -> Probabilities:
     """Return the probability that a clip's text answers a question, for the clips of the first stage."""
     reranker = archive.as_reranker(top_n=DEPTH, evidence="text")
     assert reranker  # only a reranker of pictures may be switched off
@@ -210,18 +223,13 @@ def _score_texts(archive: VideoArchive, questions: Sequence[Question]) -> dict[t
     return found
 
 
-def _rerank(
-    first_stage: Rankings, scores: Scores, texts: Mapping[tuple[str, str], float | None], calibration: Platt
-) -> Rankings:
+def _rerank(first_stage: Rankings, pictures: Probabilities, texts: Probabilities) -> Rankings:
     """Rank by picture and text, as RankVideoRerank does."""
     reranked = {}
     for question_id, ranking in first_stage.items():
-        top = ranking[:DEPTH]
-        margins = [scores[question_id, stem].margin for stem in top]
-        pictures = [None if margin is None else calibration.probability(margin) for margin in margins]
-        pairs = zip(pictures, top, strict=True)
-        order = rank_by_score([Relevance(picture, texts.get((question_id, stem))).combined for picture, stem in pairs])
-        reranked[question_id] = [top[place] for place in order] + ranking[DEPTH:]
+        keys = [(question_id, stem) for stem in ranking[:DEPTH]]
+        order = rank_by_score([Relevance(pictures[key], texts.get(key)).combined for key in keys])
+        reranked[question_id] = [ranking[place] for place in order] + ranking[DEPTH:]
     return reranked
 
 
