@@ -145,7 +145,7 @@ class RankVideoRerank(BaseNodePostprocessor):
     out_of_domain: OutOfDomain | None = Field(
         None,
         exclude=True,
-        description="Returns why the model cannot judge a node's picture for a question; it is not scored then.",
+        description="Returns why the model cannot judge a picture for a question; it is not scored.",
     )
 
     _cache: ScoreCache | None = PrivateAttr(None)
