@@ -18,7 +18,7 @@ from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.bundled import is_bundled, is_foreign, is_outside_vocabulary
 from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.models.text_embedders import TextEmbedder
-from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer, load_passage_scorer
+from rankvideo_rag.ranking.passage_scorer import LazyPassageScorer, PassageScorer, TermScorer, load_passage_scorer
 from rankvideo_rag.ranking.reasoning import MarginBand
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
@@ -129,15 +129,14 @@ class VideoArchive:
 
     def passage_scorer(self) -> PassageScorer:
         """Return the scorer of text: the cross-encoder of the settings, else one by shared words and meaning."""
-        with self._loading:
-            if self._passage_scorer is None:
-                settings = self.settings
-                self._passage_scorer = (
-                    TermScorer(self.store.term_statistics)
-                    if settings.cross_encoder == "none"
-                    else load_passage_scorer(settings.cross_encoder, settings.cross_encoder_model, device=settings.device)
-                )
-            return self._passage_scorer
+        if self._passage_scorer is None:
+            settings = self.settings
+            self._passage_scorer = (
+                LazyPassageScorer(lambda: TermScorer(self.store.term_statistics, self.text_embedder()))
+                if settings.cross_encoder == "none"
+                else load_passage_scorer(settings.cross_encoder, settings.cross_encoder_model, device=settings.device)
+            )
+        return self._passage_scorer
 
     def _why_out_of_domain(self, node: BaseNode, question: str) -> str | None:
         """Return why the reranker cannot judge the picture of a node for a question; None if it can."""

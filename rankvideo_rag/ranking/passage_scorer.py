@@ -41,37 +41,39 @@ TermStatisticsLookup = Callable[[Sequence[str]], SupportsIdf]
 """Terms -> their statistics in the archive."""
 
 
-class CrossEncoderScorer:
-    """Probabilities of a cross-encoder's logits.
+class LazyPassageScorer:
+    """A scorer that is loaded at the first question. Safe under concurrent questions."""
 
-    Args:
-        load: returns the model; called at the first question.
-        calibration: turns its logits into probabilities.
-    """
-
-    def __init__(self, load: Callable[[], CrossEncoder], calibration: Platt) -> None:
-        self._load, self._calibration = load, calibration
-        self._cross_encoder: CrossEncoder | None = None
+    def __init__(self, load: Callable[[], PassageScorer]) -> None:
+        self._load = load
+        self._scorer: PassageScorer | None = None
         self._loading = threading.Lock()
+
+    def score(self, question: str, passages: Sequence[str]) -> list[float]:
+        """Return the probability that each passage answers the question."""
+        with self._loading:
+            scorer = self._scorer = self._scorer or self._load()
+        return scorer.score(question, passages)
+
+
+class CrossEncoderScorer:
+    """Probabilities of a cross-encoder's logits."""
+
+    def __init__(self, cross_encoder: CrossEncoder, calibration: Platt) -> None:
+        self._cross_encoder, self._calibration = cross_encoder, calibration
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
         """Return the probability that each passage answers the question."""
         if not passages:
             return []
-        logits = self._loaded().score(question, passages)
-        return [self._calibration.probability(float(logit)) for logit in logits]
-
-    def _loaded(self) -> CrossEncoder:
-        with self._loading:
-            if self._cross_encoder is None:
-                self._cross_encoder = self._load()
-            return self._cross_encoder
+        return [self._calibration.probability(float(logit)) for logit in self._cross_encoder.score(question, passages)]
 
 
 def load_passage_scorer(backend: str, model: str | None = None, *, device: str | None = None) -> PassageScorer:
     """Return a scorer by a cross-encoder, which is loaded at the first question. Raises InputError for an unknown backend."""
     check_backend("rankvideo_rag.models.cross_encoders", backend)
-    return CrossEncoderScorer(lambda: load_cross_encoder(backend, model, device=device), text_calibration(model))
+    calibration = text_calibration(model)
+    return LazyPassageScorer(lambda: CrossEncoderScorer(load_cross_encoder(backend, model, device=device), calibration))
 
 
 class TermWeights(Record):

@@ -54,7 +54,7 @@ def test_a_cross_encoders_logits_become_probabilities() -> None:
         def score(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:
             return np.array([len(passage) for passage in passages], dtype=np.float32)
 
-    scorer = CrossEncoderScorer(Lengths, Platt(slope=2.0, intercept=-4.0))
+    scorer = CrossEncoderScorer(Lengths(), Platt(slope=2.0, intercept=-4.0))
     assert scorer.score("q", ["ab", "abc"]) == pytest.approx([0.5, 0.880797], abs=1e-6)  # sigmoid(0), sigmoid(2)
     assert scorer.score("q", []) == TermScorer().score("q", []) == []
 
