@@ -21,7 +21,7 @@ from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.answers.records import CitedSpan, Reference, SystemAnswer
 from rankvideo_rag.eval.answers.sentences import Statement, split_statements
 from rankvideo_rag.formats.moments import Moment
-from rankvideo_rag.formats.strict import AnyRecord, JsonLine, as_id, read_json_lines
+from rankvideo_rag.formats.strict import AnyRecord, JsonLine, as_id, explain_faults, read_json_lines
 from rankvideo_rag.schema import Record
 from rankvideo_rag.text import clean
 
@@ -64,11 +64,7 @@ def validate(kind: type[AnyRecord], value: Mapping[str, Any], place: str) -> Any
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        )
-        raise InputError(f"{place}: {faults}") from error
+        raise InputError(f"{place}: {explain_faults(error, whole='it')}") from error
 
 
 def parse_answer(value: Mapping[str, Any], *, place: str, stems: bool = False) -> SystemAnswer:

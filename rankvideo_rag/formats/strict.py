@@ -119,8 +119,13 @@ def read_records(path: str | Path, kind: type[AnyRecord], *, what: str) -> Itera
         try:
             yield kind.model_validate_json(text)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'line'}: {fault['msg']}" for fault in error.errors())
-            raise InputError(f"{place} is not a valid {what}: {faults}") from error
+            raise InputError(f"{place} is not a valid {what}: {explain_faults(error, whole='line')}") from error
+
+
+def explain_faults(error: ValidationError, *, whole: str) -> str:
+    """Return the invalid fields and what is wrong with each; `whole` names the value itself."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}" for fault in faults)
 
 
 def as_object(value: Any, keys: str, place: str | Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from pydantic import BaseModel, ValidationError
 
+from rankvideo_rag.formats.strict import explain_faults
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.video_inputs import png_base64, video_metadata
 from rankvideo_rag.models.vlm import LabelLogprobs, Prompt
@@ -48,13 +49,11 @@ LabelIds = Mapping[str, Sequence[int]]  # label -> vocabulary ids; empty where t
 
 
 def parse_reply(kind: type[Kind], text: bytes) -> Kind:
-    """Parse a reply strictly, which the openai client does not. Raises RequestError that names the first error."""
+    """Parse a reply strictly, which the openai client does not. Raises RequestError."""
     try:
         return kind.model_validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise RequestError(f"the reply cannot be used: {place}: {first['msg']}") from error
+        raise RequestError(f"the reply cannot be used: {explain_faults(error, whole='the whole')}") from error
 
 
 def parse_completion(text: bytes) -> ChatCompletion:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, get_args
 from pydantic import ValidationError
 
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.formats.strict import explain_faults
 from rankvideo_rag.media import Frames
 from rankvideo_rag.models.bundled import local_folder
 from rankvideo_rag.models.vlm import Prompt
@@ -157,9 +158,9 @@ def load_prompt_spec(folder: str | Path) -> PromptSpec | None:
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        errors = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors())
+        faults = explain_faults(error, whole="file")
         raise InputError(
-            f"{file} is not a PromptSpec: {errors}. Delete it and set the prompt by name, or train again"
+            f"{file} is not a PromptSpec: {faults}. Delete it and set the prompt by name, or train again"
         ) from error
 
 

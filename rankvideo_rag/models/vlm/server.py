@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletion
 
 from rankvideo_rag.errors import InputError, ModelError
 from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt
-from rankvideo_rag.models.vlm.conversation import has_empty_video, validate_generation
+from rankvideo_rag.models.vlm.conversation import abstain_from_empty, validate_generation
 from rankvideo_rag.models.vlm.endpoint import Address, CircuitBreaker, Endpoint, RequestError, parse_address, run
 from rankvideo_rag.models.vlm.openai_protocol import (
     LabelIds,
@@ -105,7 +105,9 @@ class ServerVLM:
         return run(self._token_ids(prompt)) if self._info.is_vllm else None
 
     async def _label_logprobs(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelLogprobs]:
-        answers = {i: answer for i, prompt in enumerate(prompts) if (answer := self._answer_unasked(prompt)) is not None}
+        reasons = {index: explain_unsupported(self._info, prompt) for index, prompt in enumerate(prompts)}
+        answers = {index: LabelLogprobs(None, reason) for index, reason in reasons.items() if reason}
+        answers |= abstain_from_empty(prompts)
         pending = [index for index in range(len(prompts)) if index not in answers]
         async with _open(self._address, self._breaker) as endpoint:
             try:
@@ -118,12 +120,6 @@ class ServerVLM:
                 for index, reply in zip(batch, replies, strict=True):
                     answers[index] = LabelLogprobs(None, str(reply)) if isinstance(reply, RequestError) else reply
         return [answers[index] for index in range(len(prompts))]
-
-    def _answer_unasked(self, prompt: Prompt) -> LabelLogprobs | None:
-        if has_empty_video(prompt):
-            return LabelLogprobs(None, "the prompt shows no frame", abstained=True)
-        reason = explain_unsupported(self._info, prompt)
-        return LabelLogprobs(None, reason) if reason else None
 
     async def _ask_all(
         self, endpoint: Endpoint, prompts: Sequence[Prompt], query: _LabelQuery, due: float
