@@ -52,6 +52,20 @@ def merge(
     _print_folder(_module("adapters").merge_adapter(adapter, output))
 
 
+@app.command("static-text")
+def static_text(
+    teacher: Annotated[Path, typer.Argument(help="Folder of a text embedder with a WordPiece vocabulary (vocab.txt).")],
+    texts: Annotated[Path, typer.Argument(help="Text file with a text on each line, or folder of WordNet 3 data files.")],
+    output: Output,
+    backend: Annotated[str, typer.Option(help="Text embedder backend of the teacher.")] = "onnx",
+    dim: Annotated[int, typer.Option(min=1, help="Dimensions.")] = 256,
+) -> None:
+    """Distil a static text embedder, which needs no torch, from another text embedder."""
+    static = _module("static_text")
+    with _log():
+        _print_folder(static.distil(teacher, static.read_texts(texts), output, backend=backend, dim=dim))
+
+
 def _train_with_pools(config: Path, name: str, kind: str) -> None:
     options, examples = _read(config, kind)
     with _log():

@@ -24,7 +24,7 @@ def split_words(text: str) -> list[str]:
 def _separated(text: str) -> Iterator[str]:
     for character in text:
         category = unicodedata.category(character)
-        if category == "Mn" or (category in ("Cc", "Cf", "Co", "Cn") and character not in "\t\n\r") or character == "\ufffd":
+        if category == "Mn" or (category in ("Cc", "Cf", "Co") and character not in "\t\n\r") or character == "\ufffd":
             continue
         yield f" {character} " if _is_punctuation(character, category) or _is_ideograph(character) else character
 
