@@ -1,4 +1,4 @@
-"""rankvideo bench: measure speed and memory on this machine, and the answers to questions about transcripts."""
+"""rankvideo bench: measure speed and memory on this machine, and search and answers on transcripts."""
 
 import tempfile
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli import bench_answers
+from rankvideo_rag.cli import bench_answers, bench_text_search
 from rankvideo_rag.cli.console import make_table, note, out, render
 from rankvideo_rag.cli.options import AsJson, Device
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="bench", help="Measure speed on this machine, and answers.", no_args_is_help=True)
 app.command("answers")(bench_answers.answers)
+app.command("text-search")(bench_text_search.text_search)
 
 
 @app.callback()
