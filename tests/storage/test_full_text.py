@@ -20,6 +20,7 @@ from rankvideo_rag.storage.index_config import IndexConfig
 from rankvideo_rag.storage.store import KnownFile, Store
 from rankvideo_rag.storage.writer import open_writer
 from rankvideo_rag.testing.scripted_embedder import ScriptedEmbedder
+from rankvideo_rag.text import tokenize
 
 ALL_SENTENCES = [sentence for sentences in SENTENCES.values() for sentence in sentences]
 
@@ -110,6 +111,19 @@ def _matches(written: str, asked: str) -> bool:
             "SELECT count(*) FROM passages_speech WHERE passages_speech MATCH ?", (match_expression(asked),)
         )
         return bool(found.fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*ALL_SENTENCES, "Ｃａｆｅ\u0301 ½ kg 三〇 №5 x²", "𠮷野家 𝔘𝔫𝔦 ǅ ﬁn", "ᠮᠣᠩᠭᠣᠯ ⰀⰁⰂ 𞤀𞤁 ߒߓ ᏣᎳᎩ", "\ue000 a\u0301\u0327b"],
+)
+def test_the_index_has_exactly_the_tokens_of_the_text(text: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f'CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = "{full_text.TOKENIZER}")')
+        connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, instance)")
+        connection.execute("INSERT INTO words VALUES (?)", (normalize(text),))
+        indexed = connection.execute('SELECT term FROM vocabulary ORDER BY "offset"').fetchall()
+    assert [term for (term,) in indexed] == [token.term for token in tokenize(text)]
 
 
 @pytest.mark.parametrize("question", ["ـ", "?!", "", "🦊"])
