@@ -17,7 +17,7 @@ from rankvideo_rag.metadata_filters import sql_condition
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.nodes import clip_to_node
-from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, MEANING, FusedHit, PassageScores, fuse
+from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, MEANING, ChannelResults, FusedHit, PassageScores
 from rankvideo_rag.ranking.term_scores import QuestionTerms
 from rankvideo_rag.ranking.vector_search import search_vectors
 from rankvideo_rag.schema import Clip, SearchChannel, TextChannel
@@ -80,18 +80,21 @@ class VideoRetriever(BaseRetriever):
         super().__init__(**kwargs)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        results = self.search_channels(query_bundle)
+        return self._nodes(results.fuse(self._weights), results.clips)
+
+    def search_channels(self, query_bundle: QueryBundle) -> ChannelResults:
+        """Return what each channel finds for a question, before fusion; channels with the weight 0 are not searched."""
         question = _checked(query_bundle.query_str)
         pictures = self._search_pictures(question, query_bundle.embedding) if self._weights["visual"] > 0 else {}
         passages = self._search_passages(question)
         # A writer may have deleted clips since their channel found them; others fill the list.
         clips = self._store.clips({*pictures, *(passage.clip for passage in passages.values())})
-        hits = fuse(
+        return ChannelResults(
             {clip: score for clip, score in pictures.items() if clip in clips},
             {number: passage for number, passage in passages.items() if passage.clip in clips},
-            weights=self._weights,
-            tie_breaker=lambda clip: (clips[clip].video_id, clips[clip].start),
+            clips,
         )
-        return self._nodes(hits, clips)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)

@@ -42,10 +42,10 @@ class Background(NamedTuple):
     def deviation(self, cosine: float) -> float:
         """Return by how many standard deviations a cosine exceeds the background.
 
-        Corrected for small samples: a value of Student's t with (sample - 1) / 4 degrees of freedom, as a quartile is much less
+        Corrected for small samples: a value of Student's t with (sample - 1) / 2 degrees of freedom, as a quartile is less
         precise than a standard deviation, becomes the equally likely normal value (Wallace 1959).
         """
-        t, freedom = (cosine - self.location) / self.scale, (self.sample - 1) / 4
+        t, freedom = (cosine - self.location) / self.scale, (self.sample - 1) / 2
         if freedom < 1:
             return 0.0
         normal = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))

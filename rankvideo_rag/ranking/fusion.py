@@ -4,13 +4,13 @@ Text counts by the best passage of a clip, by its terms and its meaning together
 not count twice. The picture is added. Weights were fitted by `rankvideo bench fusion` (docs/benchmarks.md).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, get_args
+from collections.abc import Mapping
+from typing import NamedTuple, get_args
 
-from rankvideo_rag.schema import SearchChannel, TextChannel
+from rankvideo_rag.schema import Clip, SearchChannel, TextChannel
 
 DEFAULT_WEIGHTS: Mapping[SearchChannel, float] = {
-    "visual": 0.75,
+    "visual": 1.0,
     "speech": 1.0,
     "on_screen": 1.0,
     "description": 1.0,
@@ -43,28 +43,29 @@ class FusedHit(NamedTuple):
     passage: int | None  # the passage that counted
 
 
-def fuse(
-    pictures: Mapping[int, float],
-    passages: Mapping[int, PassageScores],
-    *,
-    weights: Mapping[SearchChannel, float] = DEFAULT_WEIGHTS,
-    tie_breaker: Callable[[int], Any],
-) -> list[FusedHit]:
-    """Fuse normalised scores of clips by picture and of passages by text, best first.
+class ChannelResults(NamedTuple):
+    """What the channels found for a question."""
 
-    Of equal scores the better single channel decides, then the better match of terms, then `tie_breaker` (a sort key of a clip
-    by its content). Numbers of clips and passages, which depend on the order of indexing, decide nothing.
-    """
-    best = _best_passages(passages, weights)
-    channels = _clip_scores(pictures, passages)
-    ranks = {channel: _ranks(scores) for channel, scores in channels.items()}
-    hits = []
-    for clip in dict.fromkeys([*pictures, *best]):
-        found = {channel: scores[clip] for channel, scores in channels.items() if clip in scores}
-        text = best.get(clip, (None, 0.0))
-        score = (weights["visual"] * pictures.get(clip, 0.0) + text[1]) / _most(weights)
-        hits.append(FusedHit(clip, score, found, {channel: ranks[channel][found[channel]] for channel in found}, text[0]))
-    return sorted(hits, key=lambda hit: (*_preference(hit), tie_breaker(hit.clip)))
+    pictures: Mapping[int, float]  # clip -> normalised score
+    passages: Mapping[int, PassageScores]  # by number
+    clips: Mapping[int, Clip]  # those that are named above
+
+    def fuse(self, weights: Mapping[SearchChannel, float] = DEFAULT_WEIGHTS) -> list[FusedHit]:
+        """Return the clips, best first.
+
+        Of equal scores the better single channel decides, then the better match of terms, then video_id, which depends on the
+        bytes of the video, and start. Row numbers, which depend on the order of indexing, decide nothing.
+        """
+        best = _best_passages(self.passages, weights)
+        channels = _clip_scores(self.pictures, self.passages)
+        ranks = {channel: _ranks(scores) for channel, scores in channels.items()}
+        hits = []
+        for clip in dict.fromkeys([*self.pictures, *best]):
+            found = {channel: scores[clip] for channel, scores in channels.items() if clip in scores}
+            passage, text = best.get(clip, (None, 0.0))
+            score = (weights["visual"] * self.pictures.get(clip, 0.0) + text) / _most(weights)
+            hits.append(FusedHit(clip, score, found, {channel: ranks[channel][found[channel]] for channel in found}, passage))
+        return sorted(hits, key=lambda hit: (*_preference(hit), self.clips[hit.clip].video_id, self.clips[hit.clip].start))
 
 
 def _preference(hit: FusedHit) -> tuple[float, float, float]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, FusedHit, PassageScores, fuse
-from rankvideo_rag.schema import SearchChannel
+from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, ChannelResults, FusedHit, PassageScores
+from rankvideo_rag.schema import Clip, SearchChannel
 
 WEIGHTS: dict[SearchChannel, float] = dict.fromkeys(DEFAULT_WEIGHTS, 0.0) | {"visual": 1.0, "speech": 2.0, "on_screen": 1.0}
 
@@ -13,7 +13,9 @@ def fused(
     passages: dict[int, PassageScores],
     weights: dict[SearchChannel, float] | None = None,
 ) -> list[FusedHit]:
-    return fuse(pictures, passages, weights=weights or WEIGHTS, tie_breaker=lambda clip: f"video {clip % 7}")
+    numbers = {*pictures, *(passage.clip for passage in passages.values())}
+    clips = {n: Clip(clip_id=str(n), video_id=f"video {n % 7}", start=0.0, end=1.0) for n in numbers}
+    return ChannelResults(pictures, passages, clips).fuse(weights or WEIGHTS)
 
 
 def test_a_score_is_the_weighted_share_of_what_all_channels_could_give() -> None:
