@@ -20,6 +20,7 @@ from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.passage_scorer import LazyPassageScorer, PassageScorer, TermScorer, load_passage_scorer
 from rankvideo_rag.ranking.reasoning import MarginBand
+from rankvideo_rag.ranking.relevance import Platt
 from rankvideo_rag.ranking.windows import Windowing
 from rankvideo_rag.reranker import RankVideoRerank
 from rankvideo_rag.retriever import VideoRetriever
@@ -138,6 +139,13 @@ class VideoArchive:
             )
         return self._passage_scorer
 
+    def _calibration(self) -> Platt | None:
+        """Return the calibration of the settings; None: that of the model."""
+        if self.settings.picture_calibration is None:
+            return None
+        slope, intercept = self.settings.picture_calibration
+        return Platt(slope=slope, intercept=intercept, fitted_on="the setting picture_calibration")
+
     def _why_out_of_domain(self, node: BaseNode, question: str) -> str | None:
         """Return why the reranker cannot judge the picture of a node for a question; None if it can."""
         model = self.settings.reranker_model
@@ -165,6 +173,7 @@ class VideoArchive:
             "device": self.settings.device,
             "prompt": self.settings.prompt,
             "evidence": self.settings.evidence,
+            "calibration": self._calibration(),
             "text_lookup": self.store.spans,
             "passage_scorer": self.passage_scorer(),
             "out_of_domain": self._why_out_of_domain,

@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         "and meaning).",
     )
     cross_encoder_model: str | None = Field(None, description="Cross-encoder: hub name or local path.")
+    picture_calibration: tuple[float, float] | None = Field(
+        None,
+        description="Slope and intercept that turn the reranker's margins into probabilities, as eval calibrate fits them; by "
+        "default those of the model.",
+    )
     window_seconds: float | None = Field(
         None,
         gt=0,

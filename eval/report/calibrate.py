@@ -1,9 +1,12 @@
-"""Choose the margin below which an archive should abstain, and the margins in doubt, from a report's folder."""
+"""Choose from a report the margin below which an archive should abstain, the margins in doubt, and a calibration of margins."""
+
+from collections.abc import Sequence
 
 from rankvideo_rag.answering.abstention import calibrate_margin
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.report.folder import ReportInputs
-from rankvideo_rag.ranking.reasoning import MarginBand, calibrate_band
+from rankvideo_rag.ranking.reasoning import calibrate_band
+from rankvideo_rag.ranking.relevance import Platt, fit_platt
 from rankvideo_rag.schema import Record
 
 
@@ -18,6 +21,7 @@ class CalibratedMargin(Record):
     not_scored: int  # questions without a margin, which are not used
     reasoning_low: float | None  # nats: between these two, the sign of a margin is wrong too often; None: no bound
     reasoning_high: float | None
+    picture: Platt | None  # turns margins into probabilities; None where the scored pairs do not determine it
 
 
 def calibrate_min_margin(inputs: ReportInputs, *, max_error: float = 0.05) -> CalibratedMargin:
@@ -34,7 +38,8 @@ def calibrate_min_margin(inputs: ReportInputs, *, max_error: float = 0.05) -> Ca
             f"of {len(margins)} questions with a margin none is {lacking} an answer in the archive: calibration needs both "
             f'kinds; mark a question that the archive does not answer with "answerable": false'
         )
-    band = _calibrate_band(inputs, max_error)
+    labelled = _labelled_margins(inputs)
+    band = calibrate_band(*labelled, max_error=max_error)
     threshold = calibrate_margin(list(margins.values()), answerable, max_error=max_error)
     return CalibratedMargin(
         **threshold._asdict(),
@@ -43,18 +48,26 @@ def calibrate_min_margin(inputs: ReportInputs, *, max_error: float = 0.05) -> Ca
         not_scored=len(inputs.references) - len(margins),
         reasoning_low=band.low,
         reasoning_high=band.high,
+        picture=_fit_picture(*labelled),
     )
 
 
-def _calibrate_band(inputs: ReportInputs, max_error: float) -> MarginBand:
-    """Return the band of margins in doubt, from all scored pairs; a pair without a judgement counts as irrelevant."""
+def _labelled_margins(inputs: ReportInputs) -> tuple[list[float], list[bool]]:
+    """Return the margins of all scored pairs, and whether each is relevant; a pair without a judgement counts as irrelevant."""
     labelled = [
         (score.margin, inputs.qrels.get(query, {}).get(video, 0) >= 1)
         for query, scores in inputs.margins.items()
         for video, score in scores.items()
         if score.margin is not None
     ]
-    return calibrate_band([margin for margin, _ in labelled], [label for _, label in labelled], max_error=max_error)
+    return [margin for margin, _ in labelled], [label for _, label in labelled]
+
+
+def _fit_picture(margins: Sequence[float], labels: Sequence[bool]) -> Platt | None:
+    try:
+        return fit_platt(margins, labels, fitted_on=f"{len(margins)} pairs of the report, {sum(labels)} of them relevant")
+    except InputError:  # only one kind of pair, or margins that say nothing
+        return None
 
 
 def _best_margin(inputs: ReportInputs, query: str) -> float | None:

@@ -108,6 +108,9 @@ def print_evaluation(found: "EvalResult") -> None:
     if found.pair_accuracy is not None:
         by_attribute = ", ".join(f"{name} {share:.3f}" for name, share in found.by_attribute.items())
         out.print(f"Hard negatives ranked below the relevant clip: {found.pair_accuracy:.3f} ({by_attribute})")
+    if found.answers:
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in found.answers.items())
+        out.print(f"Questions about words, and their keywords, answered by the right quotation: {shares}")
 
 
 def _figure(value: float | None) -> str:

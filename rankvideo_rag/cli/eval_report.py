@@ -129,6 +129,9 @@ def calibrate(
     render(found, lambda: _print_margin(found, max_error), as_json=as_json)
     bounds = ("none" if bound is None else f"{bound:g}" for bound in (found.reasoning_low, found.reasoning_high))
     note("margins in doubt, for the settings reasoning_low and reasoning_high: {} to {}".format(*bounds))
+    if found.picture:
+        slope, intercept = found.picture.slope, found.picture.intercept
+        note(f"margins as probabilities: picture_calibration = [{slope:.3g}, {intercept:.3g}], on {found.picture.fitted_on}")
     if found.not_scored:
         note(f"questions left out because no clip has a margin: {found.not_scored}")
     if found.unanswerable < FEW:

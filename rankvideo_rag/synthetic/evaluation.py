@@ -21,12 +21,14 @@ from rankvideo_rag.ranking.pointwise import Pair, VideoSpan
 from rankvideo_rag.ranking.relevance import Relevance, picture_calibration
 from rankvideo_rag.ranking.scorer import score_pairs
 from rankvideo_rag.ranking.scores import rank_by_score
-from rankvideo_rag.schema import Score, SearchChannel
+from rankvideo_rag.schema import Answer, Score, SearchChannel
 from rankvideo_rag.settings import PROFILES, Settings
+from rankvideo_rag.synthesizer import ANSWER_KEY
 from rankvideo_rag.synthetic.grammar import hard_negative_kind
 from rankvideo_rag.synthetic.questions import Question, generate_questions
 from rankvideo_rag.synthetic.render import render_archive
 from rankvideo_rag.synthetic.scenes import SyntheticClip
+from rankvideo_rag.text import content_tokens
 
 MEASURES = ("nDCG@10", "R@10")
 DEPTH = 50  # clips of the first stage that are reranked
@@ -65,6 +67,7 @@ class EvalResult(NamedTuple):
     sizes: dict[str, int]  # kind of question -> questions
     pair_accuracy: float | None  # share of (relevant clip, hard negative) with margins in that order; None: no such pair
     by_attribute: dict[str, float]  # what alone the hard negative lacks -> the same share
+    answers: dict[str, float]  # speech, on screen -> share of the questions, and of their keywords, answered by the right quote
 
     def summary(self) -> dict[str, Any]:
         """Return the main figures, as `rankvideo demo --json` prints them."""
@@ -150,6 +153,7 @@ def evaluate(archive: VideoArchive, folder: Path, clips: Sequence[SyntheticClip]
         sizes={name: len(members) for name, members in slices.items()},
         pair_accuracy=float(np.mean(every_pair)) if every_pair else None,
         by_attribute={name: float(np.mean(of_attribute)) for name, of_attribute in sorted(pairs.items())},
+        answers=_ask_about_words(archive, questions),
     )
 
 
@@ -231,6 +235,20 @@ def _rerank(first_stage: Rankings, pictures: Probabilities, texts: Probabilities
         order = rank_by_score([Relevance(pictures[key], texts.get(key)).combined for key in keys])
         reranked[question_id] = [ranking[place] for place in order] + ranking[DEPTH:]
     return reranked
+
+
+def _ask_about_words(archive: VideoArchive, questions: Sequence[Question]) -> dict[str, float]:
+    """Ask what is said and written, in full and by keywords; right is an answer whose first citation quotes the right clip."""
+    engine, found = archive.as_query_engine(), defaultdict(list)
+    for question in questions:
+        if question.channel != "visual":
+            for text in (question.text, " ".join(token.word for token in content_tokens(question.text))):
+                response = engine.query(text)
+                answer = Answer.model_validate((response.metadata or {})[ANSWER_KEY])
+                cited = answer.citations[:1]
+                right = [citation for citation in cited if citation.quote and Path(citation.path).stem in question.judgements]
+                found[question.channel.replace("_", " ")].append(bool(right))
+    return {name: float(np.mean(right)) for name, right in found.items()}
 
 
 def _compare_pairs(questions: Sequence[Question], negatives: HardNegatives, scores: Scores) -> dict[str, list[bool]]:

@@ -75,6 +75,11 @@ def test_hard_negatives_rank_below_relevant_clips(result: EvalResult) -> None:
     assert result.pair_accuracy >= 0.98
 
 
+def test_what_is_said_and_written_is_answered_by_its_quotation_with_reranking_on(result: EvalResult) -> None:
+    assert result.answers.keys() == {"speech", "on screen"}
+    assert min(result.answers.values()) >= 23 / 24
+
+
 def test_demo_prints_its_figures_as_json(tiny_profile: None, tmp_path: Path) -> None:
     run = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--clips", "15", "--seed", "4", "--json"])
     assert run.exit_code == 0, run.output
