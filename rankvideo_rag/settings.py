@@ -66,7 +66,7 @@ DOWNLOAD_BYTES = {
     "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1": 471_000_000,
     "Haon-Chen/e5-omni-7B": 17_900_000_000,
     "BAAI/bge-reranker-v2-m3": 2_270_000_000,
-    "bundled:static-en": 2_000_000,
+    "bundled:static-en": 7_500_000,
     "intfloat/multilingual-e5-small": 471_000_000,
     "BAAI/bge-m3": 2_271_000_000,
     "hltcoe/RankVideo": 17_600_000_000,
