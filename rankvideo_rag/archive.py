@@ -18,6 +18,7 @@ from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.bundled import is_bundled, is_foreign, is_outside_vocabulary
 from rankvideo_rag.models.embedders import Embedder, load_embedder
 from rankvideo_rag.models.text_embedders import TextEmbedder
+from rankvideo_rag.ranking.fusion import parse_weights
 from rankvideo_rag.ranking.passage_scorer import LazyPassageScorer, PassageScorer, TermScorer, load_passage_scorer
 from rankvideo_rag.ranking.reasoning import MarginBand
 from rankvideo_rag.ranking.relevance import Platt
@@ -122,6 +123,7 @@ class VideoArchive:
         default_top_k = self.settings.top_n if self.settings.reranker == "none" else self.settings.rerank_depth
         defaults: dict[str, Any] = {
             "depth": self.settings.retrieve_depth,
+            "weights": parse_weights(self.settings.fusion_weights),
             "text_vectors": self.text_vectors,
             "text_embedder": self.text_embedder,
         }

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
     )
     reasoning_low: float = Field(-2.0, allow_inf_nan=False, description="Margins above this, in nats, may be in doubt.")
     reasoning_high: float = Field(2.0, allow_inf_nan=False, description="Margins below this, in nats, may be in doubt.")
+    fusion_weights: str = Field(
+        "",
+        description="Weights of channels in fusion, where not the default: visual=0.5,speech_meaning=0; 0 switches one off. "
+        "The channels are visual, speech, on_screen, description, and speech_meaning, on_screen_meaning, description_meaning.",
+    )
     retrieve_depth: int = Field(100, ge=1, description="Clips taken from the fused channels.")
     rerank_depth: int = Field(20, ge=1, description="Clips that are reranked, of those retrieved.")
     top_n: int = Field(5, ge=1, description="Clips that an answer may cite, of those reranked.")

@@ -49,6 +49,7 @@ SEARCH_SETTINGS = (
     "device",
     "gpu",
     "vector_store",
+    "fusion_weights",
 )
 
 # The settings that every command offers which lets an LLM write answers.

@@ -4,9 +4,11 @@ Text counts by the best passage of a clip, by its terms and its meaning together
 not count twice. The picture is added. Weights were fitted by `rankvideo bench fusion` (docs/benchmarks.md).
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, get_args
 
+from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Clip, SearchChannel, TextChannel
 
 DEFAULT_WEIGHTS: Mapping[SearchChannel, float] = {
@@ -23,6 +25,26 @@ MEANING: Mapping[TextChannel, SearchChannel] = {
     "on_screen": "on_screen_meaning",
     "description": "description_meaning",
 }
+
+
+def parse_weights(text: str) -> dict[SearchChannel, float]:
+    """Read weights such as "visual=0.5,speech=2". Raises InputError for an unknown channel or a weight below 0.
+
+    >>> parse_weights("visual=0.5, speech=2")
+    {'visual': 0.5, 'speech': 2.0}
+    """
+    weights: dict[SearchChannel, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        channel = next((channel for channel in DEFAULT_WEIGHTS if channel == name.strip()), None)
+        try:
+            weight = float(value)
+        except ValueError:
+            weight = -1.0
+        if channel is None or not 0 <= weight < math.inf:
+            raise InputError(f"fusion_weights: {part!r} is not CHANNEL=NUMBER; the channels are {', '.join(DEFAULT_WEIGHTS)}")
+        weights[channel] = weight
+    return weights
 
 
 class PassageScores(NamedTuple):

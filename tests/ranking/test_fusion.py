@@ -2,7 +2,8 @@
 
 import pytest
 
-from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, ChannelResults, FusedHit, PassageScores
+from rankvideo_rag.errors import InputError
+from rankvideo_rag.ranking.fusion import DEFAULT_WEIGHTS, ChannelResults, FusedHit, PassageScores, parse_weights
 from rankvideo_rag.schema import Clip, SearchChannel
 
 WEIGHTS: dict[SearchChannel, float] = dict.fromkeys(DEFAULT_WEIGHTS, 0.0) | {"visual": 1.0, "speech": 2.0, "on_screen": 1.0}
@@ -70,3 +71,14 @@ def test_the_content_of_clips_decides_where_all_scores_are_equal() -> None:
 
 def test_without_hits_the_list_is_empty() -> None:
     assert fused({}, {}) == []
+
+
+def test_weights_are_read_from_text() -> None:
+    assert parse_weights(" visual=0.5,speech_meaning = 0,") == {"visual": 0.5, "speech_meaning": 0.0}
+    assert parse_weights("") == {}
+
+
+@pytest.mark.parametrize("text", ["smell=1", "visual", "visual=x", "visual=-1", "visual=nan", "visual=inf"])
+def test_unusable_weights_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is not CHANNEL=NUMBER; the channels are visual, speech"):
+        parse_weights(text)
