@@ -50,7 +50,9 @@ def _numbered(table: str) -> dict[str, int]:
 
 
 _MONTHS, _DAYS = _numbered(_MONTH_NAMES), _numbered(_DAY_NAMES)
-_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b(?:\.(?=,?\s*\d))?"
+_MONTH = (
+    rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b(?:(?<=\b\w{{3}})\.(?=,?\s*\d)(?<!\bmay\.)(?<!\bmai\.))?"
+)
 _YEAR = r"(?:,?\s*(?:de |del |of |in )?(?P<year>1\d{3}|20\d{2})\b(?![.,]?\d))?"
 _SUFFIX = r"(?:st|nd|rd|th|er|\.|º)?"
 _BETWEEN = r"\s*(?:to|-|–|until|bis|and|und|or|al|au|y|et)\s*(?:the |el |le |zum |dem )?"

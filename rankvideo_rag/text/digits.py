@@ -15,11 +15,11 @@ from text_to_num import find_numbers
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[^\w\s-]")
 _LANGUAGES = ("en", "de", "es", "fr")
 # Words that are numbers in form only: "4 y cuarto" is a quarter past four, "a second" is a time.
-_NEVER = frozenset("o cuarto cuartos quart quarts second seconds segundo segundos".split())
+_NEVER = frozenset("miles o cuarto cuartos quart quarts second seconds segundo segundos".split())
 _ARTICLES = frozenset("ein eine einen einem einer eines un una une".split())
 _MULTIPLIERS = frozenset(
     """hundred thousand million billion hundert tausend million millionen milliarde milliarden cientos mil millón millones
-    cent cents mille millions milliard milliards""".split()
+    cent cents ciento cento mille millions milliard milliards""".split()
 )
 _CHINESE = re.compile(r"[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+(?![十百分半刻直起样些定般下]))?")
 _CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
@@ -99,7 +99,9 @@ def _from_words(text: str, language: str) -> Iterator[tuple[int, int, str]]:
         yield from _german_halves(text)
     words: list[_Word] = []
     for match in _TOKEN.finditer(text):
-        words.append(_Word(match, bool(words) and (words[-1].match[0][0].isdigit() or _is_decimal(words))))
+        after_digits = bool(words) and (words[-1].match[0][0].isdigit() or _is_decimal(words))
+        per_cent = bool(words) and words[-1].match[0].casefold() in ("per", "pour", "por")
+        words.append(_Word(match, after_digits or per_cent))
     for found in find_numbers(words, language, threshold=0):
         first, last = words[found.start].match, words[found.end - 1].match
         if found.end - found.start == 1 and first[0].casefold() in _ARTICLES:
