@@ -1,7 +1,8 @@
 """Parse what a language model wrote into claims, with the evidence and the quotes that each one names.
 
 Accepted are, in this order: the arguments of a function call, or JSON with claims (bare, fenced, within prose, truncated);
-else prose with markers such as `[2]`, `[1, 3]` or `[2 @ 01:05-01:09]`. Nothing is verified here.
+else prose with markers such as `[2]`, `[1, 3]` or `[2 @ 01:05-01:09]`, or in another of the usual styles. Nothing is verified
+here.
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
+from rankvideo_rag.answering.citation_styles import normalize_citations
 from rankvideo_rag.text import split_sentences
 
 MAX_CHARACTERS = 50_000  # of a reply; the rest is ignored and reported
@@ -18,9 +20,9 @@ _TIME = r"(?:\d+:)?\d{1,3}:\d{2}(?:\.\d+)?"
 _MARKER = re.compile(rf"\[(\d+(?:\s*,\s*\d+)*)(?:\s*@\s*({_TIME})(?:\s*[-–]\s*({_TIME}))?)?\]")
 _ANY_MARKER = rf"\[\d+(?:\s*,\s*\d+)*(?:\s*@\s*{_TIME}(?:\s*[-–]\s*{_TIME})?)?\]"
 _LATE_MARKERS = re.compile(rf"([.!?。！？؟]+[\"”»]?)\s*((?:{_ANY_MARKER}\s*)+)")  # "So it is. [1]"
-_UNFINISHED_MARKER = re.compile(r"\[[^\]]*$")
+_UNFINISHED_MARKER = re.compile(r"(?:\[[^\]]*|【[^】]*|\([^)]*|\^\d*)$")
 _GAP = re.compile(r"[ \t]+([.,;:!?。！？؟])|[ \t]{2,}")  # left where a marker was removed
-_BULLET = re.compile(r"^\s*(?:[-*•#>]+|\d{1,2}[.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-*•#>]+|\(?\d{1,2}[.)])\s+")
 _QUOTED = re.compile(r"“([^“”]+)”|\"([^\"]+)\"|«([^«»]+)»|„([^„“”]+)[“”]|「([^「」]+)」")
 _MAX_DIGITS = 6  # of an evidence number
 
@@ -75,7 +77,7 @@ def claims_from_json(claims: Any) -> Iterator[ParsedClaim]:
     for claim in claims if isinstance(claims, list) else []:
         text = claim.get("text", claim.get("claim")) if isinstance(claim, dict) else None
         if _is_text(text):
-            parsed = _parse_sentence(text)
+            parsed = _parse_sentence(normalize_citations(text))
             quotes = filter(_is_text, _as_list(claim.get("quote")))
             named = _as_list(claim.get("evidence", claim.get("citations")))
             markers = (marker for item in named for marker in _parse_evidence_item(item))
@@ -129,7 +131,7 @@ def _parse_prose(written: str) -> list[ParsedClaim]:
     """Return the sentences. One without a marker shares those of the next marked sentence of its paragraph."""
     claims = []
     for paragraph in re.split(r"\n+", written):
-        text = _BULLET.sub("", _LATE_MARKERS.sub(_before_sentence_end, paragraph))
+        text = _LATE_MARKERS.sub(_before_sentence_end, normalize_citations(_BULLET.sub("", paragraph)))
         markers: tuple[CitationMarker, ...] = ()
         shared = []
         for claim in reversed([_parse_sentence(sentence) for sentence in split_sentences(text)]):
@@ -160,7 +162,7 @@ def _parse_evidence_item(item: Any) -> Iterator[CitationMarker]:
     """Return the markers that one item of a claim's evidence list stands for: 2, "2" or "[2 @ 00:05]"."""
     if isinstance(item, bool) or not isinstance(item, int | str):
         yield CitationMarker(f"[{str(item)[:40]}]", 0)
-    elif match := _MARKER.fullmatch(text := f"[{str(item).strip(' []')}]"):
+    elif match := _MARKER.fullmatch(normalize_citations(text := f"[{str(item).strip(' []()【】^')}]")):
         yield from _split_marker(match)
     else:
         yield CitationMarker(text[:40], 0)
