@@ -17,6 +17,7 @@ from rankvideo_rag.indexing.text_index import load_archive_text_embedder
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.bundled import is_bundled, is_foreign, is_outside_vocabulary
 from rankvideo_rag.models.embedders import Embedder, load_embedder
+from rankvideo_rag.models.nli import NliModel, load_nli
 from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.fusion import parse_weights
 from rankvideo_rag.ranking.passage_scorer import LazyPassageScorer, PassageScorer, TermScorer, load_passage_scorer
@@ -47,6 +48,7 @@ class VideoArchive:
         self.settings = settings
         self._embedder: Embedder | None = None
         self._passage_scorer: PassageScorer | None = None
+        self._nli: NliModel | None = None
         self._text_embedder: TextEmbedder | None = None
         self._vectors: dict[Channel, VectorIndex] = {}
         self._loading = threading.Lock()
@@ -188,9 +190,21 @@ class VideoArchive:
         }
         return RankVideoRerank(**defaults | options)
 
+    def _load_nli(self) -> NliModel | None:
+        """Return the model of the settings that checks claims; None if there is none."""
+        with self._loading:
+            if self._nli is None:
+                self._nli = load_nli(self.settings.nli, self.settings.nli_model, device=self.settings.device)
+            return self._nli
+
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
         """Return a synthesizer over this archive's text. Options are those of `VideoAnswerSynthesizer`."""
-        defaults: dict[str, Any] = {"min_margin": self.settings.min_margin, "limits": MediaLimits.from_settings(self.settings)}
+        nli = self._load_nli() if llm and "nli" not in options else None
+        defaults: dict[str, Any] = {
+            "nli": nli,
+            "min_margin": self.settings.min_margin,
+            "limits": MediaLimits.from_settings(self.settings),
+        }
         return VideoAnswerSynthesizer(llm, text_lookup=self.store.spans, **defaults | options)
 
     def as_query_engine(

@@ -177,18 +177,31 @@ class RemovedCitation(Record):
     reason: str
 
 
-class Claim(Record):
-    """A statement of an answer, with its citations.
+ClaimStatus = Literal["quoted", "cited", "seen", "unchecked", "contradicted", "unsupported"]
+"""What the cited clips say of a claim.
 
-    quoted: it quotes a cited clip verbatim. cited: the text of the cited clips contains its terms. seen: only the frames of a
-    cited clip can support it, which text cannot verify. unsupported: none of these, and `reason` says why.
-    """
+- quoted: the claim quotes them verbatim.
+- cited: their text supports it.
+- seen: it is not in their text, and the language model was given their frames.
+- unchecked: neither their text nor its absence decides, as with a free paraphrase or a translation: it is shown with a note.
+- contradicted: their text says otherwise.
+- unsupported: it has no valid citation, a quote that is not there, or nothing to do with their text.
+"""
+
+
+class Claim(Record):
+    """A statement of an answer, with its citations."""
 
     text: str
-    status: Literal["quoted", "cited", "seen", "unsupported"]
+    status: ClaimStatus
     citations: tuple[Citation, ...] = ()
-    support: float | None = Field(None, ge=0, le=1)  # share of its terms in the cited text; None if seen
-    reason: str | None = None
+    support: float | None = Field(None, ge=0, le=1)  # share of its words and quantities in the cited text; None if seen
+    reason: str | None = None  # why it is unchecked, contradicted or unsupported
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the claim does not hold: no answer consists of such claims alone."""
+        return self.status in ("contradicted", "unsupported")
 
 
 class OmittedEvidence(Record):

@@ -40,6 +40,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "reranker_model": "Qwen/Qwen3-VL-2B-Instruct",
         "cross_encoder": "sentence_transformers",
         "cross_encoder_model": "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1",
+        "nli": "sentence_transformers",
+        "nli_model": "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli",
         "asr": "whisper",
         "asr_model": "base",
     },
@@ -52,6 +54,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "reranker_model": "hltcoe/RankVideo",
         "cross_encoder": "sentence_transformers",
         "cross_encoder_model": "BAAI/bge-reranker-v2-m3",
+        "nli": "sentence_transformers",
+        "nli_model": "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli",
         "asr": "whisper",
         "asr_model": "large-v3",
     },
@@ -64,9 +68,10 @@ DOWNLOAD_BYTES = {
     "sentence-transformers/clip-ViT-B-32": 605_000_000,
     "Qwen/Qwen3-VL-2B-Instruct": 4_260_000_000,
     "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1": 471_000_000,
+    "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli": 560_000_000,
     "Haon-Chen/e5-omni-7B": 17_900_000_000,
     "BAAI/bge-reranker-v2-m3": 2_270_000_000,
-    "bundled:static-en": 7_500_000,
+    "bundled:static-en": 2_000_000,
     "intfloat/multilingual-e5-small": 471_000_000,
     "BAAI/bge-m3": 2_271_000_000,
     "hltcoe/RankVideo": 17_600_000_000,
@@ -142,6 +147,12 @@ class Settings(BaseSettings):
         description="Slope and intercept that turn the reranker's margins into probabilities, as eval calibrate fits them; by "
         "default those of the model.",
     )
+    nli: str = Field(
+        "none",
+        description="Checks claims of a language model that rules leave open: sentence_transformers, package.module:function, "
+        "or none (by rules alone).",
+    )
+    nli_model: str | None = Field(None, description="Natural language inference model: hub name or local path.")
     window_seconds: float | None = Field(
         None,
         gt=0,
@@ -197,7 +208,7 @@ class Settings(BaseSettings):
         given = set(values) | (set(of_profile) if "profile" in values else set())
         return of_profile | values | {"given": frozenset(given)}
 
-    @field_validator("embedder_model", "text_embedder_model", "reranker_model", "cross_encoder_model", "asr_model")
+    @field_validator("embedder_model", "text_embedder_model", "reranker_model", "cross_encoder_model", "nli_model", "asr_model")
     @classmethod
     def _paths_are_absolute(cls, model: str | None) -> str | None:
         return str(Path(model).absolute()) if model and Path(model).exists() else model
@@ -240,6 +251,7 @@ _BELONGS_TO = {
     "text_embedder_model": ("text_embedder",),
     "reranker_model": ("reranker",),
     "cross_encoder_model": ("cross_encoder",),
+    "nli_model": ("nli",),
     "asr_model": ("asr",),
     "frame_sampling": ("embedder", "embedder_model"),
 }

@@ -31,6 +31,7 @@ from rankvideo_rag.answering.prompts import PROSE_TEMPLATE
 from rankvideo_rag.answering.streaming import StreamingVerifier
 from rankvideo_rag.answering.verification import VerificationContext
 from rankvideo_rag.errors import InputError
+from rankvideo_rag.models.nli import NliModel
 from rankvideo_rag.schema import Answer
 
 dispatcher = get_dispatcher(__name__)
@@ -54,6 +55,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         text_lookup: (video_id, start, end) -> timed text of a clip; None: a node's text counts as spoken during its whole clip.
         template: prompt for an LLM that writes prose, with {context_str}, {query_str} and optionally {boundary}.
         tokenizer: counts tokens; None: the LLM's own tokenizer if it has one, else an estimate.
+        nli: model that decides claims which rules leave unchecked, such as paraphrases and translations.
         callback_manager: as in LlamaIndex.
         streaming: return a response whose text is released claim by claim, as each is verified.
         **options: fields of `AnswerOptions`.
@@ -69,6 +71,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         text_lookup: TextLookup | None = None,
         template: BasePromptTemplate = PROSE_TEMPLATE,
         tokenizer: Tokenizer | None = None,
+        nli: NliModel | None = None,
         callback_manager: CallbackManager | None = None,
         streaming: bool = False,
         **options: Any,
@@ -80,6 +83,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         super().__init__(llm=llm or MockLLM(), callback_manager=callback_manager, streaming=streaming)
         self._generator = AnswerGenerator(llm, template, self._options, tokenizer) if llm else None
         self._text_lookup = text_lookup
+        self._nli = nli
 
     def _get_prompts(self) -> PromptDictType:
         return dict(self._generator.templates) if self._generator else {}
@@ -204,6 +208,7 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
             options=self._options,
             clips_with_frames=frozenset(frame.number for frame in prompt.frames),
             instructions=task.generator.instructions if task.generator else "",
+            nli=self._nli,
         )
 
     @contextmanager

@@ -8,7 +8,14 @@ from rankvideo_rag.text import timestamp
 
 NOT_ANSWERED = "The archive does not answer this."
 SEEN = "Seen in"  # text of a claim that names clips by their frames alone
-_STATUS_NOTES = {"quoted": "", "cited": "", "seen": " (seen)", "unsupported": " (not supported)"}
+_STATUS_NOTES = {
+    "quoted": "",
+    "cited": "",
+    "seen": " (seen)",
+    "unchecked": " (not checked)",
+    "contradicted": " (contradicted)",
+    "unsupported": " (not supported)",
+}
 _STOPS = ".!?…。！？؟"
 
 
@@ -21,7 +28,7 @@ def build_answer(
     reason: str | None = None,
 ) -> Answer:
     """Return the answer made of these claims; if none is supported, that the archive does not answer."""
-    answered = any(claim.status != "unsupported" for claim in claims)
+    answered = any(not claim.is_rejected for claim in claims)
     shown, removed = (claims, removed_claims) if answered else ((), [*claims, *removed_claims])
     return Answer(
         question=question,
@@ -47,7 +54,7 @@ def seen_claim(citations: Sequence[Citation]) -> Claim:
 
 
 def format_claim(claim: Claim) -> str:
-    """Return a claim as text: its citations before its full stop, and a note if no text supports it."""
+    """Return a claim as text: its citations before its full stop, and a note unless text supports it."""
     citations = [format_citation(citation) for citation in claim.citations]
     if claim.text == SEEN:
         return f"{SEEN} {', '.join(citations)}."

@@ -29,7 +29,7 @@ def measure_strength(answer: Answer, evidence: Sequence[Evidence]) -> tuple[floa
     support by text, the mean margin of the cited clips in nats (0 for a clip without a score), and the number of claims.
     """
     written = len(answer.claims) + len(answer.removed_claims)
-    supported = sum(claim.status != "unsupported" for claim in answer.claims)
+    supported = sum(claim.status in ("quoted", "cited", "seen") for claim in answer.claims)
     margins = [_margin(citation, evidence) for citation in answer.citations]
     share = supported / written if written else 0.0
     margin = sum(margins) / len(margins) if margins else 0.0

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.answering.answers import build_answer, quote_claim, seen_claim
+from rankvideo_rag.answering.claim_check import restates
 from rankvideo_rag.answering.evidence import Evidence, Sentence, split_sentences
-from rankvideo_rag.answering.matching import restates
 from rankvideo_rag.schema import Answer, Claim, TextChannel
 from rankvideo_rag.text import content_tokens, found_terms, stem
 from rankvideo_rag.text import split_sentences as split_text

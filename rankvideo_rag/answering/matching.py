@@ -1,28 +1,28 @@
-"""Match generated text with the text of the evidence: quotes, terms and numbers.
-
-Matching is lexical: it detects invented names and numbers, but not a changed meaning. A paraphrase, or a translation, does not
-match; then only a quote can support a claim.
-"""
+"""Match generated text with the text of the evidence: quotes and leaks of the prompt."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rankvideo_rag.answering.claim_words import LANGUAGES, is_negated
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.schema import TextChannel, TextSpan
-from rankvideo_rag.text import Token, content_tokens, split_words, stem, timestamp, tokenize
+from rankvideo_rag.text import Token, split_words, tokenize
+from rankvideo_rag.text.content import is_function_word
+from rankvideo_rag.text.numbers import find_quantities
 
 MIN_SIMILARITY = 0.9  # share of letters of a quote that must agree
+MIN_WORD_SIMILARITY = 0.75  # of each word that differs, by difflib's ratio
 MAX_FUZZY_QUOTE = 1_000  # letters: a longer quote must match exactly
-MIN_SUPPORT = 0.6  # share of a claim's new terms that the text of its clips must contain
 _LEAK_WORDS = 5  # consecutive words that do not repeat by chance
 _CLOSING = ".!?…。！？؟"
-_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
-_DIGITS_OF = {word: str(number) for number, word in enumerate(_NUMBER_WORDS)}
+_HESITATIONS = frozenset("um uh er erm hm äh ähm öh eh este euh 嗯 呃".split())
+
 
 _Letters = NDArray[np.uint32]
 
@@ -68,7 +68,36 @@ def _find(pattern: Sequence[str], words: Sequence[_Word]) -> QuoteMatch | None:
     if len(wanted) > MAX_FUZZY_QUOTE:
         return None
     best = _most_similar(_letters(wanted), _letters(text))
-    return _match_at(words, *best) if best[2] >= MIN_SIMILARITY else None
+    match = _match_at(words, *best) if best[2] >= MIN_SIMILARITY else None
+    return match if match and has_same_words(pattern, split_words(match.text)) else None
+
+
+def has_same_words(quote: Sequence[str], stored: Sequence[str]) -> bool:
+    """Return whether words differ in spelling only, as in a typing error or one of a speech recogniser.
+
+    A quantity may be written otherwise. Words that are left out or added must be hesitations.
+
+    >>> [has_same_words(quote.split(), "it leaves at nine".split()) for quote in ("it leves at 9", "it leaves at noon")]
+    [True, False]
+    """
+    changes = SequenceMatcher(None, quote, stored, autojunk=False).get_opcodes()
+    return all(_is_spelling(quote[a:b], stored[c:d]) for kind, a, b, c, d in changes if kind != "equal")
+
+
+def _is_spelling(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    ours, theirs = ([word for word in words if word not in _HESITATIONS] for words in (ours, theirs))
+    if "".join(ours) == "".join(theirs):
+        return True
+    values = [[(q.kind, q.value, q.unit) for q in find_quantities(" ".join(words))] for words in (ours, theirs)]
+    if any(values):
+        return values[0] == values[1]
+    return len(ours) == len(theirs) and all(map(_is_typing_error, ours, theirs))
+
+
+def _is_typing_error(ours: str, theirs: str) -> bool:
+    is_function = any(is_function_word(word, language) for word in (ours, theirs) for language in LANGUAGES)
+    negated = [is_negated(word, language) for word in (ours, theirs) for language in LANGUAGES]
+    return not is_function and not any(negated) and SequenceMatcher(None, ours, theirs).ratio() >= MIN_WORD_SIMILARITY
 
 
 def _match_at(words: Sequence[_Word], start: int, end: int, similarity: float) -> QuoteMatch:
@@ -113,32 +142,6 @@ def _edits(pattern: _Letters, text: _Letters, row: NDArray[np.int64]) -> NDArray
     return row
 
 
-def is_supported(sentence: str, question: str, cited: Sequence[Evidence]) -> bool:
-    """Return whether the text of the cited clips contains what the sentence states.
-
-    It must contain at least 60 % of the terms that the sentence adds to the question and the clips' titles, or all terms if it
-    adds none. Every number must occur in the text, the question or a title. A sentence without terms is supported.
-    """
-    known = _term_set(question, *(piece.title for piece in cited))
-    terms, stored = _terms(_without_times(sentence, cited)), _stored_terms(cited)
-    numbers = {term for term in terms if any(map(str.isdigit, term))}
-    if not numbers <= stored | known:
-        return False
-    added = [term for term in terms if term not in known]
-    return _coverage(added, stored) >= MIN_SUPPORT if added else _coverage(terms, stored) == 1.0
-
-
-def measure_support(sentence: str, cited: Sequence[Evidence]) -> float:
-    """Return the share, from 0 to 1, of the sentence's terms that the text of the cited clips contains."""
-    return _coverage(_terms(_without_times(sentence, cited)), _stored_terms(cited))
-
-
-def restates(sentence: str, text: str) -> bool:
-    """Return whether a sentence has terms, at least 60 % of which occur in a text."""
-    terms = _terms(sentence)
-    return bool(terms) and _coverage(terms, _term_set(text)) >= MIN_SUPPORT
-
-
 def leaks_instructions(text: str, instructions: str, cited: Sequence[Evidence], question: str) -> bool:
     """Return whether a text repeats the instructions: five consecutive words, or a code such as a key.
 
@@ -158,33 +161,3 @@ def _is_code(word: str) -> bool:
 
 def _word_runs(words: Sequence[str]) -> list[str]:
     return [" ".join(words[i : i + _LEAK_WORDS]) for i in range(len(words) - _LEAK_WORDS + 1)]
-
-
-def _coverage(terms: Sequence[str], stored: set[str]) -> float:
-    return sum(term in stored for term in terms) / len(terms) if terms else 1.0
-
-
-def _terms(text: str) -> list[str]:
-    # `content_tokens` keeps function words if there is nothing else: the added word prevents that.
-    return [_canonical(token.word) for token in content_tokens(f"subject {text}")[1:]]
-
-
-def _stored_terms(cited: Sequence[Evidence]) -> set[str]:
-    return _term_set(*(span.text for piece in cited for span in piece.spans))
-
-
-def _term_set(*texts: str) -> set[str]:
-    return {_canonical(term) for text in texts for term in split_words(text)}
-
-
-def _canonical(term: str) -> str:
-    return (_DIGITS_OF.get(term) or stem(term)).lstrip("0") or "0"
-
-
-def _without_times(sentence: str, cited: Sequence[Evidence]) -> str:
-    """Remove times of the evidence from a sentence: the prompt contains them, so they are not numbers that need support."""
-    ranges = [(e.start, e.end) for e in cited] + [(span.start, span.end) for e in cited for span in e.spans]
-    times = {timestamp(time) for start_end in ranges for time in start_end}
-    for time in sorted(times, key=len, reverse=True):
-        sentence = sentence.replace(time, " ")
-    return sentence

@@ -36,7 +36,7 @@ def conclude_verified(claims: Sequence[ParsedClaim], verified: Sequence[Verified
 
 def conclude_error(error: str, context: VerificationContext, verified: Sequence[VerifiedClaim] = ()) -> Answer:
     """Return the answer after an error: the claims that a stream was made of until then, else quotes."""
-    if any(one.claim and one.claim.status != "unsupported" for one in verified):
+    if any(one.claim and not one.claim.is_rejected for one in verified):
         answer, reason = combine_claims(verified, context), f"{error}; the answer may be incomplete"
     else:
         answer = quote_evidence(context.question, context.retrieved, min_margin=context.options.min_margin)

@@ -31,7 +31,7 @@ class StreamingVerifier:
         self._written = ""
         self._verified: list[VerifiedClaim] = []
         self._claims: set[Claim] = set()
-        self._pending: list[Claim] = []  # unsupported: released once a claim is supported
+        self._pending: list[Claim] = []  # rejected: released once another claim is not
         self._released = ""
 
     @property
@@ -51,7 +51,7 @@ class StreamingVerifier:
             if claim and claim not in self._claims:
                 self._claims.add(claim)
                 self._pending.append(claim)
-                if claim.status != "unsupported" or self._released:
+                if not claim.is_rejected or self._released:
                     self._released = " ".join(filter(None, [self._released, *map(format_claim, self._pending)]))
                     self._pending.clear()
         return self._released[before:]

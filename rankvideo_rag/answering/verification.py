@@ -1,32 +1,45 @@
 """Verify the claims of a language model against the evidence: each is kept, replaced by its quote, marked or removed.
 
-A claim is kept if one of its citations is valid and the cited text supports it, or, where the prompt contained frames, if it
-cites a relevant clip whose frames the model was given; then its status is "seen".
+A claim needs a valid citation. It is kept if the cited text supports it, or if the text decides nothing; then its status is
+"seen" where the model was given frames of a relevant clip that it cites, else "unchecked". A claim that the text contradicts is
+rejected, whatever the frames show.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rankvideo_rag.answering.answers import build_answer, quote_claim
+from rankvideo_rag.answering.claim_check import Verdict, check_claim
+from rankvideo_rag.answering.clauses import REACH, has_content
 from rankvideo_rag.answering.evidence import Evidence, sanitize_for_display
-from rankvideo_rag.answering.extractive import find_omitted_evidence, is_off_topic, quote_evidence
+from rankvideo_rag.answering.extractive import (
+    STRONG_COVERAGE,
+    find_omitted_evidence,
+    is_off_topic,
+    question_coverage,
+    quote_evidence,
+)
 from rankvideo_rag.answering.matching import (
     QuoteMatch,
     find_quote,
-    is_supported,
     leaks_instructions,
-    measure_support,
 )
 from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.answering.parsing import CitationMarker, ParsedClaim
+from rankvideo_rag.models.nli import NliModel
 from rankvideo_rag.schema import Answer, Citation, Claim, RemovedCitation
-from rankvideo_rag.text import split_words, timestamp
+from rankvideo_rag.text import clean, split_words, timed_sentences, timestamp
 
 QUOTED_INSTEAD = "no claim of the language model is supported: the archive is quoted instead"
 MAX_CLAIM = 1_000  # characters
 # Written times are whole seconds, rounded down: a second at either end is no error.
 _TOLERANCE = 1.0
+_NO_PROSE = "it contains a link, a tag or a turn of a conversation, and no text supports it"
+_DENIED = "a clip that is more about the question says otherwise"
+_TURN = re.compile(r"\b(?:user|assistant|system)\s*:", re.IGNORECASE)
+_QUOTED = re.compile(r"“[^“”]*”")  # as `_with_stored_quotes` writes them
 _QUOTATION_MARKS = (("“", "”"), ('"', '"'), ("«", "»"), ("„", "“"), ("„", "”"), ("「", "」"))
 
 
@@ -40,6 +53,7 @@ class VerificationContext:
     options: AnswerOptions = field(default_factory=AnswerOptions)
     clips_with_frames: frozenset[int] = frozenset()  # numbers of the clips of which the prompt contained frames
     instructions: str = ""  # of the prompt: answers must not repeat them
+    nli: NliModel | None = None  # decides what rules leave open
 
 
 class VerifiedClaim(NamedTuple):
@@ -61,32 +75,32 @@ class _CheckedCitations(NamedTuple):
 def verify_claim(parsed: ParsedClaim, context: VerificationContext) -> VerifiedClaim:
     """Verify one claim. If only its quote is valid, the quote replaces it."""
     checked = _check_citations(parsed, {evidence.number: evidence for evidence in context.shown})
-    text = sanitize_for_display(_with_stored_quotes(parsed.text, checked.quotes))
+    written = _with_stored_quotes(parsed.text, checked.quotes)
+    text = sanitize_for_display(written)
     if leaks_instructions(text, context.instructions, checked.cited, context.question):
         withheld = Claim(text="(withheld)", status="unsupported", reason="it repeats the instructions of the prompt")
         return VerifiedClaim(None, withheld, checked.removed)
-    fault = _find_fault(text, checked, context)
-    if fault is None:
-        return VerifiedClaim(_supported_claim(text, checked, context), None, checked.removed)
-    unsupported = Claim(text=text[:MAX_CLAIM], status="unsupported", citations=checked.citations, reason=fault)
-    if context.options.unsupported == "mark":
-        return VerifiedClaim(unsupported, None, checked.removed)
+    claim = _judge(text, checked, context)
+    if claim.status == "unchecked" and (text != clean(written) or _TURN.search(text)):
+        claim = claim.model_copy(update={"status": "unsupported", "reason": _NO_PROSE})
+    if not claim.is_rejected or context.options.unsupported == "mark":
+        return VerifiedClaim(claim, None, checked.removed)
     if checked.quotes and not checked.has_false_quote:
         quote = quote_claim(next(citation for citation in checked.citations if citation.quote))
-        return VerifiedClaim(quote, unsupported.model_copy(update={"reason": f"{fault}; its quote is shown"}), checked.removed)
-    return VerifiedClaim(None, unsupported, checked.removed)
+        return VerifiedClaim(quote, claim.model_copy(update={"reason": f"{claim.reason}; its quote is shown"}), checked.removed)
+    return VerifiedClaim(None, claim, checked.removed)
 
 
 def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationContext) -> Answer:
     """Return the answer made of verified claims, and of strong evidence that they omit.
 
-    If no claim is supported, the evidence is quoted, or the archive does not answer: no model decides that.
+    If all claims are rejected, the evidence is quoted, or the archive does not answer: no model decides that.
     """
     claims = list(dict.fromkeys(one.claim for one in verified if one.claim))
     removed = [one.removed for one in verified if one.removed]
     removed_citations = [citation for one in verified for citation in one.removed_citations]
     question, min_margin = context.question, context.options.min_margin
-    if not any(claim.status != "unsupported" for claim in claims):
+    if all(claim.is_rejected for claim in claims):
         quoted = quote_evidence(question, context.retrieved, min_margin=min_margin, reason=QUOTED_INSTEAD)
         found = {"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations), "llm_status": "rejected"}
         return quoted.model_copy(update=found)
@@ -108,8 +122,28 @@ def verify_answer(parsed: Sequence[ParsedClaim], context: VerificationContext) -
     return combine_claims([verify_claim(claim, context) for claim in parsed], context)
 
 
+def _judge(text: str, checked: _CheckedCitations, context: VerificationContext) -> Claim:
+    """Return a claim with its status."""
+    if fault := _find_fault(text, checked, context):
+        return Claim(text=text[:MAX_CLAIM], status="unsupported", citations=checked.citations, reason=fault)
+    verdict = _check_text(text, checked.cited, context)
+    claim = Claim(text=text, status="cited", citations=checked.citations, support=verdict.coverage, reason=verdict.reason)
+    if verdict.decision != "contradicted" and _is_denied(text, checked.cited, context):
+        return claim.model_copy(update={"status": "contradicted", "reason": _DENIED})
+    if verdict.decision == "contradicted":
+        return claim.model_copy(update={"status": "contradicted"})
+    if checked.quotes and (verdict.decision == "supported" or _is_only_quoted(text)):
+        return claim.model_copy(update={"status": "quoted", "reason": None})
+    if verdict.decision == "supported":
+        return claim
+    if _is_seen(checked.cited, context):
+        frames = tuple(citation.model_copy(update={"channel": "visual"}) for citation in checked.citations)
+        return Claim(text=text, status="seen", citations=frames)
+    return claim.model_copy(update={"status": "unchecked" if verdict.is_related else "unsupported"})
+
+
 def _find_fault(text: str, checked: _CheckedCitations, context: VerificationContext) -> str | None:
-    """Return why a claim is not supported; None if it is."""
+    """Return why a claim is not even compared with the text of its clips; None if it is."""
     if len(text) > MAX_CLAIM:
         return f"it is longer than {MAX_CLAIM} characters"
     if not checked.cited:
@@ -119,22 +153,71 @@ def _find_fault(text: str, checked: _CheckedCitations, context: VerificationCont
     min_margin = context.options.min_margin
     if not checked.quotes and is_off_topic(context.question, checked.cited, context.retrieved, min_margin=min_margin):
         return "the clips it cites are not about the question, and others are"
-    if is_supported(text, context.question, checked.cited) or _is_seen(checked.cited, context):
-        return None
-    return "the text of the clips it cites does not support it"
+    return None
+
+
+def _check_text(text: str, cited: Sequence[Evidence], context: VerificationContext) -> Verdict:
+    """Compare a claim with the text of the clips it cites. It is contradicted if one clip supports it and another does not."""
+    text = _without_times(text, cited)
+    together = _check_clips(text, cited, context)
+    if together.decision == "supported" and len(cited) > 1:
+        alone = {_check_clips(text, [piece], context).decision for piece in cited}
+        if alone >= {"supported", "contradicted"}:
+            return together._replace(decision="contradicted", reason="the clips it cites disagree")
+    return together
+
+
+def _check_clips(text: str, cited: Sequence[Evidence], context: VerificationContext) -> Verdict:
+    """Check a claim by rules, and what they leave open by the NLI model. Blank sentences keep the clips apart."""
+    sentences = [sentence for piece in cited for sentence in (*_sentences(piece), *[""] * REACH)]
+    verdict = check_claim(text, context.question, sentences, [piece.title for piece in cited])
+    if context.nli is None or not verdict.is_open:
+        return verdict
+    (inference,) = context.nli.infer([(" ".join(filter(None, sentences)), text)])
+    if inference.relation == "entailment":
+        return verdict._replace(decision="supported", reason=None)
+    if inference.relation == "contradiction":
+        return verdict._replace(decision="contradicted", reason="the NLI model says that the evidence contradicts it")
+    return verdict
+
+
+def _is_denied(text: str, cited: Sequence[Evidence], context: VerificationContext) -> bool:
+    """Return whether a claim is contradicted by a clip that is about the question, more than those that it cites."""
+    covered = max(_question_coverage(context.question, piece) for piece in cited)
+    others = (piece for piece in context.retrieved if piece not in cited)
+    return any(
+        _question_coverage(context.question, piece) > max(covered, STRONG_COVERAGE - 1e-9)
+        and _check_clips(text, [piece], context).decision == "contradicted"
+        for piece in others
+    )
+
+
+def _question_coverage(question: str, evidence: Evidence) -> float:
+    sentences = timed_sentences(evidence.spans)
+    return max((question_coverage(question, one.text, one.channel) for one in sentences), default=0.0)
+
+
+def _sentences(evidence: Evidence) -> list[str]:
+    return [sentence.text for sentence in timed_sentences(evidence.spans)]
+
+
+def _without_times(text: str, cited: Sequence[Evidence]) -> str:
+    """Remove times of the evidence from a claim: the prompt contains them, so they need no support."""
+    ranges = [(e.start, e.end) for e in cited] + [(span.start, span.end) for e in cited for span in e.spans]
+    times = {timestamp(time) for start_end in ranges for time in start_end}
+    for time in sorted(times, key=len, reverse=True):
+        text = text.replace(time, " ")
+    return text
+
+
+def _is_only_quoted(text: str) -> bool:
+    """Return whether a claim says nothing beside its quotes: "They say: “at nine”"."""
+    return not has_content(_QUOTED.sub(" ", text))
 
 
 def _is_seen(cited: Sequence[Evidence], context: VerificationContext) -> bool:
     seen = (piece for piece in cited if piece.number in context.clips_with_frames)
     return any(not piece.is_irrelevant(context.options.min_margin) for piece in seen)
-
-
-def _supported_claim(text: str, checked: _CheckedCitations, context: VerificationContext) -> Claim:
-    if not is_supported(text, context.question, checked.cited):
-        frames = tuple(citation.model_copy(update={"channel": "visual"}) for citation in checked.citations)
-        return Claim(text=text, status="seen", citations=frames)
-    support = measure_support(text, checked.cited)
-    return Claim(text=text, status="quoted" if checked.quotes else "cited", citations=checked.citations, support=support)
 
 
 def _check_citations(parsed: ParsedClaim, shown: Mapping[int, Evidence]) -> _CheckedCitations:

@@ -15,14 +15,17 @@ from rankvideo_rag.schema import TextSpan
         ("the fery to Ostrey leaves at nine", "The ferry to Ostrey leaves at nine.", (2.0, 6.0)),  # 1 letter of 33
         ("never late", "never late.", (6.0, 7.0)),
         ("leaves at nine It is never late", "leaves at nine. It is never late.", (4.0, 7.0)),
-        ("the ferry to Ostrey leaves at noon", "The ferry to Ostrey leaves at nine.", (2.0, 6.0)),  # 3 of 34
+        ("the ferry, um, to Ostrey leaves at nine", "The ferry to Ostrey leaves at nine.", (2.0, 6.0)),
+        ("the ferry to Ostrey leaves at noon", None, None),  # 3 of 34, but another word
+        ("the ferry to Ostrey leaves at five", None, None),
+        ("It is ever late", None, None),
         ("the ferry leaves at noon", None, None),  # 3 of 24
         ("nin", None, None),
         ("…", None, None),
         ("HARBOUR ROAD", None, None),
     ],
 )
-def test_a_quote_matches_if_at_most_a_tenth_of_its_letters_differ(
+def test_a_quote_matches_if_it_differs_in_spelling_by_at_most_a_tenth(
     quote: str, stored: str | None, time: tuple[float, float] | None
 ) -> None:
     found = find_quote(quote, FERRY)
@@ -39,7 +42,7 @@ def count_edits(quote: str, text: str) -> int:
     return min(row)
 
 
-@pytest.mark.parametrize("quote", ["fery to ostrey leves at nine", "leaves at nine it was", "to osrey leaves", "ferry at nine"])
+@pytest.mark.parametrize("quote", ["fery to ostrey leves at nine", "leves at nnie", "to osrey leaves", "fery at nine"])
 def test_similarity_agrees_with_brute_force_edit_distance(quote: str) -> None:
     text = " the ferry to ostrey leaves at nine it is never late "
     edits = count_edits(f" {quote} ", text)

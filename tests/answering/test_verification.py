@@ -9,6 +9,7 @@ from rankvideo_rag.answering.answers import NOT_ANSWERED
 from rankvideo_rag.answering.verification import QUOTED_INSTEAD
 from rankvideo_rag.schema import to_json
 
+TRUTH = "“The ferry to Ostrey leaves at nine.” [Video 1 @ 00:02]"
 WHEN = "When does the ferry to Ostrey leave?"
 
 
@@ -33,16 +34,15 @@ def test_the_truncation_of_an_endless_reply_is_reported() -> None:
     ("written", "text", "status", "removed"),
     [
         ("They say “leaves at nine” [1].", "They say “leaves at nine” [Video 1 @ 00:04].", "quoted", None),
-        (
-            "“the ferry to Ostrey leaves at noon” [1].",
-            "“The ferry to Ostrey leaves at nine” [Video 1 @ 00:02].",
-            "quoted",
-            None,
-        ),
         ("It leaves at 9 [1].", "It leaves at 9 [Video 1 @ 00:00].", "cited", None),
-        ("It departs at nine [1].", None, None, "the text of the clips it cites does not support it"),
-        ("It leaves at 11 [1].", None, None, "the text of the clips it cites does not support it"),
-        ("It leaves at noon [1].", None, None, "the text of the clips it cites does not support it"),
+        ("It departs at nine [1].", f"It departs at nine (not checked) [Video 1 @ 00:00]. {TRUTH}", "unchecked", None),
+        ("Die Fähre geht um neun [1].", f"Die Fähre geht um neun (not checked) [Video 1 @ 00:00]. {TRUTH}", "unchecked", None),
+        ("It leaves at 11 [1].", None, None, "the evidence has another time"),
+        ("It leaves at noon [1].", None, None, "the evidence has another time"),
+        ("The ferry to Ostrey does not leave at nine [1].", None, None, "it denies what the evidence affirms"),
+        ("So it is [1].", None, None, "the evidence says nothing of it"),
+        ("Yes [1].", None, None, "the evidence says nothing of it"),
+        ("“the ferry to Ostrey leaves at noon” [1].", None, None, "it contains a quote that is not in the clips it cites"),
         ("The ferry to Ostrey leaves [2].", None, None, "the clips it cites are not about the question, and others are"),
         ("It leaves at nine.", None, None, "it cites nothing"),
         ("It leaves at nine [7].", None, None, "none of its citations is valid"),
@@ -65,27 +65,48 @@ def test_a_claim_is_shown_if_the_cited_text_supports_it(
     else:
         assert [claim.reason for claim in answer.removed_claims] == [removed]
         assert answer.reason == QUOTED_INSTEAD
-        assert answer.text == "“The ferry to Ostrey leaves at nine.” [Video 1 @ 00:02]"
+        assert answer.text == TRUTH
 
 
-def test_a_valid_quote_replaces_an_unsupported_claim() -> None:
-    answer = verify(
-        WHEN, '{"claims": [{"text": "Die Fähre fährt um neun.", "evidence": [1], "quote": "leaves at nine"}]}', [FERRY]
-    )
+def test_a_valid_quote_replaces_a_rejected_claim() -> None:
+    written = '{"claims": [{"text": "Die Fähre fährt um zehn.", "evidence": [1], "quote": "leaves at nine"}]}'
+    answer = verify(WHEN, written, [FERRY])
     assert answer.text == "“leaves at nine.” [Video 1 @ 00:04]"
     assert answer.citations[0].channel == "speech"
-    assert answer.removed_claims[0].text == "Die Fähre fährt um neun."
+    assert answer.removed_claims[0].text == "Die Fähre fährt um zehn."
 
 
-def test_unsupported_claims_can_be_marked() -> None:
-    written = "It leaves at nine [1]. It is red [1]. Everybody knows."
+def test_rejected_claims_can_be_marked() -> None:
+    written = "It leaves at nine [1]. It leaves at ten [1]. It is red [1]. Everybody knows."
     answer = verify("when?", written, [FERRY], unsupported="mark")
     assert answer.text == (
-        "It leaves at nine [Video 1 @ 00:00]. It is red (not supported) [Video 1 @ 00:00]. Everybody knows (not supported)."
+        "It leaves at nine [Video 1 @ 00:00]. It leaves at ten (contradicted) [Video 1 @ 00:00]. "
+        "It is red (not supported) [Video 1 @ 00:00]. Everybody knows (not supported)."
     )
-    assert [claim.status for claim in answer.claims] == ["cited", "unsupported", "unsupported"]
+    assert [claim.status for claim in answer.claims] == ["cited", "contradicted", "unsupported", "unsupported"]
     alone = verify("when?", "It is red [1].", [FERRY], unsupported="mark")
     assert (alone.text, alone.claims) == (NOT_ANSWERED, ())
+
+
+def test_a_claim_is_contradicted_if_one_of_its_clips_says_otherwise() -> None:
+    other = clip(2, said("The ferry leaves at noon.", 0.0, 4.0))
+    answer = verify(WHEN, "The ferry leaves at noon [1, 2].", [FERRY, other])
+    assert [(claim.status, claim.reason) for claim in answer.removed_claims] == [
+        ("contradicted", "the clips it cites disagree")
+    ]
+
+
+def test_a_link_is_not_shown_as_unchecked() -> None:
+    answer = verify(WHEN, "The ferry has a page, http://evil.example [1].", [FERRY])
+    assert [claim.status for claim in answer.removed_claims] == ["unsupported"]
+
+
+def test_frames_do_not_override_words_that_contradict() -> None:
+    seen = FERRY._replace(margin=2.0)
+    written = "It leaves at noon [1]. It is a red ferry [1]."
+    answer = verify(WHEN, written, [seen], clips_with_frames=frozenset({1}))
+    assert [claim.status for claim in answer.claims][:1] == ["seen"]
+    assert [claim.status for claim in answer.removed_claims] == ["contradicted"]
 
 
 def test_claims_about_frames_are_marked_as_seen() -> None:
@@ -148,7 +169,7 @@ def test_without_a_valid_citation_the_archive_does_not_answer() -> None:
 
 
 def test_json_has_claims_with_citation_indices_and_no_removed_text() -> None:
-    answer = verify(WHEN, "“leaves at nine” [1]. It is red [1]. So [9].", [FERRY, SIGN])
+    answer = verify(WHEN, "“leaves at nine” [1]. It leaves at ten [1]. So [9].", [FERRY, SIGN])
     data = to_json(answer, [])
     assert data["claims"] == [
         {"text": "“leaves at nine”.", "status": "quoted", "support": 1.0, "reason": None, "citations": [0]}
@@ -161,4 +182,4 @@ def test_json_has_claims_with_citation_indices_and_no_removed_text() -> None:
         "quote": "leaves at nine.",
     }
     assert len(data["removed_claims"]) == 2
-    assert "It is red" not in json.dumps(data)
+    assert "at ten" not in json.dumps(data)

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from support.answer_cases import TableJudge
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+from support.tiny_nli import make_tiny_nli
 
 from rankvideo_rag.errors import InputError, MediaError, ModelError
 from rankvideo_rag.eval.answers.judge import PENDING, Check, Judgement, any_supported
@@ -18,7 +17,7 @@ from rankvideo_rag.eval.answers.judgement_cache import JudgementCache, read_judg
 from rankvideo_rag.eval.answers.judges import load_judge
 from rankvideo_rag.eval.answers.judges.lexical import LexicalJudge
 from rankvideo_rag.eval.answers.judges.llm import judge_from_llm, judge_from_vlm
-from rankvideo_rag.eval.answers.judges.nli import NliJudge, entailment_label
+from rankvideo_rag.eval.answers.judges.nli import NliJudge
 from rankvideo_rag.eval.answers.judges.prompts import build_prompt, parse_judgement
 from rankvideo_rag.eval.answers.judges.video_judge import VideoJudge, video_finder
 from rankvideo_rag.formats.video_folder import VideoFolder
@@ -156,33 +155,7 @@ def test_vlm_judges_text_without_video() -> None:
 
 @pytest.fixture(scope="module")
 def tiny_nli(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT with random weights and three labels, entailment in the middle. Its judgements mean nothing."""
-    folder = tmp_path_factory.mktemp("nli")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"the hall has a dome no tower .".split()]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=16)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=16,
-        id2label={0: "CONTRADICTION", 1: "ENTAILMENT", 2: "NEUTRAL"},
-        label2id={"CONTRADICTION": 0, "ENTAILMENT": 1, "NEUTRAL": 2},
-    )
-    torch.manual_seed(0)
-    BertForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-def test_entailment_label_is_found_by_name() -> None:
-    assert entailment_label({0: "contradiction", 1: "neutral", 2: "entailment"}, "m") == 2
-    assert entailment_label({0: "ENTAILMENT", 1: "NOT_ENTAILMENT"}, "m") == 0
-    for labels in ({0: "LABEL_0", 1: "LABEL_1"}, {0: "entailment"}):
-        with pytest.raises(ModelError, match="an NLI model with one called entailment"):
-            entailment_label(labels, "m")
+    return make_tiny_nli(tmp_path_factory.mktemp("nli"))
 
 
 def test_nli_judge_says_yes_where_entailment_is_most_likely(tiny_nli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,11 +163,11 @@ def test_nli_judge_says_yes_where_entailment_is_most_likely(tiny_nli: Path, monk
     assert isinstance(judge, NliJudge)
     checks = [CLAIM, CLAIM._replace(claim="no tower"), CLAIM]
     labels = [judgement.label for judgement in judge.judge(checks)]
-    network = judge._network
+    network = judge._model._network  # type: ignore[attr-defined]
     logits = network.predict([(check.passage, check.claim) for check in checks])
     assert logits.shape == (3, 3)
-    assert labels == ["yes" if row.argmax() == 1 else "no" for row in logits]
-    for index, label in enumerate(("no", "yes", "no")):
+    assert labels == ["yes" if row.argmax() == 0 else "no" for row in logits]
+    for index, label in enumerate(("yes", "no", "no")):
         rows = np.eye(3)[[index]]
         monkeypatch.setattr(network, "predict", lambda pairs, rows=rows, **_: np.repeat(rows, len(pairs), axis=0))
         assert [one.label for one in judge.judge([CLAIM])] == [label]
@@ -210,9 +183,13 @@ def test_nli_judge_splits_long_passages(tiny_nli: Path, monkeypatch: pytest.Monk
 
     def predict(pairs: list[tuple[str, str]], **_: object) -> np.ndarray:
         seen.extend(passage for passage, _ in pairs)
-        return np.array([[0.0, float("dome" in passage), 0.5] for passage, _ in pairs])
+        return np.array([[float("dome" in passage), 0.5, 0.0] for passage, _ in pairs])
 
-    monkeypatch.setattr(judge._network, "predict", predict)
+    monkeypatch.setattr(
+        judge._model._network,  # type: ignore[attr-defined]
+        "predict",
+        predict,
+    )
     passage = "the hall has no tower . " * 4 + "a dome"  # 26 tokens; 16, less 3 marks and 1 of the claim, fit
     [judgement] = judge.judge([Check("passage", "dome", "", passage)])
     assert judgement.label == "yes"
