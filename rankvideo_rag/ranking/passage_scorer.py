@@ -17,8 +17,15 @@ from rankvideo_rag.models.cross_encoders import CrossEncoder, load_cross_encoder
 from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.relevance import Platt, sigmoid, text_calibration
 from rankvideo_rag.schema import Record
-from rankvideo_rag.text import found_terms, query_terms
+from rankvideo_rag.text import found_terms, query_terms, stem
 
+# Words that ask for a kind of answer or of evidence, such as "which number does the sign show": a passage need not repeat them.
+_KINDS = frozenset(
+    map(
+        stem,
+        "number year name date day time place sign board screen caption written narrator speaker voice spoken".split(),
+    )
+)
 _QUESTION = re.compile(r"[^.!?。！？؟]*[?？؟]")
 
 
@@ -131,10 +138,12 @@ class TermScorer:
 
 def _coverage(question: str, weights: Mapping[str, float], statement: str) -> float:
     """Return the share of the question's information that a statement has; half of it if it says nothing else."""
-    total = sum(weights.values())
+    found = {term for term, is_found in found_terms(question, statement).items() if is_found}
+    needed = [term for term in weights if term in found or term not in _KINDS]
+    total = sum(weights[term] for term in needed)
     if not total or not statement:
         return 0.0
-    share = sum(weights[term] for term, found in found_terms(question, statement).items() if found) / total
+    share = sum(weights[term] for term in found) / total
     only_repeats = _QUESTION.search(question) is not None and weights.keys() >= set(query_terms(statement))
     return share / 2 if only_repeats else share
 

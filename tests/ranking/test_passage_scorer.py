@@ -28,6 +28,11 @@ def test_a_passage_that_asks_or_only_repeats_the_question_is_less_likely_to_answ
     assert sign < 0.5 < exact
 
 
+def test_words_that_ask_for_a_kind_of_answer_need_not_be_repeated() -> None:
+    sign, other = TermScorer().score("Which number does the platform sign show?", ["PLATFORM 12 EAST", "LIBRARY ROOM 415"])
+    assert sign > 0.5 > other
+
+
 def test_what_follows_a_question_in_the_same_passage_counts() -> None:
     (found,) = TermScorer().score(QUESTION, [f"When does it go? {ANSWER}"])
     assert found == TermScorer().score(QUESTION, [ANSWER])[0]
