@@ -59,7 +59,7 @@ def test_killed_drivers_and_nodes_lose_nothing_committed_and_repeat_nothing(runs
     # One clip a video. Whoever waited when it ended had embedded nothing yet: each video is embedded once in all.
     assert seen["embedded"] == [2, 3, VIDEOS, VIDEOS]
     assert seen["again"]["unchanged"] == VIDEOS + 1
-    assert seen["again"]["work"] == {"decodes": 0, "embeddings": 0}
+    assert seen["again"]["work"] == {"decodes": 0, "embeddings": 0, "texts": 0}
 
 
 @needs_ray
