@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli import bench_answers, bench_claims, bench_fusion, bench_text_search
+from rankvideo_rag.cli import bench_answers, bench_claims, bench_fusion, bench_text_index, bench_text_search
 from rankvideo_rag.cli.console import make_table, note, out, render
 from rankvideo_rag.cli.options import AsJson, Device
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="bench", help="Measure speed on this machine, and answers.", no_args_is_help=True)
 app.command("answers")(bench_answers.answers)
 app.command("text-search")(bench_text_search.text_search)
+app.command("text-index")(bench_text_index.text_index)
 app.command("fusion")(bench_fusion.fusion)
 app.command("claims")(bench_claims.claims)
 

@@ -81,7 +81,7 @@ def test_index_prints_the_json_that_scripts_rely_on_and_says_3_for_a_bad_input(w
     (tmp_path / "in").mkdir()
     shutil.copy2(world.videos / "clip-01.mp4", tmp_path / "in")
     (tmp_path / "in" / "bad.mp4").write_text("no video")
-    for unchanged, work in ((0, {"decodes": 3, "embeddings": 1}), (2, {"decodes": 0, "embeddings": 0})):
+    for unchanged in (0, 2):
         done = rankvideo("index", tmp_path / "in", "--output", tmp_path / "archive", "--ocr", "none", "--json")
         report = json.loads(done.stdout)
         assert {name: report[name] for name in ("ok", "partial", "skipped", "failed")} == {
@@ -92,7 +92,8 @@ def test_index_prints_the_json_that_scripts_rely_on_and_says_3_for_a_bad_input(w
         }
         assert [set(video) for video in report["videos"]] == [{"path", "outcome", "reason", "clips"}] * 2
         assert report["unchanged"] == unchanged
-        assert (report["work"] == work) or unchanged == 0
+        assert set(report["work"]) == {"decodes", "embeddings", "texts"}
+        assert any(report["work"].values()) == (unchanged == 0)
         assert done.returncode == 3
 
 
