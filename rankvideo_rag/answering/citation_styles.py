@@ -31,8 +31,8 @@ _RANGE = re.compile(r"(\d+)\s*[-–—]\s*(\d+)")
 def normalize_citations(text: str) -> str:
     """Return a text whose citations are all written as `[1]`.
 
-    >>> normalize_citations("At nine (1), in 2019 (2019).【2†source】 So¹ [Source 3] [^4] [1-3] (see 2).")
-    'At nine [1], in 2019 (2019).[2] So[1] [3] [4] [1, 2, 3] [2].'
+    >>> normalize_citations("At nine (1), in 2019 (2019).【2†source】 Then¹ [Source 3] [^4] [1-3] (see 2).")
+    'At nine [1], in 2019 (2019).[2] Then[1] [3] [4] [1, 2, 3] [2].'
     """
     text = _LENTICULAR.sub(_square, _SQUARE.sub(_square, text))
     text = _CARET.sub(lambda match: f"[{match['list'] or match['one']}]", text)
