@@ -12,6 +12,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import BaseNode
 
+from rankvideo_rag.answering.extractor import Extractor
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.indexing.text_index import load_archive_text_embedder
 from rankvideo_rag.media import MediaLimits
@@ -197,6 +198,14 @@ class VideoArchive:
                 self._nli = load_nli(self.settings.nli, self.settings.nli_model, device=self.settings.device)
             return self._nli
 
+    def extractor(self) -> Extractor:
+        """Return what finds quotes that answer, with the models of this archive."""
+        return Extractor(
+            term_statistics=self.store.term_statistics,
+            embedder=self.text_embedder,
+            cross_encoder=None if self.settings.cross_encoder == "none" else self.passage_scorer(),
+        )
+
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:
         """Return a synthesizer over this archive's text. Options are those of `VideoAnswerSynthesizer`."""
         nli = self._load_nli() if llm and "nli" not in options else None
@@ -204,6 +213,7 @@ class VideoArchive:
             "nli": nli,
             "min_margin": self.settings.min_margin,
             "limits": MediaLimits.from_settings(self.settings),
+            "extractor": self.extractor(),
         }
         return VideoAnswerSynthesizer(llm, text_lookup=self.store.spans, **defaults | options)
 

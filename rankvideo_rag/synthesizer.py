@@ -130,7 +130,9 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
         self, question: str, nodes: Sequence[NodeWithScore], others: Sequence[NodeWithScore], variables: dict[str, Any]
     ) -> "_Task":
         evidence = nodes_to_evidence(nodes, self._text_lookup, self._options.limits)
-        abstain = not evidence or is_unanswerable(question, evidence, min_margin=self._options.min_margin)
+        abstain = not evidence or is_unanswerable(
+            question, evidence, min_margin=self._options.min_margin, extractor=self._options.extractor
+        )
         sources = [*nodes, *others]
         metadata: dict[str, Any] = {hit.node.node_id: hit.node.metadata for hit in sources}
         return _Task(question, evidence, None if abstain else self._generator, variables, sources, metadata)
@@ -152,7 +154,12 @@ class VideoAnswerSynthesizer(BaseSynthesizer):
 
     def _select(self, task: "_Task", prompts: Sequence[PromptEvidence], replies: Sequence[_Reply]) -> Answer:
         if not prompts:
-            return quote_evidence(task.question, task.evidence, min_margin=self._options.min_margin)
+            return quote_evidence(
+                task.question,
+                task.evidence,
+                min_margin=self._options.min_margin,
+                extractor=self._options.extractor,
+            )
         answers = [self._conclude(task, prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)]
         return select_best(answers, task.evidence)
 

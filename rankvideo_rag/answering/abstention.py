@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankvideo_rag.answering.evidence import Evidence
-from rankvideo_rag.answering.extractive import has_matching_sentence
+from rankvideo_rag.answering.extractor import DEFAULT_EXTRACTOR, Extractor
 from rankvideo_rag.errors import InputError
+
+UNLIKELY = 0.1  # probability of an answer below which a language model is not asked
 
 
 class MarginThreshold(NamedTuple):
@@ -19,12 +21,17 @@ class MarginThreshold(NamedTuple):
     answered: float | None  # share of the answerable questions that are at or above it
 
 
-def is_unanswerable(question: str, evidence: Sequence[Evidence], *, min_margin: float) -> bool:
-    """Return whether every clip was scored below the threshold and no text matches half of the question's terms.
+def is_unanswerable(
+    question: str, evidence: Sequence[Evidence], *, min_margin: float, extractor: Extractor = DEFAULT_EXTRACTOR
+) -> bool:
+    """Return whether every clip was scored below the threshold and no sentence is likely to answer.
 
     A clip that could not be scored leaves the question open.
     """
-    return all(piece.is_irrelevant(min_margin) for piece in evidence) and not has_matching_sentence(question, evidence)
+    if not all(piece.is_irrelevant(min_margin) for piece in evidence):
+        return False
+    quotes = extractor.find_quotes(question, evidence)
+    return all(quote.probability < UNLIKELY for part in quotes for quote in part)
 
 
 def calibrate_margin(margins: Sequence[float], answerable: Sequence[bool], *, max_error: float = 0.05) -> MarginThreshold:

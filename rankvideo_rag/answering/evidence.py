@@ -33,6 +33,7 @@ class Evidence(NamedTuple):
     relevance: float | None = None  # probability that the clip is relevant, by picture and text; None if not scored
     relevance_picture: float | None = None  # by its picture alone
     relevance_text: float | None = None  # by its best passage alone
+    around: tuple[TextSpan, ...] = ()  # text of the same video, from some time before the clip to some time after it
 
     @property
     def extent(self) -> Span:

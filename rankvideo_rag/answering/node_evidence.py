@@ -16,6 +16,8 @@ from rankvideo_rag.text import clean
 
 logger = logging.getLogger(__name__)
 
+CONTEXT = 180.0  # seconds of text before and after a clip, in which a sentence of the clip is understood
+
 TextLookup = Callable[[str, float, float], Sequence[TextSpan]]
 """(video_id, start, end) -> the timed text that overlaps this part of a video."""
 
@@ -42,6 +44,7 @@ def _node_to_evidence(number: int, hit: NodeWithScore, text_lookup: TextLookup |
         start=start,
         end=end,
         spans=tuple(text_lookup(clip.video_id, start, end) if text_lookup else _spans_of_text(hit, start, end)),
+        around=tuple(text_lookup(clip.video_id, max(start - CONTEXT, 0.0), end + CONTEXT)) if text_lookup else (),
         margin=hit.node.metadata.get("rerank_score"),
         window=_scored_window(hit.node.metadata, start, end),
         relevance=hit.node.metadata.get("relevance"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rankvideo_rag.answering.extractor import DEFAULT_EXTRACTOR, Extractor
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.media import MediaLimits
 
@@ -20,6 +21,7 @@ class AnswerOptions:
         evidence_subsets: how many subsets of the evidence are answered from; the best supported answer is returned.
         evidence_tokens: limit of tokens for evidence in a prompt; None: what the LLM's context window leaves.
         on_error: whether an error of the LLM is reported in the answer, which then quotes text, or raised as ModelError.
+        extractor: finds quotes that answer, without or beside an LLM.
         limits: time and memory for reading a video.
     """
 
@@ -29,6 +31,7 @@ class AnswerOptions:
     evidence_subsets: int = 1
     evidence_tokens: int | None = None
     on_error: Literal["quote", "raise"] = "quote"
+    extractor: Extractor = DEFAULT_EXTRACTOR
     limits: MediaLimits = MediaLimits()
 
     def __post_init__(self) -> None:

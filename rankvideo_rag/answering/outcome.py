@@ -39,6 +39,11 @@ def conclude_error(error: str, context: VerificationContext, verified: Sequence[
     if any(one.claim and not one.claim.is_rejected for one in verified):
         answer, reason = combine_claims(verified, context), f"{error}; the answer may be incomplete"
     else:
-        answer = quote_evidence(context.question, context.retrieved, min_margin=context.options.min_margin)
+        answer = quote_evidence(
+            context.question,
+            context.retrieved,
+            min_margin=context.options.min_margin,
+            extractor=context.options.extractor,
+        )
         reason = f"{error}; {QUOTED_AFTER_ERROR if answer.answered else answer.reason}"
     return answer.model_copy(update={"llm_status": "failed", "reason": reason})

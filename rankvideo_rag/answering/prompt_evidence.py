@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from rankvideo_rag.answering.coverage import question_coverage
 from rankvideo_rag.answering.evidence import Evidence, format_span
-from rankvideo_rag.answering.extractive import question_coverage
 from rankvideo_rag.answering.options import AnswerOptions
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media import Frames, MediaLimits, read_frames

@@ -13,14 +13,9 @@ from typing import NamedTuple
 from rankvideo_rag.answering.answers import build_answer, quote_claim
 from rankvideo_rag.answering.claim_check import Verdict, check_claim
 from rankvideo_rag.answering.clauses import REACH, has_content
+from rankvideo_rag.answering.coverage import STRONG_COVERAGE, question_coverage
 from rankvideo_rag.answering.evidence import Evidence, sanitize_for_display
-from rankvideo_rag.answering.extractive import (
-    STRONG_COVERAGE,
-    find_omitted_evidence,
-    is_off_topic,
-    question_coverage,
-    quote_evidence,
-)
+from rankvideo_rag.answering.extractive import find_omitted_evidence, is_off_topic, quote_evidence
 from rankvideo_rag.answering.matching import (
     QuoteMatch,
     find_quote,
@@ -101,10 +96,14 @@ def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationConte
     removed_citations = [citation for one in verified for citation in one.removed_citations]
     question, min_margin = context.question, context.options.min_margin
     if all(claim.is_rejected for claim in claims):
-        quoted = quote_evidence(question, context.retrieved, min_margin=min_margin, reason=QUOTED_INSTEAD)
+        quoted = quote_evidence(
+            question, context.retrieved, min_margin=min_margin, extractor=context.options.extractor, reason=QUOTED_INSTEAD
+        )
         found = {"removed_claims": (*claims, *removed), "removed_citations": tuple(removed_citations), "llm_status": "rejected"}
         return quoted.model_copy(update=found)
-    omitted = find_omitted_evidence(question, context.retrieved, claims, min_margin=min_margin)
+    omitted = find_omitted_evidence(
+        question, context.retrieved, claims, min_margin=min_margin, extractor=context.options.extractor
+    )
     answer = build_answer(question, [*claims, *omitted], removed_claims=removed, removed_citations=removed_citations)
     return answer.model_copy(update={"llm_status": "answered"})
 
@@ -150,8 +149,10 @@ def _find_fault(text: str, checked: _CheckedCitations, context: VerificationCont
         return "none of its citations is valid" if checked.removed else "it cites nothing"
     if checked.has_false_quote:
         return "it contains a quote that is not in the clips it cites"
-    min_margin = context.options.min_margin
-    if not checked.quotes and is_off_topic(context.question, checked.cited, context.retrieved, min_margin=min_margin):
+    min_margin, extractor = context.options.min_margin, context.options.extractor
+    if not checked.quotes and is_off_topic(
+        context.question, checked.cited, context.retrieved, min_margin=min_margin, extractor=extractor
+    ):
         return "the clips it cites are not about the question, and others are"
     return None
 

@@ -1,0 +1,194 @@
+"""Measure how well a candidate answers a question: what the weights of a `QuoteModel` apply to."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from rankvideo_rag.answering import question_words
+from rankvideo_rag.answering.answer_kinds import matches_kind, names_in
+from rankvideo_rag.answering.candidates import Candidate
+from rankvideo_rag.answering.coverage import CHANNEL_WORDS
+from rankvideo_rag.answering.questions import AnalysedQuestion
+from rankvideo_rag.text import language_of
+from rankvideo_rag.text.timed import count_words
+from rankvideo_rag.text.tokens import fold
+
+MIN_IDF = 0.1
+FULL = 0.9  # share of the question's information
+ASKED_WEIGHT = 0.4  # of a term that names what is asked for, which answers often do not repeat
+_TYPED = frozenset(
+    "age amount count date duration extent frequency length money name number percent person speed temperature time weight when"
+    " year".split()
+)
+_COPULA = re.compile(
+    r"\b(?:is|are|was|were|means|called|that's|it's|we|ist|sind|heisst|nennt|bedeutet|es|son|significa|est|sont)\b|是|叫"
+)
+_LIST_MARKS = re.compile(r"[,、，;]|\b(?:and|und|y|et|or)\b")
+
+
+class Features(NamedTuple):
+    """What is measured of a candidate. Shares are of the question's information: each term weighs by its rarity."""
+
+    own: float  # share in the candidate
+    near: float  # share that the three sentences before and the one after it add
+    scene: float  # share that the rest of the scene and the title add
+    missing: float  # share that is nowhere in the scene
+    rarest: float  # whether the rarest term that the scene has is in the candidate or near it
+    names: float  # share of the question's names in the candidate; 1 if it has none
+    names_near: float  # share that the sentences before it add
+    conflict: float  # whether it has other names, and neither it nor the sentence before it has the question's
+    kind: float  # how well it has what is asked for
+    typed: float  # the same, if that can be recognised in any text
+    exact: float  # whether the sentence with what is asked for shares a term with the question
+    replies: float  # share of the question in a question inside the candidate or just before it
+    adds: float  # log of 1 + the content words that the question lacks, outside questions
+    words: float  # log of its length
+    sentences: float
+    announces: float  # whether it is short and adds little
+    similar: float  # cosine of question and candidate
+    similar_near: float  # cosine of question and candidate with the two sentences before it
+    corrected: float  # whether the next sentence takes something back
+    corrects: float  # whether it begins by taking something back
+    corrects_inside: float  # whether it takes something back itself
+    decides: float
+    defines: float
+    negates: float
+    listed: float
+    rank: float  # 1 / rank of the clip
+    cross: float  # log odds of a cross-encoder
+    full: float  # whether it has nearly all of the question's information
+    channel: float  # whether the question asks for text of its channel: "the sign"
+
+
+def measure(
+    question: AnalysedQuestion,
+    weights: Mapping[str, float],
+    candidate: Candidate,
+    *,
+    rank: int,
+    similar: float = 0.0,
+    similar_near: float = 0.0,
+    cross: float = 0.0,
+) -> Features:
+    """Return the features of a candidate.
+
+    Args:
+        weights: term of the question -> its information.
+        rank: of the candidate's clip, from 1.
+        similar: cosine of question and candidate; `similar_near`: with the sentences before it.
+        cross: logit of a cross-encoder.
+    """
+    scene, inside = candidate.scene, range(candidate.first, candidate.last)
+    channel = scene.sentences[candidate.first].channel
+    own = _union(scene.terms, inside) | CHANNEL_WORDS[channel]
+    near = own | _union(scene.terms, [*candidate.before(3), *candidate.after(1)])
+    total = sum(weights.values()) or 1.0
+
+    def share(terms: Iterable[str], *, without: frozenset[str] = frozenset()) -> float:
+        held = frozenset(terms)
+        return sum(weight for term, weight in weights.items() if term in held and term not in without) / total
+
+    found = [term for term in weights if term in scene.all_terms]
+    rarest = max(found, key=lambda term: weights[term], default=None)
+    kinds = [matches_kind(question, scene.sentences[i].text, known_names=scene.names) for i in inside]
+    kind = max(matches_kind(question, candidate.text, known_names=scene.names), max(kinds))
+    full = share(own) >= FULL
+    if full and question.kind in ("person", "name"):  # people without a name: "the merchants paid for the bridge"
+        kind = max(kind, 0.5)
+    stated = [i for i in inside if not scene.asks[i]]
+    new = _union(scene.content, stated) - set(question.terms)
+    questions = [i for i in [*candidate.before(1), *inside] if scene.asks[i]]
+    names = _names(question, candidate)
+    words = count_words(candidate.text)
+    terms = frozenset(weights)
+    return Features(
+        own=share(own),
+        near=share(near, without=own),
+        scene=share(scene.all_terms, without=near),
+        missing=1.0 - share(scene.all_terms),
+        rarest=float(rarest is not None and rarest in near),
+        names=names[0],
+        names_near=names[1],
+        conflict=names[2],
+        kind=kind,
+        typed=kind if question.kind in _TYPED else 0.0,
+        exact=float(any(match == kind and scene.terms[i] & terms for i, match in zip(inside, kinds, strict=True))),
+        replies=share(_union(scene.terms, questions)) if questions else 0.0,
+        adds=math.log1p(len(new)),
+        words=math.log1p(words),
+        sentences=float(len(inside)),
+        announces=float(len(new) < 3),
+        similar=similar,
+        similar_near=similar_near,
+        corrected=float(any(scene.corrects[i] for i in candidate.after(1))),
+        corrects=float(scene.corrects[candidate.first]),
+        corrects_inside=float(any(scene.corrects[i] for i in inside[1:])),
+        decides=float(
+            (question.kind == "choice" or says(question_words.DECISIONS, question.text))
+            and says(question_words.DECISIONS, candidate.text)
+        ),
+        defines=float(question.kind == "definition" and _COPULA.search(fold(candidate.text)) is not None),
+        negates=float(question.kind == "yes_no" and says(question_words.NEGATIONS, candidate.text)),
+        listed=min(len(_LIST_MARKS.findall(candidate.text)), 4) / 4 if question.is_list else 0.0,
+        rank=1.0 / rank,
+        cross=cross,
+        full=float(full),
+        channel=float(not CHANNEL_WORDS[channel].isdisjoint(weights)),
+    )
+
+
+def term_weights(question: AnalysedQuestion, idf: Callable[[str], float]) -> dict[str, float]:
+    """Return the information of each term of a question."""
+    return {term: max(idf(term), MIN_IDF) * (ASKED_WEIGHT if term in question.asked else 1.0) for term in question.terms}
+
+
+def lacks_condition(question: AnalysedQuestion, candidate: Candidate, features: Features) -> bool:
+    """Return whether a candidate cannot answer: it lacks what is asked for, or its scene lacks a name of the question."""
+    if question.kind in _TYPED and features.kind == 0.0:
+        return True
+    return not question.names <= candidate.scene.all_words
+
+
+def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
+    """Return a candidate without sentences at its ends that have neither a term of the question nor what it asks for.
+
+    Where what is asked for cannot be recognised, any sentence may be the answer, and all are kept.
+    """
+    terms, scene = frozenset(question.terms), candidate.scene
+    if question.kind not in _TYPED:
+        return candidate
+
+    def is_needed(number: int) -> bool:
+        text = scene.sentences[number].text
+        has_kind = matches_kind(question, text, known_names=scene.names) > 0
+        return has_kind or bool(terms & scene.terms[number]) or scene.corrects[number]
+
+    needed = [number for number in range(candidate.first, candidate.last) if is_needed(number)]
+    return Candidate(scene, needed[0], needed[-1] + 1) if needed else candidate
+
+
+def says(patterns: Mapping[str, str], text: str) -> bool:
+    """Return whether a text matches the pattern of its language, English if that is not known."""
+    pattern = patterns.get(language_of(text) or "en") or patterns["en"]
+    return re.search(pattern, fold(text)) is not None
+
+
+def _names(question: AnalysedQuestion, candidate: Candidate) -> tuple[float, float, float]:
+    """Return the share of the question's names in a candidate and before it, and whether other names stand in their place."""
+    asked, scene = question.names, candidate.scene
+    if not asked:
+        return 1.0, 0.0, 0.0
+    own = _union(scene.words, range(candidate.first, candidate.last))
+    before = _union(scene.words, candidate.before(4))
+    others = names_in(candidate.text, scene.names) - asked
+    beside = own | _union(scene.words, candidate.before(1))
+    return (
+        len(asked & own) / len(asked),
+        len((asked & before) - own) / len(asked),
+        float(not asked & beside and bool(others)),
+    )
+
+
+def _union(sets: tuple[frozenset[str], ...], numbers: Iterable[int]) -> frozenset[str]:
+    return frozenset().union(*(sets[number] for number in numbers))
