@@ -214,7 +214,9 @@ def _month(groups: _Groups, match: re.Match[str], language: str) -> list[Part]:
         "de",
         "seit",
     )
-    if name.casefold() in _SHORT or not (name[0].isupper() or in_time or language in ("es", "fr")):
+    if name.casefold() in _SHORT:
+        return []
+    if not in_time and name[0].isupper() is (language in ("es", "fr")):  # Julio is a name, julio a month
         return []
     if name.casefold() in _AMBIGUOUS and language == "en" and not in_time:
         return []
