@@ -80,13 +80,13 @@ class VideoRetriever(BaseRetriever):
         super().__init__(**kwargs)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        results = self.search_channels(query_bundle)
+        results = self.search_channels(query_bundle.query_str, query_bundle.embedding)
         return self._nodes(results.fuse(self._weights), results.clips)
 
-    def search_channels(self, query_bundle: QueryBundle) -> ChannelResults:
+    def search_channels(self, question: str, embedding: list[float] | None = None) -> ChannelResults:
         """Return what each channel finds for a question, before fusion; channels with the weight 0 are not searched."""
-        question = _checked(query_bundle.query_str)
-        pictures = self._search_pictures(question, query_bundle.embedding) if self._weights["visual"] > 0 else {}
+        question = _checked(question)
+        pictures = self._search_pictures(question, embedding) if self._weights["visual"] > 0 else {}
         passages = self._search_passages(question)
         # A writer may have deleted clips since their channel found them; others fill the list.
         clips = self._store.clips({*pictures, *(passage.clip for passage in passages.values())})

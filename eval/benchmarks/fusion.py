@@ -89,9 +89,7 @@ _STAGES: dict[str, Weights] = {
 
 
 def _ask(archive: VideoArchive, question: Question) -> _Asked:
-    from llama_index.core.schema import QueryBundle
-
-    results = archive.as_retriever().search_channels(QueryBundle(question.question))
+    results = archive.as_retriever().search_channels(question.question)
     passages = archive.store.passages(results.passages)
     videos = archive.store.videos()
     right = [
