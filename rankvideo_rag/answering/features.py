@@ -153,18 +153,22 @@ def lacks_condition(question: AnalysedQuestion, candidate: Candidate, features: 
 def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
     """Return a candidate without sentences at its ends that have neither a term of the question nor what it asks for.
 
-    Where what is asked for cannot be recognised, any sentence may be the answer, and all are kept.
+    Where what is asked for cannot be recognised, a sentence after the question's terms may be the answer and is kept; those
+    before a sentence that has all of these terms are not.
     """
     terms, scene = frozenset(question.terms), candidate.scene
+    inside = range(candidate.first, candidate.last)
     if question.kind not in _TYPED:
-        return candidate
+        own = terms & _union(scene.terms, inside)
+        complete = [number for number in inside if own and own <= scene.terms[number]]
+        return Candidate(scene, complete[0], candidate.last) if complete else candidate
 
     def is_needed(number: int) -> bool:
         text = scene.sentences[number].text
         has_kind = matches_kind(question, text, known_names=scene.names) > 0
         return has_kind or bool(terms & scene.terms[number]) or scene.corrects[number]
 
-    needed = [number for number in range(candidate.first, candidate.last) if is_needed(number)]
+    needed = [number for number in inside if is_needed(number)]
     return Candidate(scene, needed[0], needed[-1] + 1) if needed else candidate
 
 
