@@ -9,6 +9,7 @@ from rankvideo_rag.answering import question_words
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.text import content_tokens, language_of, text_terms, timed_sentences
 from rankvideo_rag.text.names import find_names, name_words
+from rankvideo_rag.text.numbers import find_quantities
 from rankvideo_rag.text.timed import TimedSentence, count_words
 from rankvideo_rag.text.tokens import fold
 
@@ -60,6 +61,12 @@ class Scene:
     def names(self) -> frozenset[str]:
         """Words of the proper names of all sentences, folded."""
         return name_words(name for sentence in self.sentences for name in find_names(sentence.text))
+
+    @cached_property
+    def numbers(self) -> frozenset[float]:
+        """Values of the quantities of all sentences and the title, in digits or words."""
+        texts = [self.title, *(sentence.text for sentence in self.sentences)]
+        return frozenset(quantity.value for text in texts for quantity in find_quantities(text))
 
     @cached_property
     def asks(self) -> tuple[bool, ...]:
