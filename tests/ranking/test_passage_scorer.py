@@ -1,11 +1,13 @@
 """How likely a passage answers a question."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rankvideo_rag.models.cross_encoders import CrossEncoder
 from rankvideo_rag.models.text_embedders import load_text_embedder
 from rankvideo_rag.ranking.passage_scorer import CrossEncoderScorer, TermScorer
 from rankvideo_rag.ranking.relevance import Platt, noisy_or, sigmoid
@@ -59,7 +61,7 @@ def test_a_cross_encoders_logits_become_probabilities() -> None:
         def score(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:
             return np.array([len(passage) for passage in passages], dtype=np.float32)
 
-    scorer = CrossEncoderScorer(Lengths(), Platt(slope=2.0, intercept=-4.0))
+    scorer = CrossEncoderScorer(cast(CrossEncoder, Lengths()), Platt(slope=2.0, intercept=-4.0))
     assert scorer.score("q", ["ab", "abc"]) == pytest.approx([0.5, 0.880797], abs=1e-6)  # sigmoid(0), sigmoid(2)
     assert scorer.score("q", []) == TermScorer().score("q", []) == []
 

@@ -1,5 +1,7 @@
 """Quantities are found in words and digits, and normalised. Expected values are by hand."""
 
+from typing import Any
+
 import pytest
 
 from rankvideo_rag.text.digits import write_digits
@@ -8,7 +10,7 @@ from rankvideo_rag.text.numbers import find_quantities
 Expected = list[tuple[str, float, str]]
 
 
-def found(text: str) -> Expected:
+def found(text: str) -> list[Any]:
     return [(quantity.kind, pytest.approx(quantity.value), quantity.unit) for quantity in find_quantities(text)]
 
 
