@@ -334,7 +334,7 @@ def test_each_hit_says_which_sense_supports_it(world: World) -> None:
     found = by("counting", evidence="both").postprocess_nodes(nodes, query_str="the sign at the pier")
     spoken, silent = sorted(nodes_to_hits(found), key=lambda hit: hit.text, reverse=True)
     assert spoken.evidence.keys() == silent.evidence.keys() == {"picture", "text"}
-    assert (silent.evidence["text"], silent.unscored.keys()) == (None, {"text"})
+    assert (silent.evidence["text"], silent.unscored.keys()) == (None, {"text"})  # type: ignore[comparison-overlap]
     assert silent.unscored["text"].startswith("abstained: no_text")
     assert spoken.unscored == {}
     by_id = {hit.node.node_id: hit.node.metadata for hit in found}

@@ -31,10 +31,10 @@ from support.injection_cases import (
 )
 
 from rankvideo_rag.answering.extractive import quote_evidence
-from rankvideo_rag.answering.matching import split_words
 from rankvideo_rag.answering.node_evidence import nodes_to_evidence
 from rankvideo_rag.schema import Answer, to_json
 from rankvideo_rag.synthesizer import VideoAnswerSynthesizer
+from rankvideo_rag.text import split_words
 
 ATTACKS = attacks()
 LOOKALIKES = lookalikes()

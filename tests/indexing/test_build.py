@@ -233,13 +233,13 @@ def test_a_damaged_vector_file_is_rebuilt_before_it_answers(world: World, tmp_pa
     store = Store.open(tmp_path / "archive")
     found = VectorIndex.open(store)
     stored = store.vectors()
-    for number, vector in zip(stored.clips.tolist(), stored.vectors.astype(np.float32), strict=True):
+    for number, vector in zip(stored.numbers.tolist(), stored.vectors.astype(np.float32), strict=True):
         exact = stored.vectors.astype(np.float32) @ vector
-        best = found.search(vector, depth=len(stored.clips))
+        best = found.search(vector, depth=len(stored.numbers))
         assert [n.cosine for n in best] == pytest.approx(sorted(exact, reverse=True), abs=1e-6)
         assert any(n.number == number and n.cosine == pytest.approx(float(vector @ vector)) for n in best)
     assert file.read_bytes() == data  # derived: the same vectors give the same bytes
-    assert json.loads(manifest.read_text())["vectors"] == len(stored.clips)
+    assert json.loads(manifest.read_text())["vectors"] == len(stored.numbers)
     store.close()
 
 

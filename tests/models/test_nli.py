@@ -58,7 +58,7 @@ def test_the_likeliest_label_is_the_relation(model: CrossEncoderNli, monkeypatch
     third = 1 / (1 + 2 * np.exp(-1))  # softmax of 1, 0, 0
     for index, relation in enumerate(("entailment", "neutral", "contradiction")):
         give(model, monkeypatch, [[float(index == place) for place in range(3)]])
-        assert model.infer([PAIR]) == [(relation, pytest.approx(third), None)]
+        assert model.infer([PAIR]) == [(relation, pytest.approx(third), None)]  # type: ignore[comparison-overlap]
     give(model, monkeypatch, [[float("nan")] * 3])
     assert model.infer([PAIR]) == [Inference(None, reason="the model gave numbers that are not finite")]
 

@@ -81,7 +81,7 @@ def test_search_returns_passages_and_the_clips_that_hold_most_of_them(store: Sto
     assert score == pytest.approx(math.log((2 - 1 + 0.5) / (1 + 0.5)) or 1e-6, abs=1e-5)
     (passage,) = store.passages([number, 999]).values()
     assert passage == (number, video, "speech", 27, 33.5, "The kingfisher dives.")
-    clips = store.clips(store.clips_of_passages([number, 999]).values())
+    clips = store.clips(store.clips_of_passages([number, 999]).values())  # type: ignore[unreachable]
     assert (list(clips.values()), first.end) == ([second], 30)
 
 
