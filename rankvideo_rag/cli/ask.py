@@ -97,7 +97,7 @@ def print_answer(answer: "Answer", hits: list["Hit"]) -> None:
 
 def _note_if_not_reranked(nodes: list["NodeWithScore"]) -> None:
     """Print a note if the reranker abstained on every clip."""
-    statuses = [hit.node.metadata.get("rerank_status") for hit in nodes]
+    statuses = [hit.node.metadata.get("unscored_picture") for hit in nodes]
     if nodes and all(status and status.startswith("abstained") for status in statuses):
         note(
             f"not reranked ({statuses[0]}). RankVideo can score these clips: --reranker transformers --reranker-model "
