@@ -26,7 +26,11 @@ def rankvideo(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Com
 def test_search_prints_the_json_that_scripts_rely_on(world: World) -> None:
     clip = next(c for c in world.clips if c.narration)
     found = json.loads(rankvideo("search", world.archive, clip.narration[0].text, "--json").stdout)
-    told = {"rank", "video_id", "path", "title", "start", "end", "score", "channels", "text", "duplicate_of"}
+    told = {"rank", "video_id", "path", "title", "start", "end", "score", "channels", "text", "duplicate_of"} | {
+        "scores",
+        "evidence",
+        "unscored",
+    }
     assert set(found[0]) == told
     assert found[0]["rank"] == 1
     assert Path(found[0]["path"]).stem == clip.stem
