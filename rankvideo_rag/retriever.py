@@ -29,7 +29,7 @@ from rankvideo_rag.storage.vector_index import VectorIndex
 from rankvideo_rag.storage.vector_tables import VECTOR_TABLES, VISUAL
 
 MAX_QUESTION = 2_000  # characters
-_PASSAGES_PER_CLIP = 4  # searched, so that enough clips remain where several passages of a clip match
+_PASSAGES_PER_CLIP = 2  # searched, so that enough clips remain where several passages of a clip match
 
 
 class VideoRetriever(BaseRetriever):

@@ -59,8 +59,8 @@ def test_channel_weights_switch_channels_off_and_scale_scores(world: World, arch
     equal = archive.as_retriever(weights={**others, "speech": 1.0}).retrieve(question)[0]
     more = archive.as_retriever(weights={**others, "speech": 3.0}).retrieve(question)[0]
     held = equal.node.metadata["score_speech"]
-    assert equal.score == pytest.approx(held / 2, abs=1e-4)
-    assert more.score == pytest.approx(3 * held / 4, abs=1e-4)
+    assert equal.score == pytest.approx(held / 2**0.5, abs=1e-4)
+    assert more.score == pytest.approx(held * 0.75**0.5, abs=1e-4)
     with pytest.raises(InputError, match="unknown channel smell"):
         archive.as_retriever(weights={"smell": 1.0})
 

@@ -22,7 +22,7 @@ from rankvideo_rag.schema import Record, SearchChannel
 from rankvideo_rag.settings import Settings
 
 DEPTHS = (1, 3, 10, 20)
-MEANING_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+MEANING_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 SMALL_ARCHIVE = 25  # clips
 NOT_LOST = 3  # rank at which a clip that one sense finds first must be
 _SPREAD = 0.05  # of simulated cosines
@@ -119,7 +119,7 @@ def _cross_validate(asked: Sequence[_Asked], places: Mapping[float, Sequence[int
     found = []
     for video in dict.fromkeys(videos):
         others = [i for i, other in enumerate(videos) if other != video]
-        best = max(places, key=lambda weight: fmean(1 / (places[weight][i] or 1000) for i in others))
+        best = max(places, key=lambda weight: sum(1 / (places[weight][i] or 1000) for i in others))
         found += [places[best][i] == 1 for i, other in enumerate(videos) if other == video]
     return fmean(found)
 

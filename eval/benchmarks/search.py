@@ -84,7 +84,7 @@ def benchmark_search(
 
 def _fill(folder: Path, source: ClusteredVectors, questions: NDArray[np.float32]) -> NDArray[np.int64]:
     """Write an archive of these vectors; return the true neighbours of each question as row numbers, best first."""
-    store, done = Store.create(folder, _config(source.dim).model_dump(mode="json")), 0
+    store, done = Store.create(folder, archive_config(source.dim).model_dump(mode="json")), 0
     nearest = faiss.ResultHeap(len(questions), DEPTH, keep_max=True)
     with open_writer(store) as writer:
         for number, batch in enumerate(source.clips()):
@@ -111,7 +111,8 @@ def _put(writer: ArchiveWriter, number: int, vectors: NDArray[np.float16]) -> No
     writer.put_video(video, clips, (), stored, file=KnownFile(1, 0, "generated", outcome))
 
 
-def _config(dim: int) -> IndexConfig:
+def archive_config(dim: int) -> IndexConfig:
+    """Return the index config of a generated archive with vectors of so many dimensions."""
     info = EmbedderInfo(
         backend="scripted",
         model=None,
@@ -165,11 +166,12 @@ def search_alone(folder: str) -> None:
             hits = index.search(question, depth=DEPTH)
             seconds.append(time.perf_counter() - began)
             found.append([hit.number for hit in hits])
-    alone = _Alone(open_s=open_s, seconds=seconds[_WARM_UP:], found=found[_WARM_UP:], rss_bytes=_peak_memory())
+    alone = _Alone(open_s=open_s, seconds=seconds[_WARM_UP:], found=found[_WARM_UP:], rss_bytes=peak_memory())
     sys.stdout.write(alone.model_dump_json())
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
+    """Return the most memory that this process had resident, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # the peak of this program; getrusage counts in what its parent held when it was started
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -22,6 +22,7 @@ app.command("answers")(bench_answers.answers)
 app.command("text-search")(bench_text_search.text_search)
 app.command("text-index")(bench_text_index.text_index)
 app.command("fusion")(bench_fusion.fusion)
+app.command("question")(bench_fusion.question)
 app.command("claims")(bench_claims.claims)
 
 

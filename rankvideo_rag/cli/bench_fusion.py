@@ -1,4 +1,4 @@
-"""rankvideo bench fusion: measure channels and their fusion."""
+"""rankvideo bench fusion, question: what channels and their fusion find, and how fast."""
 
 import tempfile
 from contextlib import ExitStack
@@ -35,6 +35,24 @@ def fusion(
         work.mkdir(parents=True, exist_ok=True)
         report = benchmarks.benchmark_fusion(folder, work, Settings.load(**options), seed=seed)
     render(report, lambda: _print(report), as_json=as_json)
+
+
+def question(
+    clips: Annotated[int, typer.Option(min=100, help="Clips of the generated archive.")] = 10_000,
+    questions: Annotated[int, typer.Option(min=10, help="Questions, asked one after the other.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of words and vectors.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time a question to its fused clips in a generated archive with speech and vectors of clips and passages."""
+    from rankvideo_rag.eval.benchmarks.question import benchmark_questions
+
+    with tempfile.TemporaryDirectory() as folder:
+        report = benchmark_questions(Path(folder) / "archive", clips=clips, questions=questions, seed=seed)
+    line = (
+        f"{report.clips:,} clips, {report.passages:,} passages: {report.fused_p50_ms:.1f} ms to the fused list, p99 "
+        f"{report.fused_p99_ms:.1f} ms; {report.rss_mb:.0f} MB; open {report.open_s:.2f} s"
+    )
+    render(report, lambda: out.print(line, soft_wrap=True), as_json=as_json)
 
 
 def _print(report: "FusionBenchmark") -> None:

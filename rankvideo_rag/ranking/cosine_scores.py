@@ -1,9 +1,9 @@
 """Normalise cosines: by how far they stand out from those of everything else in the archive.
 
 Some clip always is the nearest to a question, so a first place means nothing, and neither does the cosine itself, whose range
-depends on the model. A cosine counts by its distance from the median in standard deviations, and the whole channel counts by
-whether more items stand out than chance gives: among N items, N * P(Z > z) lie beyond z by chance. A channel that knows nothing
-of a question adds almost nothing, in archives of any size.
+depends on the model. A cosine counts by its distance from the median, and the whole channel counts by whether more items stand
+out than chance gives: among N items, N * P(Z > z) lie z standard deviations beyond it by chance. A channel that knows nothing
+of a question adds little, in archives of any size.
 """
 
 import math
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 SAMPLE = 2048  # vectors that the distribution of an archive's cosines is estimated from
 FULL = 8.0  # standard deviations above the median that score 1
-TRUST_FLOOR = 0.2  # of a channel in which nothing stands out: a paraphrase may be near without standing out
-TRUST_MIDPOINT = 4.0  # log of the excess over chance at which a channel is half trusted
+TRUST_FLOOR = 0.3  # of a channel in which nothing stands out: a paraphrase may be near without standing out
+TRUST_MIDPOINT = 3.0  # log of the excess over chance at which a channel is half trusted
 _QUARTILE = 0.6745  # of the standard normal distribution
 _MIN_SCALE = 1e-3  # cosines of float16 vectors differ by as much
 
@@ -52,11 +52,22 @@ class Background(NamedTuple):
         return math.copysign(normal, t)
 
 
-def score_cosines(cosines: Mapping[int, float], background: Background, *, among: int) -> dict[int, float]:
-    """Return scores from 0 to 1 of the items with the greatest cosines, out of `among` items, in the same order."""
+def score_cosines(
+    cosines: Mapping[int, float], background: Background, *, among: int, same_kind: bool = False
+) -> dict[int, float]:
+    """Return scores from 0 to 1 of the items with the greatest cosines, out of `among` items, in the same order.
+
+    With `same_kind`, question and items are both text, so that a cosine of 1, the same text, scores 1. A question and a picture
+    never come near 1: there FULL standard deviations score 1.
+    """
     deviations = {item: background.deviation(cosine) for item, cosine in cosines.items()}
     trust = TRUST_FLOOR + (1 - TRUST_FLOOR) * _trust(sorted(deviations.values(), reverse=True), among)
-    return {item: trust * min(1.0, max(0.0, deviation / FULL)) for item, deviation in deviations.items()}
+    if same_kind:
+        span = max(1.0 - background.location, _MIN_SCALE)
+        shares = {item: (cosine - background.location) / span for item, cosine in cosines.items()}
+    else:
+        shares = {item: deviation / FULL for item, deviation in deviations.items()}
+    return {item: trust * min(1.0, max(0.0, share)) for item, share in shares.items()}
 
 
 def _trust(deviations: list[float], among: int) -> float:

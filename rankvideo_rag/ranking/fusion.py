@@ -1,12 +1,14 @@
 """Fuse the channels of a search into one list, by a convex combination of normalised scores (Bruch, Gai and Ingber, TOIS 2023).
 
-Text counts by the best passage of a clip, by its terms and its meaning together: a word that is both spoken and on screen does
-not count twice. The picture is added. Weights were fitted by `rankvideo bench fusion` (docs/benchmarks.md).
+Squares are combined, the 2-norm of Salton, Fox and Wu's extended OR (CACM 1983): a clip that one sense clearly supports comes
+before one that several support a little. Text counts by the best passage of a clip, by its terms and its meaning together: a
+word that is both spoken and on screen does not count twice. The picture is added. Weights and exponent were fitted with
+`rankvideo bench fusion` and `rankvideo demo eval` (docs/benchmarks.md): equal weights are as good as any.
 """
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.schema import Clip, SearchChannel, TextChannel
@@ -16,9 +18,9 @@ DEFAULT_WEIGHTS: Mapping[SearchChannel, float] = {
     "speech": 1.0,
     "on_screen": 1.0,
     "description": 1.0,
-    "speech_meaning": 0.75,
-    "on_screen_meaning": 0.75,
-    "description_meaning": 0.75,
+    "speech_meaning": 1.0,
+    "on_screen_meaning": 1.0,
+    "description_meaning": 1.0,
 }
 MEANING: Mapping[TextChannel, SearchChannel] = {
     "speech": "speech_meaning",
@@ -78,35 +80,35 @@ class ChannelResults(NamedTuple):
         Of equal scores the better single channel decides, then the better match of terms, then video_id, which depends on the
         bytes of the video, and start. Row numbers, which depend on the order of indexing, decide nothing.
         """
-        best = _best_passages(self.passages, weights)
+        best, most = _best_passages(self.passages, weights), _most(weights)
         channels = _clip_scores(self.pictures, self.passages)
         ranks = {channel: _ranks(scores) for channel, scores in channels.items()}
         hits = []
         for clip in dict.fromkeys([*self.pictures, *best]):
             found = {channel: scores[clip] for channel, scores in channels.items() if clip in scores}
             passage, text = best.get(clip, (None, 0.0))
-            score = (weights["visual"] * self.pictures.get(clip, 0.0) + text) / _most(weights)
+            score = math.sqrt((weights["visual"] * self.pictures.get(clip, 0.0) ** 2 + text) / most)
             hits.append(FusedHit(clip, score, found, {channel: ranks[channel][found[channel]] for channel in found}, passage))
         return sorted(hits, key=lambda hit: (*_preference(hit), self.clips[hit.clip].video_id, self.clips[hit.clip].start))
 
 
 def _preference(hit: FusedHit) -> tuple[float, float, float]:
-    by_terms = max((hit.scores.get(channel, 0.0) for channel in get_args(TextChannel)), default=0.0)
+    by_terms = max(hit.scores.get(channel, 0.0) for channel in MEANING)
     return -hit.score, -max(hit.scores.values(), default=0.0), -by_terms
 
 
 def _most(weights: Mapping[SearchChannel, float]) -> float:
-    """Return the score of a clip that scores 1 everywhere; 1 if all channels are switched off."""
+    """Return the sum of weights of a clip that scores 1 everywhere; 1 if all channels are switched off."""
     return (weights["visual"] + max(weights[channel] + weights[MEANING[channel]] for channel in MEANING)) or 1.0
 
 
 def _best_passages(
     passages: Mapping[int, PassageScores], weights: Mapping[SearchChannel, float]
 ) -> dict[int, tuple[int, float]]:
-    """Return clip -> its best passage, of equal ones the earlier, and that passage's weighted score."""
+    """Return clip -> its best passage, of equal ones the earlier, and that passage's weighted sum of squares."""
     best: dict[int, tuple[int, float]] = {}
     for number, (clip, start, scores) in passages.items():
-        score = sum(weights[channel] * score for channel, score in scores.items())
+        score = sum(weights[channel] * score**2 for channel, score in scores.items())
         if clip not in best or (score, -start) > (best[clip][1], -passages[best[clip][0]].start):
             best[clip] = (number, score)
     return best

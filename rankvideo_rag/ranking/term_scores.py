@@ -6,8 +6,8 @@ the divisor, so that one common word of a question about something else scores l
 the passage but near it, or elsewhere in the video: what a video is about is often said only once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -37,16 +37,6 @@ class QuestionTerms(NamedTuple):
         found = statistics(terms)
         return cls({term: found.idf(term) for term in terms}, joined_terms(question))
 
-    def strengths(self, text: str) -> NDArray[np.float64]:
-        """Return BM25's saturated frequency of each term, less than K1 + 1, in a text as the full-text index stores it."""
-        padded = f" {text} ".replace(" ", "  ")  # neighbours do not share a space, so that repetitions are counted
-        counts = {term: padded.count(f" {term.replace(' ', '  ')} ") for term in self.idf}
-        for word, pair in self.joined.items():
-            for term in set(pair) & counts.keys():
-                counts[term] += padded.count(f" {word} ")
-        found = np.array(list(counts.values()), dtype=np.float64)
-        return found * (K1 + 1) / (found + K1 * (1 - B + B * (text.count(" ") + 1) / USUAL_TOKENS))
-
     def score(self, passages: Mapping[int, IndexedPassage]) -> dict[int, float]:
         """Return the scores, from 0 to 1, of passages that were found together.
 
@@ -57,26 +47,47 @@ class QuestionTerms(NamedTuple):
         {1: 0.7875, 2: 0.3625, 3: 0.25}
         """
         weights = np.array(list(self.idf.values()))
-        if not weights.sum():
+        if not passages or not weights.sum():
             return dict.fromkeys(passages, 0.0)
-        scores: dict[int, float] = {}
-        for _, group in groupby(sorted(passages, key=lambda n: passages[n].video_id), key=lambda n: passages[n].video_id):
-            numbers = list(group)
-            strengths = np.array([self.strengths(passages[number].tokens) for number in numbers])
-            starts = np.array([passages[number].start for number in numbers])
-            values = _with_context(strengths, starts) @ weights / weights.sum()
-            scores |= {number: round(min(1.0, float(value)), 4) for number, value in zip(numbers, values, strict=True)}
-        return scores
+        numbers = sorted(passages, key=lambda number: (passages[number].video_id, passages[number].start))
+        ordered = [passages[number] for number in numbers]
+        values = _with_context(self._strengths(ordered), ordered) @ weights / weights.sum()
+        return {number: round(min(1.0, value), 4) for number, value in zip(numbers, values.tolist(), strict=True)}
+
+    def _strengths(self, passages: Sequence[IndexedPassage]) -> NDArray[np.float64]:
+        """Return BM25's saturated frequency of each term (passages, terms), less than K1 + 1."""
+        columns = {term: (column,) for column, term in enumerate(self.idf)}
+        places = dict(columns)
+        for word, pair in self.joined.items():
+            places[word] = (*places.get(word, ()), *(columns[term][0] for term in set(pair) & columns.keys()))
+        has_phrases = any(" " in term for term in columns)
+        counts, lengths = np.zeros((len(passages), len(columns))), np.zeros((len(passages), 1))
+        for row, passage in enumerate(passages):
+            tokens = passage.tokens.split()
+            lengths[row] = len(tokens)
+            for phrase in chain(tokens, map(" ".join, pairwise(tokens)) if has_phrases else ()):
+                for column in places.get(phrase, ()):
+                    counts[row, column] += 1
+        return counts * (K1 + 1) / (counts + K1 * (1 - B + B * lengths / USUAL_TOKENS))
 
 
-def _with_context(strengths: NDArray[np.float64], starts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the strengths (passages of a video, terms), raised where a term is near or anywhere in the video."""
-    order = np.argsort(starts, kind="stable")
-    first = np.searchsorted(starts[order], starts - NEAR_SECONDS, side="left")
-    last = np.searchsorted(starts[order], starts + NEAR_SECONDS, side="right")
-    near = np.array([strengths[order[i:j]].max(axis=0) for i, j in zip(first, last, strict=True)])
-    anywhere = np.minimum(strengths.max(axis=0), 1.0)
-    raised: NDArray[np.float64] = np.maximum.reduce(
-        [strengths, NEAR_CREDIT * near, np.broadcast_to(VIDEO_CREDIT * anywhere, strengths.shape)]
-    )
+def _with_context(strengths: NDArray[np.float64], passages: Sequence[IndexedPassage]) -> NDArray[np.float64]:
+    """Return strengths, raised where a term is near or elsewhere in the video, of passages ordered by video and start."""
+    videos = {video: number for number, video in enumerate(dict.fromkeys(passage.video_id for passage in passages))}
+    video = np.array([videos[passage.video_id] for passage in passages])
+    starts = np.array([passage.start for passage in passages])
+    time = starts + video * (starts.max() + 2 * NEAR_SECONDS)  # of all videos, one after the other
+    near = _greatest(strengths, time - NEAR_SECONDS, time + NEAR_SECONDS, time)
+    anywhere = np.minimum(_greatest(strengths, video, video, video), 1.0)
+    raised: NDArray[np.float64] = np.maximum.reduce([strengths, NEAR_CREDIT * near, VIDEO_CREDIT * anywhere])
     return raised
+
+
+def _greatest(
+    values: NDArray[np.float64], low: NDArray[np.floating], high: NDArray[np.floating], keys: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return for each row the greatest values (n, terms) of the rows whose ascending keys are from its low to its high."""
+    bounds = np.stack([np.searchsorted(keys, low, side="left"), np.searchsorted(keys, high, side="right")], axis=1)
+    padded = np.vstack([values, np.zeros((1, values.shape[1]))])  # a bound may be the number of rows
+    greatest: NDArray[np.float64] = np.maximum.reduceat(padded, bounds.ravel(), axis=0)[::2]
+    return greatest

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rankvideo_rag.ranking.cosine_scores import SAMPLE, Background, score_cosines
 from rankvideo_rag.storage.store import Store
 from rankvideo_rag.storage.vector_index import VectorIndex
-from rankvideo_rag.storage.vector_tables import VectorTable
+from rankvideo_rag.storage.vector_tables import VISUAL, VectorTable
 
 _samples: WeakKeyDictionary[VectorIndex, NDArray[np.float32]] = WeakKeyDictionary()  # (n, dim) of each open index
 
@@ -30,4 +30,5 @@ def search_vectors(
     if sample is None:
         sample = _samples[index] = store.sample_vectors(SAMPLE, table)
     cosines = {neighbour.number: neighbour.cosine for neighbour in found}
-    return score_cosines(cosines, Background.estimate(sample @ vector), among=len(index) if among is None else len(among))
+    count = len(index) if among is None else len(among)
+    return score_cosines(cosines, Background.estimate(sample @ vector), among=count, same_kind=table != VISUAL)

@@ -19,10 +19,10 @@ def fused(
     return ChannelResults(pictures, passages, clips).fuse(weights or WEIGHTS)
 
 
-def test_a_score_is_the_weighted_share_of_what_all_channels_could_give() -> None:
-    hits = fused({1: 0.9, 2: 0.3}, {10: PassageScores(2, 0.0, {"speech": 0.6})})
+def test_a_score_is_the_root_of_the_weighted_mean_of_squares() -> None:
+    hits = fused({1: 0.9, 2: 0.3}, {10: PassageScores(2, 0.0, {"speech": 0.7})})
     assert [hit.clip for hit in hits] == [2, 1]
-    assert [hit.score for hit in hits] == pytest.approx([(0.3 + 2 * 0.6) / 3, 0.9 / 3])
+    assert [hit.score for hit in hits] == pytest.approx([((0.09 + 2 * 0.49) / 3) ** 0.5, (0.81 / 3) ** 0.5])
 
 
 def test_a_hit_has_its_best_score_and_its_rank_in_each_channel() -> None:
@@ -46,7 +46,7 @@ def test_a_word_both_spoken_and_shown_does_not_count_twice() -> None:
 
 def test_terms_and_meaning_of_one_passage_add_up() -> None:
     weights = WEIGHTS | {"speech_meaning": 1.0}
-    apart = {10: PassageScores(1, 0.0, {"speech": 0.5}), 11: PassageScores(1, 9.0, {"speech_meaning": 0.9})}
+    apart = {10: PassageScores(1, 0.0, {"speech": 0.5}), 11: PassageScores(1, 9.0, {"speech_meaning": 0.6})}
     together = {12: PassageScores(2, 0.0, {"speech": 0.5, "speech_meaning": 0.3})}
     hits = fused({}, apart | together, weights)
     assert [(hit.clip, hit.passage) for hit in hits] == [(2, 12), (1, 10)]
@@ -59,9 +59,10 @@ def test_of_equal_passages_the_earlier_one_counts() -> None:
 
 @pytest.mark.parametrize(("said", "seen"), [(1, 2), (2, 1)])
 def test_the_numbers_of_clips_decide_nothing(said: int, seen: int) -> None:
-    # Both score 1 of 3; the better single channel decides.
-    hits = fused({seen: 1.0}, {5: PassageScores(said, 0.0, {"speech": 0.5})})
+    # The weights are 4 and 1, so that both score the same; the better single channel decides.
+    hits = fused({seen: 1.0}, {5: PassageScores(said, 0.0, {"speech": 0.5})}, WEIGHTS | {"speech": 4.0})
     assert [hit.clip for hit in hits] == [seen, said]
+    assert hits[0].score == hits[1].score
 
 
 def test_the_content_of_clips_decides_where_all_scores_are_equal() -> None:
