@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from rankvideo_rag.answering.features import Features
 from rankvideo_rag.answering.quote_model import QuoteModel
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.ranking.relevance import Platt
+
+optimize = import_optional("scipy.optimize", "bench quotes")
 
 RIDGE = 3.0  # weight of the penalty on squared weights of standardised features
 _Matrix = NDArray[np.float64]
@@ -41,15 +43,6 @@ class FittedWeights(NamedTuple):
 
     weights: _Matrix  # (features,)
     none: float
-
-
-class OperatingPoint(NamedTuple):
-    """The outcomes at one threshold."""
-
-    threshold: float
-    right: int
-    wrong: int
-    false_answers: int
 
 
 def fit(questions: Sequence[LabelledQuestion], *, unused: Sequence[str] = ()) -> FittedWeights:
@@ -85,7 +78,7 @@ def fit(questions: Sequence[LabelledQuestion], *, unused: Sequence[str] = ()) ->
         gradient = np.append(rows.T @ slope + RIDGE * weights, -slope.sum())
         return float(-np.log(target / total).sum() + 0.5 * RIDGE * weights @ weights), gradient
 
-    found = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found = optimize.minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 200})
     return FittedWeights(found.x[:-1] * scale, float(found.x[-1]))
 
 
@@ -109,7 +102,7 @@ def calibrate(predictions: Sequence[Prediction], *, fitted_on: str) -> Platt:
         slope = 1.0 / (1.0 + np.exp(-logits)) - right
         return float(np.logaddexp(0.0, logits).sum() - right @ logits), np.array([slope @ scores, slope.sum()])
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
+    found = optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
     return Platt(slope=round(float(found[0]), 4), intercept=round(float(found[1]), 4), fitted_on=fitted_on)
 
 
@@ -120,26 +113,6 @@ def cross_validate(questions: Sequence[LabelledQuestion], *, unused: Sequence[st
         for group in {question.group for question in questions}
     }
     return [predict(question, fitted[question.group]) for question in questions]
-
-
-def operating_points(
-    questions: Sequence[LabelledQuestion],
-    predictions: Sequence[Prediction],
-    calibration: Platt,
-    thresholds: Sequence[float],
-) -> list[OperatingPoint]:
-    """Return the outcomes at each threshold."""
-    points = []
-    for threshold in thresholds:
-        shown = [
-            (question.answerable, found.right)
-            for question, found in zip(questions, predictions, strict=True)
-            if calibration.probability(found.score) >= threshold
-        ]
-        right = sum(answerable and is_right for answerable, is_right in shown)
-        wrong = sum(answerable and not is_right for answerable, is_right in shown)
-        points.append(OperatingPoint(threshold, right, wrong, sum(not answerable for answerable, _ in shown)))
-    return points
 
 
 def as_model(fitted: FittedWeights, calibration: Platt, *, min_probability: float, fitted_on: str) -> QuoteModel:

@@ -11,14 +11,19 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
+from rankvideo_rag.backends import import_optional
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.models.text_embedders import TextEmbedder, load_text_embedder
 from rankvideo_rag.models.text_embedders.wordpiece import tokenize
+
+sparse = import_optional("scipy.sparse", "train static-text")
+
+SparseMatrix = Any  # scipy.sparse.csr_matrix, which has no types
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +135,7 @@ def _embed(embedder: TextEmbedder, texts: Sequence[str], what: str) -> Matrix:
     return np.concatenate(parts)
 
 
-def _count_matrix(numbers: Sequence[list[int]], words: int) -> csr_matrix:
+def _count_matrix(numbers: Sequence[list[int]], words: int) -> SparseMatrix:
     """Return (texts, words): how often each word is in a text, divided by the square root of the text's length.
 
     A sum of n independent vectors has about sqrt(n) times their length, and the teacher's vectors all have length 1.
@@ -138,17 +143,17 @@ def _count_matrix(numbers: Sequence[list[int]], words: int) -> csr_matrix:
     columns = [number for found in numbers for number in found]
     rows = np.repeat(np.arange(len(numbers)), [len(found) for found in numbers])
     values = np.concatenate([np.full(len(found), max(len(found), 1) ** -0.5, np.float32) for found in numbers])
-    return csr_matrix((values, (rows, columns)), shape=(len(numbers), words))
+    return sparse.csr_matrix((values, (rows, columns)), shape=(len(numbers), words))
 
 
-def _sif_weights(counts: csr_matrix, a: float = 1e-3) -> Matrix:
+def _sif_weights(counts: SparseMatrix, a: float = 1e-3) -> Matrix:
     """Return (words,) weights a / (a + p), with p each word's share of the texts' tokens (half a token where it is in none)."""
     frequencies = np.asarray((counts > 0).sum(axis=0)).ravel() + 0.5
     weights: Matrix = (a / (a + frequencies / frequencies.sum())).astype(np.float32)
     return weights
 
 
-def _ridge(counts: csr_matrix, targets: Matrix, first: Matrix, ridge: float, steps: int = 30) -> Matrix:
+def _ridge(counts: SparseMatrix, targets: Matrix, first: Matrix, ridge: float, steps: int = 30) -> Matrix:
     """Return E that minimizes |counts E - targets|² + ridge |E - first|², by conjugate gradients with Jacobi preconditioning.
 
     Columns are independent systems that are solved side by side (Saad 2003, algorithm 9.1).

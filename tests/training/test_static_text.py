@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.models.text_embedders import load_text_embedder
 from rankvideo_rag.training.static_text import _ridge as ridge
-from rankvideo_rag.training.static_text import distil, fit, latin_words, read_texts, write_static
+from rankvideo_rag.training.static_text import distil, fit, latin_words, read_texts, sparse, write_static
 
 LICENCE = "  1 This software and database is provided\n"
 DATA = (
@@ -24,7 +23,7 @@ def test_ridge_is_the_solution_of_the_normal_equations() -> None:
     rng = np.random.default_rng(0)
     counts, targets, first = (rng.normal(size=shape).astype(np.float32) for shape in ((40, 12), (40, 3), (12, 3)))
     expected = np.linalg.solve(counts.T @ counts + 2 * np.eye(12), counts.T @ targets + 2 * first)
-    assert ridge(csr_matrix(counts), targets, first, 2.0) == pytest.approx(expected, abs=1e-3)
+    assert ridge(sparse.csr_matrix(counts), targets, first, 2.0) == pytest.approx(expected, abs=1e-3)
 
 
 def test_words_that_a_teacher_uses_alike_get_near_vectors() -> None:
