@@ -105,6 +105,17 @@ def _faults(question: Question, text: str, citations: Sequence[Mapping[str, Any]
     return faults + [f"must not: {pattern}" for pattern in question.must_not if _occurs(pattern, said)]
 
 
+def is_right_quote(question: Question, path: str, start: float, end: float, quote: str) -> bool:
+    """Return whether a quote of a file answers a question, or one of its parts."""
+    said = plain(quote)
+    if any(_occurs(pattern, said) for pattern in question.must_not):
+        return False
+    return any(
+        span.overlaps(path, start, end) and any(_occurs(pattern, said) for pattern in span.answers)
+        for span in question.expected
+    )
+
+
 def plain(text: str) -> str:
     """Return a text in NFKC with straight apostrophes and single spaces, without markers of citations.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rankvideo_rag.answering.candidates import Candidate, Scene, find_candidates, join_sentences
+from rankvideo_rag.answering.candidates import Candidate, Scene, find_candidates
 from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.features import Features, lacks_condition, measure, shorten, term_weights
 from rankvideo_rag.answering.questions import AnalysedQuestion, analyse_question, split_question
@@ -143,7 +143,7 @@ def _quotes_of_part(extractor: Extractor, question: AnalysedQuestion, evidence: 
     quotes: list[Quote] = []
     for number in np.argsort(-scores, kind="stable"):
         one, score = measured[number], float(scores[number])
-        quote = _quote(one._replace(candidate=shorten(question, one.candidate)), score, model.calibration.probability(score))
+        quote = as_quote(question, one, score=score, probability=model.calibration.probability(score))
         if not any(quote.overlaps(other) or _same(quote.text, other.text) for other in quotes):
             quotes.append(quote)
         if len(quotes) == MAX_QUOTES:
@@ -151,17 +151,11 @@ def _quotes_of_part(extractor: Extractor, question: AnalysedQuestion, evidence: 
     return quotes
 
 
-def _quote(one: MeasuredCandidate, score: float, probability: float = 0.0) -> Quote:
-    candidate = one.candidate
-    return Quote(
-        join_sentences(s.text for s in candidate.sentences),
-        candidate.start,
-        candidate.end,
-        candidate.sentences[0].channel,
-        one.evidence,
-        probability,
-        score,
-    )
+def as_quote(question: AnalysedQuestion, one: MeasuredCandidate, *, score: float = 0.0, probability: float = 0.0) -> Quote:
+    """Return a candidate as a quote, without sentences at its ends that the question does not need."""
+    candidate = shorten(question, one.candidate)
+    channel = candidate.sentences[0].channel
+    return Quote(candidate.text, candidate.start, candidate.end, channel, one.evidence, probability, score)
 
 
 def _same(text: str, other: str) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rankvideo_rag.cli import bench_answers, bench_claims, bench_fusion, bench_text_index, bench_text_search
+from rankvideo_rag.cli import bench_answers, bench_claims, bench_fusion, bench_quotes, bench_text_index, bench_text_search
 from rankvideo_rag.cli.console import make_table, note, out, render
 from rankvideo_rag.cli.options import AsJson, Device
 
@@ -23,6 +23,7 @@ app.command("text-search")(bench_text_search.text_search)
 app.command("text-index")(bench_text_index.text_index)
 app.command("fusion")(bench_fusion.fusion)
 app.command("question")(bench_fusion.question)
+app.command("quotes")(bench_quotes.quotes)
 app.command("claims")(bench_claims.claims)
 
 
