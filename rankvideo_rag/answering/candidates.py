@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rankvideo_rag.answering import question_words
+from rankvideo_rag.answering.answer_kinds import cached_quantities
 from rankvideo_rag.schema import TextSpan
 from rankvideo_rag.text import content_tokens, language_of, text_terms, timed_sentences
 from rankvideo_rag.text.names import find_names, name_words
-from rankvideo_rag.text.numbers import find_quantities
 from rankvideo_rag.text.timed import TimedSentence, count_words
 from rankvideo_rag.text.tokens import fold
 
@@ -66,7 +66,7 @@ class Scene:
     def numbers(self) -> frozenset[float]:
         """Values of the quantities of all sentences and the title, in digits or words."""
         texts = [self.title, *(sentence.text for sentence in self.sentences)]
-        return frozenset(quantity.value for text in texts for quantity in find_quantities(text))
+        return frozenset(quantity.value for text in texts for quantity in cached_quantities(text))
 
     @cached_property
     def asks(self) -> tuple[bool, ...]:

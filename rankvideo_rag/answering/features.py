@@ -24,7 +24,6 @@ _TYPED = frozenset(
 _COPULA = re.compile(
     r"\b(?:is|are|was|were|means|called|that's|it's|we|ist|sind|heisst|nennt|bedeutet|es|son|significa|est|sont)\b|是|叫"
 )
-_DIGITS = re.compile(r"(?<![\w.,:])[0-9]+(?![\w.,:]*[0-9\w])")
 _LIST_MARKS = re.compile(r"[,、，;]|\b(?:and|und|y|et|or)\b")
 
 
@@ -145,14 +144,10 @@ def term_weights(question: AnalysedQuestion, idf: Callable[[str], float]) -> dic
 
 
 def lacks_condition(question: AnalysedQuestion, candidate: Candidate, features: Features) -> bool:
-    """Return whether a candidate cannot answer: it lacks what is asked for, or its scene a name or number of the question.
-
-    Only numbers that the question has in digits count: "one" and "second" are often no quantities.
-    """
+    """Return whether a candidate cannot answer: it lacks what is asked for, or its scene a name or number of the question."""
     if question.kind in _TYPED and features.kind == 0.0:
         return True
-    numbers = {float(digits) for digits in _DIGITS.findall(question.text)}
-    return not (question.names <= candidate.scene.all_words and (not numbers or numbers <= candidate.scene.numbers))
+    return not (question.names <= candidate.scene.all_words and question.numbers <= candidate.scene.numbers)
 
 
 def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
