@@ -17,6 +17,7 @@ from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
 from rankvideo_rag.answering.node_evidence import TextLookup, timed_text
+from rankvideo_rag.answering.questions import split_question
 from rankvideo_rag.backends import check_backend
 from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.media import MediaLimits
@@ -214,7 +215,9 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     def _score_texts(self, nodes: Sequence[NodeWithScore], question: str) -> list[TextScore]:
         passages = [[part.text for part in split_passages(timed_text(hit, self.text_lookup))] for hit in nodes]
-        return score_texts(self.passage_scorer or TermScorer(), question, passages)
+        scorer = self.passage_scorer or TermScorer()
+        by_part = [score_texts(scorer, part, passages) for part in split_question(question)]
+        return [max(scores, key=lambda score: score.probability or 0.0) for scores in zip(*by_part, strict=True)]
 
     def _combine(self, picture: Score | None, text: TextScore | None) -> _Finding:
         margin = None if picture is None else picture.margin

@@ -11,6 +11,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
+from rankvideo_rag.answering.questions import split_question
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.indexing.perceptual_hash import find_duplicates, is_same_text
 from rankvideo_rag.metadata_filters import sql_condition
@@ -80,7 +81,19 @@ class VideoRetriever(BaseRetriever):
         super().__init__(**kwargs)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        results = self.search_channels(query_bundle.query_str, query_bundle.embedding)
+        question, embedding = query_bundle.query_str, query_bundle.embedding
+        parts = split_question(_checked(question))
+        if embedding is not None or len(parts) == 1:
+            return self._retrieve_part(question, embedding)
+        best: dict[str, NodeWithScore] = {}
+        for hit in (hit for part in parts for hit in self._retrieve_part(part)):
+            known = best.get(hit.node.node_id)
+            if known is None or (hit.score or 0.0) > (known.score or 0.0):
+                best[hit.node.node_id] = hit
+        return sorted(best.values(), key=lambda hit: -(hit.score or 0.0))[: self._top_k]
+
+    def _retrieve_part(self, question: str, embedding: list[float] | None = None) -> list[NodeWithScore]:
+        results = self.search_channels(question, embedding)
         return self._nodes(results.fuse(self._weights), results.clips)
 
     def search_channels(self, question: str, embedding: list[float] | None = None) -> ChannelResults:
