@@ -34,7 +34,7 @@ def test_search_prints_the_json_that_scripts_rely_on(world: World) -> None:
     assert set(found[0]) == told
     assert found[0]["rank"] == 1
     assert Path(found[0]["path"]).stem == clip.stem
-    assert found[0]["channels"] == {"speech": 1}
+    assert found[0]["channels"] == {"speech": 1, "speech_meaning": 1}
     assert clip.narration[0].text in found[0]["text"]
 
 
@@ -63,21 +63,23 @@ def test_ask_prints_the_json_that_scripts_rely_on(world: World) -> None:
 
 
 def test_ask_with_an_llm_of_the_users_own(world: World, tmp_path: Path) -> None:
+    clip = next(c for c in world.clips if c.narration)
+    said = clip.narration[0].text.rstrip(".")
     (tmp_path / "my_llm.py").write_text(
         "from llama_index.core.llms import CustomLLM, CompletionResponse, LLMMetadata\n"
         "class Mine(CustomLLM):\n"
         "    @property\n"
         "    def metadata(self): return LLMMetadata()\n"
-        "    def complete(self, prompt, formatted=False, **k): return CompletionResponse(text='So it is [1]. Not so [99].')\n"
+        "    def complete(self, prompt, formatted=False, **k): return CompletionResponse(text='"
+        f"{said} [1]. Not so [99].')\n"
         "    def stream_complete(self, prompt, formatted=False, **k): raise NotImplementedError\n"
         "def load(): return Mine()\n"
     )
-    clip = next(c for c in world.clips if c.narration)
     command = [sys.executable, "-c", "import sys; sys.path.insert(0, '.'); from rankvideo_rag.cli import main; main()"]
     asked = [*command, "ask", str(world.archive), clip.narration[0].text, "--llm", "my_llm:load", "--json"]
     done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
-    assert answer["answer"].startswith(f"So it is [{clip.stem} @ 00:00].")
+    assert answer["answer"].startswith(f"{said} [{clip.stem} @ 00:00].")
     assert answer["removed_citations"] == [{"marker": "[99]", "reason": "no clip 99 was shown"}]
 
 

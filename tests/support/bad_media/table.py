@@ -72,7 +72,7 @@ def rows(port: int) -> list[Row]:
             "sound only",
             kinds.audio_only,
             {"a.mp4": ok(3.0)},
-            _here("audio_only_files_are_left_out_where_that_is_asked"),
+            ["test_audio_only_files_are_skipped_on_request"],
         ),
         Row(8, "picture only", kinds.picture_only, {"a.mp4": ok(2.0)}),
         Row(9, "webm named .mp4", kinds.webm_called_mp4, {"a.mp4": ok(2.0)}),
@@ -178,21 +178,21 @@ def rows(port: int) -> list[Row]:
             places.forbidden,
             {"a.mp4": skipped("permission"), "locked": skipped("permission")},
         ),
-        Row(61, "deleted while indexing", tests=_here("a_file_that_goes_away_between_listing_and_opening_is_skipped")),
-        Row(62, "changed while indexing", tests=_here("a_file_that_grows_while_it_is_read_fails_and_is_tried_again")),
+        Row(61, "deleted while indexing", tests=["test_a_file_that_vanishes_after_listing_is_skipped"]),
+        Row(62, "changed while indexing", tests=["test_a_file_that_grows_while_it_is_read_fails_and_is_retried"]),
         Row(
             63,
             "I/O error",
             tests=[
-                *_here("a_failing_disk_fails_one_file_and_the_others_go_on"),
-                *_here("a_disk_that_fails_in_mid_file_fails_the_file_and_it_is_read_whole_later"),
+                "test_a_read_error_fails_one_file_only",
+                "test_a_read_error_in_mid_file_fails_the_file_until_it_is_readable",
             ],
         ),
         Row(
             64,
             "disk full",
             tests=[
-                *_here("a_full_disk_is_said_with_what_is_free_and_the_run_goes_on_when_there_is_room"),
+                "test_a_full_disk_is_reported_with_its_free_space_and_the_run_can_be_resumed",
                 "test_a_full_disk_is_reported_and_committed_videos_stay",
             ],
         ),
@@ -220,7 +220,7 @@ def rows(port: int) -> list[Row]:
             70,
             "nothing to index",
             tests=[
-                *_here("an_archive_of_nothing_answers_with_nothing"),
+                "test_an_empty_archive_returns_no_hits",
                 "test_a_folder_without_media_is_an_error_that_names_the_suffixes",
             ],
         ),
@@ -228,7 +228,7 @@ def rows(port: int) -> list[Row]:
             71,
             "vectors that are no numbers",
             tests=[
-                *_here("vectors_that_cannot_be_compared_are_refused_before_they_are_written"),
+                "test_vectors_that_cannot_be_compared_are_refused_before_they_are_written",
                 "test_an_unusable_embedding_is_refused",
             ],
         ),
@@ -276,8 +276,8 @@ def rows(port: int) -> list[Row]:
                 "test_a_faulty_line_of_qrels_is_refused_with_its_place",
             ],
         ),
-        Row(79, "clock, locale, time zone", tests=_here(SAME)),
-        Row(80, "few descriptors, little shared memory", tests=_here(SAME)),
+        Row(79, "clock, locale, time zone", tests=[SAME]),
+        Row(80, "few descriptors, little shared memory", tests=[SAME]),
     ]
 
 
@@ -292,11 +292,7 @@ def generate(folder: Path, *, port: int) -> list[Row]:
     return table
 
 
-def _here(name: str) -> list[str]:
-    return [f"test_{name}"]
-
-
 TURNED = "test_rotated_video_is_turned_upright"
 LARGER = "test_the_larger_of_two_video_streams_is_used"
 SILENCE = "test_silence_gives_no_text_and_is_not_passed_to_the_model"
-SAME = "poisoned_neighbours_an_odd_environment_and_few_descriptors_change_nothing_for_good_files"
+SAME = "test_good_files_are_unaffected_by_bad_neighbours_environment_and_few_descriptors"
