@@ -98,6 +98,13 @@ def _find_config_errors(store: Store) -> Iterator[str]:
         yield f"the index config cannot be read: {error}"
 
 
+def _readable_config(store: Store) -> IndexConfig | None:
+    try:
+        return IndexConfig.model_validate(store.index_config)
+    except ValueError:
+        return None
+
+
 def _find_orphans(store: Store) -> Iterator[str]:
     for table, rows in count_orphans(store.connection).items():
         if rows:
@@ -187,12 +194,14 @@ def _find_text_vector_errors(store: Store) -> Iterator[str]:
 
 def _bad_text_vectors(store: Store) -> set[str]:
     """Return the videos that have not as many right vectors of passages as are recorded."""
-    embedder = store.index_config.get("text_embedder")
+    if (config := _readable_config(store)) is None:
+        return set()  # reported by the check of the index config
+    embedder = config.text_embedder
     rows = store.connection.execute("SELECT video_id, vector FROM text_vectors JOIN passages USING (passage)")
     right, wrong = Counter[str](), set[str]()
     while batch := rows.fetchmany(_BATCH):
         for video_id, data in batch:
-            if embedder and _is_vector(data, embedder["dim"], unit=True):
+            if embedder and _is_vector(data, embedder.dim, unit=True):
                 right[video_id] += 1
             else:
                 wrong.add(video_id)
@@ -226,10 +235,9 @@ def _mark_videos(writer: ArchiveWriter, store: Store) -> None:
 def _bad_vectors(store: Store) -> dict[str, list[int]]:
     """Return video -> clips whose vector has not the embedder's size, or not length 1 although it should."""
     found: dict[str, list[int]] = {}
-    try:
-        embedder = IndexConfig.model_validate(store.index_config).embedder
-    except ValueError:
+    if (config := _readable_config(store)) is None:
         return found  # reported by the check of the index config
+    embedder = config.embedder
     rows = store.connection.execute("SELECT video_id, clip, vector FROM vectors JOIN clips USING (clip) ORDER BY clip")
     while batch := rows.fetchmany(_BATCH):
         for video_id, clip, data in batch:

@@ -252,6 +252,7 @@ def test_gc_deletes_orphaned_rows_and_unfinished_files(archive: Path) -> None:
         "passages_speech": 1,
         "passages_on_screen": 0,
         "passages_description": 0,
+        "text_vectors": 0,
         "passages": 0,
         "spans": 0,
         "clips": 0,
@@ -379,7 +380,7 @@ def test_info_shows_what_an_archive_holds(troubled: Path, videos: Path) -> None:
     assert facts["hours"] == pytest.approx(seconds / 3600, abs=1e-4)
     assert facts["bytes"] == sum(facts["bytes_by_part"].values())
     assert facts["bytes_by_part"]["vector_index"] == sum(
-        (troubled / f"visual.{end}").stat().st_size for end in ("faiss", "json")
+        (troubled / f"{index}.{end}").stat().st_size for index in ("visual", "speech") for end in ("faiss", "json")
     )
     assert [line.partition(":")[0] for line in facts["not_ok"]] == ["skipped", "skipped"]
 
