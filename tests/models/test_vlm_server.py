@@ -26,8 +26,8 @@ from rankvideo_rag.models.vlm import Generation, LabelLogprobs, Prompt, load_vlm
 from rankvideo_rag.models.vlm.server import ServerVLM, load
 
 LABELS = ("yes", "no")
-DEADLINE = 1.0  # seconds
-MISBEHAVE = 3.0  # seconds that a slow reply takes
+DEADLINE = 3.0  # seconds: for a healthy reply on a busy machine
+MISBEHAVE = 5.0  # seconds that a slow reply takes
 PATIENCE = 60.0  # seconds: a limit that only ends hangs
 WAITS = (0.1, 0.3)  # before a retry, on average; a user's are longer
 
@@ -291,7 +291,7 @@ def test_a_busy_server_is_retried_twice(code: int) -> None:
         return len(handler.server.requests) <= 2 and status(code)(handler, request)
 
     with serving(busy_twice) as server:
-        [answer] = load(server.address, deadline=5.0).label_logprobs([prompt(1.25)], LABELS)
+        [answer] = load(server.address, deadline=PATIENCE).label_logprobs([prompt(1.25)], LABELS)
         first, second, third = server.moments
     assert margin_of(answer) == pytest.approx(1.25)
     assert second - first >= WAITS[0] / 2
@@ -317,7 +317,7 @@ def test_a_prompt_that_kills_the_engine_does_not_affect_others() -> None:
         return (together or "margin 5.0" in json.dumps(request)) and close_early(handler, request)
 
     with serving(dies) as server:
-        answers = load(server.address, deadline=5.0, concurrency=8).label_logprobs([prompt(m) for m in margins], LABELS)
+        answers = load(server.address, deadline=PATIENCE, concurrency=8).label_logprobs([prompt(m) for m in margins], LABELS)
         assert len(server.requests) <= 8 + 8 + 4 + 2
     assert [None if answer.values is None else round(margin_of(answer), 6) for answer in answers] == [0, 1, 2, 3, 4, None, 6, 7]
 
@@ -354,7 +354,7 @@ def test_reordered_or_lost_replies_are_not_mixed_up(order: list[int], lost: set[
         number = next(n for n, margin in enumerate(margins) if f"margin {margin}" in json.dumps(request))
         with handler.server.lock:
             replies[number] = completion(request)
-        until = time.monotonic() + 2
+        until = time.monotonic() + 10
         while len(replies) < 5 and time.monotonic() < until:
             time.sleep(0.002)
         if number in lost:
@@ -363,7 +363,7 @@ def test_reordered_or_lost_replies_are_not_mixed_up(order: list[int], lost: set[
         return True
 
     with serving(mixed_up) as server:
-        answers = load(server.address, deadline=4.0).label_logprobs([prompt(margin) for margin in margins], LABELS)
+        answers = load(server.address, deadline=PATIENCE).label_logprobs([prompt(margin) for margin in margins], LABELS)
     for number, answer in enumerate(answers):
         if answer.values is not None:
             assert margin_of(answer) == pytest.approx(margins[number])
