@@ -121,7 +121,7 @@ def _date(question: AnalysedQuestion, text: str, known: Set[str]) -> float:
 
 
 def _frequency(question: AnalysedQuestion, text: str, known: Set[str]) -> float:
-    return 1.0 if _says(question_words.FREQUENCIES, text) else 0.0
+    return 1.0 if _says(question_words.FREQUENCIES, text) else 0.5 if _quantities(question, text) else 0.0
 
 
 def _reason(question: AnalysedQuestion, text: str, known: Set[str]) -> float:
