@@ -202,7 +202,6 @@ class VideoArchive:
         """Return what finds quotes that answer, with the models of this archive."""
         return Extractor(
             term_statistics=self.store.term_statistics,
-            embedder=self.text_embedder,
             cross_encoder=None if self.settings.cross_encoder == "none" else self.passage_scorer(),
         )
 

@@ -45,18 +45,13 @@ class FittedWeights(NamedTuple):
     none: float
 
 
-def fit(questions: Sequence[LabelledQuestion], *, unused: Sequence[str] = ()) -> FittedWeights:
-    """Return the most likely weights under a ridge penalty. Raises InputError unless some question has a right candidate.
-
-    Args:
-        questions: with their candidates and labels.
-        unused: features whose weight is 0.
-    """
+def fit(questions: Sequence[LabelledQuestion]) -> FittedWeights:
+    """Return the most likely weights under a ridge penalty. Raises InputError unless some question has a right candidate."""
     if not any(question.right.any() for question in questions):
         raise InputError("no candidate of any question is right: weights cannot be fitted")
     filled = [question for question in questions if len(question.features)]
     stacked = np.concatenate([question.features for question in filled])
-    used = np.array([name not in unused for name in Features._fields]) & (stacked.std(axis=0) > 1e-9)
+    used = stacked.std(axis=0) > 1e-9
     scale = np.where(used, 1.0 / np.where(used, stacked.std(axis=0), 1.0), 0.0)
     rows = stacked * scale
     right = np.concatenate([question.right for question in filled])
@@ -106,10 +101,10 @@ def calibrate(predictions: Sequence[Prediction], *, fitted_on: str) -> Platt:
     return Platt(slope=round(float(found[0]), 4), intercept=round(float(found[1]), 4), fitted_on=fitted_on)
 
 
-def cross_validate(questions: Sequence[LabelledQuestion], *, unused: Sequence[str] = ()) -> list[Prediction]:
+def cross_validate(questions: Sequence[LabelledQuestion]) -> list[Prediction]:
     """Return a prediction for each question, by weights fitted on the questions of other groups."""
     fitted = {
-        group: fit([question for question in questions if question.group != group], unused=unused)
+        group: fit([question for question in questions if question.group != group])
         for group in {question.group for question in questions}
     }
     return [predict(question, fitted[question.group]) for question in questions]

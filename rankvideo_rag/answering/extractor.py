@@ -1,6 +1,6 @@
 """Find the sentences of the evidence that answer a question, each with its probability."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from rankvideo_rag.answering.evidence import Evidence
 from rankvideo_rag.answering.features import Features, lacks_condition, measure, shorten, term_weights
 from rankvideo_rag.answering.questions import AnalysedQuestion, analyse_question, split_question
 from rankvideo_rag.answering.quote_model import QuoteModel, as_matrix, load_quote_models
-from rankvideo_rag.models.text_embedders import TextEmbedder
 from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermStatisticsLookup
 from rankvideo_rag.schema import Citation, TextChannel, TextSpan
 
@@ -55,13 +54,11 @@ class Extractor:
 
     Attributes:
         term_statistics: terms -> how rare they are in the archive; None: all weigh the same.
-        embedder: returns the text embedder, or None.
-        cross_encoder: scores passages; None: words and meaning decide.
+        cross_encoder: scores passages; None: words decide.
         min_probability: from which a quote is an answer; None: that of the fitted model.
     """
 
     term_statistics: TermStatisticsLookup | None = None
-    embedder: Callable[[], TextEmbedder | None] | None = None
     cross_encoder: PassageScorer | None = None
     min_probability: float | None = None
 
@@ -83,39 +80,23 @@ class Extractor:
     def model(self) -> QuoteModel:
         """The weights that belong to the evidence that this extractor has."""
         models = load_quote_models()
-        if self.cross_encoder is not None:
-            return models.cross_encoder
-        return models.meaning if self.embedder and self.embedder() else models.terms
+        return models.terms if self.cross_encoder is None else models.cross_encoder
 
     def measure(self, question: AnalysedQuestion, evidence: Sequence[Evidence]) -> list[MeasuredCandidate]:
         """Return all candidates that meet the question's conditions, with their features."""
         statistics = self.term_statistics(question.terms) if self.term_statistics else None
         weights = term_weights(question, statistics.idf if statistics else lambda term: 1.0)
-        found = list(_candidates(evidence))
-        similar, similar_near = self._cosines(question.text, [candidate for _, candidate in found])
         measured = []
-        for (piece, candidate), own, near in zip(found, similar, similar_near, strict=True):
-            features = measure(question, weights, candidate, rank=piece.number, similar=own, similar_near=near)
+        for piece, candidate in _candidates(evidence):
+            features = measure(question, weights, candidate, rank=piece.number)
             if not lacks_condition(question, candidate, features):
                 measured.append(MeasuredCandidate(piece, candidate, features))
         return self._cross_encode(question.text, measured) if self.cross_encoder else measured
 
-    def _cosines(self, question: str, candidates: Sequence[Candidate]) -> tuple[list[float], list[float]]:
-        embedder = self.embedder() if self.embedder else None
-        if embedder is None or not candidates:
-            return [0.0] * len(candidates), [0.0] * len(candidates)
-        texts = [candidate.text for candidate in candidates]
-        with_context = [candidate.text_with_context for candidate in candidates]
-        distinct = list(dict.fromkeys([*texts, *with_context]))
-        cosines = dict(
-            zip(distinct, (embedder.embed_passages(distinct) @ embedder.embed_queries([question])[0]).tolist(), strict=True)
-        )
-        return [cosines[text] for text in texts], [cosines[text] for text in with_context]
-
     def _cross_encode(self, question: str, measured: Sequence[MeasuredCandidate]) -> list[MeasuredCandidate]:
         """Return the best candidates by the other features, with the cross-encoder's log odds."""
         assert self.cross_encoder
-        scores = load_quote_models().meaning.scores(as_matrix([one.features for one in measured]))
+        scores = load_quote_models().terms.scores(as_matrix([one.features for one in measured]))
         best = [measured[i] for i in np.argsort(-scores, kind="stable")[:CROSS_ENCODED]]
         chances = self.cross_encoder.score(question, [one.candidate.text_with_context for one in best])
         return [

@@ -10,12 +10,14 @@ from rankvideo_rag.answering.answer_kinds import matches_kind, names_in
 from rankvideo_rag.answering.candidates import Candidate
 from rankvideo_rag.answering.coverage import CHANNEL_WORDS
 from rankvideo_rag.answering.questions import AnalysedQuestion
-from rankvideo_rag.text import language_of
+from rankvideo_rag.text import joined_terms, language_of, stem
 from rankvideo_rag.text.timed import count_words
 from rankvideo_rag.text.tokens import fold
 
 MIN_IDF = 0.1
 FULL = 0.9  # share of the question's information
+COMPLETE = 3  # terms of a question that one sentence has, from which it needs no other
+KEPT = 0.8  # share of a candidate's terms of the question with which a sentence can begin a quote
 ASKED_WEIGHT = 0.4  # of a term that names what is asked for, which answers often do not repeat
 _TYPED = frozenset(
     "age amount count date duration extent frequency length money name number percent person speed temperature time weight when"
@@ -46,15 +48,13 @@ class Features(NamedTuple):
     words: float  # log of its length
     sentences: float
     announces: float  # whether it is short and adds little
-    similar: float  # cosine of question and candidate
-    similar_near: float  # cosine of question and candidate with the two sentences before it
-    corrected: float  # whether the next sentence takes something back
+    corrected: float  # whether it is taken back: by the next sentence, or by its last one without saying what is right
     corrects: float  # whether it begins by taking something back
     corrects_inside: float  # whether it takes something back itself
-    decides: float
-    defines: float
-    negates: float
-    listed: float
+    decides: float  # whether the question asks for a decision, and it states one
+    defines: float  # whether the question asks for a definition, and it has a copula
+    negates: float  # whether it denies something near a word of a yes-no question that is no name
+    listed: float  # marks of a list, up to 4, divided by 4, where a list is asked for
     rank: float  # 1 / rank of the clip
     cross: float  # log odds of a cross-encoder
     full: float  # whether it has nearly all of the question's information
@@ -67,8 +67,6 @@ def measure(
     candidate: Candidate,
     *,
     rank: int,
-    similar: float = 0.0,
-    similar_near: float = 0.0,
     cross: float = 0.0,
 ) -> Features:
     """Return the features of a candidate.
@@ -76,20 +74,20 @@ def measure(
     Args:
         weights: term of the question -> its information.
         rank: of the candidate's clip, from 1.
-        similar: cosine of question and candidate; `similar_near`: with the sentences before it.
         cross: logit of a cross-encoder.
     """
     scene, inside = candidate.scene, range(candidate.first, candidate.last)
     channel = scene.sentences[candidate.first].channel
-    own = _union(scene.terms, inside) | CHANNEL_WORDS[channel]
-    near = own | _union(scene.terms, [*candidate.before(3), *candidate.after(1)])
+    own = _with_parts(question, _union(scene.terms, inside)) | CHANNEL_WORDS[channel]
+    near = own | _with_parts(question, _union(scene.terms, [*candidate.before(3), *candidate.after(1)]))
+    everywhere = _with_parts(question, scene.all_terms)
     total = sum(weights.values()) or 1.0
 
     def share(terms: Iterable[str], *, without: frozenset[str] = frozenset()) -> float:
         held = frozenset(terms)
         return sum(weight for term, weight in weights.items() if term in held and term not in without) / total
 
-    found = [term for term in weights if term in scene.all_terms]
+    found = [term for term in weights if term in everywhere]
     rarest = max(found, key=lambda term: weights[term], default=None)
     kinds = [matches_kind(question, scene.sentences[i].text, known_names=scene.names) for i in inside]
     kind = max(matches_kind(question, candidate.text, known_names=scene.names), max(kinds))
@@ -105,8 +103,8 @@ def measure(
     return Features(
         own=share(own),
         near=share(near, without=own),
-        scene=share(scene.all_terms, without=near),
-        missing=1.0 - share(scene.all_terms),
+        scene=share(everywhere, without=near),
+        missing=1.0 - share(everywhere),
         rarest=float(rarest is not None and rarest in near),
         names=names[0],
         names_near=names[1],
@@ -119,9 +117,7 @@ def measure(
         words=math.log1p(words),
         sentences=float(len(inside)),
         announces=float(len(new) < 3),
-        similar=similar,
-        similar_near=similar_near,
-        corrected=float(any(scene.corrects[i] for i in candidate.after(1))),
+        corrected=float(any(scene.corrects[i] for i in candidate.after(1)) or (scene.corrects[inside[-1]] and not kinds[-1])),
         corrects=float(scene.corrects[candidate.first]),
         corrects_inside=float(any(scene.corrects[i] for i in inside[1:])),
         decides=float(
@@ -129,7 +125,7 @@ def measure(
             and says(question_words.DECISIONS, candidate.text)
         ),
         defines=float(question.kind == "definition" and _COPULA.search(fold(candidate.text)) is not None),
-        negates=float(question.kind == "yes_no" and says(question_words.NEGATIONS, candidate.text)),
+        negates=float(question.kind == "yes_no" and any(_denies(question, candidate, i) for i in inside)),
         listed=min(len(_LIST_MARKS.findall(candidate.text)), 4) / 4 if question.is_list else 0.0,
         rank=1.0 / rank,
         cross=cross,
@@ -153,23 +149,33 @@ def lacks_condition(question: AnalysedQuestion, candidate: Candidate, features: 
 def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
     """Return a candidate without sentences at its ends that have neither a term of the question nor what it asks for.
 
-    Where what is asked for cannot be recognised, a sentence after the question's terms may be the answer and is kept; those
-    before a sentence that has all of these terms are not.
+    Where what is asked for cannot be recognised, a sentence after the question's terms may be the answer and is kept, unless
+    one before it has all of the terms and says more; those before a sentence that has most of the terms are not.
     """
     terms, scene = frozenset(question.terms), candidate.scene
     inside = range(candidate.first, candidate.last)
     if question.kind not in _TYPED:
-        own = terms & _union(scene.terms, inside)
-        complete = [number for number in inside if own and own <= scene.terms[number]]
-        return Candidate(scene, complete[0], candidate.last) if complete else candidate
-
-    def is_needed(number: int) -> bool:
-        text = scene.sentences[number].text
-        has_kind = matches_kind(question, text, known_names=scene.names) > 0
-        return has_kind or bool(terms & scene.terms[number]) or scene.corrects[number]
-
-    needed = [number for number in inside if is_needed(number)]
+        held = [len(terms & scene.terms[number]) for number in inside]
+        most = KEPT * len(terms & _union(scene.terms, inside))
+        first = next((number for number, count in zip(inside, held, strict=True) if count and count >= most), candidate.first)
+        is_whole = len(terms) >= COMPLETE and terms <= scene.terms[first] and not scene.content[first] <= terms
+        ends = is_whole and not question.is_list and not any(scene.corrects[number] for number in range(first, candidate.last))
+        return Candidate(scene, first, first + 1 if ends else candidate.last)
+    kinds = [matches_kind(question, scene.sentences[number].text, known_names=scene.names) for number in inside]
+    needed = [
+        number
+        for number, kind in zip(inside, kinds, strict=True)
+        if (kind and kind == max(kinds)) or terms & scene.terms[number] or scene.corrects[number]
+    ]
     return Candidate(scene, needed[0], needed[-1] + 1) if needed else candidate
+
+
+def _denies(question: AnalysedQuestion, candidate: Candidate, number: int) -> bool:
+    """Return whether a sentence denies something, and it or the one before it has a word of the question that is no name."""
+    scene = candidate.scene
+    near = scene.terms[number] | (scene.terms[number - 1] if number else frozenset())
+    stated = set(question.terms) - {stem(name) for name in question.names}
+    return says(question_words.NEGATIONS, scene.sentences[number].text) and not stated.isdisjoint(near)
 
 
 def says(patterns: Mapping[str, str], text: str) -> bool:
@@ -192,6 +198,11 @@ def _names(question: AnalysedQuestion, candidate: Candidate) -> tuple[float, flo
         len((asked & before) - own) / len(asked),
         float(not asked & beside and bool(others)),
     )
+
+
+def _with_parts(question: AnalysedQuestion, terms: frozenset[str]) -> frozenset[str]:
+    """Return terms, with "clean" and "room" where "cleanroom" is among them and the question has the two words."""
+    return terms.union(*(pair for word, pair in joined_terms(question.text).items() if word in terms))
 
 
 def _union(sets: tuple[frozenset[str], ...], numbers: Iterable[int]) -> frozenset[str]:

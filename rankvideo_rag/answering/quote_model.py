@@ -2,14 +2,13 @@
 
 A candidate's score is a weighted sum of its features. The weights are those of a conditional logit over the candidates of a
 question and "none of them" (McFadden 1974); the score of the best candidate then gives the probability that it is right, by
-Platt scaling on cross-validated scores. Features that only compare the candidates of one question (cosines of whatever
-embedder, lengths) are standardised within the question.
+Platt scaling on cross-validated scores. Features that only compare the candidates of one question (lengths) are standardised
+within the question. `rankvideo bench quotes` fits the weights.
 """
 
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,12 @@ from rankvideo_rag.answering.features import Features
 from rankvideo_rag.ranking.relevance import Platt
 from rankvideo_rag.schema import Record
 
-Evidence = Literal["terms", "meaning", "cross_encoder"]
 DEFAULT_FILE = Path(__file__).with_name("quote_models.json")
-STANDARDISED = ("words", "sentences", "adds", "similar", "similar_near")
+STANDARDISED = ("words", "sentences", "adds")
 
 
 class QuoteModel(Record):
-    """Fitted weights, for one kind of evidence: words alone, with a text embedder, with a cross-encoder too."""
+    """Fitted weights, for words alone or with a cross-encoder."""
 
     weights: dict[str, float]  # feature -> weight of its value; features that are absent have none
     none: float  # score of "no candidate answers"
@@ -40,10 +38,9 @@ class QuoteModel(Record):
 
 
 class QuoteModels(Record):
-    """The models of a file, by the evidence that they need."""
+    """The models of a file."""
 
     terms: QuoteModel
-    meaning: QuoteModel
     cross_encoder: QuoteModel
 
 
@@ -54,7 +51,7 @@ def load_quote_models(path: Path = DEFAULT_FILE) -> QuoteModels:
 
 
 def as_matrix(rows: list[Features]) -> NDArray[np.float64]:
-    """Return (n, features), with cosines standardised over the candidates."""
+    """Return (n, features), with lengths standardised over the candidates."""
     matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(Features._fields))
     for name in STANDARDISED:
         column = matrix[:, Features._fields.index(name)]

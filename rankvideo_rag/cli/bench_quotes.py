@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @setting_options(*SEARCH_SETTINGS, "text_embedder", "text_embedder_model", "rerank_depth", "top_n", "clip_seconds")
 def quotes(
-    folder: Annotated[Path, typer.Argument(help="Folder with questions.jsonl and transcripts/.")],
+    folders: Annotated[list[Path], typer.Argument(help="Folders with questions.jsonl and transcripts/.")],
     options: dict[str, Any],
     held_out: Annotated[Path | None, typer.Option("--held-out", help="Another such folder, that nothing is fitted on.")] = None,
     save: Annotated[
@@ -28,19 +28,23 @@ def quotes(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the weights by which quotes are chosen, and the probability from which they answer, on labelled questions."""
+    """Fit the weights by which quotes are chosen, and the probability from which they answer, on labelled questions.
+
+    Questions about sentences of the synthetic data set are fitted on as well.
+    """
     from rankvideo_rag.backends import import_optional
     from rankvideo_rag.eval.benchmarks.answer_rule import read_questions
     from rankvideo_rag.settings import Settings
 
     benchmarks = import_optional("rankvideo_rag.eval.benchmarks.quotes", "eval")
-    folders = [folder, *([held_out] if held_out else [])]
-    count = sum(len(read_questions(one / "questions.jsonl")) for one in folders)
+    labelled_questions = import_optional("rankvideo_rag.synthetic.quote_questions", "eval").labelled_questions
+    count = sum(len(read_questions(one / "questions.jsonl")) for one in [*folders, *([held_out] if held_out else [])])
     settings = Settings.load(**options)
     with ExitStack() as closing:
         work = output or Path(closing.enter_context(tempfile.TemporaryDirectory()))
         advance = closing.enter_context(progress("questions", count))
-        report = benchmarks.fit_quotes(folder, work, settings, held_out=held_out, on_question=advance)
+        others = labelled_questions(settings)
+        report = benchmarks.fit_quotes(folders, work, settings, held_out=held_out, others=others, on_question=advance)
     if save:
         benchmarks.save_model(save, report.model, settings)
     render(report, lambda: _print(report), as_json=as_json)
@@ -55,7 +59,7 @@ def _print(report: "QuoteFit") -> None:
     columns = ("threshold", "right", "wrong", "false abstentions", "false answers")
     for title, points in tables.items():
         if points:
-            out.print(make_table((title, *columns[1:]), map(_row, points)))
+            out.print(make_table((title, *columns[1:]), map(_row, points[:: len(points) // 8])))
     out.print(
         f"threshold {report.model.min_probability:g}, of {report.answerable} questions with an answer and "
         f"{report.not_answerable} without",
