@@ -203,6 +203,7 @@ class VideoArchive:
         return Extractor(
             term_statistics=self.store.term_statistics,
             cross_encoder=None if self.settings.cross_encoder == "none" else self.passage_scorer(),
+            min_probability=self.settings.min_probability,
         )
 
     def as_synthesizer(self, llm: LLM | None = None, **options: Any) -> VideoAnswerSynthesizer:

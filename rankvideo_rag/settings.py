@@ -182,6 +182,9 @@ class Settings(BaseSettings):
     min_margin: float = Field(
         0.0, allow_inf_nan=False, description="Margin in nats from which a clip counts as relevant to the question."
     )
+    min_probability: float | None = Field(
+        None, ge=0, le=1, description="Probability from which a quote is an answer; by default as fitted by bench quotes."
+    )
     llm_timeout: float = Field(600.0, gt=0, description="Seconds to wait for a whole answer of the LLM at --llm-url.")
     llm_context: int | None = Field(
         None,

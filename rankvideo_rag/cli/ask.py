@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rankvideo_rag.schema import Answer, Hit
 
 
-@setting_options("min_margin", *LLM_SETTINGS, *SEARCH_SETTINGS)
+@setting_options("min_margin", "min_probability", *LLM_SETTINGS, *SEARCH_SETTINGS)
 def ask(
     archive: Archive,
     question: Question,

@@ -63,5 +63,5 @@ def _print(report: "FusionBenchmark") -> None:
     out.print(f"first by weight of meaning {by_weight}; fitted on other videos {report.cross_validated:.3f}", soft_wrap=True)
     for channel, cost in report.noise_cost.items():
         out.print(f"random {channel} scores cost {cost:.4f} nDCG@10")
-    for sense, share in report.kept.items():
-        out.print(f"first by {sense} alone, in the first three when fused: {share:.3f} of {report.trials[sense]}")
+    for modality, share in report.kept.items():
+        out.print(f"first by {modality} alone, in the first three when fused: {share:.3f} of {report.trials[modality]}")

@@ -139,10 +139,10 @@ def span(hit: Hit) -> str:
 
 
 def format_evidence(hit: Hit, separator: str) -> str:
-    """Return the score of each sense: the picture's margin, the text's probability, - where there is none."""
+    """Return the score of each modality: the picture's margin, the text's probability, - where there is none."""
     formats = {"picture": "{:+.2f}", "text": "{:.2f}"}
-    parts = [(sense, "-" if score is None else formats[sense].format(score)) for sense, score in hit.evidence.items()]
-    return separator.join(f"{sense} {score}" for sense, score in parts)
+    parts = [(modality, "-" if score is None else formats[modality].format(score)) for modality, score in hit.evidence.items()]
+    return separator.join(f"{modality} {score}" for modality, score in parts)
 
 
 def _hit_row(hit: Hit) -> list[str]:

@@ -57,7 +57,9 @@ class _JudgeOptions(NamedTuple):
     device: str | None
 
 
-@setting_options("profile", "reranker", "reranker_model", "evidence", "score_cache", "device", "min_margin", *LLM_SETTINGS)
+@setting_options(
+    "profile", "reranker", "reranker_model", "evidence", "score_cache", "device", "min_margin", "min_probability", *LLM_SETTINGS
+)
 def report(
     output: Output,
     options: dict[str, Any],

@@ -12,7 +12,7 @@ from rankvideo_rag.cli.options import LLM_SETTINGS, SEARCH_SETTINGS, Archive, Ll
 SHUTDOWN_SECONDS = 5  # for running requests after Ctrl-C
 
 
-@setting_options("min_margin", *LLM_SETTINGS, *SEARCH_SETTINGS)
+@setting_options("min_margin", "min_probability", *LLM_SETTINGS, *SEARCH_SETTINGS)
 def serve(
     archive: Archive,
     options: dict[str, Any],
