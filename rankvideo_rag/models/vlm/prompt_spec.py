@@ -112,7 +112,7 @@ VIDEO_FIRST = PromptSpec(
     read_position="after_answer_tag",
 )
 
-# For VLMs that follow instructions: the scores of retrieval are told to the reranker, as in InsertRank (arXiv 2506.14086), and
+# For VLMs that follow instructions: the prompt gives the scores of retrieval, as in InsertRank (arXiv 2506.14086), and
 # the transcript stands beside the frames, as in Vote-in-Context (arXiv 2511.01617). RankVideo was not trained with either.
 WITH_TRANSCRIPT = VIDEO_FIRST.model_copy(
     update={
