@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index.core.schema import NodeWithScore
 
-from rankvideo_rag.nodes import SENSES, nodes_to_hits
+from rankvideo_rag.nodes import MODALITIES, nodes_to_hits
 from rankvideo_rag.schema import Answer, Citation, Hit, TextSpan, Video
 from rankvideo_rag.text import clean, timestamp
 
@@ -51,9 +51,9 @@ def _format_hit(hit: Hit, node: NodeWithScore) -> str:
 
 
 def _format_relevance(metadata: Mapping[str, Any]) -> str:
-    scored = [sense for sense in SENSES if f"relevance_{sense}" in metadata]
-    senses = ", ".join(f"{sense} {metadata[f'relevance_{sense}']:.2f}" for sense in scored)
-    return f"relevance {metadata['relevance']:.2f}: {senses}"
+    scored = [modality for modality in MODALITIES if f"relevance_{modality}" in metadata]
+    modalities = ", ".join(f"{modality} {metadata[f'relevance_{modality}']:.2f}" for modality in scored)
+    return f"relevance {metadata['relevance']:.2f}: {modalities}"
 
 
 def _format_spans(spans: Sequence[TextSpan]) -> Iterator[str]:

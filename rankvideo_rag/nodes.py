@@ -12,7 +12,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, No
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.ranking.fusion import FusedHit
 from rankvideo_rag.ranking.pointwise import VideoSpan
-from rankvideo_rag.schema import Clip, Hit, SearchChannel, Sense, Video
+from rankvideo_rag.schema import Clip, Hit, Modality, SearchChannel, Video
 from rankvideo_rag.storage.passages import Passage
 
 NO_TEXT = "(no text in this clip)"
@@ -28,7 +28,7 @@ HIDDEN_KEYS = (
     "duplicate_of",
 )
 
-SENSES: tuple[Sense, ...] = get_args(Sense)
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 VideoResolver = Callable[[BaseNode], str]
 
@@ -102,14 +102,14 @@ def _hit(rank: int, hit: NodeWithScore, first: int) -> Hit:
         text="" if text == NO_TEXT else text,
         duplicate_of=first if first < rank else None,
         evidence=_evidence(metadata),
-        unscored={sense: reason for sense in SENSES if (reason := metadata.get(f"unscored_{sense}"))},
+        unscored={modality: reason for modality in MODALITIES if (reason := metadata.get(f"unscored_{modality}"))},
     )
 
 
-def _evidence(metadata: Mapping[str, Any]) -> dict[Sense, float | None]:
-    """Return the score of each sense that a reranker was asked for."""
-    scores: dict[Sense, float | None] = {"picture": metadata.get("rerank_score"), "text": metadata.get("relevance_text")}
-    return {sense: score for sense, score in scores.items() if score is not None or f"unscored_{sense}" in metadata}
+def _evidence(metadata: Mapping[str, Any]) -> dict[Modality, float | None]:
+    """Return the score of each modality that a reranker was asked for."""
+    scores: dict[Modality, float | None] = {"picture": metadata.get("rerank_score"), "text": metadata.get("relevance_text")}
+    return {modality: score for modality, score in scores.items() if score is not None or f"unscored_{modality}" in metadata}
 
 
 def node_to_clip(node: BaseNode, resolver: VideoResolver | None = None) -> NodeClip:

@@ -23,7 +23,7 @@ from rankvideo_rag.errors import InputError, RankVideoError
 from rankvideo_rag.media import MediaLimits
 from rankvideo_rag.models.vlm import VLM, load_vlm
 from rankvideo_rag.models.vlm.prompt_spec import NO_CONTEXT, ClipContext, get_prompt_spec, resolve_prompt_spec
-from rankvideo_rag.nodes import SENSES, VideoResolver, copy_with_score, node_to_clip
+from rankvideo_rag.nodes import MODALITIES, VideoResolver, copy_with_score, node_to_clip
 from rankvideo_rag.ranking.cache import ScoreCache, default_cache_path
 from rankvideo_rag.ranking.passage_scorer import PassageScorer, TermScorer
 from rankvideo_rag.ranking.pointwise import Pair, ScoringOptions, VideoSpan
@@ -71,7 +71,7 @@ class _Finding(NamedTuple):
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why a sense that was asked for has no score: "abstained: …" or "failed: …"."""
+        """Why a modality that was asked for has no score: "abstained: …" or "failed: …"."""
         found = {}
         if self.picture is not None and self.picture.margin is None:
             found["unscored_picture"] = f"{self.picture.status}: {self.picture.reason}"
@@ -99,11 +99,11 @@ class RankVideoRerank(BaseNodePostprocessor):
 
     With evidence "both" the clip's text is scored too, and `score` is the probability that picture or text answers the
     question; with "text" it is that of the text alone, and no VLM is loaded. Metadata hold these probabilities as `relevance`,
-    `relevance_picture` and `relevance_text`. Where a sense has none, `unscored_picture` or `unscored_text` says why.
+    `relevance_picture` and `relevance_text`. Where a modality has none, `unscored_picture` or `unscored_text` says why.
 
-    A clip that no sense can score gets the score None and is ranked last, in the order given; its `rerank_status` says why:
+    A clip that no modality can score gets the score None and is ranked last, in the order given; its `rerank_status` says why:
     "abstained: …" when there is nothing to score (no picture), "failed: …" when there was an error. Raises RankVideoError
-    when every clip failed in one of the senses.
+    when every clip failed in one of the modalities.
 
     The model is loaded at the first question, and `deadline` counts from then. Safe under concurrent queries.
     """
@@ -247,9 +247,9 @@ class RankVideoRerank(BaseNodePostprocessor):
             return Score(status="failed", reason=f"no_file: {error}")
 
     def _check(self, findings: Sequence[_Finding]) -> None:
-        """Raise RankVideoError if every clip failed in one of the senses, or any did and on_error is "raise"."""
-        for sense in SENSES:
-            reasons = [finding.reasons.get(f"unscored_{sense}", "") for finding in findings]
+        """Raise RankVideoError if every clip failed in one of the modalities, or any did and on_error is "raise"."""
+        for modality in MODALITIES:
+            reasons = [finding.reasons.get(f"unscored_{modality}", "") for finding in findings]
             failures = [reason.removeprefix("failed: ") for reason in reasons if reason.startswith("failed: ")]
             if failures and (self.on_error == "raise" or len(failures) == len(findings)):
                 reason, count = Counter(failures).most_common(1)[0]

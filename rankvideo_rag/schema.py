@@ -19,7 +19,7 @@ SearchChannel = Literal[
 ]
 """How clips are found: by their pictures, and each kind of text by its terms and by its meaning."""
 
-Sense = Literal["picture", "text"]
+Modality = Literal["picture", "text"]
 """What a reranker scores of a clip."""
 
 Outcome = Literal["ok", "partial", "skipped", "failed"]
@@ -134,8 +134,8 @@ class Hit(Record):
     scores: dict[str, float] = {}  # channel -> normalised score there, from 0 to 1
     text: str
     duplicate_of: int | None = None  # rank of a better hit that this one is a near-duplicate of
-    evidence: dict[Sense, float | None] = {}  # after reranking: the picture's margin in nats, the text's probability
-    unscored: dict[Sense, str] = {}  # why a sense has no score
+    evidence: dict[Modality, float | None] = {}  # after reranking: the picture's margin in nats, the text's probability
+    unscored: dict[Modality, str] = {}  # why a modality has no score
 
 
 class Score(Record):

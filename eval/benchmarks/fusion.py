@@ -24,7 +24,7 @@ from rankvideo_rag.settings import Settings
 DEPTHS = (1, 3, 10, 20)
 MEANING_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 SMALL_ARCHIVE = 25  # clips
-NOT_LOST = 3  # rank at which a clip that one sense finds first must be
+NOT_LOST = 3  # rank at which a clip that one modality finds first must be
 _SPREAD = 0.05  # of simulated cosines
 _STANDS_OUT = (4.0, 8.0)  # by how many standard deviations a clip is nearer than others, in simulated pictures
 
@@ -40,7 +40,7 @@ class FusionBenchmark(Record):
     cross_validated: float  # share in the first place with the weight fitted on the questions about other videos
     weights: dict[SearchChannel, float]
     noise_cost: dict[str, float]  # simulated channel -> nDCG@10 lost by adding it, over all clips
-    kept: dict[str, float]  # sense that alone has the right clip first -> share of questions that keep it in the first three
+    kept: dict[str, float]  # modality that alone has the right clip first -> share of questions that keep it in the first three
     trials: dict[str, int]  # of these
 
 
@@ -66,8 +66,8 @@ def benchmark_fusion(folder: Path, work: Path, settings: Settings, *, seed: int 
         cross_validated=_cross_validate(asked, first),
         weights=dict(DEFAULT_WEIGHTS),
         noise_cost={"visual": _cost_of_random_pictures(asked, clips, random)},
-        kept={sense: fmean(trials) if trials else 1.0 for sense, trials in kept.items()},
-        trials={sense: len(trials) for sense, trials in kept.items()},
+        kept={modality: fmean(trials) if trials else 1.0 for modality, trials in kept.items()},
+        trials={modality: len(trials) for modality, trials in kept.items()},
     )
 
 

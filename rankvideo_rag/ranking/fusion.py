@@ -1,9 +1,9 @@
 """Fuse the channels of a search into one list, by a convex combination of normalised scores (Bruch, Gai and Ingber, TOIS 2023).
 
-Squares are combined, the 2-norm of Salton, Fox and Wu's extended OR (CACM 1983): a clip that one sense clearly supports comes
-before one that several support a little. Text counts by the best passage of a clip, by its terms and its meaning together: a
-word that is both spoken and on screen does not count twice. The picture is added. Weights and exponent were fitted with
-`rankvideo bench fusion` and `rankvideo demo eval` (docs/benchmarks.md): equal weights are as good as any.
+Squares are combined, the 2-norm of Salton, Fox and Wu's extended OR (CACM 1983): a clip that one modality clearly supports
+comes before one that several support a little. Text counts by the best passage of a clip, by its terms and its meaning
+together: a word that is both spoken and on screen does not count twice. The picture is added. Weights and exponent were fitted
+with `rankvideo bench fusion` and `rankvideo demo eval` (docs/benchmarks.md): equal weights are as good as any.
 """
 
 import math

@@ -1,9 +1,9 @@
-"""Calibrated probabilities of relevance, and their combination over senses.
+"""Calibrated probabilities of relevance, and their combination over modalities.
 
 A model's score says which of two clips is better, not how likely either is relevant, and scores of two models are not
 comparable. Platt scaling (Platt 1999) maps each to a probability, p = sigmoid(slope * score + intercept), with two numbers
-fitted on labelled pairs. The senses are then combined by a noisy-or (Pearl 1988, section 4.3.2): a clip is irrelevant only if
-each sense finds it so, and a sense that could not be scored counts neither for nor against.
+fitted on labelled pairs. The modalities are then combined by a noisy-or (Pearl 1988, section 4.3.2): a clip is irrelevant only
+if each modality finds it so, and a modality that could not be scored counts neither for nor against.
 """
 
 import math
@@ -40,7 +40,7 @@ class Relevance(NamedTuple):
 
     @property
     def combined(self) -> float | None:
-        """The noisy-or of the senses that were scored."""
+        """The noisy-or of the modalities that were scored."""
         return noisy_or([self.picture, self.text])
 
 
