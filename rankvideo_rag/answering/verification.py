@@ -90,6 +90,15 @@ def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationConte
     """Return the answer made of verified claims, and of strong evidence that they omit.
 
     If all claims are rejected, the evidence is quoted, or the archive does not answer: no model decides that.
+
+    >>> from rankvideo_rag.answering.parsing import parse_claims
+    >>> from rankvideo_rag.schema import TextSpan
+    >>> said = TextSpan(channel="speech", text="It leaves at nine.", start=1.0, end=3.0, source="subtitles")
+    >>> evidence = [Evidence(1, "v", "/v.mp4", "Ferries", 0.0, 9.0, (said,))]
+    >>> context = VerificationContext("When?", evidence, evidence)
+    >>> claims = [verify_claim(claim, context) for claim in parse_claims("At nine [1]. At noon [1].")]
+    >>> combine_claims(claims, context).text
+    'At nine [Ferries @ 00:00].'
     """
     claims = list(dict.fromkeys(one.claim for one in verified if one.claim))
     removed = [one.removed for one in verified if one.removed]
@@ -106,19 +115,6 @@ def combine_claims(verified: Sequence[VerifiedClaim], context: VerificationConte
     )
     answer = build_answer(question, [*claims, *omitted], removed_claims=removed, removed_citations=removed_citations)
     return answer.model_copy(update={"llm_status": "answered"})
-
-
-def verify_answer(parsed: Sequence[ParsedClaim], context: VerificationContext) -> Answer:
-    """Return the answer made of the claims that can be verified, with citations as `[title @ mm:ss]`.
-
-    >>> from rankvideo_rag.answering.parsing import parse_claims
-    >>> from rankvideo_rag.schema import TextSpan
-    >>> said = TextSpan(channel="speech", text="It leaves at nine.", start=1.0, end=3.0, source="subtitles")
-    >>> evidence = [Evidence(1, "v", "/v.mp4", "Ferries", 0.0, 9.0, (said,))]
-    >>> verify_answer(parse_claims("At nine [1]. At noon [1]."), VerificationContext("When?", evidence, evidence)).text
-    'At nine [Ferries @ 00:00].'
-    """
-    return combine_claims([verify_claim(claim, context) for claim in parsed], context)
 
 
 def _judge(text: str, checked: _CheckedCitations, context: VerificationContext) -> Claim:

@@ -324,11 +324,6 @@ class Store:
             """
         return {row[0]: Passage(*row) for row in self._rows(sql, _json(numbers))}
 
-    def clips_of_passages(self, numbers: Iterable[int]) -> dict[int, int]:
-        """Return the row numbers of the clips that hold most of these passages; unknown passages are left out."""
-        sql = "SELECT passage, clip FROM passages WHERE passage IN (SELECT value FROM json_each(?))"
-        return dict(self._rows(sql, _json(numbers)))
-
     def indexed_passages(self, channel: TextChannel, numbers: Iterable[int]) -> dict[int, IndexedPassage]:
         """Return passages of a channel with their tokens; unknown ones are left out."""
         sql = f"""
