@@ -16,7 +16,7 @@ from rankvideo_rag.text.tokens import fold
 MAX_WORDS = 45  # of a candidate with several sentences
 MAX_SENTENCES = 4
 MAX_PAUSE = 8.0  # seconds between two sentences of a candidate
-_QUESTION_END = re.compile(r"[?？؟][\"'”’»)\]]*\s*$")
+QUESTION_END = re.compile(r"[?？؟][\"'”’»)\]]*\s*$")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -71,7 +71,7 @@ class Scene:
     @cached_property
     def asks(self) -> tuple[bool, ...]:
         """Whether each sentence is a question."""
-        return tuple(_QUESTION_END.search(sentence.text) is not None for sentence in self.sentences)
+        return tuple(QUESTION_END.search(sentence.text) is not None for sentence in self.sentences)
 
     @cached_property
     def corrects(self) -> tuple[bool, ...]:

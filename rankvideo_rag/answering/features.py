@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.answering import question_words
 from rankvideo_rag.answering.answer_kinds import matches_kind, names_in
-from rankvideo_rag.answering.candidates import Candidate
+from rankvideo_rag.answering.candidates import QUESTION_END, Candidate
 from rankvideo_rag.answering.coverage import CHANNEL_WORDS
 from rankvideo_rag.answering.questions import AnalysedQuestion
 from rankvideo_rag.text import joined_terms, language_of, stem
@@ -150,7 +150,8 @@ def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
     """Return a candidate without sentences at its ends that have neither a term of the question nor what it asks for.
 
     Where what is asked for cannot be recognised, a sentence after the question's terms may be the answer and is kept, unless
-    one before it has all of the terms and says more; those before a sentence that has most of the terms are not.
+    one before it has all of the terms and says more, or the question is a statement; those before a sentence that has most
+    of the terms are not.
     """
     terms, scene = frozenset(question.terms), candidate.scene
     inside = range(candidate.first, candidate.last)
@@ -158,7 +159,8 @@ def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
         held = [len(terms & scene.terms[number]) for number in inside]
         most = KEPT * len(terms & _union(scene.terms, inside))
         first = next((number for number, count in zip(inside, held, strict=True) if count and count >= most), candidate.first)
-        is_whole = len(terms) >= COMPLETE and terms <= scene.terms[first] and not scene.content[first] <= terms
+        says_more = not scene.content[first] <= terms or not QUESTION_END.search(question.text)
+        is_whole = len(terms) >= COMPLETE and terms <= scene.terms[first] and says_more
         ends = is_whole and not question.is_list and not any(scene.corrects[number] for number in range(first, candidate.last))
         return Candidate(scene, first, first + 1 if ends else candidate.last)
     kinds = [matches_kind(question, scene.sentences[number].text, known_names=scene.names) for number in inside]

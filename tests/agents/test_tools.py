@@ -264,7 +264,7 @@ async def test_an_agent_searches_reads_a_transcript_and_answers(world: World) ->
     assert [output.is_error for output in (searched, read, answered)] == [False] * 3
     assert re.match(rf'1\. video_id={video_id} 00:00-00:0\d "{clip.stem}" \(', searched.content)
     assert f"speech: {words}" in read.content
-    assert f"“{words}" in answered.content
+    assert f"“{words}”" in answered.content
     assert run_result.reply == answered.content
     assert not any(str(world.videos) in output.content for output in (searched, read, answered))
 

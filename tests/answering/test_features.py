@@ -35,6 +35,12 @@ def test_a_sentence_with_all_terms_and_more_needs_no_other() -> None:
     assert shown == "The bakery in Fenwick bakes its bread from rye flour."
 
 
+def test_a_sentence_that_is_asked_for_verbatim_is_quoted_alone() -> None:
+    told = candidate("Marta Linden discovered the comet with a telescope.", "She was nineteen.")
+    shown = shorten(analyse_question("Marta Linden discovered the comet with a telescope."), told).text
+    assert shown == "Marta Linden discovered the comet with a telescope."
+
+
 def test_a_correction_is_kept() -> None:
     lost = candidate("It lost eleven tonnes.", "No, I'm in the wrong row.", "Seven tonnes.")
     assert shorten(analyse_question("How much did it lose?"), lost) == lost
