@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 _COLUMNS = ("right", "wrong", "false abstentions", "false answers")
 
 
-@setting_options(*LLM_SETTINGS, *SEARCH_SETTINGS, "rerank_depth", "top_n", "min_margin", "min_probability", "clip_seconds")
+@setting_options(
+    *LLM_SETTINGS,
+    *SEARCH_SETTINGS,
+    "text_embedder",
+    "text_embedder_model",
+    "rerank_depth",
+    "top_n",
+    "min_margin",
+    "min_probability",
+    "clip_seconds",
+)
 def answers(
     folder: Annotated[Path, typer.Argument(help="Folder with questions.jsonl and transcripts/.")],
     options: dict[str, Any],
