@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.media_files import Tone, damage, numbers_of, packets_of, write_sound, write_video
+from support.media_files import Tone, damage, numbers_of, packets_of, write_sound, write_video, write_with_subtitles
 from support.media_reads import error_code, read_original_size
 
 from rankvideo_rag.errors import MediaError
@@ -70,6 +70,17 @@ def test_a_truncated_copy_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert found.coverage == pytest.approx(whole / 250, abs=0.01)
     assert len(read_original_size(path)) == int(whole / 25 * 2) // 2 * 2  # 2 a second, an even number
     assert read_frames(str(path), budget=FrameBudget(min_pixels=1)).times[-1] < found.duration
+
+
+def test_subtitles_longer_than_the_film_are_no_damage(tmp_path: Path) -> None:
+    """Matroska declares the 60 s of its subtitles as the duration of all that it holds; the picture has 5 s."""
+    path = write_with_subtitles(tmp_path / "a.mkv", "subrip", [(1.0, 3.0, "hello"), (50.0, 60.0, "the end")])
+    found = probe(str(path))
+    assert (found.duration, found.coverage) == (5.0, 1.0)
+    path.write_bytes(path.read_bytes()[:-300])  # the last cue and the end of the picture
+    cut = probe(str(path))
+    assert cut.duration < 5.0
+    assert cut.coverage == pytest.approx(cut.duration / 60, abs=0.01)
 
 
 def test_an_mp4_without_its_index_is_reported(tmp_path: Path) -> None:

@@ -88,17 +88,18 @@ def _warnings(media: OpenMedia) -> Iterator[str]:
 
 
 def _read_packets(media: OpenMedia, used: Sequence[Stream]) -> tuple[Orientation, dict[int, _Extent]]:
-    """Return the orientation of the first frame, and the packets of each stream."""
-    extents = {stream.index: _Extent() for stream in used}
+    """Return the orientation of the first frame, and the packets of each stream in use and of subtitles."""
+    streams = [*used, *media.container.streams.subtitles]
+    extents = {stream.index: _Extent() for stream in streams}
     orientation: Orientation | None = None
-    for packet in read_packets(media, *used):
+    for packet in read_packets(media, *streams):
         extent = extents[packet.stream_index]
         if not extent.packets and packet.has_sidedata("encryption_info"):
             raise MediaError("encrypted", f"{media.path!r} is encrypted (DRM): its video and audio cannot be read")
         extent.add(packet)
         if orientation is None and isinstance(packet.stream, VideoStream) and extent.packets < _PACKETS_TO_FIRST_FRAME:
             orientation = _first_orientation(packet.stream, packet)
-    if all(extent.end is None for extent in extents.values()):
+    if all(extents[stream.index].end is None for stream in used):
         advice = "put it in a container first: ffmpeg -fflags +genpts -i FILE -c copy FILE.mkv"
         raise MediaError("no_timestamps", f"{media.path!r} has no timestamps, or no packets; {advice}")
     return orientation or Orientation(), extents
@@ -129,12 +130,18 @@ def _frame_rate(video: VideoStream | None) -> float | None:
 
 
 def _coverage(media: OpenMedia, used: Sequence[Stream], extents: dict[int, _Extent]) -> Fraction:
-    """Return the smallest share, over the streams in use, of the declared duration that packets cover."""
+    """Return the smallest share, over the streams in use, of the declared duration that packets cover.
+
+    Matroska declares one duration for all streams: subtitles may last longer than picture and sound.
+    """
     if not media.container.format.name.startswith(_DECLARING_FORMATS):
         return Fraction(1)
     shares = [_share((extents[s.index].end or 0) - (s.start_time or 0), s.duration, time_base(s)) for s in used if s.duration]
     if not shares and media.container.duration:
-        longest = max((extents[s.index].end or 0) * time_base(s) for s in used)  # Matroska counts from 0, not from its start
+        measured = [*used, *media.container.streams.subtitles]
+        longest = max(
+            (extents[s.index].end or 0) * time_base(s) for s in measured
+        )  # Matroska counts from 0, not from its start
         return _share(longest, Fraction(media.container.duration, 1_000_000), Fraction(1))
     return min(shares, default=Fraction(1))
 
