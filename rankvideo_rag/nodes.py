@@ -150,12 +150,13 @@ def _seconds(node: BaseNode, key: str) -> float | None:
 def copy_with_score(hit: NodeWithScore, score: float | None, metadata: Mapping[str, str | float | None]) -> NodeWithScore:
     """Return a copy of a hit with another score and more metadata, hidden from language models and embedders.
 
+    What else the node holds is shared, not copied: an IndexNode may hold a query engine, which cannot be copied.
     A key with the value None is deleted: an earlier pass may have set it.
     """
-    node = hit.node.model_copy(deep=True)
-    node.metadata = {
-        key: value for key, value in (node.metadata | dict(metadata)).items() if key not in metadata or value is not None
+    node = hit.node
+    changed: dict[str, Any] = {
+        "metadata": {k: v for k, v in (node.metadata | dict(metadata)).items() if k not in metadata or v is not None}
     }
-    for excluded in (node.excluded_llm_metadata_keys, node.excluded_embed_metadata_keys):
-        excluded.extend(key for key in metadata if key not in excluded)
-    return NodeWithScore(node=node, score=score)
+    for name in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys"):
+        changed[name] = list(dict.fromkeys([*getattr(node, name), *metadata]))
+    return NodeWithScore(node=node.model_copy(update=changed), score=score)

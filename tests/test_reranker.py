@@ -18,7 +18,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import MockLLM
-from llama_index.core.schema import MediaResource, MetadataMode, Node, NodeWithScore, TextNode
+from llama_index.core.schema import IndexNode, MediaResource, MetadataMode, Node, NodeWithScore, TextNode
 from support.world import World, asked, narrated, stems
 
 from rankvideo_rag import RankVideoError, RankVideoRerank, VideoArchive
@@ -63,6 +63,18 @@ async def test_nodes_that_somebody_elses_index_made_are_reranked_sync_and_async(
         node.node_id for node in found
     ]
     assert [node.model_dump() for node in nodes] == before  # copies, no mutation
+
+
+def test_nodes_that_hold_objects_are_passed_on_with_the_same_objects(world: World) -> None:
+    """Recursive retrieval puts query engines into nodes; these hold locks and connections, which cannot be copied."""
+    engine = threading.Lock()
+    path = str(world.videos / f"{world.clips[0].stem}.mp4")
+    node = IndexNode(text="x", index_id="1", obj=engine, metadata={"file_path": path})
+    found = RankVideoRerank(backend="scripted", model=None).postprocess_nodes([NodeWithScore(node=node)], query_str="a circle")
+    assert isinstance(found[0].node, IndexNode)
+    assert found[0].node.obj is engine
+    assert found[0].node is not node
+    assert node.metadata == {"file_path": path}
 
 
 async def test_the_reranker_works_in_a_vector_store_index_query_engine(world: World) -> None:
