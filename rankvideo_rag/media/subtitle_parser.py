@@ -11,8 +11,9 @@ MAX_CUES = 100_000
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMING = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")
 _WORD_TIME = re.compile(rf"<{_TIME}>")  # <00:00:01.500>, when the words after it are spoken
-_NOT_CUES = ("NOTE", "STYLE", "REGION")
+_COMMENT = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")  # begins a block of WebVTT that is no cue
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<[\d:.]{1,20}>|</?>")  # <i>, <c.loud>, <v Ann>, <00:01.500>
+_BREAKING_TAG = re.compile(r"</?(?:br|p|div|li|tr|td|v)\b[^<>]{0,200}>", re.IGNORECASE)  # separates the words around it
 _OVERRIDE = re.compile(r"\{\\[^{}]{0,500}\}")  # {\an8}
 _LINE_BREAK = re.compile(r"\\[Nnh]")  # as ASS writes them
 
@@ -65,28 +66,37 @@ def strip_markup(text: str) -> str:
     >>> strip_markup(r"{\\an8}<i>5 &lt; 6</i> if a < b\\Nstill")
     '5 < 6 if a < b still'
     """
-    text = _LINE_BREAK.sub(" ", _OVERRIDE.sub("", text))
+    text = _BREAKING_TAG.sub(" ", _LINE_BREAK.sub(" ", _OVERRIDE.sub("", text)))
     return " ".join(html.unescape(_TAG.sub("", text)).split())
 
 
 def _blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """Return each timing line with the text lines below it."""
+    """Return each timing line with the text lines below it, up to the next one: empty lines do not end a cue."""
+    is_webvtt = bool(lines) and lines[0].removeprefix("\ufeff").startswith("WEBVTT")
     blocks: list[tuple[str, list[str]]] = []
-    text_lines: list[str] | None = None  # None between cues
-    skipping = False
-    for line in lines:
-        if not line.strip():
-            text_lines, skipping = None, False
-        elif skipping or (text_lines is None and line.strip().startswith(_NOT_CUES)):
-            skipping = True
-        elif "-->" in line and (text_lines is None or _TIMING.match(line)):
-            if text_lines and text_lines[-1].strip().isdigit():
-                text_lines.pop()  # the number of this cue, where no empty line stands between
-            text_lines = []
+    text_lines: list[str] = []  # before the first cue: what comes before it, such as a title
+    in_comment = False
+    for before, line in pairwise(["", *lines]):
+        if _TIMING.match(line) or ("-->" in line and (not before.strip() or before.strip().isdigit()) and not in_comment):
+            _drop_identifier(text_lines, is_webvtt=is_webvtt)
+            text_lines, in_comment = [], False
             blocks.append((line, text_lines))
-        elif text_lines is not None:
+        elif is_webvtt and not before.strip() and _COMMENT.match(line):
+            in_comment = True
+        elif not in_comment:
             text_lines.append(line)
+        elif not line.strip():
+            in_comment = False
     return blocks
+
+
+def _drop_identifier(text_lines: list[str], *, is_webvtt: bool) -> None:
+    """Delete the identifier of the next cue at the end of the text of the one before it.
+
+    In SubRip it is a number, in WebVTT any line after an empty one.
+    """
+    if text_lines and (text_lines[-1].strip().isdigit() or (is_webvtt and not "".join(text_lines[-2:-1]).strip())):
+        text_lines.pop()
 
 
 def _cue(timing: str, text_lines: list[str]) -> Cue | None:
