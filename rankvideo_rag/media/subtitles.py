@@ -6,7 +6,9 @@ Subtitles are untrusted text and are cleaned here.
 import logging
 import os
 import re
+import unicodedata
 from functools import lru_cache
+from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.rolling_captions import remove_rolled_lines
@@ -18,7 +20,11 @@ from rankvideo_rag.text import clean
 
 _MAX_FILE_BYTES = 16 << 20
 _EXTENSIONS = (".srt", ".vtt")
-_LANGUAGE = re.compile(r"\.([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)(?:\.(?:forced|sdh|cc|hi))?")  # .en  .pt-BR  .en.sdh
+_LABELS = re.compile(  # .en  .pt-BR  .en.sdh  .forced
+    r"(?:\.(?!(?:sdh|cc)(?:\.|$))(?P<language>[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*))?(?P<kind>(?:\.(?:forced|signs|full|default|sdh|cc|hi))*)",
+    re.IGNORECASE,
+)
+_PARTIAL = frozenset({"forced", "signs"})
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +32,19 @@ logger = logging.getLogger(__name__)
 def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[TextSpan]:
     """Return the subtitles of a video as spans of the speech channel, by time; empty if it has none.
 
-    A subtitle file is preferred: `name.srt`, `name.vtt`, then one with a language, such as `name.en.srt`, in alphabetical
-    order. Unusable files are skipped with a warning in the log. Without a file, the default or the first text stream of the
-    video is read. Broken cues are left out and counted in the log. Lines that rolling captions repeat are kept once. The
-    language is that of the file's name or of the stream.
+    A subtitle file is preferred: `name.srt`, `name.mp4.srt`, `name.vtt`, then one with a language, such as `name.en.srt`,
+    in alphabetical order. Forced subtitles, files or streams, hold only signs and foreign words and are not read, so that
+    speech recognition hears the rest. Unusable files are skipped with a warning in the log. Without a file, the default or
+    the first text stream of the video is read. Broken cues are left out and counted in the log. Lines that rolling
+    captions repeat are kept once. The language is that of the file's name or of the stream.
 
     Raises MediaError if the video has to be opened and cannot be.
     """
     path = os.path.abspath(path)
     for sidecar in find_sidecars(path):
         if cues := _read_sidecar(sidecar):
-            return _spans(cues, _language(path, sidecar))
+            labels = _labels(os.path.basename(path), os.path.basename(sidecar))
+            return _spans(cues, (labels and labels.language) or None)
     found = run_in_decoder("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
     return _spans([Cue(*cue) for cue in found["cues"]], found["language"])
 
@@ -44,13 +52,12 @@ def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[Te
 def find_sidecars(path: str) -> list[str]:
     """Return the subtitle files that belong to a video, the preferred one first."""
     folder, name = os.path.split(path)
-    stem = os.path.splitext(name)[0]
     try:
         names = _subtitle_names(folder, os.stat(folder).st_mtime_ns)
     except OSError:
         return []  # opening the video reports it
-    own = [n for n in names if n.startswith(stem) and _belongs(n[len(stem) :])]
-    return [os.path.join(folder, n) for n in sorted(own, key=lambda n: _preference(n[len(stem) :]))]
+    found = {sidecar: labels for sidecar in names if (labels := _labels(name, sidecar)) and not labels.is_partial}
+    return [os.path.join(folder, sidecar) for sidecar in sorted(found, key=lambda sidecar: (found[sidecar], sidecar.lower()))]
 
 
 @lru_cache(maxsize=16)
@@ -60,20 +67,31 @@ def _subtitle_names(folder: str, modified: int) -> tuple[str, ...]:
         return tuple(entry.name for entry in entries if entry.name.lower().endswith(_EXTENSIONS))
 
 
-def _belongs(ending: str) -> bool:
-    language, extension = os.path.splitext(ending)
-    return ending.lower() in _EXTENSIONS or (bool(extension) and _LANGUAGE.fullmatch(language) is not None)
+class _Labels(NamedTuple):
+    """What the name of a subtitle file says of it, in order of preference."""
+
+    language: str  # empty if the name has none
+    kinds: tuple[str, ...]
+
+    @property
+    def is_partial(self) -> bool:
+        return not _PARTIAL.isdisjoint(self.kinds)
 
 
-def _language(path: str, sidecar: str) -> str | None:
-    """Return the language in a subtitle file's name."""
-    ending = os.path.splitext(sidecar)[0][len(os.path.splitext(path)[0]) :]
-    found = _LANGUAGE.fullmatch(ending)
-    return found[1].lower().replace("_", "-") if found else None
+def _labels(video: str, sidecar: str) -> _Labels | None:
+    """Return the labels between the name of a video and the suffix of a subtitle file; None if it belongs to another video.
 
+    Names are compared in Unicode's composed form, as file systems store them in either.
 
-def _preference(ending: str) -> tuple[bool, bool, str]:
-    return ending.lower() not in _EXTENSIONS, ".forced." in ending.lower(), ending.lower()
+    >>> _labels("film.mp4", "film.pt_BR.forced.srt")
+    _Labels(language='pt-br', kinds=('forced',))
+    """
+    name, ending = (unicodedata.normalize("NFC", text) for text in (video, os.path.splitext(sidecar)[0]))
+    for stem in (name, os.path.splitext(name)[0]):
+        if ending.startswith(stem) and (found := _LABELS.fullmatch(ending[len(stem) :])):
+            language = (found["language"] or "").lower().replace("_", "-")
+            return _Labels(language, tuple(found["kind"].lower().split(".")[1:]))
+    return None
 
 
 def _read_sidecar(path: str) -> list[Cue]:

@@ -11,7 +11,7 @@ from rankvideo_rag.media import (
     probe,
     read_subtitles,
 )
-from rankvideo_rag.media.subtitle_parser import parse_cues
+from rankvideo_rag.media.subtitle_parser import parse_cues, strip_markup
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,74 @@ def test_notes_styles_and_settings_of_webvtt_are_removed() -> None:
     assert cues.broken == 0
     assert [cue[:3] for cue in cues.cues] == [(1.0, 2.0, "Hello world - a < b"), (442800.0, 442801.0, "late")]
     assert cues.cues[0].words == (("Hello", 1.0, 1.5), ("world - a < b", 1.5, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "1\n00:00:01,000 --> 00:00:04,000\nImperial army\n\ndefeats the fleet\n\n"
+            "2\n00:00:05,000 --> 00:00:08,000\n\nbelow it\n",
+            ["Imperial army defeats the fleet", "below it"],
+        ),
+        ("WEBVTT\n\nfirst\n00:01.000 --> 00:02.000\none\n\nsecond\n00:02.000 --> 00:03.000\ntwo\n", ["one", "two"]),
+        (
+            "WEBVTT\n\nNOTES 1\n00:01.000 --> 00:02.000\none\n\nNOTE it is\nlong\n\n2\n00:02.000 --> 00:03.000\ntwo\n",
+            ["one", "two"],
+        ),
+        ("1\n00:00:01,000 --> 00:00:02,000\nNOTE the\n\nSTYLE of it\n", ["NOTE the STYLE of it"]),
+        ("1\r00:00:01,000 --> 00:00:02,000\rold\r\r2\r00:00:02,000 --> 00:00:03,000\rMac\r", ["old", "Mac"]),
+        ("1\n00:00:01,000 --> 00:00:02,000\ncounts 7\n\n\n8\n00:00:02,000 --> 00:00:03,000\neight\n", ["counts 7", "eight"]),
+    ],
+)
+def test_no_words_of_a_cue_are_lost_and_no_identifier_is_read(text: str, expected: list[str]) -> None:
+    found = parse_cues(text)
+    assert ([cue.text for cue in found.cues], found.broken) == (expected, 0)
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("the red<br>boat<br />leaves", "the red boat leaves"),
+        ("<p>the red</p><P class=a>boat</P>", "the red boat"),
+        ("<v Ann>Hello<v.loud Bob>yes", "Hello yes"),
+        ("<i>r</i>ed <b>boat</b>s", "red boats"),
+        ("一<c.a>二</c>三", "一二三"),
+        ("red&nbsp;boat", "red boat"),
+    ],
+)
+def test_tags_that_break_a_line_separate_words_and_others_do_not(markup: str, expected: str) -> None:
+    assert strip_markup(markup) == expected
+
+
+@pytest.mark.parametrize(
+    ("video", "sidecar", "language"),
+    [
+        ("cafe\u0301.mp4", "caf\u00e9.srt", None),
+        ("caf\u00e9.mp4", "cafe\u0301.fr.srt", "fr"),
+        ("X.mkv", "X.mkv.srt", None),
+        ("X.mp4", "X.mp4.de.vtt", "de"),
+        ("X.mp4", "X.sdh.srt", None),
+        ("X.mp4", "X.en.hi.srt", "en"),
+        ("X.mp4", "X.hi.srt", "hi"),
+        ("X.mp4", "X.PT_br.SRT", "pt-br"),
+    ],
+)
+def test_a_subtitle_file_is_found_by_its_name(tmp_path: Path, video: str, sidecar: str, language: str | None) -> None:
+    start = "WEBVTT\n\n" if sidecar.endswith("vtt") else "1\n"
+    (tmp_path / sidecar).write_text(start + "00:00:01.000 --> 00:00:02.000\nwords\n")
+    assert [(s.text, s.language) for s in read_subtitles(str(tmp_path / video))] == [("words", language)]
+
+
+def test_forced_subtitles_never_stand_for_the_others(tmp_path: Path) -> None:
+    """Neither a file nor a stream: what they lack would be lost, and speech recognition would not hear it."""
+    path = write_with_subtitles(tmp_path / "film.mkv", "subrip", [(0.5, 1.5, "sign")], disposition="forced", title="")
+    assert read_subtitles(str(path)) == []
+    assert probe(str(path)).unused == ("subtitle stream 1: srt (forced: signs and foreign words only)",)
+    named = write_with_subtitles(tmp_path / "named.mkv", "subrip", [(0.5, 1.5, "sign")], title="Signs & Songs")
+    assert read_subtitles(str(named)) == []
+    (tmp_path / "film.forced.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nsign\n")
+    assert read_subtitles(str(path)) == []
 
 
 @pytest.mark.timeout(120)  # seconds for what takes less than one: quadratic time would take hours

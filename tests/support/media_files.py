@@ -149,11 +149,15 @@ def damage(path: Path, frames: range) -> None:
     path.write_bytes(data)
 
 
-def write_with_subtitles(path: Path, codec: str, cues: Sequence[tuple[float, float, str]]) -> Path:
+def write_with_subtitles(
+    path: Path, codec: str, cues: Sequence[tuple[float, float, str]], *, title: str = "", disposition: str = ""
+) -> Path:
     """Write a short video with a subtitle stream. A cue is (start, end, payload as the container stores it)."""
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream("mpeg4", rate=5, width=32, height=32, pix_fmt="yuv420p")
         words: Any = container.add_stream(codec)
+        words.metadata["title"] = title
+        words.disposition = Disposition[disposition] if disposition else Disposition(0)
         words.codec_context.subtitle_header = b"[Script Info]\nScriptType: v4.00+\n\n[Events]\n"  # encoders open only with one
         words.codec_context.time_base = Fraction(1, 1000)
         words.time_base = Fraction(1, 1000)

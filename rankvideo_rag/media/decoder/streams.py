@@ -1,5 +1,6 @@
 """Select the streams of a file that are used, and find the origin of its times."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _TEXT_SUBTITLES = ("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text")
 _STILL_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _SECONDARY = Disposition.comment | Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.dub
 _THREADS = 2  # decoders have deadlocked with as many threads as large machines offer
+_PARTIAL_TITLE = re.compile(r"\b(?:forced|signs)\b", re.IGNORECASE)  # of subtitles that are not all that is said
 _UNKNOWN = "unknown codec"
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -35,7 +37,7 @@ class OpenMedia:
     container: InputContainer
     video: VideoStream | None  # the largest, then the longest
     audio: AudioStream | None  # the default one, then the one with most channels, then the longest
-    subtitles: SubtitleStream | None  # the default text stream, or the first
+    subtitles: SubtitleStream | None  # the default text stream, or the first; none that is forced
     subtitle_streams: int
     unused: tuple[str, ...]
     origin: Fraction  # seconds: where all times start
@@ -112,9 +114,16 @@ def _rejection_reason(stream: Stream) -> str | None:
     if isinstance(stream, VideoStream):
         pixels = stream.width * stream.height
         return "too large" if pixels > MAX_PIXELS else None if pixels else "no picture size"
-    if isinstance(stream, SubtitleStream) and _codec(stream) not in _TEXT_SUBTITLES:
-        return "image subtitles"
+    if isinstance(stream, SubtitleStream):
+        return _subtitle_rejection(stream)
     return None
+
+
+def _subtitle_rejection(stream: SubtitleStream) -> str | None:
+    if _codec(stream) not in _TEXT_SUBTITLES:
+        return "image subtitles"
+    is_partial = stream.disposition & Disposition.forced or _PARTIAL_TITLE.search(stream.metadata.get("title", ""))
+    return "forced: signs and foreign words only" if is_partial else None
 
 
 def _codec(stream: Stream) -> str:
