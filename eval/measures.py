@@ -11,7 +11,7 @@ from rankvideo_rag.backends import import_optional
 from rankvideo_rag.errors import InputError
 from rankvideo_rag.eval.coverage import claim_coverage
 from rankvideo_rag.eval.moment_measures import moment_measure
-from rankvideo_rag.formats.trec import Claims, Qrels, check_unique
+from rankvideo_rag.formats.trec import MAX_GRADE, Claims, Qrels, check_unique
 
 ir_measures = import_optional("ir_measures", "measures")
 # ir-measures leaves out what is not installed, and would only then say that it cannot compute nDCG.
@@ -124,6 +124,11 @@ def _check_queries(rankings: Mapping[str, Sequence[str]], qrels: Qrels) -> None:
     if rankings and not rankings.keys() & qrels.keys():
         ranked, judged = next(iter(rankings)), next(iter(qrels))
         raise InputError(f"no ranked query is judged: rankings have ids such as {ranked!r}, qrels such as {judged!r}")
+    for query, grades in qrels.items():
+        if document := next((document for document, grade in grades.items() if abs(grade) > MAX_GRADE), None):
+            raise InputError(
+                f"query {query!r} has grade {grades[document]} for document {document!r}: the limit is {MAX_GRADE}"
+            )
 
 
 def _parse(name: str) -> Any:

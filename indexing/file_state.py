@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
 from rankvideo_rag.media.discover import is_external_link
-from rankvideo_rag.media.safe_open import explain_os_error, open_regular
+from rankvideo_rag.media.safe_open import explain_os_error, modified_ns, open_regular
 from rankvideo_rag.media.subtitles import find_sidecars
 
 MISSING_CODES = frozenset({"broken_link", "vanished"})  # error codes of a file that has no state
@@ -39,7 +39,7 @@ def read_file_state(path: Path, *, subtitles: bool) -> FileState:
         stat = path.stat()
     except OSError as error:
         raise explain_os_error(str(path), error) from error
-    return FileState(stat.st_size, stat.st_mtime_ns, _sidecars(path) if subtitles else "")
+    return FileState(stat.st_size, modified_ns(stat), _sidecars(path) if subtitles else "")
 
 
 def check_location(path: Path, roots: Collection[Path]) -> None:

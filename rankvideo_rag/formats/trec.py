@@ -19,8 +19,9 @@ TrecRun = dict[str, dict[str, float]]  # query id -> document id -> score, highe
 Qrels = dict[str, dict[str, int]]  # query id -> document id -> grade, relevant from 1
 Claims = dict[str, dict[str, frozenset[str]]]  # query id -> claim id -> documents that support it, maybe none
 
+MAX_GRADE = 10_000  # of either sign: trec_eval allocates memory by the highest grade
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 
 
 def read_run(path: str | Path) -> TrecRun:
@@ -143,8 +144,10 @@ def _add(documents: dict[str, float] | dict[str, int], query: str, document: str
 
 def _grade(text: str, place: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise InputError(f"{place}: the grade {text!r} is not a whole number")
-    return int(text)
+        raise InputError(f"{place}: the grade {text[:40]!r} is not a whole number")
+    if abs(grade := int(text)) > MAX_GRADE:
+        raise InputError(f"{place}: {text} is no grade, as it is above {MAX_GRADE}: are the columns exchanged?")
+    return grade
 
 
 def _write(path: str | Path, rows: Sequence[Sequence[str]]) -> None:

@@ -25,6 +25,14 @@ def open_regular(path: str) -> int:
     return descriptor
 
 
+def modified_ns(status: os.stat_result) -> int:
+    """Return the time of the last change in nanoseconds since 1970, as a signed 64-bit number: file systems hold any time.
+
+    Times that are further away are reduced modulo 2 ** 64, so that a change is still seen as one.
+    """
+    return (status.st_mtime_ns + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def explain_os_error(path: str, error: Exception) -> MediaError:
     """Return the MediaError for a path that cannot be opened: broken_link, vanished, permission, path_too_long or io."""
     number = getattr(error, "errno", None)

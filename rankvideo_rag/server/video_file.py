@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rankvideo_rag.errors import MediaError
-from rankvideo_rag.media.safe_open import open_regular
+from rankvideo_rag.media.safe_open import modified_ns, open_regular
 from rankvideo_rag.schema import Video
 from rankvideo_rag.storage.store import Store
 
@@ -103,7 +103,7 @@ def open_indexed(store: Store, video_id: str) -> IndexedFile:
         raise HTTPException(404, f"This video can no longer be read ({error.code}).") from error
     try:
         status = os.fstat(descriptor)
-        if (status.st_size, status.st_mtime_ns) != (known.size, known.mtime_ns):
+        if (status.st_size, modified_ns(status)) != (known.size, known.mtime_ns):
             raise HTTPException(404, "This video's file has changed since it was indexed: index it again.")
         return IndexedFile(descriptor, status.st_size, detect_media_type(os.pread(descriptor, _SIGNATURE, 0), video))
     except BaseException:

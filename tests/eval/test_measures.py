@@ -278,3 +278,9 @@ def test_documents_that_are_not_moments_are_refused(document: str) -> None:
 def test_impossible_measures_of_claims_and_moments_are_refused(name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         compute_measures({"q": ["v#t=0,1"]}, {"q": {"v#t=0,1": 1}}, [name], claims={"q": CLAIMS})
+
+
+@pytest.mark.parametrize("grade", [2**31, 10**20, -(2**31)])
+def test_a_grade_that_would_fill_the_memory_is_refused(grade: int) -> None:
+    with pytest.raises(InputError, match=f"query 'q1' has grade {grade} for document '1': the limit is 10000"):
+        compute_measures({"q1": ["1"]}, {"q1": {"1": grade}})

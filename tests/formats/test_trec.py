@@ -55,6 +55,9 @@ def test_a_faulty_line_of_a_run_is_refused_with_its_place(write_file: Callable[[
     ("line", "words"),
     [
         ("q1 0 v2 1.5", "'1.5' is not a whole number"),
+        ("q1 0 1 7213984722981", "7213984722981 is no grade, as it is above 10000: are the columns exchanged?"),
+        ("q1 0 v2 -10001", "-10001 is no grade"),
+        ("q1 0 v2 " + "9" * 5000, "is not a whole number"),
         ("q1 v2 1", "3 columns, not the 4"),
         ("q1 1 v1 0", "query 'q1' has document 'v1' a second time"),
     ],

@@ -31,6 +31,7 @@ from rankvideo_rag.indexing.run_report import REPORT
 from rankvideo_rag.media import ClipMedia
 from rankvideo_rag.media.decoder.containers import read_ends
 from rankvideo_rag.media.discover import discover
+from rankvideo_rag.media.safe_open import modified_ns
 from rankvideo_rag.models.embedders import Embedder, Vector
 from rankvideo_rag.settings import Settings
 from rankvideo_rag.storage.store import Store
@@ -297,6 +298,29 @@ def indexed_now(folder: Path, archive: Path, **more: Any) -> IndexReport:
 def outcomes(archive: Path) -> dict[str, tuple[str, str | None]]:
     lines = [json.loads(line) for line in (archive / REPORT).read_text().splitlines()]
     return {Path(line["path"]).name: (line["outcome"], line["code"]) for line in lines}
+
+
+def test_a_file_of_the_year_2400_is_indexed_and_then_unchanged(tmp_path: Path) -> None:
+    """Its time in nanoseconds has more than the 63 bits of SQLite's integers."""
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("a.mp4", "b.mp4"), start=1):
+        write_video(tmp_path / "in" / name, frames=25 * number)
+    far = 13_569_465_600 * 10**9  # 2400-01-01
+    os.utime(tmp_path / "in" / "a.mp4", ns=(far, far))
+    for unchanged in (0, 2):
+        report = index([tmp_path / "in"], tmp_path / "archive", Settings.load(**OPTIONS))
+        assert [file.outcome for file in report.files] == ["ok", "ok"]
+        assert report.unchanged == unchanged
+
+
+@pytest.mark.parametrize("time", [0, -1, 2**63 - 1, -(2**63)])
+def test_the_time_of_a_file_is_kept_where_it_fits(time: int) -> None:
+    assert modified_ns(os.stat_result((0,) * 10, {"st_mtime_ns": time})) == time
+
+
+def test_the_time_of_a_file_is_brought_into_range() -> None:
+    far = [modified_ns(os.stat_result((0,) * 10, {"st_mtime_ns": time})) for time in (2**63, 2**63 + 1, -(2**63) - 1)]
+    assert far == [-(2**63), -(2**63) + 1, 2**63 - 1]
 
 
 def test_a_file_that_vanishes_after_listing_is_skipped(tmp_path: Path) -> None:
