@@ -1,6 +1,7 @@
 """archive.db: its tables, connections to it, and errors of the disk below it."""
 
 import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -79,8 +80,21 @@ CREATE TABLE perceptual_hashes (clip INTEGER PRIMARY KEY REFERENCES clips ON DEL
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a connection that threads may share; transactions begin and end explicitly."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    """Open a connection that threads may share; transactions begin and end explicitly.
+
+    A database in a folder that cannot be written is opened as immutable: SQLite makes no lock or log file then. Raises
+    ArchiveError if its log holds changes, which only a connection that may write can read.
+    """
+    name = str(path)
+    if is_read_only := not os.access(path.parent, os.W_OK):
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise ArchiveError(
+                f"{path.parent} is read-only, and the last changes to {path.name} are still in {log.name}. "
+                f"Open the archive once where it can be written: rankvideo info {path.parent}"
+            )
+        name = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=30, uri=is_read_only)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 

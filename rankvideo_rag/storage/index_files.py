@@ -174,7 +174,8 @@ def delete_quietly(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        logger.warning("%s cannot be deleted: %s", file, error.strerror)
+        if os.path.lexists(file):  # a read-only file system gives an error for a file that is not there, too
+            logger.warning("%s cannot be deleted: %s", file, error.strerror)
 
 
 @contextmanager
