@@ -7,7 +7,7 @@ from functools import cached_property
 
 from rankvideo_rag.answering import question_words
 from rankvideo_rag.answering.answer_kinds import cached_quantities
-from rankvideo_rag.schema import TextSpan
+from rankvideo_rag.schema import TextChannel, TextSpan
 from rankvideo_rag.text import content_tokens, language_of, text_terms, timed_sentences
 from rankvideo_rag.text.names import find_names, name_words
 from rankvideo_rag.text.timed import TimedSentence, count_words
@@ -91,6 +91,16 @@ class Candidate:
     def text(self) -> str:
         """The sentences, joined."""
         return join_sentences([sentence.text for sentence in self.scene.sentences[self.first : self.last]])
+
+    @property
+    def inside(self) -> range:
+        """The numbers of its sentences in the scene."""
+        return range(self.first, self.last)
+
+    @property
+    def channel(self) -> TextChannel:
+        """The channel of its sentences."""
+        return self.scene.sentences[self.first].channel
 
     @property
     def sentences(self) -> tuple[TimedSentence, ...]:

@@ -135,8 +135,7 @@ def _quotes_of_part(extractor: Extractor, question: AnalysedQuestion, evidence: 
 def as_quote(question: AnalysedQuestion, one: MeasuredCandidate, *, score: float = 0.0, probability: float = 0.0) -> Quote:
     """Return a candidate as a quote, without sentences at its ends that the question does not need."""
     candidate = shorten(question, one.candidate)
-    channel = candidate.sentences[0].channel
-    return Quote(candidate.text, candidate.start, candidate.end, channel, one.evidence, probability, score)
+    return Quote(candidate.text, candidate.start, candidate.end, candidate.channel, one.evidence, probability, score)
 
 
 def _same(text: str, other: str) -> bool:

@@ -76,62 +76,99 @@ def measure(
         rank: of the candidate's clip, from 1.
         cross: logit of a cross-encoder.
     """
-    scene, inside = candidate.scene, range(candidate.first, candidate.last)
-    channel = scene.sentences[candidate.first].channel
-    own = _with_parts(question, _union(scene.terms, inside)) | CHANNEL_WORDS[channel]
-    near = own | _with_parts(question, _union(scene.terms, [*candidate.before(3), *candidate.after(1)]))
-    everywhere = _with_parts(question, scene.all_terms)
-    total = sum(weights.values()) or 1.0
-
-    def share(terms: Iterable[str], *, without: frozenset[str] = frozenset()) -> float:
-        held = frozenset(terms)
-        return sum(weight for term, weight in weights.items() if term in held and term not in without) / total
-
-    found = [term for term in weights if term in everywhere]
-    rarest = max(found, key=lambda term: weights[term], default=None)
-    kinds = [matches_kind(question, scene.sentences[i].text, known_names=scene.names) for i in inside]
-    kind = max(matches_kind(question, candidate.text, known_names=scene.names), max(kinds))
-    full = share(own) >= FULL
-    if full and question.kind in ("person", "name"):  # people without a name: "the merchants paid for the bridge"
-        kind = max(kind, 0.5)
-    stated = [i for i in inside if not scene.asks[i]]
-    new = _union(scene.content, stated) - set(question.terms)
-    questions = [i for i in [*candidate.before(1), *inside] if scene.asks[i]]
-    names = _names(question, candidate)
-    words = count_words(candidate.text)
-    terms = frozenset(weights)
+    shares = _shares(question, weights, candidate)
+    names, names_near, conflict = _names(question, candidate)
     return Features(
-        own=share(own),
-        near=share(near, without=own),
-        scene=share(everywhere, without=near),
-        missing=1.0 - share(everywhere),
-        rarest=float(rarest is not None and rarest in near),
-        names=names[0],
-        names_near=names[1],
-        conflict=names[2],
-        kind=kind,
-        typed=kind if question.kind in _TYPED else 0.0,
-        exact=float(any(match == kind and scene.terms[i] & terms for i, match in zip(inside, kinds, strict=True))),
-        replies=share(_union(scene.terms, questions)) if questions else 0.0,
-        adds=math.log1p(len(new)),
-        words=math.log1p(words),
-        sentences=float(len(inside)),
-        announces=float(len(new) < 3),
-        corrected=float(any(scene.corrects[i] for i in candidate.after(1)) or (scene.corrects[inside[-1]] and not kinds[-1])),
-        corrects=float(scene.corrects[candidate.first]),
-        corrects_inside=float(any(scene.corrects[i] for i in inside[1:])),
-        decides=float(
-            (question.kind == "choice" or says(question_words.DECISIONS, question.text))
-            and says(question_words.DECISIONS, candidate.text)
-        ),
-        defines=float(question.kind == "definition" and _COPULA.search(fold(candidate.text)) is not None),
-        negates=float(question.kind == "yes_no" and any(_denies(question, candidate, i) for i in inside)),
-        listed=min(len(_LIST_MARKS.findall(candidate.text)), 4) / 4 if question.is_list else 0.0,
+        **shares,
+        **_kinds(question, weights, candidate, is_full=bool(shares["full"])),
+        **_extent(question, candidate),
+        **_corrections(question, candidate),
+        **_words_that_answer(question, candidate),
+        names=names,
+        names_near=names_near,
+        conflict=conflict,
         rank=1.0 / rank,
         cross=cross,
-        full=float(full),
-        channel=float(not CHANNEL_WORDS[channel].isdisjoint(weights)),
+        channel=float(not CHANNEL_WORDS[candidate.channel].isdisjoint(weights)),
     )
+
+
+def _shares(question: AnalysedQuestion, weights: Mapping[str, float], candidate: Candidate) -> dict[str, float]:
+    """Return where the question's information is."""
+    scene, inside = candidate.scene, candidate.inside
+    own = _with_parts(question, _union(scene.terms, inside)) | CHANNEL_WORDS[candidate.channel]
+    near = own | _with_parts(question, _union(scene.terms, [*candidate.before(3), *candidate.after(1)]))
+    everywhere = _with_parts(question, scene.all_terms)
+    rarest = max((term for term in weights if term in everywhere), key=lambda term: weights[term], default=None)
+    questions = [i for i in [*candidate.before(1), *inside] if scene.asks[i]]
+    found = _share(weights, own)
+    return {
+        "own": found,
+        "near": _share(weights, near - own),
+        "scene": _share(weights, everywhere - near),
+        "missing": 1.0 - _share(weights, everywhere),
+        "rarest": float(rarest is not None and rarest in near),
+        "replies": _share(weights, _union(scene.terms, questions)),
+        "full": float(found >= FULL),
+    }
+
+
+def _share(weights: Mapping[str, float], terms: frozenset[str]) -> float:
+    """Return the share of the question's information in some terms."""
+    return sum(weight for term, weight in weights.items() if term in terms) / (sum(weights.values()) or 1.0)
+
+
+def _kinds(
+    question: AnalysedQuestion, weights: Mapping[str, float], candidate: Candidate, *, is_full: bool
+) -> dict[str, float]:
+    """Return whether a candidate has what is asked for."""
+    scene, kinds = candidate.scene, _kinds_of_sentences(question, candidate)
+    kind = max(matches_kind(question, candidate.text, known_names=scene.names), *kinds)
+    if is_full and question.kind in ("person", "name"):  # people without a name: "the merchants paid for the bridge"
+        kind = max(kind, 0.5)
+    exact = any(
+        match == kind and not scene.terms[i].isdisjoint(weights) for i, match in zip(candidate.inside, kinds, strict=True)
+    )
+    return {"kind": kind, "typed": kind if question.kind in _TYPED else 0.0, "exact": float(exact)}
+
+
+def _kinds_of_sentences(question: AnalysedQuestion, candidate: Candidate) -> list[float]:
+    scene = candidate.scene
+    return [matches_kind(question, scene.sentences[i].text, known_names=scene.names) for i in candidate.inside]
+
+
+def _extent(question: AnalysedQuestion, candidate: Candidate) -> dict[str, float]:
+    """Return how long a candidate is, and how much it adds to the question."""
+    scene = candidate.scene
+    new = _union(scene.content, [i for i in candidate.inside if not scene.asks[i]]) - set(question.terms)
+    return {
+        "adds": math.log1p(len(new)),
+        "words": math.log1p(count_words(candidate.text)),
+        "sentences": float(len(candidate.inside)),
+        "announces": float(len(new) < 3),
+    }
+
+
+def _corrections(question: AnalysedQuestion, candidate: Candidate) -> dict[str, float]:
+    """Return what is taken back."""
+    corrects, inside = candidate.scene.corrects, candidate.inside
+    ends_with_one = corrects[inside[-1]] and not _kinds_of_sentences(question, candidate)[-1]
+    return {
+        "corrected": float(ends_with_one or any(corrects[i] for i in candidate.after(1))),
+        "corrects": float(corrects[candidate.first]),
+        "corrects_inside": float(any(corrects[i] for i in inside[1:])),
+    }
+
+
+def _words_that_answer(question: AnalysedQuestion, candidate: Candidate) -> dict[str, float]:
+    """Return whether a candidate has the words with which a question of this kind is answered."""
+    asks_for_decision = question.kind == "choice" or says(question_words.DECISIONS, question.text)
+    return {
+        "decides": float(asks_for_decision and says(question_words.DECISIONS, candidate.text)),
+        "defines": float(question.kind == "definition" and _COPULA.search(fold(candidate.text)) is not None),
+        "negates": float(question.kind == "yes_no" and any(_denies(question, candidate, i) for i in candidate.inside)),
+        "listed": min(len(_LIST_MARKS.findall(candidate.text)), 4) / 4 if question.is_list else 0.0,
+    }
 
 
 def term_weights(question: AnalysedQuestion, idf: Callable[[str], float]) -> dict[str, float]:
@@ -153,8 +190,7 @@ def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
     one before it has all of the terms and says more, or the question is a statement; those before a sentence that has most
     of the terms are not.
     """
-    terms, scene = frozenset(question.terms), candidate.scene
-    inside = range(candidate.first, candidate.last)
+    terms, scene, inside = frozenset(question.terms), candidate.scene, candidate.inside
     if question.kind not in _TYPED:
         held = [len(terms & scene.terms[number]) for number in inside]
         most = KEPT * len(terms & _union(scene.terms, inside))
@@ -163,7 +199,7 @@ def shorten(question: AnalysedQuestion, candidate: Candidate) -> Candidate:
         is_whole = len(terms) >= COMPLETE and terms <= scene.terms[first] and says_more
         ends = is_whole and not question.is_list and not any(scene.corrects[number] for number in range(first, candidate.last))
         return Candidate(scene, first, first + 1 if ends else candidate.last)
-    kinds = [matches_kind(question, scene.sentences[number].text, known_names=scene.names) for number in inside]
+    kinds = _kinds_of_sentences(question, candidate)
     needed = [
         number
         for number, kind in zip(inside, kinds, strict=True)
@@ -191,7 +227,7 @@ def _names(question: AnalysedQuestion, candidate: Candidate) -> tuple[float, flo
     asked, scene = question.names, candidate.scene
     if not asked:
         return 1.0, 0.0, 0.0
-    own = _union(scene.words, range(candidate.first, candidate.last))
+    own = _union(scene.words, candidate.inside)
     before = _union(scene.words, candidate.before(4))
     others = names_in(candidate.text, scene.names) - asked
     beside = own | _union(scene.words, candidate.before(1))
