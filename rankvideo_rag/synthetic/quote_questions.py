@@ -1,6 +1,5 @@
 """Labelled questions about spoken and written sentences of the synthetic data set, for fitting the weights of quotes."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import starmap
@@ -14,6 +13,7 @@ from rankvideo_rag.eval.benchmarks.quotes import label_candidates
 from rankvideo_rag.ranking.passage_scorer import load_passage_scorer
 from rankvideo_rag.schema import TextChannel, TextSpan
 from rankvideo_rag.settings import Settings
+from rankvideo_rag.storage.term_statistics import TermStatistics
 from rankvideo_rag.synthetic.facts import written_facts, written_signs
 from rankvideo_rag.text import query_terms, text_terms
 
@@ -27,18 +27,6 @@ class _Sentence(NamedTuple):
     channel: TextChannel
 
 
-class _Idf:
-    """How rare terms are in some texts, by BM25's formula."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._count = len(texts)
-        self._frequencies = Counter(term for text in texts for term in text_terms(text))
-
-    def idf(self, term: str) -> float:
-        found = self._frequencies[term]
-        return math.log(1 + (self._count - found + 0.5) / (found + 0.5))
-
-
 def labelled_questions(settings: Settings) -> list[LabelledQuestion]:
     """Return questions about spoken and written sentences of the synthetic data set, with and without their own sentence.
 
@@ -47,7 +35,7 @@ def labelled_questions(settings: Settings) -> list[LabelledQuestion]:
     spoken = [_Sentence(one.question, " ".join(one.sentences), one.sentences[0], "speech") for one in written_facts()]
     shown = [_Sentence(one.question, one.text, one.text, "on_screen") for one in written_signs()]
     items = [*spoken, *shown]
-    statistics = _Idf([item.text for item in items])
+    statistics = TermStatistics(len(items), Counter(term for item in items for term in text_terms(item.text)))
     cross_encoder = None
     if settings.cross_encoder != "none":
         cross_encoder = load_passage_scorer(settings.cross_encoder, settings.cross_encoder_model, device=settings.device)
@@ -59,7 +47,7 @@ def labelled_questions(settings: Settings) -> list[LabelledQuestion]:
     ]
 
 
-def _similar(item: _Sentence, items: Sequence[_Sentence], statistics: _Idf) -> list[_Sentence]:
+def _similar(item: _Sentence, items: Sequence[_Sentence], statistics: TermStatistics) -> list[_Sentence]:
     asked = frozenset(query_terms(item.question))
     others = [one for one in items if one.answer != item.answer]
     return sorted(others, key=lambda one: -sum(map(statistics.idf, asked & set(text_terms(one.text)))))
