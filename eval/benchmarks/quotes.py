@@ -60,6 +60,7 @@ class QuoteFit(Record):
 class _Part(NamedTuple):
     """One part of a question."""
 
+    folder: Path
     question: Question
     labelled: LabelledQuestion
 
@@ -78,19 +79,20 @@ def fit_quotes(
     The figures and the probabilities are those of the questions of the folders. The threshold is the lowest at which the
     cross-validated predictions answer at most `MAX_FALSE_ANSWERS` of those that have no answer.
     """
-    parts = [part for folder in folders for part in _label(folder, work / folder.name, settings, on_question)]
-    unseen = _label(held_out, work / held_out.name, settings, on_question) if held_out else []
+    parts = [part for folder in folders for part in _label(folder, work, settings, on_question)]
+    unseen = _label(held_out, work, settings, on_question) if held_out else []
     questions = [*(part.labelled for part in parts), *others]
     described = f"{len(parts)} questions of {' and '.join(folder.name for folder in folders)}, {len(others)} synthetic ones"
     weights = fit(questions)
     validated = cross_validate(questions)
     calibration = calibrate(validated[: len(parts)], fitted_on=described)
     points = _points(parts, validated[: len(parts)], calibration)
-    unanswerable = len({part.question.id for part in parts if not part.question.answerable})
+    asked = {(part.folder, part.question.id): part.question.answerable for part in parts}
+    unanswerable = sum(not answerable for answerable in asked.values())
     allowed = [point.threshold for point in points if point.false_answers <= MAX_FALSE_ANSWERS * unanswerable]
     return QuoteFit(
         model=as_model(weights, calibration, min_probability=min(allowed, default=THRESHOLDS[-1]), fitted_on=described),
-        answerable=len({part.question.id for part in parts}) - unanswerable,
+        answerable=len(asked) - unanswerable,
         not_answerable=unanswerable,
         fitted=_points(parts, _predict(parts, weights), calibration),
         cross_validated=points,
@@ -109,25 +111,26 @@ def save_model(path: Path, model: QuoteModel, settings: Settings) -> None:
 def _label(folder: Path, work: Path, settings: Settings, on_question: Callable[[], None]) -> list[_Part]:
     """Return the parts of all questions with their candidates, each labelled as right or not."""
     parts = []
-    with VideoArchive.open(build_archive(folder / "transcripts", work, settings), settings) as archive:
+    place = work / folder.resolve().relative_to("/")
+    with VideoArchive.open(build_archive(folder / "transcripts", place, settings), settings) as archive:
         retriever, reranker, extractor = archive.as_retriever(), archive.as_reranker(), archive.extractor()
         for question in read_questions(folder / "questions.jsonl"):
             nodes = retriever.retrieve(question.question)
             if reranker:
                 nodes = reranker.postprocess_nodes(nodes, query_str=question.question)
             evidence = nodes_to_evidence(nodes, archive.store.spans)
-            parts += [_part(question, part, evidence, extractor) for part in split_question(question.question)]
+            parts += [_part(folder, question, part, evidence, extractor) for part in split_question(question.question)]
             on_question()
     return parts
 
 
-def _part(question: Question, text: str, evidence: Sequence[Evidence], extractor: Extractor) -> _Part:
+def _part(folder: Path, question: Question, text: str, evidence: Sequence[Evidence], extractor: Extractor) -> _Part:
     analysed = analyse_question(text)
     measured = extractor.measure(analysed, evidence)
     quotes = [as_quote(analysed, one) for one in measured]
     right = [is_right_quote(question, quote.evidence.path, quote.start, quote.end, quote.text) for quote in quotes]
     video = question.video or (question.lure.video if question.lure else "none")
-    return _Part(question, label_candidates(video, question.answerable, measured, right))
+    return _Part(folder, question, label_candidates(f"{folder} {video}", question.answerable, measured, right))
 
 
 def label_candidates(
@@ -142,9 +145,9 @@ def _predict(parts: Sequence[_Part], weights: FittedWeights) -> list[Prediction]
 
 
 def _points(parts: Sequence[_Part], predictions: Sequence[Prediction], calibration: Platt) -> list[OperatingPoint]:
-    by_question: dict[str, tuple[bool, list[Prediction]]] = {}
+    by_question: dict[tuple[Path, str], tuple[bool, list[Prediction]]] = {}
     for part, found in zip(parts, predictions, strict=True):
-        by_question.setdefault(part.question.id, (part.question.answerable, []))[1].append(found)
+        by_question.setdefault((part.folder, part.question.id), (part.question.answerable, []))[1].append(found)
     return [_point(list(by_question.values()), calibration, threshold) for threshold in THRESHOLDS]
 
 
