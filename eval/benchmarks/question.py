@@ -1,8 +1,8 @@
 """Time and memory from a question to its fused clips, in a generated archive with speech and vectors of clips and passages.
 
 Words are drawn as in natural language, the n-th most frequent one in proportion to 1 / n; those of questions without the most
-frequent ones, as function words are not searched. Embedding a question is not measured:
-both vectors are given. The archive is searched in a new process.
+frequent ones, as function words are not searched. Embedding a question is not measured: both vectors are given. The archive is
+searched in a new process.
 """
 
 import subprocess
@@ -110,7 +110,6 @@ def _put(writer: ArchiveWriter, number: int, random: np.random.Generator) -> Non
             channel="speech", text=" ".join(_words(random, WORDS_PER_SPAN)), start=at, end=at + SPAN_SECONDS, source="subtitles"
         )
         for at in np.arange(0, seconds, SPAN_SECONDS).tolist()
-        for text in (" ".join(_words(random, WORDS_PER_SPAN)),)
     ]
     texts = list(dict.fromkeys(passage.text for passage in split_passages(spans)))
     outcome = FileOutcome(path=path, outcome="ok", clips=len(clips), video_id=video_id)
