@@ -36,8 +36,8 @@ def test_a_sentence_with_all_terms_and_more_needs_no_other() -> None:
 
 
 def test_a_sentence_that_is_asked_for_verbatim_is_quoted_alone() -> None:
-    told = candidate("Marta Linden discovered the comet with a telescope.", "She was nineteen.")
-    shown = shorten(analyse_question("Marta Linden discovered the comet with a telescope."), told).text
+    discovery = candidate("Marta Linden discovered the comet with a telescope.", "She was nineteen.")
+    shown = shorten(analyse_question("Marta Linden discovered the comet with a telescope."), discovery).text
     assert shown == "Marta Linden discovered the comet with a telescope."
 
 
@@ -47,16 +47,16 @@ def test_a_correction_is_kept() -> None:
 
 
 def test_a_candidate_that_ends_with_a_bare_correction_is_taken_back() -> None:
-    told = ("It lost eleven tonnes of water.", "No, I'm in the wrong row.", "It was seven tonnes.")
+    sentences = ("It lost eleven tonnes of water.", "No, I'm in the wrong row.", "It was seven tonnes.")
     question = "How many tonnes of water did it lose?"
-    assert [features(question, candidate(*told, last=last)).corrected for last in (1, 2, 3)] == [1.0, 1.0, 0.0]
+    assert [features(question, candidate(*sentences, last=last)).corrected for last in (1, 2, 3)] == [1.0, 1.0, 0.0]
 
 
 def test_a_denial_answers_only_near_a_word_of_the_question() -> None:
-    told = ("The comet did not break apart.", "Then came the lecture.", "Nobody has ever seen the cloud.")
+    sentences = ("The comet did not break apart.", "Then came the lecture.", "Nobody has ever seen the cloud.")
     question = "Did the comet break apart?"
-    assert features(question, candidate(*told, first=0, last=1)).negates == 1.0
-    assert features(question, candidate(*told, first=2, last=3)).negates == 0.0
+    assert features(question, candidate(*sentences, first=0, last=1)).negates == 1.0
+    assert features(question, candidate(*sentences, first=2, last=3)).negates == 0.0
 
 
 def test_two_words_of_a_question_match_the_compound() -> None:
