@@ -82,21 +82,42 @@ CREATE TABLE perceptual_hashes (clip INTEGER PRIMARY KEY REFERENCES clips ON DEL
 def connect(path: Path) -> sqlite3.Connection:
     """Open a connection that threads may share; transactions begin and end explicitly.
 
-    A database in a folder that cannot be written is opened as immutable: SQLite makes no lock or log file then. Raises
-    ArchiveError if its log holds changes, which only a connection that may write can read.
+    In a folder that cannot be written, SQLite makes no lock and no log. A database that no process is writing is opened as
+    immutable there, otherwise with the log of the writer. Raises ArchiveError if a log is left that cannot be read.
     """
     name = str(path)
     if is_read_only := not os.access(path.parent, os.W_OK):
-        log = path.with_name(f"{path.name}-wal")
-        if log.exists() and log.stat().st_size:
-            raise ArchiveError(
-                f"{path.parent} is read-only, and the last changes to {path.name} are still in {log.name}. "
-                f"Open the archive once where it can be written: rankvideo info {path.parent}"
-            )
-        name = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        name = f"{path.absolute().as_uri()}?mode=ro{'' if has_log(path) else '&immutable=1'}"
     connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=30, uri=is_read_only)
     connection.execute("PRAGMA foreign_keys = ON")
+    if is_read_only and has_log(path):
+        _check_log(path, connection)
     return connection
+
+
+def has_log(path: Path) -> bool:
+    """Return whether there are changes to a database that are not in its file yet."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def immutable_state(path: Path) -> tuple[int, int] | None:
+    """Return the time (ns) and size (bytes) of a database that `connect` opens as immutable; None for another."""
+    if os.access(path.parent, os.W_OK) or has_log(path):
+        return None
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _check_log(path: Path, connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise ArchiveError(
+            f"{path.parent} cannot be written, and the last changes to {path.name} are still in {path.name}-wal ({error}). "
+            f"Open the archive once where it can be written: rankvideo info {path.parent}"
+        ) from error
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from rankvideo_rag.storage.database import (
     TEXT_TABLES,
     connect,
     convert_errors,
+    immutable_state,
     is_disk_error,
 )
 from rankvideo_rag.storage.full_text import match_expression
@@ -87,6 +88,7 @@ class Store:
         self.folder = folder
         self.connection = connection
         self.lock = threading.RLock()
+        self._immutable_state = immutable_state(folder / DATABASE)
         self._counted, self._counted_at = TermStatistics(0, {}), list[int]()  # terms counted, at these generations
 
     @classmethod
@@ -175,7 +177,12 @@ class Store:
         return self.generation_of(VISUAL)
 
     def generation_of(self, table: VectorTable) -> int:
-        """Return a number that grows with every change to the vectors of a table; derived files name the one of their build."""
+        """Return a number that grows with every change to the vectors of a table; derived files name the one of their build.
+
+        Raises ArchiveError if another process has changed an archive that is open as immutable: it could be misread.
+        """
+        if self._immutable_state and self._immutable_state != immutable_state(self.folder / DATABASE):
+            raise ArchiveError(f"the archive at {self.folder} has been changed by another process: open it again")
         return int(self.meta(table.generation))
 
     def known_file(self, path: Path) -> KnownFile | None:

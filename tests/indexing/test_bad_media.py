@@ -22,6 +22,7 @@ from support.bad_media import hostile, places
 from support.bad_media.kinds import film
 from support.bad_media.table import DEEP, Row, generate, rows
 from support.media_files import Tone, write_sound, write_video
+from support.rights import DROP_RIGHTS
 
 from rankvideo_rag import VideoArchive
 from rankvideo_rag.indexing import file_state
@@ -46,14 +47,13 @@ TABLE = rows(port=0)
 OPTIONS: dict[str, Any] = {"ocr": "none", "asr": "none", "clip_seconds": 3600.0}  # an hour: two rows last twelve
 # Runs a command without root's right to read what nobody may read, with few descriptors and, where that may be, 64 MB of
 # shared memory.
-WITH_LITTLE = """
+WITH_LITTLE = f"""
 import ctypes, os, resource, sys
 libc = ctypes.CDLL(None)
 if libc.unshare(0x20000) == 0:  # CLONE_NEWNS
     libc.mount(b"none", b"/", None, (1 << 14) | (1 << 18), None)  # MS_REC, MS_PRIVATE
     libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=64m")
-for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    libc.prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
+{DROP_RIGHTS}
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 os.execv(sys.argv[1], sys.argv[1:])
 """
