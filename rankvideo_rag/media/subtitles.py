@@ -7,10 +7,13 @@ import logging
 import os
 import re
 import unicodedata
+from bisect import bisect_left
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from rankvideo_rag.errors import MediaError
+from rankvideo_rag.media.discover import MEDIA_SUFFIXES
 from rankvideo_rag.media.rolling_captions import remove_rolled_lines
 from rankvideo_rag.media.safe_open import open_regular
 from rankvideo_rag.media.sandbox import MediaLimits, run_in_decoder
@@ -20,9 +23,12 @@ from rankvideo_rag.text import clean
 
 _MAX_FILE_BYTES = 16 << 20
 _EXTENSIONS = (".srt", ".vtt")
-_LABELS = re.compile(  # .en  .pt-BR  .en.sdh  .forced
-    r"(?:\.(?!(?:sdh|cc)(?:\.|$))(?P<language>[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*))?(?P<kind>(?:\.(?:forced|signs|full|default|sdh|cc|hi))*)",
-    re.IGNORECASE,
+_KINDS = r"(?:\.(?:forced|signs|full|default|sdh|cc|hi))*"
+_LANGUAGE = r"\.(?!(?:sdh|cc)(?:\.|$))[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*"
+_CONTAINER = "|".join(re.escape(suffix) for suffix in sorted(MEDIA_SUFFIXES))
+# .en  .pt-BR  .en.sdh  .forced.en  .mkv.en
+_LABELS = re.compile(
+    rf"(?P<container>{_CONTAINER})?(?P<before>{_KINDS}?)(?P<language>{_LANGUAGE})?(?P<after>{_KINDS})", re.IGNORECASE
 )
 _PARTIAL = frozenset({"forced", "signs"})
 
@@ -43,7 +49,7 @@ def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[Te
     path = os.path.abspath(path)
     for sidecar in find_sidecars(path):
         if cues := _read_sidecar(sidecar):
-            labels = _labels(os.path.basename(path), os.path.basename(sidecar))
+            labels = _labels(path, os.path.basename(sidecar))
             return _spans(cues, (labels and labels.language) or None)
     found = run_in_decoder("rankvideo_rag.media.decoder.decode_subtitles:decode_subtitles", limits, path=path).value
     return _spans([Cue(*cue) for cue in found["cues"]], found["language"])
@@ -51,20 +57,27 @@ def read_subtitles(path: str, *, limits: MediaLimits = MediaLimits()) -> list[Te
 
 def find_sidecars(path: str) -> list[str]:
     """Return the subtitle files that belong to a video, the preferred one first."""
-    folder, name = os.path.split(path)
+    folder = os.path.dirname(path)
     try:
         names = _subtitle_names(folder, os.stat(folder).st_mtime_ns)
     except OSError:
         return []  # opening the video reports it
-    found = {sidecar: labels for sidecar in names if (labels := _labels(name, sidecar)) and not labels.is_partial}
+    stem = unicodedata.normalize("NFC", os.path.splitext(os.path.basename(path))[0])
+    first = bisect_left(names, (stem, ""))
+    near = takewhile(lambda name: name[0].startswith(stem), (names[i] for i in range(first, len(names))))
+    found = {sidecar: labels for _, sidecar in near if (labels := _labels(path, sidecar)) and not labels.is_partial}
     return [os.path.join(folder, sidecar) for sidecar in sorted(found, key=lambda sidecar: (found[sidecar], sidecar.lower()))]
 
 
 @lru_cache(maxsize=16)
-def _subtitle_names(folder: str, modified: int) -> tuple[str, ...]:
-    """List a folder once for each state: it may hold 100,000 videos."""
+def _subtitle_names(folder: str, modified: int) -> list[tuple[str, str]]:
+    """Return the composed and the stored names of a folder's subtitle files, sorted.
+
+    A folder, which may hold 100,000 videos, is listed once for each time of its last change.
+    """
     with os.scandir(folder) as entries:
-        return tuple(entry.name for entry in entries if entry.name.lower().endswith(_EXTENSIONS))
+        names = [entry.name for entry in entries if entry.name.lower().endswith(_EXTENSIONS)]
+    return sorted((unicodedata.normalize("NFC", name), name) for name in names)
 
 
 class _Labels(NamedTuple):
@@ -79,19 +92,24 @@ class _Labels(NamedTuple):
 
 
 def _labels(video: str, sidecar: str) -> _Labels | None:
-    """Return the labels between the name of a video and the suffix of a subtitle file; None if it belongs to another video.
+    """Return the labels between the path of a video and the suffix of a subtitle file; None if it belongs to another video.
 
-    Names are compared in Unicode's composed form, as file systems store them in either.
+    `film.mkv.srt` belongs to `film.mp4` where there is no `film.mkv`. Names are compared in Unicode's composed form, as file
+    systems store them in either.
 
     >>> _labels("film.mp4", "film.pt_BR.forced.srt")
     _Labels(language='pt-br', kinds=('forced',))
     """
-    name, ending = (unicodedata.normalize("NFC", text) for text in (video, os.path.splitext(sidecar)[0]))
-    for stem in (name, os.path.splitext(name)[0]):
-        if ending.startswith(stem) and (found := _LABELS.fullmatch(ending[len(stem) :])):
-            language = (found["language"] or "").lower().replace("_", "-")
-            return _Labels(language, tuple(found["kind"].lower().split(".")[1:]))
-    return None
+    stem, suffix = os.path.splitext(video)
+    name, ending = (unicodedata.normalize("NFC", text) for text in (os.path.basename(stem), os.path.splitext(sidecar)[0]))
+    found = _LABELS.fullmatch(ending[len(name) :]) if ending.startswith(name) else None
+    if found is None:
+        return None
+    container = found["container"] or suffix
+    if container.lower() != suffix.lower() and os.path.exists(stem + container):
+        return None
+    kinds = f"{found['before']}{found['after']}".lower().split(".")[1:]
+    return _Labels((found["language"] or "").lower().lstrip(".").replace("_", "-"), tuple(kinds))
 
 
 def _read_sidecar(path: str) -> list[Cue]:

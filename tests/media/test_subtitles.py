@@ -122,12 +122,24 @@ def test_tags_that_break_a_line_separate_words_and_others_do_not(markup: str, ex
         ("X.mp4", "X.en.hi.srt", "en"),
         ("X.mp4", "X.hi.srt", "hi"),
         ("X.mp4", "X.PT_br.SRT", "pt-br"),
+        ("X.mp4", "X.mkv.srt", None),
+        ("X.mp4", "X.MKV.en.srt", "en"),
+        ("X.mp4", "X.full.en.srt", "en"),
+        ("X.mp4", "X.ts.srt", None),
     ],
 )
 def test_a_subtitle_file_is_found_by_its_name(tmp_path: Path, video: str, sidecar: str, language: str | None) -> None:
     start = "WEBVTT\n\n" if sidecar.endswith("vtt") else "1\n"
     (tmp_path / sidecar).write_text(start + "00:00:01.000 --> 00:00:02.000\nwords\n")
     assert [(s.text, s.language) for s in read_subtitles(str(tmp_path / video))] == [("words", language)]
+
+
+def test_a_subtitle_file_with_the_name_of_another_video_is_left_to_it(tmp_path: Path) -> None:
+    for name in ("X.mp4", "X.mkv"):
+        write_with_subtitles(tmp_path / name, "subrip" if name.endswith("mkv") else "mov_text", [])
+    (tmp_path / "X.mkv.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwords\n")
+    assert read_subtitles(str(tmp_path / "X.mp4")) == []
+    assert [span.text for span in read_subtitles(str(tmp_path / "X.mkv"))] == ["words"]
 
 
 def test_forced_subtitles_never_stand_for_the_others(tmp_path: Path) -> None:
@@ -137,7 +149,8 @@ def test_forced_subtitles_never_stand_for_the_others(tmp_path: Path) -> None:
     assert probe(str(path)).unused == ("subtitle stream 1: srt (forced: signs and foreign words only)",)
     named = write_with_subtitles(tmp_path / "named.mkv", "subrip", [(0.5, 1.5, "sign")], title="Signs & Songs")
     assert read_subtitles(str(named)) == []
-    (tmp_path / "film.forced.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nsign\n")
+    for name in ("film.forced.srt", "film.forced.en.srt", "film.mkv.en.forced.srt"):
+        (tmp_path / name).write_text("1\n00:00:01,000 --> 00:00:02,000\nsign\n")
     assert read_subtitles(str(path)) == []
 
 
