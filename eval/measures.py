@@ -25,6 +25,7 @@ _PROVIDER = ir_measures.providers.FallbackProvider(
 PerQueryValues = Mapping[str, Mapping[str, float]]  # query id -> measure -> value
 
 DEFAULT_MEASURES = ("nDCG@10", "R@10")
+MAX_CUTOFF = 10**9  # trec_eval counts ranks in 32 bits
 _CLAIM_MEASURES = ("alpha_nDCG", "StRecall")
 # Highest with equal scores ordered by descending grade, lowest with ascending.
 _ORDERED_BY_GRADE = ("nDCG", "RR", "AP", "R", "P", "Success")
@@ -139,4 +140,8 @@ def _parse(name: str) -> Any:
         raise InputError(f"{name!r} is not a measure ({error}): write it as nDCG@10, R@100, RR or AP") from error
     if parsed.params.get("cutoff", 1) < 1:  # would end the process inside trec_eval
         raise InputError(f"{name!r} looks at no document: the number after @ must be at least 1")
+    if parsed.params.get("cutoff", 1) > MAX_CUTOFF:
+        raise InputError(f"{name!r}: the number after @ must be at most {MAX_CUTOFF}")
+    if abs(parsed.params.get("rel", 1)) > MAX_GRADE:
+        raise InputError(f"{name!r}: rel is a grade, of at most {MAX_GRADE}")
     return parsed

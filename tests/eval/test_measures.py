@@ -284,3 +284,12 @@ def test_impossible_measures_of_claims_and_moments_are_refused(name: str, words:
 def test_a_grade_that_would_fill_the_memory_is_refused(grade: int) -> None:
     with pytest.raises(InputError, match=f"query 'q1' has grade {grade} for document '1': the limit is 10000"):
         compute_measures({"q1": ["1"]}, {"q1": {"1": grade}})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("R@" + "9" * 30, "must be at most 1000000000"), ("R(rel=99999)@10", "rel is a grade, of at most 10000")],
+)
+def test_a_cutoff_or_level_beyond_what_can_be_counted_is_refused(name: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        compute_measures({"q1": ["1"]}, {"q1": {"1": 1}}, [name])
