@@ -43,6 +43,20 @@ def test_watching_the_clips_puts_the_one_that_is_asked_for_first(world: World, a
         assert margins == sorted(margins, key=lambda m: -(m if m is not None else -1e9))
 
 
+def test_a_clip_is_as_relevant_as_to_the_part_of_the_question_that_it_answers(world: World, archive: VideoArchive) -> None:
+    one, two = asked(world, "speech")[:2]
+    reranker = archive.as_reranker(evidence="text", top_n=20)
+    assert reranker is not None
+
+    def relevance(question: str) -> dict[str, float]:
+        nodes = archive.as_retriever().retrieve(f"{one.text} {two.text}")
+        found = reranker.postprocess_nodes(nodes, query_str=question)
+        return {stems([hit])[0]: hit.metadata["relevance_text"] for hit in found if "relevance_text" in hit.metadata}
+
+    apart = relevance(one.text), relevance(two.text)
+    assert relevance(f"{one.text} {two.text}") == {stem: max(apart[0][stem], apart[1][stem]) for stem in apart[0]}
+
+
 def foreign_nodes(world: World) -> list[NodeWithScore]:
     """Nodes as other people's indexes make them."""
     paths = [world.videos / f"{clip.stem}.mp4" for clip in world.clips]

@@ -65,6 +65,18 @@ def test_channel_weights_switch_channels_off_and_scale_scores(world: World, arch
         archive.as_retriever(weights={"smell": 1.0})
 
 
+def test_each_part_of_a_question_is_searched(world: World, archive: VideoArchive) -> None:
+    one, two = (question.text for question in asked(world, "speech")[:2])
+
+    def scores(question: str) -> dict[str, float | None]:
+        return {hit.metadata["title"]: hit.score for hit in archive.as_retriever(top_k=100).retrieve(question)}
+
+    apart = scores(one), scores(two)
+    expected = {title: max(part.get(title) or 0.0 for part in apart) for title in apart[0] | apart[1]}
+    assert scores(f"{one} {two}") == expected
+    assert list(scores(f"{two} {one}").values()) == sorted(expected.values(), reverse=True)
+
+
 def test_a_given_embedding_is_used_instead_of_the_text(world: World, archive: VideoArchive) -> None:
     pictures: dict[SearchChannel, float] = {channel: 0.0 for channel in CHANNELS} | {"visual": 1.0}
     by_text = archive.as_retriever(weights=pictures).retrieve("something red")
